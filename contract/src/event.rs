@@ -1,0 +1,228 @@
+//! What a manager raises while a call runs.
+//!
+//! Three kinds. **Life**: objects come and go; the judge has laws for them. **Misuse**: a manager
+//! caught itself breaking its own protocol; always a finding. **Note**: what happened on the way,
+//! for coverage and statistics; never judged.
+
+use crate::{AnonId, FileId, FrameId, MmId, PolicyId, TableId, VmaId};
+
+/// Where a manager sends its events, in the order in which they happen.
+pub trait EventSink: Send + Sync {
+    /// Takes one event.
+    fn event(&self, event: Event);
+}
+
+/// Something that happened inside a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// A VMA was allocated, with its allocation reference.
+    VmaAlloc {
+        /// The new VMA.
+        vma: VmaId,
+        /// The VMA that it is a copy of (split, fork).
+        copy_of: Option<VmaId>,
+    },
+    /// A VMA entered its address space's tree.
+    VmaLink {
+        /// Which.
+        vma: VmaId,
+        /// Into this address space.
+        mm: MmId,
+    },
+    /// A VMA left its tree. At `exit` the tree is not erased and there is no such event.
+    VmaUnlink {
+        /// Which.
+        vma: VmaId,
+    },
+    /// A counted reference was taken. Only managers that count raise it.
+    VmaGet {
+        /// Which.
+        vma: VmaId,
+        /// The count afterwards.
+        refs: u32,
+    },
+    /// A counted reference was put.
+    VmaPut {
+        /// Which.
+        vma: VmaId,
+        /// The count afterwards.
+        refs: u32,
+    },
+    /// `vm_ops->open` was called.
+    VmaOpen {
+        /// For this VMA.
+        vma: VmaId,
+    },
+    /// `vm_ops->close` was called.
+    VmaClose {
+        /// For this VMA.
+        vma: VmaId,
+    },
+    /// A VMA was freed.
+    VmaFree {
+        /// Which.
+        vma: VmaId,
+    },
+    /// A VMA gave back its reference to its file.
+    FilePut {
+        /// The file.
+        file: FileId,
+        /// The VMA that held it.
+        vma: VmaId,
+    },
+    /// A file lost its last reference: it is gone with its contents.
+    FileFree {
+        /// Which.
+        file: FileId,
+    },
+    /// An anon_vma was allocated.
+    AnonAlloc {
+        /// Which.
+        anon: AnonId,
+    },
+    /// An anon_vma was freed.
+    AnonFree {
+        /// Which.
+        anon: AnonId,
+    },
+    /// A policy was allocated.
+    PolicyAlloc {
+        /// Which.
+        policy: PolicyId,
+    },
+    /// A policy was freed.
+    PolicyFree {
+        /// Which.
+        policy: PolicyId,
+    },
+    /// A page frame was allocated.
+    FrameAlloc {
+        /// Which.
+        frame: FrameId,
+    },
+    /// A page frame was freed.
+    FrameFree {
+        /// Which.
+        frame: FrameId,
+    },
+    /// A page table was allocated. Only managers that have them raise it.
+    TableAlloc {
+        /// Which.
+        table: TableId,
+    },
+    /// A page table was freed.
+    TableFree {
+        /// Which.
+        table: TableId,
+    },
+    /// The manager broke its own protocol.
+    Misuse(Misuse),
+    /// Coverage and statistics.
+    Note(Note),
+}
+
+/// A protocol broken inside a manager, noticed where it happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Misuse {
+    /// A VMA was used after it was freed.
+    DeadVma(VmaId),
+    /// A page frame was used after it was freed.
+    DeadFrame(FrameId),
+    /// A page table was used after it was freed.
+    DeadTable(TableId),
+    /// An anon_vma was used after it was freed.
+    DeadAnon(AnonId),
+    /// A policy was used after it was freed.
+    DeadPolicy(PolicyId),
+    /// A file was used after its last reference was put.
+    DeadFile(FileId),
+    /// A reference was taken on a VMA whose count is zero.
+    GetFromZero(VmaId),
+    /// A reference was put on a VMA whose count is zero.
+    PutBelowZero(VmaId),
+    /// A VMA was freed while still in its tree.
+    FreedLinked(VmaId),
+    /// A frame was freed while a TLB still maps it.
+    FreedInTlb(FrameId),
+    /// A page table was freed while a walker with interrupts off could be in it.
+    FreedTableInUse(TableId),
+    /// A sequence count was begun by two writers at once.
+    SequenceNested(VmaId),
+}
+
+/// Something worth counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Note {
+    /// vma_merge took this case, 1 to 8.
+    Merge(u8),
+    /// An area was split, the new one below or above.
+    Split {
+        /// The new VMA is the lower half.
+        below: bool,
+    },
+    /// A fault was served speculatively.
+    Speculative,
+    /// A fault was served under mmap_sem.
+    Classic,
+    /// A speculative fault gave up, for this reason.
+    GiveUp(Retry),
+    /// A private page was copied for a store.
+    Cow,
+    /// A private page was made writable in place for a store.
+    Reuse,
+    /// An error exit was taken whose undo steps are worth seeing; the name is the exit's.
+    Undo(&'static str),
+}
+
+/// Why a speculative fault gave up and went the classic way. The names follow the order of the
+/// checks in `handle_speculative_fault` (series patch 22).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Retry {
+    /// The address space has one user.
+    OneUser,
+    /// No VMA at or above the address.
+    NoVma,
+    /// The VMA's sequence count is odd: a writer is at work.
+    SequenceOdd,
+    /// The VMA has `vm_ops->fault`, or other operations that speculation does not serve.
+    VmOps,
+    /// The VMA has no anon_vma yet.
+    NoAnonVma,
+    /// Missing pages are userfaultfd's.
+    Userfault,
+    /// The area may grow.
+    Grows,
+    /// The address lies outside the bounds.
+    Outside,
+    /// The VMA's flags refuse the access (v12 sends SIGSEGV here; the candidate gives up).
+    Access,
+    /// An instruction fetch from an area that is not executable (v12 does not check).
+    NotExecutable,
+    /// The policy is MPOL_INTERLEAVE.
+    Interleave,
+    /// An upper page table is missing.
+    NoUpperTable,
+    /// The lowest page table is missing, or the entry is no table.
+    NoTable,
+    /// The sequence count changed during the walk.
+    ChangedInWalk,
+    /// Nothing mapped and the VMA is not anonymous.
+    NotAnonymous,
+    /// A page table was to be allocated.
+    NeedsTable,
+    /// The page is swapped out and reading it would wait.
+    SwapRead,
+    /// The VMA changed before the page-table lock was tried.
+    ChangedBeforeLock,
+    /// The page-table lock was held and the VMA changed meanwhile.
+    ChangedAfterLock,
+    /// The page middle directory entry changed.
+    PmdChanged,
+    /// The page-table entry changed.
+    PteChanged,
+    /// No memory for the page.
+    NoMemory,
+    /// Another reason, of a fault that speculation does not serve.
+    Unserved,
+}

@@ -1,0 +1,39 @@
+//! What a manager of Linux virtual memory areas (VMAs) promises. Types and one trait, no logic.
+//!
+//! Two managers stand behind [`Manager`]: a reference that takes one lock for everything and a
+//! candidate that faults speculatively. They see this crate and not each other. What a call does
+//! is not said here but in `docs/rules.md`; here is only how it is asked for ([`Call`]), what it
+//! answers ([`Outcome`]), what it raises while it runs ([`Event`]) and what can be seen afterwards
+//! ([`Snapshot`]).
+//!
+//! Units: addresses and lengths are bytes unless a name says pages; a page has [`PAGE_SIZE`] bytes.
+
+mod call;
+mod config;
+mod event;
+mod flags;
+mod ids;
+mod manager;
+mod outcome;
+mod snapshot;
+
+pub use call::{Call, CallKind};
+pub use config::Config;
+pub use event::{Event, EventSink, Misuse, Note, Retry};
+pub use flags::{
+    Access, Advice, FallocFlags, FileKind, LockAllFlags, LockFlags, MapFlags, Mode, MoveFlags,
+    PolicyFlags, Prot, SyncFlags, VmFlags,
+};
+pub use ids::{AnonId, Fd, FileId, FrameId, MmId, PolicyId, TableId, TaskId, VmaId};
+pub use manager::{Capabilities, Fail, Manager};
+pub use outcome::{Errno, Outcome, SegvCode};
+pub use snapshot::{
+    ByteState, FdState, FileByte, FileState, MmState, PageState, Protocol, Snapshot, TaskState,
+    VmaState,
+};
+
+/// Bytes in a page, as on x86-64.
+pub const PAGE_SIZE: u64 = 4096;
+
+/// Tasks that can exist at once, dead ones included: a fork beyond it fails with `EAGAIN`.
+pub const MAX_TASKS: u8 = 16;

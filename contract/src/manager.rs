@@ -1,0 +1,80 @@
+//! The one trait.
+
+use std::sync::Arc;
+
+use crate::{Call, CallKind, Config, EventSink, Outcome, Snapshot, TaskId};
+
+/// Which allocation of a call fails, counted from 1; 0 is none.
+///
+/// Allocations are counted as the call makes them: VMA, anon_vma (each alloc and each chain link
+/// of a clone), policy, page table, page frame. A manager without page tables counts as if it had
+/// them is *not* asked for: programs fail only what both count (see `docs/rules.md`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Fail(pub u8);
+
+impl Fail {
+    /// Every allocation succeeds.
+    pub const NONE: Self = Self(0);
+}
+
+/// A manager of address spaces, as its tasks see it. Calls take `&self`: callers race.
+pub trait Manager: Sized {
+    /// Boots with this configuration: tasks 1 to `config.tasks` live in one empty address space.
+    /// Every event goes to `events` as it happens.
+    fn new(config: &Config, events: Arc<dyn EventSink>) -> Self;
+
+    /// Boots again, as [`Manager::new`] would, keeping memory for reuse. Raises no events: what
+    /// was alive is forgotten, not freed.
+    fn reset(&mut self, config: &Config);
+
+    /// Name used in reports, for example `one-lock`.
+    fn name(&self) -> &'static str;
+
+    /// The calls it knows; programs are narrowed to them.
+    fn supports(&self) -> Capabilities;
+
+    /// Makes one call for `task`: a system call, a memory access, or a step of the kernel itself.
+    ///
+    /// A task that does not exist or has exited answers [`Outcome::NoTask`], an unknown call
+    /// [`Outcome::Unsupported`]. An access that is told 64 times in a row that its fault was
+    /// served, and still faults, answers [`Outcome::Livelock`].
+    fn call(&self, task: TaskId, call: &Call, fail: Fail) -> Outcome;
+
+    /// Writes what can be seen of every address space, file, policy and counter. Clears first.
+    fn snapshot(&self, into: &mut Snapshot);
+
+    /// Runs what was deferred (grace periods) to its end.
+    fn quiesce(&self);
+}
+
+/// The calls that a manager knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    calls: u64,
+}
+
+impl Capabilities {
+    /// These calls.
+    pub const fn of(kinds: &[CallKind]) -> Self {
+        let mut calls = 0;
+        let mut i = 0;
+        while i < kinds.len() {
+            calls |= 1 << kinds[i] as u8;
+            i += 1;
+        }
+        Self { calls }
+    }
+
+    /// Those of both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            calls: self.calls & other.calls,
+        }
+    }
+
+    /// Whether this call is known.
+    pub const fn knows(self, kind: CallKind) -> bool {
+        self.calls & (1 << kind as u8) != 0
+    }
+}

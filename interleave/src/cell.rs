@@ -1,0 +1,103 @@
+//! Shared words: what the kernel reads with READ_ONCE and writes with WRITE_ONCE.
+
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use crate::Site;
+use crate::point::{Kind, point};
+
+/// A value that fits a machine word.
+pub trait Word: Copy {
+    /// As a word.
+    fn to_word(self) -> u64;
+    /// Back from a word that `to_word` made.
+    fn from_word(word: u64) -> Self;
+}
+
+macro_rules! words {
+    ($($type:ty),*) => {$(
+        impl Word for $type {
+            #[inline]
+            fn to_word(self) -> u64 { self as u64 }
+            #[inline]
+            fn from_word(word: u64) -> Self { word as Self }
+        }
+    )*};
+}
+
+words!(u8, u16, u32, u64, usize, i32, i64);
+
+impl Word for bool {
+    #[inline]
+    fn to_word(self) -> u64 {
+        u64::from(self)
+    }
+    #[inline]
+    fn from_word(word: u64) -> Self {
+        word != 0
+    }
+}
+
+/// A word that threads share. Each access but `peek` and `init` is a scheduling point.
+#[derive(Debug, Default)]
+pub struct Cell<T> {
+    word: AtomicU64,
+    holds: PhantomData<fn(T) -> T>,
+}
+
+impl<T: Word> Cell<T> {
+    /// A cell that holds this value.
+    pub fn new(value: T) -> Self {
+        Self {
+            word: AtomicU64::new(value.to_word()),
+            holds: PhantomData,
+        }
+    }
+
+    /// Reads it (READ_ONCE).
+    #[inline]
+    pub fn get(&self, site: Site) -> T {
+        point(site, self, Kind::Read);
+        self.peek()
+    }
+
+    /// Writes it (WRITE_ONCE).
+    #[inline]
+    pub fn set(&self, site: Site, value: T) {
+        point(site, self, Kind::Write);
+        self.init(value);
+    }
+
+    /// Writes it and answers what was there (xchg).
+    #[inline]
+    pub fn swap(&self, site: Site, value: T) -> T {
+        point(site, self, Kind::Update);
+        T::from_word(self.word.swap(value.to_word(), SeqCst))
+    }
+
+    /// Writes `new` if it holds `old`; otherwise answers what it holds (cmpxchg).
+    ///
+    /// # Errors
+    /// What it holds, where that is not `old`.
+    #[inline]
+    pub fn compare_exchange(&self, site: Site, old: T, new: T) -> Result<(), T> {
+        point(site, self, Kind::Update);
+        self.word
+            .compare_exchange(old.to_word(), new.to_word(), SeqCst, SeqCst)
+            .map(drop)
+            .map_err(T::from_word)
+    }
+
+    /// Reads it without a scheduling point: between calls, or where a lock held by the caller
+    /// keeps everybody else away and the access cannot matter to them.
+    #[inline]
+    pub fn peek(&self) -> T {
+        T::from_word(self.word.load(SeqCst))
+    }
+
+    /// Writes it without a scheduling point: while nobody else can see the object.
+    #[inline]
+    pub fn init(&self, value: T) {
+        self.word.store(value.to_word(), SeqCst);
+    }
+}

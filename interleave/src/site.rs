@@ -1,0 +1,55 @@
+//! Sites: the places in the code where shared accesses happen, by stable readable names.
+
+use std::fmt;
+
+/// A place in the code; see [`sites!`](crate::sites).
+pub type Site = &'static SiteInfo;
+
+/// What is known of a place.
+pub struct SiteInfo {
+    /// `function.what`, as the kernel names the function, for example `find_vma_rcu.get_vma`.
+    pub name: &'static str,
+}
+
+impl SiteInfo {
+    /// A number that stays the same as long as the name does: what program bytes hold (FNV-1a).
+    pub const fn number(&self) -> u32 {
+        let bytes = self.name.as_bytes();
+        let mut hash = 0x811c_9dc5_u32;
+        let mut i = 0;
+        while i < bytes.len() {
+            hash = (hash ^ bytes[i] as u32).wrapping_mul(0x0100_0193);
+            i += 1;
+        }
+        hash
+    }
+}
+
+impl fmt::Debug for SiteInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// Declares sites as statics, and `ALL` with every one of them.
+///
+/// ```
+/// vmadiff_interleave::sites! {
+///     FIND_VMA_END = "find_vma.vm_end";
+///     GET_VMA = "find_vma_rcu.get_vma";
+/// }
+/// assert_eq!(ALL.len(), 2);
+/// assert_eq!(GET_VMA.name, "find_vma_rcu.get_vma");
+/// ```
+#[macro_export]
+macro_rules! sites {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        $(
+            $(#[$doc])*
+            #[allow(missing_docs)]
+            pub static $name: $crate::Site = &$crate::SiteInfo { name: $text };
+        )*
+        /// Every site declared here.
+        pub static ALL: &[&$crate::SiteInfo] = &[$(&$crate::SiteInfo { name: $text }),*];
+    };
+}

@@ -1,0 +1,13 @@
+//! The harness: make a program, run it on both managers, judge, shrink, report.
+//!
+//! ```text
+//! bytes or text ─► Program ─┬─► reference ─► Observation ─┐
+//!                           └─► candidate ─► Observation ─┴─► judge ─► Agree | Skip | Diverge
+//!                                                                         └─► shrink ─► report
+//! ```
+
+#![forbid(unsafe_code)]
+
+pub mod judge;
+pub mod program;
+pub mod run;

@@ -1,0 +1,3 @@
+//! The `vmadiff` command.
+
+fn main() {}

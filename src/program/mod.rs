@@ -1,0 +1,101 @@
+//! A program: a configuration, calls in order with the task that makes each, and a schedule.
+//!
+//! [`Program`] is what bytes hold, [`Case`] what text holds: a program with its comments and
+//! expectations.
+
+use vmadiff_contract::{Call, Config, Fail, Outcome, TaskId, VmaId};
+
+/// What runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Program {
+    /// The machine.
+    pub config: Config,
+    /// The calls, in program order.
+    pub calls: Vec<Step>,
+    /// How they interleave; none: one after another.
+    pub schedule: Schedule,
+}
+
+/// One call of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Who makes it.
+    pub task: TaskId,
+    /// The call.
+    pub call: Call,
+    /// Which of its allocations fails.
+    pub fail: Fail,
+}
+
+/// When which task runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Schedule {
+    /// How the next task is chosen where `switches` says nothing.
+    pub policy: Policy,
+    /// For the policies that draw.
+    pub seed: u64,
+    /// The preemptions, in order.
+    pub switches: Vec<Switch>,
+}
+
+/// How a simulation chooses the next task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// The earliest unfinished call in program order, but for the switches.
+    #[default]
+    Preemptions,
+    /// Uniformly at each point.
+    RandomWalk,
+    /// Random priorities with a few change points (PCT).
+    Pct,
+    /// A random priority for each access (POS).
+    Pos,
+}
+
+/// A preemption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Switch {
+    /// When.
+    pub at: Moment,
+    /// Which task runs next; 0 is the softirq.
+    pub to: TaskId,
+}
+
+/// When a preemption happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// So many scheduling points after the previous switch.
+    Gap(u32),
+    /// Before this task passes the site of this number for the `nth` time (from 1) in the run.
+    Site {
+        /// Who.
+        task: TaskId,
+        /// The site's number.
+        site: u32,
+        /// Which time.
+        nth: u32,
+    },
+}
+
+/// What a text file holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Case {
+    /// What runs.
+    pub program: Program,
+    /// What is expected of each call, by its index in the program; may be shorter.
+    pub expect: Vec<Expect>,
+    /// The areas of the first address space that are expected at the end, as /proc/PID/maps would
+    /// show them, a line each.
+    pub maps: Option<Vec<String>>,
+    /// Comments, each with the index of the call before which it stands.
+    pub comments: Vec<(usize, String)>,
+}
+
+/// What is expected of one call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expect {
+    /// Its outcome.
+    pub outcome: Option<Outcome>,
+    /// The VMAs that it frees, once all grace periods have ended.
+    pub frees: Option<Vec<VmaId>>,
+}
