@@ -2,6 +2,12 @@
 
 use std::fmt;
 
+mod rule;
+
+pub use rule::{RULES, Rule, RuleInfo};
+
+use vmadiff_contract::{AnonId, FileId, FrameId, PolicyId, TableId, VmaId};
+
 /// What the judge says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -18,17 +24,81 @@ pub enum Verdict {
 pub struct Divergence {
     /// What kind of difference: stable, whatever the addresses and numbers are.
     pub signature: Signature,
-    /// The index of the call at which it shows; none: at quiescence.
+    /// The index of the call at which it shows; none: at quiescence. Indexes beyond the program's
+    /// calls are the exits that end every run.
     pub at: Option<usize>,
-    /// What happened, in one sentence.
+    /// Whose law was broken; none where two were compared.
+    pub side: Option<Side>,
+    /// The index, among the events of the call, of the one that broke a law.
+    pub event: Option<usize>,
+    /// The object that the law is about.
+    pub object: Option<Object>,
+    /// What happened, in one sentence without a full stop.
     pub what: String,
+}
+
+/// One of the two managers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// The one that takes one lock.
+    Reference,
+    /// The one under test.
+    Candidate,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Reference => "reference",
+            Self::Candidate => "candidate",
+        })
+    }
+}
+
+/// An object with a life of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub enum Object {
+    Vma(VmaId),
+    Anon(AnonId),
+    File(FileId),
+    Policy(PolicyId),
+    Frame(FrameId),
+    Table(TableId),
+}
+
+impl Object {
+    /// What it is, as signatures name it.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Vma(_) => "vma",
+            Self::Anon(_) => "anon",
+            Self::File(_) => "file",
+            Self::Policy(_) => "policy",
+            Self::Frame(_) => "frame",
+            Self::Table(_) => "table",
+        }
+    }
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Vma(id) => id.fmt(f),
+            Self::Anon(id) => id.fmt(f),
+            Self::File(id) => id.fmt(f),
+            Self::Policy(id) => id.fmt(f),
+            Self::Frame(id) => id.fmt(f),
+            Self::Table(id) => id.fmt(f),
+        }
+    }
 }
 
 /// Names a kind of divergence: dedup, shrinking and file names go by it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Signature {
-    /// The rule that was broken, for example `outcome`, `state`, `vma-freed-once`.
-    pub rule: &'static str,
+    /// The rule that was broken.
+    pub rule: Rule,
     /// The call at which it showed, or `quiescence`.
     pub call: &'static str,
     /// The field or object, for example `vmas.flags`.

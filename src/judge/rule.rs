@@ -1,0 +1,227 @@
+//! The rules that a run can break: names for ever, what each says, and where it is from.
+//!
+//! A signature, a defect's declaration and a known finding all name a rule by [`Rule::name`].
+
+use std::fmt;
+
+macro_rules! rules {
+    ($($kind:ident $name:literal $says:literal from $source:literal;)*) => {
+        /// A rule.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Rule {
+            $(#[doc = $says] #[doc = ""] #[doc = concat!("Source: ", $source)] $kind,)*
+        }
+
+        /// Every rule, with what it says and its source.
+        pub const RULES: &[RuleInfo] = &[
+            $(RuleInfo { rule: Rule::$kind, name: $name, says: $says, source: $source },)*
+        ];
+    };
+}
+
+/// What is known of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RuleInfo {
+    /// Which.
+    pub rule: Rule,
+    /// Its name, stable.
+    pub name: &'static str,
+    /// What it says, in one sentence.
+    pub says: &'static str,
+    /// Where that is from: a patch of the series (v12), a kernel function (5.1), or the contract.
+    pub source: &'static str,
+}
+
+rules! {
+    Outcome "outcome"
+        "A call answers the same in both managers."
+        from "the contract, `Outcome`";
+    State "state"
+        "After a call the same can be observed of both managers, field by field."
+        from "the contract, `Snapshot`";
+    Events "events"
+        "A call allocates, links, unlinks, opens, closes and puts the same objects in both managers."
+        from "the contract, `Event`; docs/compared.md";
+    Panic "panic"
+        "A manager does not panic."
+        from "the contract, `Manager::call`";
+    Livelock "livelock"
+        "A fault that was served does not come back for ever."
+        from "the contract, `Outcome::Livelock`; access_error of 5.1";
+    Nondeterminism "nondeterminism"
+        "The same program observed twice gives the same observations."
+        from "the contract, `ids`";
+    Ordinal "ordinal"
+        "An object's name is the ordinal of its allocation, and no event names another."
+        from "the contract, `ids`";
+    LeftOver "left-over"
+        "When every task has exited and all grace periods have ended, nothing is left."
+        from "exit_mmap, exit_files";
+    Deferred "deferred"
+        "A grace period only puts and frees VMAs and frees policies."
+        from "patch 20, vm_rcu_put";
+
+    VmaFreedOnce "vma-freed-once"
+        "A VMA is freed once."
+        from "patch 20, __free_vma";
+    VmaFreedLinked "vma-freed-linked"
+        "A VMA that was linked is freed after it left its tree, or as its address space is torn down."
+        from "patch 21, put_vma";
+    VmaFreedReferenced "vma-freed-referenced"
+        "A VMA is not freed while a counted reference to it remains."
+        from "patch 20, put_vma";
+    VmaUsedAfterFree "vma-used-after-free"
+        "A VMA is not touched after it was freed."
+        from "patch 20, put_vma";
+    VmaLeaked "vma-leaked"
+        "A VMA that left its tree, or never entered one, is gone once all grace periods have ended; \
+         one of a torn-down address space at once."
+        from "patch 21, __remove_vma";
+    VmaFreedLate "vma-freed-late"
+        "A manager that counts no references frees a VMA in the call that removes it."
+        from "the contract, DESIGN's free events";
+    VmaTree "vma-tree"
+        "A VMA enters its tree once and leaves it at most once; between calls the trees hold what \
+         the state shows."
+        from "patch 19, __vma_link_rb and __vma_rb_erase";
+    VmaReferences "vma-references"
+        "A count moves by one at a time, and between calls a linked VMA has two references: its \
+         allocation's and the tree's."
+        from "patch 20 and 21, vma_rb_insert";
+    VmaSequence "vma-sequence"
+        "Between calls the sequence count of a linked VMA is even."
+        from "patch 09, vm_write_end";
+    VmaClose "vma-close"
+        "A VMA with `vm_ops->close` is opened once if it is a copy, and closed once, in the call \
+         that removes it, before it is freed."
+        from "remove_vma, __split_vma, dup_mmap";
+
+    FilePut "file-put"
+        "A VMA of a file puts it once, in the call that removes the VMA, and no sooner."
+        from "patch 20, remove_vma; __vma_adjust";
+    FileReferences "file-references"
+        "A file has one reference for each descriptor and one for each VMA."
+        from "get_file, fput";
+    FileFreedOnce "file-freed-once"
+        "A file is freed once, when its last reference goes."
+        from "fput";
+    FileUsedAfterFree "file-used-after-free"
+        "A file is not touched after it was freed."
+        from "fput";
+
+    PolicyFreedOnce "policy-freed-once"
+        "A policy is freed once."
+        from "mpol_put";
+    PolicyUsedAfterFree "policy-used-after-free"
+        "A policy is not touched after it was freed."
+        from "mpol_put";
+    PolicyLeaked "policy-leaked"
+        "A policy is freed with the last that holds it."
+        from "mpol_put; patch 20, __free_vma";
+
+    AnonFreedOnce "anon-freed-once"
+        "An anon_vma is freed once."
+        from "put_anon_vma";
+    AnonUsedAfterFree "anon-used-after-free"
+        "An anon_vma is not touched after it was freed."
+        from "put_anon_vma";
+    AnonLeaked "anon-leaked"
+        "An anon_vma is freed with its last link and its last descendant."
+        from "unlink_anon_vmas";
+
+    FrameFreedOnce "frame-freed-once"
+        "A page frame is freed once."
+        from "put_page";
+    FrameLeaked "frame-leaked"
+        "A page frame that no page table and no swap slot holds is freed, one allocated ahead of an \
+         aborted fault too."
+        from "put_page; patch 22, the abort exits";
+
+    TableFreedOnce "table-freed-once"
+        "A page table is freed once."
+        from "free_pgtables";
+    TableLeaked "table-leaked"
+        "A page table is freed with its address space at the latest."
+        from "free_pgtables";
+
+    MisuseDeadVma "misuse-dead-vma"
+        "No access reaches a VMA that was freed."
+        from "the contract, `Misuse`";
+    MisuseDeadFrame "misuse-dead-frame"
+        "No access reaches a page frame that was freed."
+        from "the contract, `Misuse`";
+    MisuseDeadTable "misuse-dead-table"
+        "No access reaches a page table that was freed."
+        from "the contract, `Misuse`";
+    MisuseDeadAnon "misuse-dead-anon"
+        "No access reaches an anon_vma that was freed."
+        from "the contract, `Misuse`";
+    MisuseDeadPolicy "misuse-dead-policy"
+        "No access reaches a policy that was freed."
+        from "the contract, `Misuse`";
+    MisuseDeadFile "misuse-dead-file"
+        "No access reaches a file after its last reference was put."
+        from "the contract, `Misuse`; patch 20, remove_vma forgets vm_file";
+    MisuseGetFromZero "misuse-get-from-zero"
+        "No reference is taken on a VMA whose count is zero."
+        from "the contract, `Misuse`; kref_get_unless_zero";
+    MisusePutBelowZero "misuse-put-below-zero"
+        "No reference is put on a VMA whose count is zero."
+        from "the contract, `Misuse`; kref_put";
+    MisuseFreedLinked "misuse-freed-linked"
+        "A VMA is not freed while its node is in the tree."
+        from "patch 21, the assertion in __free_vma";
+    MisuseFreedInTlb "misuse-freed-in-tlb"
+        "A page frame is not freed while a TLB maps it."
+        from "tlb_finish_mmu";
+    MisuseFreedTableInUse "misuse-freed-table-in-use"
+        "A page table is not freed while a walker with interrupts off could be in it."
+        from "tlb_remove_table; patch 22";
+    MisuseSequenceNested "misuse-sequence-nested"
+        "A sequence count is not begun twice, nor ended twice."
+        from "patch 09: the brackets do not nest";
+}
+
+impl Rule {
+    /// Its name, by which signatures and defects know it.
+    pub fn name(self) -> &'static str {
+        self.info().name
+    }
+
+    /// What is known of it.
+    pub fn info(self) -> &'static RuleInfo {
+        &RULES[self as usize]
+    }
+
+    /// The rule of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        RULES.iter().find(|r| r.name == name).map(|r| r.rule)
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_the_order_of_the_rules() {
+        for (i, info) in RULES.iter().enumerate() {
+            assert_eq!(info.rule as usize, i, "{}", info.name);
+        }
+    }
+
+    #[test]
+    fn names_are_distinct_and_lead_back() {
+        for info in RULES {
+            assert_eq!(Rule::from_name(info.name), Some(info.rule));
+            let plain = |c: char| c.is_ascii_lowercase() || c == '-';
+            assert!(info.name.chars().all(plain), "{}", info.name);
+        }
+    }
+}
