@@ -3,6 +3,11 @@
 //! [`Program`] is what bytes hold, [`Case`] what text holds: a program with its comments and
 //! expectations.
 
+pub mod bytes;
+pub mod input;
+pub mod settings;
+pub mod shape;
+
 use vmadiff_contract::{Call, Config, Fail, Outcome, TaskId, VmaId};
 
 /// What runs.

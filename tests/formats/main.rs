@@ -1,0 +1,4 @@
+//! The two forms of a program, bytes and text, lose nothing and refuse nothing but by an error.
+
+mod bytes;
+mod strategy;
