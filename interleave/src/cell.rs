@@ -1,7 +1,8 @@
 //! Shared words: what the kernel reads with READ_ONCE and writes with WRITE_ONCE.
 
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 use crate::Site;
 use crate::point::{Kind, point};
@@ -39,6 +40,9 @@ impl Word for bool {
 }
 
 /// A word that threads share. Each access but `peek` and `init` is a scheduling point.
+///
+/// On real threads a read acquires and a write releases: what the candidate orders with a sequence
+/// count stays ordered, and neither costs more than a plain access on x86-64.
 #[derive(Debug, Default)]
 pub struct Cell<T> {
     word: AtomicU64,
@@ -47,6 +51,7 @@ pub struct Cell<T> {
 
 impl<T: Word> Cell<T> {
     /// A cell that holds this value.
+    #[inline]
     pub fn new(value: T) -> Self {
         Self {
             word: AtomicU64::new(value.to_word()),
@@ -72,7 +77,7 @@ impl<T: Word> Cell<T> {
     #[inline]
     pub fn swap(&self, site: Site, value: T) -> T {
         point(site, self, Kind::Update);
-        T::from_word(self.word.swap(value.to_word(), SeqCst))
+        T::from_word(self.word.swap(value.to_word(), AcqRel))
     }
 
     /// Writes `new` if it holds `old`; otherwise answers what it holds (cmpxchg).
@@ -83,7 +88,7 @@ impl<T: Word> Cell<T> {
     pub fn compare_exchange(&self, site: Site, old: T, new: T) -> Result<(), T> {
         point(site, self, Kind::Update);
         self.word
-            .compare_exchange(old.to_word(), new.to_word(), SeqCst, SeqCst)
+            .compare_exchange(old.to_word(), new.to_word(), AcqRel, Acquire)
             .map(drop)
             .map_err(T::from_word)
     }
@@ -92,12 +97,12 @@ impl<T: Word> Cell<T> {
     /// keeps everybody else away and the access cannot matter to them.
     #[inline]
     pub fn peek(&self) -> T {
-        T::from_word(self.word.load(SeqCst))
+        T::from_word(self.word.load(Acquire))
     }
 
     /// Writes it without a scheduling point: while nobody else can see the object.
     #[inline]
     pub fn init(&self, value: T) {
-        self.word.store(value.to_word(), SeqCst);
+        self.word.store(value.to_word(), Release);
     }
 }

@@ -3,30 +3,45 @@
 use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::Site;
-use crate::point::{Kind, point};
+use crate::point::{Kind, point, try_point};
 
 /// A reader-writer semaphore (`mmap_sem`): many readers or one writer, who may downgrade.
+///
+/// In a simulation whoever asks for it may get it, in any order that exclusion allows: there is no
+/// queue, so a schedule can overtake a writer that waits.
 #[derive(Debug, Default)]
 pub struct RwSem {
     native: RwLock<()>,
 }
 
 /// Holds a [`RwSem`] for reading.
+#[must_use = "the semaphore is given back as soon as this is dropped"]
 pub struct ReadGuard<'a> {
     sem: &'a RwSem,
     site: Site,
-    _native: RwLockReadGuard<'a, ()>,
+    /// None in a simulation, which keeps books of its own.
+    native: Option<RwLockReadGuard<'a, ()>>,
 }
 
 /// Holds a [`RwSem`] for writing.
+#[must_use = "the semaphore is given back as soon as this is dropped"]
 pub struct WriteGuard<'a> {
     sem: &'a RwSem,
     site: Site,
-    native: Option<RwLockWriteGuard<'a, ()>>,
+    held: Held<'a>,
+}
+
+/// How a writer holds its semaphore.
+enum Held<'a> {
+    Native(RwLockWriteGuard<'a, ()>),
+    Simulated,
+    /// No longer: it was downgraded.
+    Downgraded,
 }
 
 impl RwSem {
     /// A free semaphore.
+    #[inline]
     pub fn new() -> Self {
         Self::default()
     }
@@ -34,22 +49,26 @@ impl RwSem {
     /// Takes it for reading (`down_read`).
     #[inline]
     pub fn read(&self, site: Site) -> ReadGuard<'_> {
-        point(site, self, Kind::Lock);
+        let simulated = point(site, self, Kind::LockShared);
         ReadGuard {
             sem: self,
             site,
-            _native: self.native.read(),
+            native: (!simulated).then(|| self.native.read()),
         }
     }
 
     /// Takes it for writing (`down_write`).
     #[inline]
     pub fn write(&self, site: Site) -> WriteGuard<'_> {
-        point(site, self, Kind::Lock);
+        let held = if point(site, self, Kind::Lock) {
+            Held::Simulated
+        } else {
+            Held::Native(self.native.write())
+        };
         WriteGuard {
             sem: self,
             site,
-            native: Some(self.native.write()),
+            held,
         }
     }
 }
@@ -57,28 +76,35 @@ impl RwSem {
 impl<'a> WriteGuard<'a> {
     /// Lets other readers in and goes on as a reader (`downgrade_write`).
     pub fn downgrade(mut self, site: Site) -> ReadGuard<'a> {
-        point(site, self.sem, Kind::Unlock);
-        let native = self
-            .native
-            .take()
-            .expect("held until dropped or downgraded");
+        let held = std::mem::replace(&mut self.held, Held::Downgraded);
+        let native = match held {
+            Held::Native(guard) => Some(RwLockWriteGuard::downgrade(guard)),
+            Held::Simulated | Held::Downgraded => {
+                point(site, self.sem, Kind::Downgrade);
+                None
+            }
+        };
         ReadGuard {
             sem: self.sem,
             site,
-            _native: RwLockWriteGuard::downgrade(native),
+            native,
         }
     }
 }
 
 impl Drop for ReadGuard<'_> {
+    #[inline]
     fn drop(&mut self) {
-        point(self.site, self.sem, Kind::Unlock);
+        if self.native.is_none() {
+            point(self.site, self.sem, Kind::UnlockShared);
+        }
     }
 }
 
 impl Drop for WriteGuard<'_> {
+    #[inline]
     fn drop(&mut self) {
-        if self.native.is_some() {
+        if matches!(self.held, Held::Simulated) {
             point(self.site, self.sem, Kind::Unlock);
         }
     }
@@ -91,14 +117,17 @@ pub struct SpinLock {
 }
 
 /// Holds a [`SpinLock`].
+#[must_use = "the lock is given back as soon as this is dropped"]
 pub struct SpinGuard<'a> {
     lock: &'a SpinLock,
     site: Site,
-    _native: MutexGuard<'a, ()>,
+    /// None in a simulation, which keeps books of its own.
+    native: Option<MutexGuard<'a, ()>>,
 }
 
 impl SpinLock {
     /// A free lock.
+    #[inline]
     pub fn new() -> Self {
         Self::default()
     }
@@ -106,36 +135,55 @@ impl SpinLock {
     /// Takes it (`spin_lock`).
     #[inline]
     pub fn lock(&self, site: Site) -> SpinGuard<'_> {
-        point(site, self, Kind::Lock);
+        let simulated = point(site, self, Kind::Lock);
         SpinGuard {
             lock: self,
             site,
-            _native: self.native.lock(),
+            native: (!simulated).then(|| self.native.lock()),
         }
     }
 
     /// Takes it if it is free (`spin_trylock`).
     #[inline]
     pub fn try_lock(&self, site: Site) -> Option<SpinGuard<'_>> {
-        point(site, self, Kind::TryLock);
-        self.native.try_lock().map(|native| SpinGuard {
+        let native = match try_point(site, self) {
+            Some(true) => None,
+            Some(false) => return None,
+            None => Some(self.native.try_lock()?),
+        };
+        Some(SpinGuard {
             lock: self,
             site,
-            _native: native,
+            native,
         })
     }
 
     /// Waits a moment for its holder, between two tries (`cpu_relax`). In a simulation the caller
-    /// does not run again before the lock was given back.
+    /// does not run again before the lock is free.
     #[inline]
     pub fn relax(&self, site: Site) {
-        point(site, self, Kind::Wait);
-        std::hint::spin_loop();
+        if !point(site, self, Kind::Relax) {
+            breathe(0);
+        }
     }
 }
 
 impl Drop for SpinGuard<'_> {
+    #[inline]
     fn drop(&mut self) {
-        point(self.site, self.lock, Kind::Unlock);
+        if self.native.is_none() {
+            point(self.site, self.lock, Kind::Unlock);
+        }
+    }
+}
+
+/// Spins once. Whoever has spun for long lets another thread have the processor: the one it waits
+/// for may need it.
+#[inline]
+pub(crate) fn breathe(spins: u32) {
+    if spins > 64 {
+        std::thread::yield_now();
+    } else {
+        std::hint::spin_loop();
     }
 }

@@ -1,6 +1,7 @@
 //! A reference count that refuses what a bare atomic would let pass.
 
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use crate::Site;
 use crate::point::{Kind, point};
@@ -22,6 +23,7 @@ pub enum RefError {
 
 impl RefCount {
     /// A count of `count` references.
+    #[inline]
     pub fn new(count: u32) -> Self {
         Self {
             count: AtomicU32::new(count),
@@ -42,7 +44,7 @@ impl RefCount {
     pub fn get_unless_zero(&self, site: Site) -> Option<u32> {
         point(site, self, Kind::Update);
         self.count
-            .fetch_update(SeqCst, SeqCst, |n| (n != 0).then(|| n + 1))
+            .fetch_update(Acquire, Relaxed, |n| (n != 0).then(|| n + 1))
             .ok()
             .map(|before| before + 1)
     }
@@ -55,18 +57,20 @@ impl RefCount {
     pub fn put(&self, site: Site) -> Result<u32, RefError> {
         point(site, self, Kind::Update);
         self.count
-            .fetch_update(SeqCst, SeqCst, |n| n.checked_sub(1))
+            .fetch_update(AcqRel, Relaxed, |n| n.checked_sub(1))
             .map(|before| before - 1)
             .map_err(|_| RefError::BelowZero)
     }
 
     /// Reads it without a scheduling point.
+    #[inline]
     pub fn peek(&self) -> u32 {
-        self.count.load(SeqCst)
+        self.count.load(Acquire)
     }
 
     /// Sets it without a scheduling point, on an object nobody else can see.
+    #[inline]
     pub fn init(&self, count: u32) {
-        self.count.store(count, SeqCst);
+        self.count.store(count, Release);
     }
 }

@@ -1,8 +1,9 @@
 //! Sequence counts and sequence locks.
 
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU32, fence};
 
-use crate::point::{Kind, point};
+use crate::point::{Kind, point, wait_change};
 use crate::{Site, SpinGuard, SpinLock};
 
 /// A sequence count (`vm_sequence`): odd while a writer is at work. Writers exclude each other by
@@ -23,6 +24,7 @@ pub enum SeqError {
 
 impl SeqCount {
     /// A count of zero.
+    #[inline]
     pub fn new() -> Self {
         Self::default()
     }
@@ -34,10 +36,11 @@ impl SeqCount {
     /// The count was odd; it is incremented all the same.
     #[inline]
     pub fn write_begin(&self, site: Site) -> Result<(), SeqError> {
-        if self.increment(site) & 1 == 1 {
-            return Err(SeqError::BegunOdd);
-        }
-        Ok(())
+        point(site, self, Kind::Read);
+        let odd = self.bump(site) & 1 == 1;
+        // What the bracket writes must not be seen before the odd count.
+        fence(Release);
+        if odd { Err(SeqError::BegunOdd) } else { Ok(()) }
     }
 
     /// Closes a bracket (`raw_write_seqcount_end`).
@@ -46,17 +49,21 @@ impl SeqCount {
     /// The count was even; it is incremented all the same.
     #[inline]
     pub fn write_end(&self, site: Site) -> Result<(), SeqError> {
-        if self.increment(site) & 1 == 0 {
-            return Err(SeqError::EndedEven);
+        point(site, self, Kind::Read);
+        let even = self.bump(site) & 1 == 0;
+        if even {
+            Err(SeqError::EndedEven)
+        } else {
+            Ok(())
         }
-        Ok(())
     }
 
-    fn increment(&self, site: Site) -> u32 {
-        point(site, self, Kind::Read);
-        let old = self.count.load(SeqCst);
+    /// The plain increment, from what was read before the scheduling point to the write after it.
+    #[inline]
+    fn bump(&self, site: Site) -> u32 {
+        let old = self.count.load(Relaxed);
         point(site, self, Kind::Write);
-        self.count.store(old.wrapping_add(1), SeqCst);
+        self.count.store(old.wrapping_add(1), Release);
         old
     }
 
@@ -64,23 +71,28 @@ impl SeqCount {
     #[inline]
     pub fn read(&self, site: Site) -> u32 {
         point(site, self, Kind::Read);
-        self.count.load(SeqCst)
+        self.count.load(Acquire)
     }
 
     /// Whether the count is no longer `seen` (`read_seqcount_retry`).
     #[inline]
     pub fn changed(&self, site: Site, seen: u32) -> bool {
-        self.read(site) != seen
+        point(site, self, Kind::Read);
+        // What was read under the count must have been read before it is looked at again.
+        fence(Acquire);
+        self.count.load(Relaxed) != seen
     }
 
     /// Reads it without a scheduling point.
+    #[inline]
     pub fn peek(&self) -> u32 {
-        self.count.load(SeqCst)
+        self.count.load(Acquire)
     }
 
     /// Sets it without a scheduling point, on an object nobody else can see (`seqcount_init`).
+    #[inline]
     pub fn init(&self, count: u32) {
-        self.count.store(count, SeqCst);
+        self.count.store(count, Release);
     }
 }
 
@@ -100,15 +112,18 @@ pub struct SeqWriteGuard<'a> {
 
 impl SeqLock {
     /// A free lock with a count of zero.
+    #[inline]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Takes it for writing (`write_seqlock`).
+    #[inline]
     pub fn write(&self, site: Site) -> SeqWriteGuard<'_> {
         let spin = self.lock.lock(site);
-        let begun = self.count.write_begin(site);
-        debug_assert!(begun.is_ok(), "the spin lock keeps other writers out");
+        // The spin lock keeps other writers out, so reading the count is no access of interest.
+        self.count.bump(site);
+        fence(Release);
         SeqWriteGuard {
             lock: self,
             site,
@@ -118,22 +133,30 @@ impl SeqLock {
 
     /// The count, once it is even (`read_seqbegin`). A reader that meets an odd one waits for it
     /// to change; in a simulation it does not run before that.
+    #[inline]
     pub fn read_begin(&self, site: Site) -> u32 {
+        let mut spins = 0;
         loop {
             let count = self.count.read(site);
             if count & 1 == 0 {
                 return count;
             }
-            self.lock.relax(site);
+            if !wait_change(site, &self.count) {
+                return count;
+            }
+            spins += 1;
+            crate::lock::breathe(spins);
         }
     }
 
     /// Whether what was read since `seen` must be read again (`read_seqretry`).
+    #[inline]
     pub fn read_retry(&self, site: Site, seen: u32) -> bool {
         self.count.changed(site, seen)
     }
 
     /// Back to a count of zero, while nobody else can see it.
+    #[inline]
     pub fn init(&self) {
         self.count.init(0);
     }
@@ -141,7 +164,6 @@ impl SeqLock {
 
 impl Drop for SeqWriteGuard<'_> {
     fn drop(&mut self) {
-        let ended = self.lock.count.write_end(self.site);
-        debug_assert!(ended.is_ok(), "the spin lock keeps other writers out");
+        self.lock.count.bump(self.site);
     }
 }

@@ -9,21 +9,37 @@ pub type Site = &'static SiteInfo;
 pub struct SiteInfo {
     /// `function.what`, as the kernel names the function, for example `find_vma_rcu.get_vma`.
     pub name: &'static str,
+    number: u32,
 }
 
 impl SiteInfo {
-    /// A number that stays the same as long as the name does: what program bytes hold (FNV-1a).
-    pub const fn number(&self) -> u32 {
-        let bytes = self.name.as_bytes();
-        let mut hash = 0x811c_9dc5_u32;
+    /// The place of this name.
+    pub const fn new(name: &'static str) -> Self {
+        let bytes = name.as_bytes();
+        let mut number = 0x811c_9dc5_u32;
         let mut i = 0;
         while i < bytes.len() {
-            hash = (hash ^ bytes[i] as u32).wrapping_mul(0x0100_0193);
+            number = (number ^ bytes[i] as u32).wrapping_mul(0x0100_0193);
             i += 1;
         }
-        hash
+        Self { name, number }
+    }
+
+    /// A number that stays the same as long as the name does: what program bytes hold (FNV-1a).
+    #[inline]
+    pub const fn number(&self) -> u32 {
+        self.number
     }
 }
+
+/// Two places are the same if their names are.
+impl PartialEq for SiteInfo {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for SiteInfo {}
 
 impl fmt::Debug for SiteInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,9 +63,9 @@ macro_rules! sites {
         $(
             $(#[$doc])*
             #[allow(missing_docs)]
-            pub static $name: $crate::Site = &$crate::SiteInfo { name: $text };
+            pub static $name: $crate::Site = &$crate::SiteInfo::new($text);
         )*
         /// Every site declared here.
-        pub static ALL: &[&$crate::SiteInfo] = &[$(&$crate::SiteInfo { name: $text }),*];
+        pub static ALL: &[&$crate::SiteInfo] = &[$(&$crate::SiteInfo::new($text)),*];
     };
 }
