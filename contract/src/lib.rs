@@ -37,3 +37,9 @@ pub const PAGE_SIZE: u64 = 4096;
 
 /// Tasks that can exist at once, dead ones included: a fork beyond it fails with `EAGAIN`.
 pub const MAX_TASKS: u8 = 16;
+
+/// Pages that one populate looks at, in address order over the areas of its range (those that it
+/// skips as a whole not counted); the rest is left to faults, without an error. Linux would go on
+/// until memory runs out, and a random length would stop the harness. Also the most pages that a
+/// collapse takes in: a longer range answers 0. As many as a page table has entries.
+pub const POPULATE_MAX_PAGES: u64 = 512;
