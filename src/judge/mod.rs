@@ -1,10 +1,25 @@
 //! Decides whether two observations of a program agree. Pure; nothing else decides.
+//!
+//! Calls are judged in order, and the first objection is the verdict. Within a call, what says
+//! more comes first: a panic, a livelock, a law broken by an event (the reference's before the
+//! candidate's), the outcome, a law broken by the state, the state compared, the events compared.
+//! What is compared at all, and what not, is in docs/compared.md.
 
 use std::fmt;
 
+mod compare;
+mod events;
+mod laws;
+mod outcome;
 mod rule;
+mod state;
 
+pub use compare::judge;
+pub use events::Digest;
+pub use laws::{Broken, Laws, Obeyed};
+pub use outcome::show as show_outcome;
 pub use rule::{RULES, Rule, RuleInfo};
+pub use state::same as same_state;
 
 use vmadiff_contract::{AnonId, FileId, FrameId, PolicyId, TableId, VmaId};
 

@@ -58,8 +58,8 @@ rules! {
         "When every task has exited and all grace periods have ended, nothing is left."
         from "exit_mmap, exit_files";
     Deferred "deferred"
-        "A grace period only puts and frees VMAs and frees policies."
-        from "patch 20, vm_rcu_put";
+        "A grace period only puts and frees VMAs, and frees policies and page tables."
+        from "patch 20, vm_rcu_put; tlb_remove_table";
 
     VmaFreedOnce "vma-freed-once"
         "A VMA is freed once."

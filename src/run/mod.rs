@@ -1,4 +1,17 @@
-//! Runs a program on one manager and records what can be observed.
+//! Runs a program on both managers and records what can be observed.
+//!
+//! [`Runner`] owns a pair of managers and uses them for one program after another. Its fast path
+//! keeps nothing: it compares after every call and feeds the laws as events come. On the slightest
+//! objection the program runs again with full [`Observation`]s, and only those are judged.
+
+mod bench;
+mod recorder;
+mod runner;
+mod watch;
+
+pub use recorder::Recorder;
+pub use runner::{Ran, Runner};
+pub use watch::{Seen, Watch};
 
 use vmadiff_contract::{Event, Outcome, Snapshot};
 
@@ -8,12 +21,15 @@ pub struct Observation {
     /// The manager's name.
     pub manager: &'static str,
     /// Per call of the program, in order; then an exit of each task that was left, so that
-    /// everything ends.
+    /// everything ends. A call that either manager does not know is not made and answers
+    /// `Unsupported`, so that indexes are the program's.
     pub calls: Vec<Observed>,
     /// What quiescing raised.
     pub deferred: Vec<Event>,
     /// The state after it.
     pub last: Snapshot,
+    /// The manager panicked, and the run ended there.
+    pub panicked: Option<Panic>,
 }
 
 /// What was observed of one call.
@@ -25,4 +41,13 @@ pub struct Observed {
     pub events: Vec<Event>,
     /// The state after it.
     pub state: Snapshot,
+}
+
+/// A panic of a manager.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Panic {
+    /// The index of the call in which it happened; none: while quiescing.
+    pub at: Option<usize>,
+    /// What it said.
+    pub message: String,
 }

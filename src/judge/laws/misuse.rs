@@ -1,0 +1,78 @@
+//! What a manager noticed of itself is always a finding, under a rule for each kind.
+
+use vmadiff_contract::Misuse;
+
+use super::{Broken, broken as plain};
+use crate::judge::{Object, Rule};
+
+/// The finding.
+#[cold]
+pub fn broken(misuse: Misuse) -> Box<Broken> {
+    let (rule, object, what) = describe(misuse);
+    plain(rule, object, format!("{object} {what}"))
+}
+
+fn describe(misuse: Misuse) -> (Rule, Object, &'static str) {
+    match misuse {
+        Misuse::DeadVma(id) => (
+            Rule::MisuseDeadVma,
+            Object::Vma(id),
+            "was used after it was freed",
+        ),
+        Misuse::DeadFrame(id) => (
+            Rule::MisuseDeadFrame,
+            Object::Frame(id),
+            "was used after it was freed",
+        ),
+        Misuse::DeadTable(id) => (
+            Rule::MisuseDeadTable,
+            Object::Table(id),
+            "was used after it was freed",
+        ),
+        Misuse::DeadAnon(id) => (
+            Rule::MisuseDeadAnon,
+            Object::Anon(id),
+            "was used after it was freed",
+        ),
+        Misuse::DeadPolicy(id) => (
+            Rule::MisuseDeadPolicy,
+            Object::Policy(id),
+            "was used after it was freed",
+        ),
+        Misuse::DeadFile(id) => (
+            Rule::MisuseDeadFile,
+            Object::File(id),
+            "was used after its last reference was put",
+        ),
+        Misuse::GetFromZero(id) => (
+            Rule::MisuseGetFromZero,
+            Object::Vma(id),
+            "had no reference left when one was taken",
+        ),
+        Misuse::PutBelowZero(id) => (
+            Rule::MisusePutBelowZero,
+            Object::Vma(id),
+            "had no reference left when one was put",
+        ),
+        Misuse::FreedLinked(id) => (
+            Rule::MisuseFreedLinked,
+            Object::Vma(id),
+            "was freed while still in its tree",
+        ),
+        Misuse::FreedInTlb(id) => (
+            Rule::MisuseFreedInTlb,
+            Object::Frame(id),
+            "was freed while a TLB still maps it",
+        ),
+        Misuse::FreedTableInUse(id) => (
+            Rule::MisuseFreedTableInUse,
+            Object::Table(id),
+            "was freed while a walker could be in it",
+        ),
+        Misuse::SequenceNested(id) => (
+            Rule::MisuseSequenceNested,
+            Object::Vma(id),
+            "had its sequence count begun or ended twice",
+        ),
+    }
+}

@@ -1,0 +1,210 @@
+//! The laws of free events: what one manager's events and states must obey by themselves, call by
+//! call, whatever the other manager does.
+//!
+//! [`Laws`] is fed in the order in which things happen: [`Laws::begin`], an [`Laws::event`] for
+//! each event, [`Laws::settle`] with the state after the call; at the end [`Laws::quiesced`]. The
+//! fast path of a run and the judge feed the same object, so they cannot disagree. Each family of
+//! laws has a file of its own.
+
+mod close;
+mod deferred;
+mod file;
+mod ledger;
+mod misuse;
+mod references;
+mod vma;
+
+use vmadiff_contract::{CallKind, Event, Snapshot};
+
+use super::{Object, Rule, Side};
+use file::Files;
+use ledger::{Ledger, Names};
+use vma::Vmas;
+
+/// A law that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// Which.
+    pub rule: Rule,
+    /// What it is about.
+    pub object: Option<Object>,
+    /// The signature's field: the kind of the object, or what sets this breach apart.
+    pub field: &'static str,
+    /// What happened, in one sentence without a full stop.
+    pub what: String,
+}
+
+/// Fine, or the law that was broken; boxed, since it is rare and events are many.
+pub type Obeyed = Result<(), Box<Broken>>;
+
+/// The ledgers of one manager's run.
+pub struct Laws {
+    side: Side,
+    call: Option<CallKind>,
+    vmas: Vmas,
+    files: Files,
+    anons: Ledger,
+    policies: Ledger,
+    frames: Ledger,
+    tables: Ledger,
+}
+
+impl Laws {
+    /// Nothing has happened yet.
+    pub fn new(side: Side) -> Self {
+        Self {
+            side,
+            call: None,
+            vmas: Vmas::default(),
+            files: Files::default(),
+            anons: Ledger::new(Names::ANON),
+            policies: Ledger::new(Names::POLICY),
+            frames: Ledger::new(Names::FRAME),
+            tables: Ledger::new(Names::TABLE),
+        }
+    }
+
+    /// Back to a boot, keeping memory.
+    pub fn reset(&mut self) {
+        let Self {
+            side: _,
+            call,
+            vmas,
+            files,
+            anons,
+            policies,
+            frames,
+            tables,
+        } = self;
+        *call = None;
+        vmas.reset();
+        files.reset();
+        anons.reset();
+        policies.reset();
+        frames.reset();
+        tables.reset();
+    }
+
+    /// A call begins; none: the deferred work that ends every run.
+    pub fn begin(&mut self, call: Option<CallKind>) {
+        self.call = call;
+    }
+
+    /// Takes one event of the call.
+    ///
+    /// # Errors
+    /// The law that it breaks.
+    #[inline]
+    pub fn event(&mut self, event: &Event) -> Obeyed {
+        if self.defers() {
+            deferred::allowed(self.side, event)?;
+        }
+        match *event {
+            Event::VmaAlloc { vma, copy_of } => self.vmas.alloc(vma, copy_of),
+            Event::VmaLink { vma, mm } => self.vmas.link(vma, mm),
+            Event::VmaUnlink { vma } => self.vmas.unlink(vma, self.call),
+            Event::VmaGet { vma, refs } => self.vmas.get_ref(vma, refs),
+            Event::VmaPut { vma, refs } => self.vmas.put_ref(vma, refs),
+            Event::VmaOpen { vma } => self.vmas.open(vma),
+            Event::VmaClose { vma } => self.vmas.close(vma),
+            Event::VmaFree { vma } => self.vmas.free(vma),
+            Event::FilePut { file, vma } => {
+                self.vmas.put_file(vma, file)?;
+                self.files.put(file)
+            }
+            Event::FileFree { file } => self.files.free(file),
+            Event::AnonAlloc { anon } => self.anons.alloc(anon.0),
+            Event::AnonFree { anon } => self.anons.free(anon.0),
+            Event::PolicyAlloc { policy } => self.policies.alloc(policy.0),
+            Event::PolicyFree { policy } => self.policies.free(policy.0),
+            Event::FrameAlloc { frame } => self.frames.alloc(frame.0),
+            Event::FrameFree { frame } => self.frames.free(frame.0),
+            Event::TableAlloc { table } => self.tables.alloc(table.0),
+            Event::TableFree { table } => self.tables.free(table.0),
+            Event::Misuse(misuse) => Err(misuse::broken(misuse)),
+            Event::Note(_) => Ok(()),
+        }
+    }
+
+    /// The call has ended in this state.
+    ///
+    /// # Errors
+    /// The law that it breaks.
+    pub fn settle(&mut self, state: &Snapshot) -> Obeyed {
+        self.vmas.settle(state, self.frees_at_once())?;
+        self.vmas.settle_references(state)?;
+        self.files.settle(state)?;
+        self.settle_anons(state)?;
+        self.settle_policies(state)?;
+        self.settle_frames(state)
+    }
+
+    /// The run has ended in this state.
+    ///
+    /// # Errors
+    /// The law that it breaks.
+    pub fn quiesced(&mut self, last: &Snapshot) -> Obeyed {
+        self.vmas.ended()?;
+        self.policies.ended()?;
+        self.anons.ended()?;
+        self.frames.ended()?;
+        self.tables.ended()?;
+        deferred::nothing_left(last)
+    }
+
+    /// Whether what happens now was deferred by an earlier call.
+    fn defers(&self) -> bool {
+        matches!(self.call, None | Some(CallKind::Softirq))
+    }
+
+    /// Whether nothing may wait for a grace period any more: the one-lock manager never makes
+    /// anything wait, and a serial run has no readers, so one grace period ends all waiting.
+    fn frees_at_once(&self) -> Option<Rule> {
+        match (self.side, self.defers()) {
+            (Side::Reference, _) => Some(Rule::VmaFreedLate),
+            (Side::Candidate, true) => Some(Rule::VmaLeaked),
+            (Side::Candidate, false) => None,
+        }
+    }
+
+    fn settle_anons(&self, state: &Snapshot) -> Obeyed {
+        for anon in state.vmas.iter().filter_map(|v| v.anon) {
+            self.anons
+                .used(anon.0, Rule::AnonUsedAfterFree, "an area's state")?;
+        }
+        self.anons.counted(state.anons, "the state counts")
+    }
+
+    fn settle_policies(&self, state: &Snapshot) -> Obeyed {
+        let of_vmas = state.vmas.iter().filter_map(|v| v.policy);
+        let of_tasks = state.tasks.iter().filter_map(|t| t.policy);
+        let mut held = 0;
+        for policy in of_vmas.chain(of_tasks) {
+            self.policies
+                .used(policy.0, Rule::PolicyUsedAfterFree, "the state")?;
+            held += 1;
+        }
+        if self.frees_at_once().is_some() {
+            self.policies.counted(held, "areas and tasks hold")?;
+        }
+        Ok(())
+    }
+
+    /// A frame that was swapped out is freed while its contents still count as a frame in use.
+    fn settle_frames(&self, state: &Snapshot) -> Obeyed {
+        let swapped = state.mms.iter().any(|mm| mm.swap_entries != 0);
+        if swapped && self.frames.live() <= state.anon_frames {
+            return Ok(());
+        }
+        self.frames.counted(state.anon_frames, "page tables hold")
+    }
+}
+
+fn broken(rule: Rule, object: Object, what: impl Into<String>) -> Box<Broken> {
+    Box::new(Broken {
+        rule,
+        object: Some(object),
+        field: object.kind(),
+        what: what.into(),
+    })
+}

@@ -1,0 +1,295 @@
+//! The life of a VMA: allocated, linked, unlinked, freed; each once and in this order.
+//!
+//! The record of each VMA serves three more families: counted references (`references`),
+//! `vm_ops->open` and `close` (`close`), and the reference to its file (`file`).
+
+use vmadiff_contract::{CallKind, FileId, FileKind, MmId, Snapshot, VmaId, VmaState};
+
+use super::{Broken, Obeyed, broken};
+use crate::judge::{Object, Rule};
+
+/// All VMAs of a run; the one with ordinal `n` is at `n - 1`.
+#[derive(Default)]
+pub struct Vmas {
+    records: Vec<Record>,
+    live: usize,
+    /// How many are linked in each address space, by its number.
+    linked: Vec<u32>,
+    /// Allocated in this call.
+    fresh: Vec<VmaId>,
+    /// Unlinked in this call.
+    pub(super) removed: Vec<VmaId>,
+    /// Freed in this call without having been unlinked, and in which address space.
+    torn: Vec<(VmaId, MmId)>,
+    /// This manager counts references.
+    pub(super) counts: bool,
+}
+
+/// What is known of one VMA.
+#[derive(Clone, Copy)]
+pub struct Record {
+    pub live: bool,
+    pub tree: Tree,
+    /// Counted references; 1 is the allocation's.
+    pub refs: u32,
+    /// Its references were seen to be counted.
+    pub counted: bool,
+    /// Its `vm_ops` have `close`: it was opened, or it maps such a file.
+    pub has_close: bool,
+    pub opened: bool,
+    pub closed: bool,
+    /// The file that a state showed it to map.
+    pub file: Option<FileId>,
+    pub put: bool,
+    /// The call that unlinked it.
+    by: Option<CallKind>,
+}
+
+/// Where a VMA stands towards its tree.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Tree {
+    Never,
+    In(MmId),
+    Left,
+}
+
+impl Vmas {
+    pub fn reset(&mut self) {
+        let Self {
+            records,
+            live,
+            linked,
+            fresh,
+            removed,
+            torn,
+            counts,
+        } = self;
+        records.clear();
+        *live = 0;
+        linked.clear();
+        fresh.clear();
+        removed.clear();
+        torn.clear();
+        *counts = false;
+    }
+
+    pub fn alloc(&mut self, vma: VmaId, copy_of: Option<VmaId>) -> Obeyed {
+        if let Some(original) = copy_of {
+            self.live_record(original)?;
+        }
+        let next = VmaId(self.records.len() as u32 + 1);
+        if vma != next {
+            let what = format!("{vma} was allocated where the next is {next}");
+            return Err(broken(Rule::Ordinal, Object::Vma(vma), what));
+        }
+        self.records.push(Record {
+            live: true,
+            tree: Tree::Never,
+            refs: 1,
+            counted: false,
+            has_close: false,
+            opened: false,
+            closed: false,
+            file: None,
+            put: false,
+            by: None,
+        });
+        self.live += 1;
+        self.fresh.push(vma);
+        Ok(())
+    }
+
+    pub fn link(&mut self, vma: VmaId, mm: MmId) -> Obeyed {
+        let record = self.live_record(vma)?;
+        if record.tree != Tree::Never {
+            return Err(about(
+                Rule::VmaTree,
+                vma,
+                "entered a tree for the second time",
+            ));
+        }
+        record.tree = Tree::In(mm);
+        let slot = usize::from(mm.0);
+        if self.linked.len() <= slot {
+            self.linked.resize(slot + 1, 0);
+        }
+        self.linked[slot] += 1;
+        Ok(())
+    }
+
+    pub fn unlink(&mut self, vma: VmaId, by: Option<CallKind>) -> Obeyed {
+        let record = self.live_record(vma)?;
+        let Tree::In(mm) = record.tree else {
+            return Err(about(
+                Rule::VmaTree,
+                vma,
+                "left its tree without being in one",
+            ));
+        };
+        record.tree = Tree::Left;
+        record.by = by;
+        self.linked[usize::from(mm.0)] -= 1;
+        self.removed.push(vma);
+        Ok(())
+    }
+
+    pub fn free(&mut self, vma: VmaId) -> Obeyed {
+        let record = *self.record(vma)?;
+        if !record.live {
+            return Err(about(Rule::VmaFreedOnce, vma, "was freed twice"));
+        }
+        // One that was never linked is freed with its single reference still there.
+        let kept = u32::from(record.tree == Tree::Never);
+        if record.counted && record.refs > kept {
+            let what = format!("was freed with {} references left", record.refs);
+            return Err(about(Rule::VmaFreedReferenced, vma, &what));
+        }
+        record.owes_nothing(vma)?;
+        if let Tree::In(mm) = record.tree {
+            self.linked[usize::from(mm.0)] -= 1;
+            self.torn.push((vma, mm));
+        }
+        self.live -= 1;
+        self.records[vma.0 as usize - 1].live = false;
+        Ok(())
+    }
+
+    /// The call has ended. `at_once`: whoever is not linked must be gone, under this rule.
+    pub fn settle(&mut self, state: &Snapshot, at_once: Option<Rule>) -> Obeyed {
+        for shown in &state.vmas {
+            self.shown(shown, state)?;
+        }
+        self.settle_trees(state)?;
+        for vma in self.fresh.drain(..) {
+            let record = &self.records[vma.0 as usize - 1];
+            if record.live && record.tree == Tree::Never {
+                return Err(leaked(vma, record, Rule::VmaLeaked));
+            }
+        }
+        for vma in self.removed.drain(..) {
+            self.records[vma.0 as usize - 1].owes_nothing(vma)?;
+        }
+        match at_once {
+            Some(rule) if self.live != state.vmas.len() => self.nobody_waits(rule),
+            _ => Ok(()),
+        }
+    }
+
+    /// Every task has exited and nothing waits: nobody may live.
+    pub fn ended(&self) -> Obeyed {
+        match self.find(|record| record.live) {
+            Some((vma, record)) => Err(leaked(vma, record, Rule::VmaLeaked)),
+            None => Ok(()),
+        }
+    }
+
+    /// An area that the state shows: it must live in the tree that shows it, with its file.
+    fn shown(&mut self, shown: &VmaState, state: &Snapshot) -> Obeyed {
+        let vma = shown.vma;
+        let record = self.live_record(vma)?;
+        if record.tree != Tree::In(shown.mm) {
+            let what = format!("is shown in {} and was not linked there", shown.mm);
+            return Err(about(Rule::VmaTree, vma, &what));
+        }
+        if record.closed {
+            return Err(about(Rule::VmaClose, vma, "was closed and lives on"));
+        }
+        if record.put {
+            return Err(about(Rule::FilePut, vma, "put its file and lives on"));
+        }
+        if record.file.is_none() && shown.file.is_some() {
+            record.file = shown.file;
+            let kind = state.files.iter().find(|f| Some(f.file) == shown.file);
+            record.has_close |= kind.is_some_and(|f| f.kind == Some(FileKind::WithClose));
+        }
+        Ok(())
+    }
+
+    /// The trees hold what is shown, and those of address spaces that are gone hold nothing.
+    fn settle_trees(&mut self, state: &Snapshot) -> Obeyed {
+        let lives = |mm: MmId| state.mms.iter().any(|m| m.mm == mm);
+        if let Some((vma, mm)) = self.torn.drain(..).find(|&(_, mm)| lives(mm)) {
+            let what = format!("was freed while linked in {mm}, which lives on");
+            return Err(about(Rule::VmaFreedLinked, vma, &what));
+        }
+        let total: u32 = self.linked.iter().sum();
+        if total as usize == state.vmas.len() {
+            return Ok(());
+        }
+        let hidden = self.find(|r| match r.tree {
+            Tree::In(mm) => r.live && !state.vmas.iter().any(|v| v.mm == mm && self.is(r, v.vma)),
+            Tree::Never | Tree::Left => false,
+        });
+        let (vma, record) = hidden.expect("each area shown is linked once and more are linked");
+        match record.tree {
+            Tree::In(mm) if !lives(mm) => Err(leaked(vma, record, Rule::VmaLeaked)),
+            _ => Err(about(
+                Rule::VmaTree,
+                vma,
+                "is in its tree and the state does not show it",
+            )),
+        }
+    }
+
+    fn is(&self, record: &Record, vma: VmaId) -> bool {
+        self.records
+            .get((vma.0 as usize).wrapping_sub(1))
+            .is_some_and(|r| std::ptr::eq(r, record))
+    }
+
+    fn nobody_waits(&self, rule: Rule) -> Obeyed {
+        match self.find(|r| r.live && !matches!(r.tree, Tree::In(_))) {
+            Some((vma, record)) => Err(leaked(vma, record, rule)),
+            None => Ok(()),
+        }
+    }
+
+    fn find(&self, is: impl Fn(&Record) -> bool) -> Option<(VmaId, &Record)> {
+        let at = self.records.iter().position(is)?;
+        Some((VmaId(at as u32 + 1), &self.records[at]))
+    }
+
+    pub(super) fn record(&mut self, vma: VmaId) -> Result<&mut Record, Box<Broken>> {
+        self.records
+            .get_mut((vma.0 as usize).wrapping_sub(1))
+            .ok_or_else(|| about(Rule::Ordinal, vma, "is named and was never allocated"))
+    }
+
+    /// The record of a VMA that is being used.
+    pub(super) fn live_record(&mut self, vma: VmaId) -> Result<&mut Record, Box<Broken>> {
+        let record = self.record(vma)?;
+        if record.live {
+            return Ok(record);
+        }
+        Err(about(
+            Rule::VmaUsedAfterFree,
+            vma,
+            "was used after it was freed",
+        ))
+    }
+}
+
+/// Says what broke the rule, with the VMA for a subject.
+pub(super) fn about(rule: Rule, vma: VmaId, what: &str) -> Box<Broken> {
+    broken(rule, Object::Vma(vma), format!("{vma} {what}"))
+}
+
+/// A leak's field is the call that should have led to the free: leaks show late, and all alike.
+fn leaked(vma: VmaId, record: &Record, rule: Rule) -> Box<Broken> {
+    let (field, what) = match (record.tree, record.by) {
+        (Tree::Never, _) => (
+            "never-linked",
+            "was never linked and never freed".to_owned(),
+        ),
+        (Tree::In(mm), _) => ("exit", format!("was not freed when {mm} was torn down")),
+        (Tree::Left, None) => ("quiescence", "left its tree and was never freed".to_owned()),
+        (Tree::Left, Some(call)) => (
+            call.name(),
+            format!("was unlinked by {} and never freed", call.name()),
+        ),
+    };
+    Box::new(Broken {
+        field,
+        ..*about(rule, vma, &what)
+    })
+}

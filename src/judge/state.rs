@@ -1,0 +1,184 @@
+//! Compares what can be seen of two managers after a call, field by field.
+//!
+//! Entries are matched by their key (an area by address space and start). Every struct is taken
+//! apart exhaustively, so that a field the contract gains cannot be forgotten here.
+
+use std::cmp::Ordering;
+use std::fmt::Debug;
+
+use vmadiff_contract::{
+    ByteState, Fd, FdState, FileByte, FileId, FileState, MmId, MmState, PageState, Snapshot,
+    TaskId, TaskState, VmaState,
+};
+
+/// Whether two states are equal in all that is compared. For the fast path.
+pub fn same(reference: &Snapshot, candidate: &Snapshot) -> bool {
+    let Snapshot {
+        tasks,
+        mms,
+        vmas,
+        pages,
+        bytes,
+        fds,
+        files,
+        file_bytes,
+        committed,
+        anon_frames,
+        anons,
+        // Has laws.
+        protocol: _,
+    } = reference;
+    *vmas == candidate.vmas
+        && *pages == candidate.pages
+        && *mms == candidate.mms
+        && *tasks == candidate.tasks
+        && *bytes == candidate.bytes
+        && *fds == candidate.fds
+        && *files == candidate.files
+        && *file_bytes == candidate.file_bytes
+        && *committed == candidate.committed
+        && *anon_frames == candidate.anon_frames
+        && *anons == candidate.anons
+}
+
+/// The first difference: the signature's field and a sentence; none if nothing differs.
+///
+/// What explains more comes first: areas, then pages and contents, then totals.
+pub fn difference(reference: &Snapshot, candidate: &Snapshot) -> Option<(&'static str, String)> {
+    let (r, c) = (reference, candidate);
+    entries("vmas.missing", "vmas.extra", &r.vmas, &c.vmas)
+        .or_else(|| entries("pages.missing", "pages.extra", &r.pages, &c.pages))
+        .or_else(|| entries("bytes.missing", "bytes.extra", &r.bytes, &c.bytes))
+        .or_else(|| entries("fds.missing", "fds.extra", &r.fds, &c.fds))
+        .or_else(|| entries("files.missing", "files.extra", &r.files, &c.files))
+        .or_else(|| {
+            entries(
+                "file_bytes.missing",
+                "file_bytes.extra",
+                &r.file_bytes,
+                &c.file_bytes,
+            )
+        })
+        .or_else(|| entries("tasks.missing", "tasks.extra", &r.tasks, &c.tasks))
+        .or_else(|| entries("mms.missing", "mms.extra", &r.mms, &c.mms))
+        .or_else(|| total("committed", r.committed, c.committed))
+        .or_else(|| total("anon_frames", r.anon_frames, c.anon_frames))
+        .or_else(|| total("anons", r.anons, c.anons))
+}
+
+fn total(name: &'static str, ours: u64, theirs: u64) -> Option<(&'static str, String)> {
+    (ours != theirs).then(|| {
+        (
+            name,
+            format!("`{name}` is {ours} in the reference, {theirs} in the candidate"),
+        )
+    })
+}
+
+fn entries<E: Entry>(
+    missing: &'static str,
+    extra: &'static str,
+    ours: &[E],
+    theirs: &[E],
+) -> Option<(&'static str, String)> {
+    let (mut i, mut j) = (0, 0);
+    loop {
+        let order = match (ours.get(i), theirs.get(j)) {
+            (None, None) => return None,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(a), Some(b)) => a.key().cmp(&b.key()),
+        };
+        match order {
+            Ordering::Less => {
+                return Some((
+                    missing,
+                    format!("only the reference has {}", ours[i].name()),
+                ));
+            }
+            Ordering::Greater => {
+                return Some((
+                    extra,
+                    format!("only the candidate has {}", theirs[j].name()),
+                ));
+            }
+            Ordering::Equal => {}
+        }
+        if let Some((field, a, b)) = ours[i].differs(&theirs[j]) {
+            let name = ours[i].name();
+            let what = format!("`{field}` of {name} is {a} in the reference, {b} in the candidate");
+            return Some((field, what));
+        }
+        (i, j) = (i + 1, j + 1);
+    }
+}
+
+/// An element of one of a snapshot's lists.
+trait Entry {
+    type Key: Ord;
+    /// What it is matched by.
+    fn key(&self) -> Self::Key;
+    /// What a sentence calls it.
+    fn name(&self) -> String;
+    /// The first field in which two of one key differ, and both values.
+    fn differs(&self, other: &Self) -> Option<(&'static str, String, String)>;
+}
+
+macro_rules! entry {
+    ($type:ident $list:literal ($($key:ident: $kind:ty),*) $($field:ident)* ; $name:expr) => {
+        impl Entry for $type {
+            type Key = ($($kind,)*);
+
+            fn key(&self) -> Self::Key {
+                ($(self.$key,)*)
+            }
+
+            fn name(&self) -> String {
+                let name: fn(&Self) -> String = $name;
+                name(self)
+            }
+
+            fn differs(&self, other: &Self) -> Option<(&'static str, String, String)> {
+                let Self { $($key: _,)* $($field,)* } = self;
+                $(if *$field != other.$field {
+                    let field = concat!($list, ".", stringify!($field));
+                    return Some((field, show($field), show(&other.$field)));
+                })*
+                None
+            }
+        }
+    };
+}
+
+entry!(VmaState "vmas" (mm: MmId, start: u64)
+    end vma flags pgoff file policy anon anon_chain;
+    |v| format!("the area {:#x}-{:#x} of {}", v.start, v.end, v.mm));
+entry!(PageState "pages" (mm: MmId, addr: u64)
+    present readable writable executable anon zero;
+    |p| format!("the entry of page {:#x} of {}", p.addr, p.mm));
+entry!(ByteState "bytes" (mm: MmId, addr: u64) value;
+    |b| format!("the private byte at {:#x} of {}", b.addr, b.mm));
+entry!(FdState "fds" (mm: MmId, fd: Fd) file;
+    |d| format!("the descriptor {} of {}", d.fd, d.mm));
+entry!(FileState "files" (file: FileId) kind refs size; |f| f.file.to_string());
+entry!(FileByte "file_bytes" (file: FileId, offset: u64) value;
+    |b| format!("the byte at {:#x} of {}", b.offset, b.file));
+entry!(TaskState "tasks" (task: TaskId) mm minor_faults major_faults policy;
+    |t| format!("task {}", t.task));
+entry!(MmState "mms" (mm: MmId)
+    map_count total_pages locked_pages data_pages stack_pages exec_pages rss_anon rss_file
+    swap_entries brk def_flags;
+    |m| m.mm.to_string());
+
+/// A value as people read it: addresses in hexadecimal, names without their wrapping.
+fn show<T: Debug>(value: &T) -> String {
+    let text = format!("{value:?}");
+    if let Ok(number) = text.parse::<u64>() {
+        return if number < 4096 {
+            text
+        } else {
+            format!("{number:#x}")
+        };
+    }
+    text
+}
