@@ -3,6 +3,8 @@
 //! The engines call it differently (`arbitrary` or `arbitrary_take_rest`), so both take all the
 //! bytes there are, and an artifact means the same to each of them and to `vmadiff run`.
 
+use std::fmt;
+
 use arbitrary::{Arbitrary, Error, Result, Unstructured};
 
 use super::{Program, bytes};
@@ -28,4 +30,28 @@ fn decode_bounded(bytes: &[u8]) -> Result<Program> {
         return Err(Error::IncorrectFormat);
     }
     Ok(Program::decode(bytes))
+}
+
+/// A program whose `Debug` is its text, for `cargo fuzz fmt` and crash logs.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Input(pub Program);
+
+impl<'a> Arbitrary<'a> for Input {
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        Program::arbitrary(u).map(Self)
+    }
+
+    fn arbitrary_take_rest(u: Unstructured<'a>) -> Result<Self> {
+        Program::arbitrary_take_rest(u).map(Self)
+    }
+
+    fn size_hint(depth: usize) -> (usize, Option<usize>) {
+        Program::size_hint(depth)
+    }
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
 }

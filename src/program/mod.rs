@@ -7,6 +7,8 @@ pub mod bytes;
 pub mod input;
 pub mod settings;
 pub mod shape;
+pub mod sites;
+pub mod text;
 
 use vmadiff_contract::{Call, Config, Fail, Outcome, TaskId, VmaId};
 
@@ -94,6 +96,8 @@ pub struct Case {
     pub maps: Option<Vec<String>>,
     /// Comments, each with the index of the call before which it stands.
     pub comments: Vec<(usize, String)>,
+    /// Comments behind a call on its line, each with the call's index.
+    pub notes: Vec<(usize, String)>,
 }
 
 /// What is expected of one call.

@@ -2,3 +2,4 @@
 
 mod bytes;
 mod strategy;
+mod text;

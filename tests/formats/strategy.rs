@@ -10,8 +10,8 @@ use vmadiff_contract::{CallKind, Config, Fail, MAX_TASKS, TaskId};
 /// Bytes that look like a program's: whole records, whose kinds and classes are all met.
 pub fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
-        vec(any::<u8>(), 0..2000),
-        vec(prop_oneof![Just(0), any::<u8>()], 0..4000)
+        vec(any::<u8>(), 0..500),
+        vec(prop_oneof![Just(0), any::<u8>()], 0..1200)
     ]
 }
 

@@ -1,0 +1,35 @@
+//! The sites that a schedule may name. Text holds their names, bytes their numbers.
+
+use vmadiff_interleave::SiteInfo;
+
+/// A table of sites.
+#[derive(Clone, Copy, Debug)]
+pub struct Sites(&'static [&'static SiteInfo]);
+
+impl Sites {
+    /// Every site of the candidate.
+    pub const fn known() -> Self {
+        Self(&[])
+    }
+
+    /// These sites.
+    pub const fn of(all: &'static [&'static SiteInfo]) -> Self {
+        Self(all)
+    }
+
+    /// The name of the site with this number.
+    pub fn name(&self, number: u32) -> Option<&'static str> {
+        self.0
+            .iter()
+            .find(|site| site.number() == number)
+            .map(|site| site.name)
+    }
+
+    /// The number of the site with this name.
+    pub fn number(&self, name: &str) -> Option<u32> {
+        self.0
+            .iter()
+            .find(|site| site.name == name)
+            .map(|site| site.number())
+    }
+}

@@ -1,0 +1,111 @@
+//! The lines of a schedule: `policy: pct seed=7`, `switch: 1@munmap.unlink#1 -> 2`,
+//! `switch: +12 -> 2`.
+
+use std::fmt::{self, Write};
+
+use vmadiff_contract::{MAX_TASKS, TaskId};
+
+use super::cursor::Cursor;
+use super::error::Fault;
+use crate::program::sites::Sites;
+use crate::program::{Moment, Policy, Schedule, Switch};
+
+const POLICIES: [(&str, Policy); 4] = [
+    ("preemptions", Policy::Preemptions),
+    ("random", Policy::RandomWalk),
+    ("pct", Policy::Pct),
+    ("pos", Policy::Pos),
+];
+
+/// Writes a schedule; a serial one is nothing.
+pub(super) fn print(f: &mut impl Write, schedule: &Schedule, sites: &Sites) -> fmt::Result {
+    let Schedule {
+        policy,
+        seed,
+        switches,
+    } = schedule;
+    if *policy != Policy::default() || *seed != 0 {
+        let name = POLICIES
+            .iter()
+            .find(|(_, named)| named == policy)
+            .map_or("", |(name, _)| name);
+        writeln!(f, "policy: {name} seed={seed}")?;
+    }
+    for Switch { at, to } in switches {
+        match *at {
+            Moment::Gap(gap) => write!(f, "switch: +{gap}")?,
+            Moment::Site { task, site, nth } => {
+                write!(f, "switch: {task}@")?;
+                match sites.name(site) {
+                    Some(name) => f.write_str(name)?,
+                    None => write!(f, "site:{site:#010x}")?,
+                }
+                write!(f, "#{nth}")?;
+            }
+        }
+        writeln!(f, " -> {to}")?;
+    }
+    Ok(())
+}
+
+/// Reads what follows `policy:`.
+pub(super) fn parse_policy(cursor: &mut Cursor<'_>, schedule: &mut Schedule) -> Result<(), Fault> {
+    schedule.policy = cursor.take("preemptions, random, pct or pos", |cursor| {
+        let word = cursor.word();
+        POLICIES
+            .iter()
+            .find(|(name, _)| *name == word)
+            .map(|&(_, policy)| policy)
+    })?;
+    if cursor.eat("seed") {
+        cursor.expect("=")?;
+        schedule.seed = cursor.number("a seed, a 64-bit number")?;
+    }
+    Ok(())
+}
+
+/// Reads what follows `switch:`.
+pub(super) fn parse_switch(cursor: &mut Cursor<'_>, sites: &Sites) -> Result<Switch, Fault> {
+    let at = if cursor.eat("+") {
+        Moment::Gap(number(cursor, "a number of points, 32 bits", 0)?)
+    } else {
+        let task = task(cursor)?;
+        cursor.expect("@")?;
+        let site = parse_site(cursor, sites)?;
+        cursor.expect("#")?;
+        let nth = number(cursor, "which time, a number from 1", 1)?;
+        Moment::Site { task, site, nth }
+    };
+    cursor.expect("->")?;
+    let to = task(cursor)?;
+    Ok(Switch { at, to })
+}
+
+/// Reads a task's number.
+pub(super) fn task(cursor: &mut Cursor<'_>) -> Result<TaskId, Fault> {
+    let expected = format!("a task, 0 to {MAX_TASKS}");
+    cursor.take(&expected, |cursor| {
+        let task = cursor.word().parse().ok()?;
+        (task <= MAX_TASKS).then_some(TaskId(task))
+    })
+}
+
+fn parse_site(cursor: &mut Cursor<'_>, sites: &Sites) -> Result<u32, Fault> {
+    cursor.take(
+        "a site, as munmap.unlink, or its number, as site:0x12345678",
+        |cursor| {
+            let name = cursor.run(|c| c.is_ascii_alphanumeric() || "_.:-".contains(c));
+            match name.strip_prefix("site:0x") {
+                Some(hex) => u32::from_str_radix(hex, 16).ok(),
+                None => sites.number(name),
+            }
+        },
+    )
+}
+
+fn number(cursor: &mut Cursor<'_>, expected: &str, least: u32) -> Result<u32, Fault> {
+    cursor.take(expected, |cursor| {
+        let number = u32::try_from(cursor.number(expected).ok()?).ok()?;
+        (number >= least).then_some(number)
+    })
+}

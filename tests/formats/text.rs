@@ -1,0 +1,352 @@
+//! Text reads back as what was printed, and bad text names the place.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use vmadiff::program::sites::Sites;
+use vmadiff::program::{Case, Expect, Moment, Program};
+use vmadiff_contract::{
+    CallKind, Config, Errno, FileId, MmId, Outcome, SegvCode, Snapshot, TaskId, VmFlags, VmaId,
+    VmaState,
+};
+use vmadiff_interleave::SiteInfo;
+
+use crate::strategy;
+
+vmadiff_interleave::sites! {
+    UNLINK = "munmap.unlink";
+    GET_VMA = "find_vma_rcu.get_vma";
+}
+
+const SITES: Sites = Sites::of(ALL);
+
+#[track_caller]
+fn parse(text: &str) -> Case {
+    Case::parse_with("case.vma", text, &SITES).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The text is in the one form already.
+#[track_caller]
+fn check(text: &str) -> Case {
+    let case = parse(text);
+    assert_eq!(case.display(&SITES).to_string(), text);
+    case
+}
+
+#[track_caller]
+fn check_error(text: &str, expected: &str) {
+    let error = Case::parse_with("case.vma", text, &SITES).expect_err("an error");
+    assert_eq!(error.to_string(), expected);
+}
+
+proptest! {
+    #[test]
+    fn bytes_to_text_and_back(bytes in strategy::bytes()) {
+        let program = Program::decode(&bytes);
+        let case = Case::parse("case.vma", &program.to_string()).expect("what was printed");
+        prop_assert_eq!(&case.program, &program);
+        prop_assert_eq!(Program::decode(&case.program.encode()), program);
+    }
+
+    #[test]
+    fn a_case_comes_back(case in case()) {
+        let text = case.to_string();
+        let back = Case::parse("case.vma", &text).expect("what was printed");
+        prop_assert_eq!(&back, &case);
+        prop_assert_eq!(back.to_string(), text);
+    }
+
+    #[test]
+    fn no_text_panics(text in "\\PC{0,80}|([a-z]{3,8}|[0-9x]{1,5}|[ ,()=#|\"@+\\[\\]:>\n-]){0,60}") {
+        let _ = Case::parse("case.vma", &text);
+    }
+
+    /// Damage to a text that is right is refused or understood, and what is understood prints.
+    #[test]
+    fn no_damage_panics(
+        program in strategy::program(8),
+        at in any::<prop::sample::Index>(),
+        with in "\\PC{0,3}",
+    ) {
+        let mut text = program.to_string();
+        if text.is_empty() {
+            return Ok(());
+        }
+        let at = at.index(text.len());
+        text.replace_range(at..=at, &with);
+        if let Ok(case) = Case::parse("case.vma", &text) {
+            let printed = case.to_string();
+            prop_assert_eq!(Case::parse("case.vma", &printed), Ok(case));
+        }
+    }
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let line = "[!-~]{1,12}( [!-~]{1,8}){0,3}";
+    let maps = Just(vec!["00010000-00011000 rw-p 00000000 anon".to_owned()]);
+    (
+        strategy::program(8),
+        vec(expect(), 0..8),
+        vec((any::<prop::sample::Index>(), line), 0..4),
+        vec((any::<prop::sample::Index>(), line), 0..4),
+        proptest::option::of(maps),
+    )
+        .prop_map(|(program, expect, comments, notes, maps)| {
+            let calls = program.calls.len();
+            let place = |i: prop::sample::Index, ends: usize| i.index(ends);
+            let mut comments: Vec<_> = comments
+                .into_iter()
+                .map(|(i, text)| (place(i, calls + 1), text))
+                .collect();
+            comments.sort_by_key(|(i, _)| *i);
+            let mut notes: Vec<_> = match calls {
+                0 => Vec::new(),
+                _ => notes
+                    .into_iter()
+                    .map(|(i, text)| (place(i, calls), text))
+                    .collect(),
+            };
+            notes.sort_by_key(|(i, _)| *i);
+            // Two comments behind one call are one when they are read.
+            notes.dedup_by_key(|(i, _)| *i);
+            let mut expect: Vec<_> = expect.into_iter().take(calls).collect();
+            while expect.last().is_some_and(|last| *last == Expect::default()) {
+                expect.pop();
+            }
+            Case {
+                program,
+                expect,
+                maps,
+                comments,
+                notes,
+            }
+        })
+}
+
+fn expect() -> impl Strategy<Value = Expect> {
+    let outcome = prop_oneof![
+        any::<u64>().prop_map(Outcome::Value),
+        (0..Errno::ALL.len()).prop_map(|i| Outcome::Errno(Errno::ALL[i])),
+        Just(Outcome::Segv(SegvCode::MapErr)),
+        Just(Outcome::Segv(SegvCode::AccErr)),
+        Just(Outcome::Bus),
+        Just(Outcome::Oom),
+        Just(Outcome::Livelock),
+        Just(Outcome::NoTask),
+        Just(Outcome::Unsupported),
+    ];
+    let frees = vec(any::<u32>().prop_map(VmaId), 0..3);
+    (proptest::option::of(outcome), proptest::option::of(frees))
+        .prop_map(|(outcome, frees)| Expect { outcome, frees })
+}
+
+#[test]
+fn everything_at_once() {
+    let case = check(
+        "\
+# munmap/tail.vma: unmapping the tail of an area frees the piece that was split off.
+config max_map_count=64 task_size=0x400000 legacy_layout=true rlimit_as=0x100000 commit_limit=9
+mmap(0x10000, 0x4000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0) = 0x10000
+# And then:
+store(0x11000, 7) = 0
+mprotect(0x11000, 0x1000, PROT_READ|0x40) = -1 EINVAL
+[2] load(0x11000) = 7  # task 2, a thread of the same process
+munmap(0x13000, 0x1000) (fail 2) = 0 frees #4, #5
+munmap(0x13000, 0x1000) frees none
+fork() = 3
+[3] exec(NULL) = SIGSEGV MAPERR
+open(\"nofault\", O_RDWR, 0x4000) = 3
+mbind(0x10000, 0x1000, MPOL_BIND, 0x1, MPOL_MF_STRICT|MPOL_F_STATIC_NODES) = 0
+madvise(0x10000, 0x1000, 0x63) = -1 EINVAL
+mmap(NULL, 0x1000, PROT_NONE, MAP_SHARED_VALIDATE|0x40, 3, 0x1000)
+mlockall(0) = -1 EINVAL
+softirq()
+# At the end.
+maps:
+  00010000-00011000 rw-p 00000000 anon
+  00011000-00012000 r--s 00001000 file1
+policy: pct seed=7
+switch: 1@munmap.unlink#1 -> 2
+switch: 2@site:0x00000001#3 -> 0
+switch: +12 -> 2
+",
+    );
+    assert_eq!(case.program.config.max_map_count, 64);
+    assert_eq!(case.expect[3].outcome, Some(Outcome::Value(7)));
+    assert_eq!(case.expect[4].frees, Some(vec![VmaId(4), VmaId(5)]));
+    assert_eq!(case.comments[1], (1, "And then:".to_owned()));
+    assert_eq!(
+        case.notes,
+        [(3, "task 2, a thread of the same process".to_owned())]
+    );
+    let site = SiteInfo::number(UNLINK);
+    let at = Moment::Site {
+        task: TaskId(1),
+        site,
+        nth: 1,
+    };
+    assert_eq!(case.program.schedule.switches[0].at, at);
+}
+
+/// What people and strace write is read, and printed in the one form.
+#[test]
+fn other_forms_are_read() {
+    let case = parse(
+        "
+config   rlimit_as=4KiB  rlimit_data=unlimited # twice
+config tasks=3 legacy_layout=1 reuse_slots=false\r
+\t[1]mmap ( NULL , 8192,3,MAP_ANONYMOUS|0x2,-1,0)=0x7fc1000   #note
+brk(NULL) = ?
+munmap(0x13000, 4KiB)   = -1 ENOMEM (Cannot allocate memory)
+maps:
+   10000-11000 rw-p 0 anon
+
+  7fff00000000-7fff00001000 r-xp 00000000 file12
+#end",
+    );
+    assert_eq!(
+        case.to_string(),
+        "\
+# twice
+config tasks=3 legacy_layout=true rlimit_as=0x1000 reuse_slots=false
+mmap(NULL, 0x2000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7fc1000  # note
+brk(NULL)
+munmap(0x13000, 0x1000) = -1 ENOMEM
+# end
+maps:
+  00010000-00011000 rw-p 00000000 anon
+  7fff00000000-7fff00001000 r-xp 00000000 file12
+"
+    );
+}
+
+#[test]
+fn no_text_is_the_empty_case() {
+    assert_eq!(check(""), Case::default());
+}
+
+#[test]
+fn errors_name_the_place() {
+    check_error(
+        "config\n",
+        "case.vma:1:1: expected a call, as mmap(…), or one of config, maps:, policy:, switch:, #, \
+         found `config`",
+    );
+    check_error(
+        "# fine\nload(0x1000\n",
+        "case.vma:2:12: expected `)`, found the end of the line",
+    );
+    check_error(
+        "store(0x1000, 256)",
+        "case.vma:1:15: expected a byte, 0 to 255, found `256`",
+    );
+    check_error(
+        "mprotect(0x1000, 0x1000, PROT_RAED)",
+        "case.vma:1:26: expected a flag PROT_… or its number, found `PROT_RAED`",
+    );
+    check_error(
+        "mprotect(0x1000, 0x1000, PROT_READ|)",
+        "case.vma:1:36: expected a flag PROT_… or its number, found `)`",
+    );
+    check_error(
+        "fork() = 3 3",
+        "case.vma:1:12: expected the end of the line, or a comment, found `3`",
+    );
+    check_error(
+        "config tasks=9",
+        "case.vma:1:14: expected a number from 1 to 8, found `9`",
+    );
+    check_error(
+        "config task_size=0x400000 mmap_base=0x500000",
+        "case.vma:1:45: expected mmap_base and start_brk at or below task_size, which comes \
+         first, found the end of the line",
+    );
+    check_error(
+        "[17] fork()",
+        "case.vma:1:2: expected a task, 0 to 16, found `17`",
+    );
+    check_error(
+        "switch: 1@munmap.unlnik#1 -> 2",
+        "case.vma:1:11: expected a site, as munmap.unlink, or its number, as site:0x12345678, \
+         found `munmap`",
+    );
+    check_error(
+        "munmap(0, 0) = -1 ENOENT",
+        "case.vma:1:19: expected the name of an error that the rules know, found `ENOENT`",
+    );
+    check_error(
+        "fork() (fail 0)",
+        "case.vma:1:14: expected which allocation fails, 1 to 255, found `0`",
+    );
+    check_error(
+        "maps:\n  1000-2000 rwp 0 anon",
+        "case.vma:2:13: expected permissions, as rw-p, found `rwp`",
+    );
+    check_error(
+        "maps:\nmaps:",
+        "case.vma:2:1: expected only one block `maps:`, found `maps`",
+    );
+    check_error(
+        "\u{0}",
+        "case.vma:1:1: expected a call, as mmap(…), or one of config, maps:, policy:, switch:, #, found `\u{0}`",
+    );
+}
+
+#[test]
+fn every_call_has_its_own_name() {
+    for (i, kind) in CallKind::ALL.iter().enumerate() {
+        let others = &CallKind::ALL[i + 1..];
+        assert!(
+            others.iter().all(|other| other.name() != kind.name()),
+            "{kind:?}"
+        );
+    }
+}
+
+/// Reading takes time in proportion to the text: a quadratic reader would need minutes.
+#[test]
+fn a_long_text_is_read_line_by_line() {
+    let line = "# why\nmunmap(0x10000, 0x1000) = 0 frees none  # and this\n";
+    let case = parse(&line.repeat(100_000));
+    assert_eq!(case.program.calls.len(), 100_000);
+    assert_eq!(case.to_string().len(), line.len() * 100_000);
+}
+
+#[test]
+fn areas_read_as_proc_maps_shows_them() {
+    let anonymous = VmaState {
+        mm: MmId(1),
+        start: 0x1_0000,
+        end: 0x1_2000,
+        vma: VmaId(1),
+        flags: VmFlags::READ | VmFlags::WRITE | VmFlags::MAYREAD,
+        pgoff: 16,
+        file: None,
+        policy: None,
+        anon: None,
+        anon_chain: 0,
+    };
+    let shared = VmaState {
+        start: Config::WINDOW,
+        end: 1 << 32,
+        flags: VmFlags::EXEC | VmFlags::MAYSHARE,
+        file: Some(FileId(2)),
+        ..anonymous
+    };
+    let child = VmaState {
+        mm: MmId(2),
+        ..anonymous
+    };
+    let snapshot = Snapshot {
+        vmas: vec![anonymous, shared, child],
+        ..Snapshot::default()
+    };
+    let lines = vmadiff::program::text::maps_lines(&snapshot, MmId(1));
+    assert_eq!(
+        lines,
+        [
+            "00010000-00012000 rw-p 00000000 anon",
+            "001f0000-100000000 --xs 00010000 file2"
+        ]
+    );
+    check(&format!("maps:\n  {}\n  {}\n", lines[0], lines[1]));
+}
