@@ -1,0 +1,29 @@
+//! How the command ends.
+
+use std::process::ExitCode;
+
+/// What a command came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    /// The managers agreed, or there was nothing to compare.
+    Agreed,
+    /// They did not, or not with what a program expects.
+    Diverged,
+    /// Wrong usage or input.
+    BadInput,
+    /// The harness itself failed: a panic, a hang, out of memory, nothing executed.
+    HarnessFailed,
+}
+
+impl Status {
+    /// The number that the process exits with.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        Self::from(status.number())
+    }
+}

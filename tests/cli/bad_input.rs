@@ -1,0 +1,84 @@
+//! Bad input: file, line, what was expected; status 2, no panic, nothing written over.
+
+use crate::shell::Shell;
+
+#[track_caller]
+fn check(text: impl AsRef<[u8]>, words: &[&str]) {
+    let shell = Shell::new();
+    shell.write("bad.vma", text);
+    shell.run("convert bad.vma -o out").refuses(words);
+    assert!(!shell.folder().join("out").exists());
+}
+
+#[test]
+fn syntax_errors_name_the_place() {
+    check(
+        "load(0x1000)\nmunmap(0x10000,\n",
+        &["bad.vma:2:16", "expected a length"],
+    );
+    check("mmapp(0x10000)\n", &["bad.vma:1:1", "expected"]);
+    check(
+        "load(0x1000) = maybe\n",
+        &["bad.vma:1:16", "expected a result"],
+    );
+    check("config tasks=many\n", &["bad.vma:1:", "expected"]);
+    check(
+        "load(0x1000) surplus\n",
+        &["bad.vma:1:14", "expected", "surplus"],
+    );
+}
+
+#[test]
+fn text_that_is_no_text_is_refused() {
+    check(b"load(\xff\xfe)\n", &["bad.vma", "expected UTF-8"]);
+}
+
+#[test]
+fn missing_files_and_folders_are_named() {
+    let shell = Shell::new();
+    shell
+        .run("convert nowhere.vma")
+        .refuses(&["nowhere.vma", "No such file"]);
+    shell.run("convert .").refuses(&[".: Is a directory"]);
+}
+
+#[test]
+fn what_exists_is_left_alone() {
+    let shell = Shell::new();
+    shell.write("in.vma", "load(0x1000)\n");
+    shell.write("out", "precious");
+    shell
+        .run("convert in.vma -o out")
+        .refuses(&["out: exists already", "--force"]);
+    assert_eq!(shell.read("out"), b"precious");
+    shell.run("convert in.vma -o out --force").succeeds();
+    assert_ne!(shell.read("out"), b"precious");
+}
+
+#[test]
+fn wrong_usage_is_refused() {
+    let shell = Shell::new();
+    shell.run("").refuses(&["Usage: vmadiff"]);
+    shell
+        .run("conver")
+        .refuses(&["unrecognized subcommand 'conver'", "convert"]);
+    shell.run("convert --forse x").refuses(&["--forse"]);
+}
+
+/// Any bytes are a program: hostile ones too, short ones too.
+#[test]
+fn all_bytes_are_programs() {
+    let hostile: Vec<u8> = (0..5000_u32)
+        .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
+    for length in (0..200).chain([1000, 2320, 2321, 5000]) {
+        let shell = Shell::new();
+        shell.write("bytes", &hostile[..length]);
+        let said = shell.run("convert bytes --to text");
+        said.succeeds();
+        shell.write("text.vma", &said.stdout);
+        shell.run("convert text.vma -o again").succeeds();
+        let said_again = shell.run("convert again --to text");
+        assert_eq!(said_again.succeeds().text(), said.text());
+    }
+}

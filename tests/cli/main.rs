@@ -1,0 +1,6 @@
+//! The command as people and scripts meet it: what it prints, where, and how it ends.
+#![cfg(feature = "command")]
+
+mod bad_input;
+mod convert;
+mod shell;
