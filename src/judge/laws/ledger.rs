@@ -2,7 +2,7 @@
 
 use vmadiff_contract::{AnonId, FrameId, PolicyId, TableId};
 
-use super::{Obeyed, broken};
+use super::{Broken, Obeyed, broken};
 use crate::judge::{Object, Rule};
 
 /// What the objects of a ledger are called, and the rules that they fall under.
@@ -100,13 +100,21 @@ impl Ledger {
         if held == self.live {
             return Ok(());
         }
-        let last = self
-            .lives
-            .iter()
-            .rposition(|&lives| lives)
-            .map_or(0, |i| i as u32 + 1);
-        let what = format!("is one of {} that live, and {by} {held}", self.live);
-        Err(self.broken(self.names.leaked, last, &what))
+        Err(self.miscounted(held, by))
+    }
+
+    /// The account differs; the youngest that lives is the likeliest to be the one too many.
+    pub fn miscounted(&self, held: u64, by: &str) -> Box<Broken> {
+        let youngest = self.lives.iter().rposition(|&lives| lives);
+        let object = youngest.map(|i| (self.names.object)(i as u32 + 1));
+        let kind = (self.names.object)(0).kind();
+        let what = format!("by its events {} {kind}s live, and {by} {held}", self.live);
+        Box::new(Broken {
+            rule: self.names.leaked,
+            object,
+            field: kind,
+            what,
+        })
     }
 
     /// Nobody may live any more.
@@ -121,7 +129,7 @@ impl Ledger {
         self.lives.get_mut((id as usize).wrapping_sub(1))
     }
 
-    fn broken(&self, rule: Rule, id: u32, what: &str) -> Box<super::Broken> {
+    fn broken(&self, rule: Rule, id: u32, what: &str) -> Box<Broken> {
         let object = (self.names.object)(id);
         broken(rule, object, format!("{object} {what}"))
     }

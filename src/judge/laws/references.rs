@@ -1,9 +1,9 @@
 //! Counted references and sequence counts: the protocol under which VMAs are shared.
 
-use vmadiff_contract::{Snapshot, VmaId};
+use vmadiff_contract::{Protocol, Snapshot, VmaId};
 
-use super::Obeyed;
-use super::vma::{Vmas, about};
+use super::vma::{Tree, Vmas, about};
+use super::{Broken, Obeyed};
 use crate::judge::Rule;
 
 /// Between calls: the allocation's and the tree's.
@@ -28,49 +28,64 @@ impl Vmas {
         moved(vma, "put", expected, refs)
     }
 
-    /// Between calls nobody is inside: two references, an even count.
+    /// Between calls nobody is inside: two references, an even count, of each linked VMA once.
     pub fn settle_references(&mut self, state: &Snapshot) -> Obeyed {
+        if self.counts && state.protocol.len() != state.vmas.len() {
+            return Err(uncovered(state));
+        }
+        let mut before = VmaId(0);
         for entry in &state.protocol {
-            let record = *self.live_record(entry.vma)?;
-            if record.counted && record.refs != entry.refs {
-                let what = format!(
-                    "has {} references by events and {} by its count",
-                    record.refs, entry.refs
-                );
-                return Err(about(Rule::VmaReferences, entry.vma, &what));
-            }
-            if entry.refs != LINKED_REFS {
-                let what = format!("has {} references between calls, not 2", entry.refs);
-                return Err(about(Rule::VmaReferences, entry.vma, &what));
-            }
-            if entry.sequence % 2 != 0 {
-                let what = format!("has sequence count {} between calls", entry.sequence);
-                return Err(about(Rule::VmaSequence, entry.vma, &what));
-            }
-        }
-        self.settle_coverage(state)
-    }
-
-    /// A manager that counts shows how each linked VMA stands.
-    fn settle_coverage(&self, state: &Snapshot) -> Obeyed {
-        if !self.counts || state.protocol.len() == state.vmas.len() {
-            return Ok(());
-        }
-        let stands = |vma| state.protocol.iter().any(|p| p.vma == vma);
-        match state.vmas.iter().find(|v| !stands(v.vma)) {
-            Some(v) => Err(about(
-                Rule::VmaReferences,
-                v.vma,
-                "is linked and its count is not shown",
-            )),
-            None => {
-                let vma = state.protocol[0].vma;
-                Err(about(
+            let Protocol {
+                vma,
+                refs,
+                sequence,
+            } = *entry;
+            let record = *self.live_record(vma)?;
+            if vma <= before || !matches!(record.tree, Tree::In(_)) {
+                return Err(about(
                     Rule::VmaReferences,
                     vma,
-                    "or another has its count shown and no area",
-                ))
+                    "has a count that is not its own",
+                ));
             }
+            before = vma;
+            if refs != LINKED_REFS {
+                let what = format!("has {refs} references between calls, not {LINKED_REFS}");
+                return Err(about(Rule::VmaReferences, vma, &what));
+            }
+            if refs != record.refs {
+                let what = format!(
+                    "has {} references by events, {refs} by its count",
+                    record.refs
+                );
+                return Err(about(Rule::VmaReferences, vma, &what));
+            }
+            if sequence % 2 != 0 {
+                let what = format!("has the odd sequence count {sequence} between calls");
+                return Err(about(Rule::VmaSequence, vma, &what));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A manager that counts shows how each linked VMA stands.
+fn uncovered(state: &Snapshot) -> Box<Broken> {
+    let stands = |vma| state.protocol.iter().any(|p| p.vma == vma);
+    let vma = state.vmas.iter().map(|v| v.vma).find(|&vma| !stands(vma));
+    match vma {
+        Some(vma) => about(
+            Rule::VmaReferences,
+            vma,
+            "is linked and its count is not shown",
+        ),
+        None => {
+            let vma = state.protocol.last().map_or(VmaId(0), |p| p.vma);
+            about(
+                Rule::VmaReferences,
+                vma,
+                "or another has a count and no area",
+            )
         }
     }
 }

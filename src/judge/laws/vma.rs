@@ -220,7 +220,10 @@ impl Vmas {
             Tree::In(mm) => r.live && !state.vmas.iter().any(|v| v.mm == mm && self.is(r, v.vma)),
             Tree::Never | Tree::Left => false,
         });
-        let (vma, record) = hidden.expect("each area shown is linked once and more are linked");
+        let Some((vma, record)) = hidden else {
+            let vma = state.vmas.last().map_or(VmaId(0), |v| v.vma);
+            return Err(about(Rule::VmaTree, vma, "or another is shown twice"));
+        };
         match record.tree {
             Tree::In(mm) if !lives(mm) => Err(leaked(vma, record, Rule::VmaLeaked)),
             _ => Err(about(
