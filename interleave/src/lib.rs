@@ -9,15 +9,17 @@
 //! An access without a scheduling point exists too, under the names `peek` and `init`: for
 //! snapshots between calls and for objects that nobody else can see yet.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod cell;
 mod irq;
 mod lock;
 mod point;
+pub mod policy;
 mod rcu;
 mod refcount;
 mod seq;
+pub mod sim;
 mod site;
 
 pub use cell::{Cell, Word};

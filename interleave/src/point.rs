@@ -1,6 +1,12 @@
 //! The scheduling point: where a simulation may switch to another logical thread.
 
+// A method's path is not general enough for `with`: it names one lifetime of the run.
+#![expect(clippy::redundant_closure_for_method_calls)]
+
+use std::ptr;
+
 use crate::Site;
+use crate::sim::current::with;
 
 /// What an access does to its object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,47 +62,56 @@ pub enum Kind {
 /// equality only, never for order, so runs stay deterministic. True: this is a simulation, which
 /// keeps the books of locks and sections, and the access has been entered in them.
 #[inline]
-pub(crate) fn point<T>(_site: Site, _object: &T, _kind: Kind) -> bool {
-    false
+pub(crate) fn point<T>(site: Site, object: &T, kind: Kind) -> bool {
+    with(|run| run.access(site, address(object), kind)).is_some()
 }
 
 /// The scheduling point before a try at a lock: whether it was taken, in a simulation.
 #[inline]
-pub(crate) fn try_point<T>(_site: Site, _object: &T) -> Option<bool> {
-    None
+pub(crate) fn try_point<T>(site: Site, object: &T) -> Option<bool> {
+    with(|run| run.try_access(site, address(object)))
 }
 
 /// Waits until `object` is written. False: it never will be, since the run is being given up.
 #[inline]
-pub(crate) fn wait_change<T>(_site: Site, _object: &T) -> bool {
-    true
+pub(crate) fn wait_change<T>(site: Site, object: &T) -> bool {
+    with(|run| run.await_change(site, address(object))).unwrap_or(true)
+}
+
+#[inline]
+fn address<T>(object: &T) -> usize {
+    ptr::from_ref(object).addr()
 }
 
 /// Tells the trace that the current call takes effect here: its linearization point, or the commit
 /// of its critical section.
 #[inline]
-pub fn mark(_site: Site) {}
+pub fn mark(site: Site) {
+    with(|run| run.mark(site));
+}
 
 /// Whether some thread of the simulation has interrupts off; none: this is no simulation.
 #[inline]
 pub(crate) fn irqs_off() -> Option<bool> {
-    None
+    with(|run| run.any_irqs_off())
 }
 
 /// The moment at which a callback is queued, on the simulation's clock.
 pub(crate) fn callback_queued() -> u64 {
-    0
+    with(|run| run.callback_queued()).unwrap_or(0)
 }
 
 /// Whether all readers that were inside at that moment have left.
-pub(crate) fn callback_ready(_stamp: u64) -> bool {
-    true
+pub(crate) fn callback_ready(queued_at: u64) -> bool {
+    with(|run| run.callback_ready(queued_at)).unwrap_or(true)
 }
 
 /// The callback queued at that moment waits no longer.
-pub(crate) fn callback_taken(_stamp: u64) {}
+pub(crate) fn callback_taken(queued_at: u64) {
+    with(|run| run.callback_taken(queued_at));
+}
 
 /// The schedule's choice among `count` things, from 0.
-pub(crate) fn choose(_site: Site, _count: usize) -> usize {
-    0
+pub(crate) fn choose(site: Site, count: usize) -> usize {
+    with(|run| run.choose(site, count)).unwrap_or(0)
 }

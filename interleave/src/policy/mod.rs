@@ -1,0 +1,79 @@
+//! Policies: who goes on when a thread arrives at a scheduling point.
+
+mod preemptions;
+mod random;
+
+use crate::{Kind, Site};
+
+pub use preemptions::{Moment, Preemptions, Switch};
+pub use random::RandomWalk;
+
+/// What a task is about to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// Who; 0 is the softirq.
+    pub task: u8,
+    /// Where in the code.
+    pub site: Site,
+    /// To which object, named by the order of first appearance from 1; 0: none.
+    pub object: u32,
+    /// What.
+    pub kind: Kind,
+    /// In, or about to begin, the call of this number; the softirq has the highest there is.
+    pub call: u32,
+    /// Whether it can be done now.
+    pub runnable: bool,
+}
+
+/// A choice to make.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice<'a> {
+    /// What each task that has not finished is about to do, by task number. At least one of them
+    /// is runnable.
+    pub pending: &'a [Pending],
+    /// What the task that has just arrived is about to do; at the start of a run and after a
+    /// task's last call it is in no list. Runnable: to choose another task is a preemption.
+    pub arrived: &'a Pending,
+    /// The index of the task that goes on if the policy has no opinion: the one that arrived, or,
+    /// where that has finished a call or cannot move, that of the earliest unfinished call.
+    pub default: usize,
+    /// A call returned between the last choice and this one.
+    pub returned: bool,
+}
+
+impl Choice<'_> {
+    /// The tasks that can be chosen, by index.
+    pub fn runnable(&self) -> impl Iterator<Item = usize> + Clone + use<'_> {
+        (0..self.pending.len()).filter(|&index| self.pending[index].runnable)
+    }
+}
+
+/// Chooses who goes on. Its answers may depend on nothing but itself and what it is told.
+pub trait Policy {
+    /// A run begins.
+    fn begin(&mut self) {}
+
+    /// A task has arrived at a scheduling point: is there a choice to make, or does the default
+    /// task go on? Asked at each point, so that a policy with few opinions costs little.
+    fn asks(&mut self, _arrived: &Pending) -> bool {
+        true
+    }
+
+    /// The index, in the list of pending accesses, of the one that is made next. One that is not
+    /// runnable, or none, means the default.
+    fn pick(&mut self, choice: &Choice<'_>) -> usize;
+
+    /// Which of `ready` callbacks, at least two, is taken, from 0 in the order of queueing.
+    fn pick_callback(&mut self, _ready: usize) -> usize {
+        0
+    }
+
+    /// Whether callbacks that are ready still run after the last call, before the run ends.
+    fn drains(&self) -> bool {
+        false
+    }
+
+    /// The run has ended, with these accesses pending if it did not finish. `returned` as in
+    /// [`Choice`].
+    fn end(&mut self, _pending: &[Pending], _returned: bool) {}
+}

@@ -1,0 +1,139 @@
+//! What a simulation knows of each shared object. Objects are told apart by their addresses and
+//! named by the order in which they first appear, so that the same run gives the same names.
+
+use crate::Site;
+
+/// No task: nobody holds it, nobody has written it.
+pub(super) const NOBODY: u8 = u8::MAX;
+
+/// A shared object.
+#[derive(Clone, Debug)]
+pub(super) struct Object {
+    /// Who holds it for himself.
+    pub(super) owner: u8,
+    /// Who shares it, a bit for each task.
+    pub(super) sharers: u32,
+    /// How many shares there are.
+    pub(super) shares: u32,
+    /// Where it was taken last.
+    pub(super) taken_at: Option<Site>,
+    /// How often it has been written.
+    pub(super) version: u32,
+    /// The number of the site that wrote it last, and who did.
+    pub(super) written_at: u32,
+    pub(super) writer: u8,
+}
+
+const FRESH: Object = Object {
+    owner: NOBODY,
+    sharers: 0,
+    shares: 0,
+    taken_at: None,
+    version: 0,
+    written_at: 0,
+    writer: NOBODY,
+};
+
+impl Object {
+    pub(super) fn is_free(&self) -> bool {
+        self.owner == NOBODY && self.shares == 0
+    }
+}
+
+/// A place in the hash table; of this run only if the generation is.
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    address: usize,
+    generation: u32,
+    ordinal: u32,
+}
+
+/// All objects of a run.
+pub(super) struct Objects {
+    slots: Vec<Slot>,
+    generation: u32,
+    /// By ordinal; the first place stays empty, since 0 means no object.
+    objects: Vec<Object>,
+}
+
+impl Default for Objects {
+    fn default() -> Self {
+        Self {
+            slots: vec![Slot::default(); 256],
+            generation: 0,
+            objects: vec![FRESH],
+        }
+    }
+}
+
+impl Objects {
+    /// Forgets all objects and keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.objects.truncate(1);
+        self.generation = self.generation.wrapping_add(1);
+        if self.generation == 0 {
+            self.slots.fill(Slot::default());
+            self.generation = 1;
+        }
+    }
+
+    /// The ordinal of the object at this address, from 1.
+    pub(super) fn ordinal(&mut self, address: usize) -> u32 {
+        let mask = self.slots.len() - 1;
+        let mut at = hash(address) & mask;
+        loop {
+            let slot = &mut self.slots[at];
+            if slot.generation != self.generation {
+                break;
+            }
+            if slot.address == address {
+                return slot.ordinal;
+            }
+            at = (at + 1) & mask;
+        }
+        let ordinal = self.objects.len() as u32;
+        self.objects.push(FRESH);
+        self.slots[at] = Slot {
+            address,
+            generation: self.generation,
+            ordinal,
+        };
+        if self.objects.len() * 2 > self.slots.len() {
+            self.grow();
+        }
+        ordinal
+    }
+
+    fn grow(&mut self) {
+        let wide = vec![Slot::default(); self.slots.len() * 2];
+        let old = std::mem::replace(&mut self.slots, wide);
+        let mask = self.slots.len() - 1;
+        for slot in old.into_iter().filter(|s| s.generation == self.generation) {
+            let mut at = hash(slot.address) & mask;
+            while self.slots[at].generation == self.generation {
+                at = (at + 1) & mask;
+            }
+            self.slots[at] = slot;
+        }
+    }
+
+    pub(super) fn get(&self, ordinal: u32) -> &Object {
+        &self.objects[ordinal as usize]
+    }
+
+    pub(super) fn get_mut(&mut self, ordinal: u32) -> &mut Object {
+        &mut self.objects[ordinal as usize]
+    }
+
+    /// Objects that this task holds, for itself or with others.
+    pub(super) fn held_by(&self, task: u8) -> impl Iterator<Item = (u32, &Object)> {
+        (0_u32..)
+            .zip(&self.objects)
+            .filter(move |(_, object)| object.owner == task || object.sharers & (1 << task) != 0)
+    }
+}
+
+/// Spreads an address over the low bits. Decides where a slot is, and nothing that can be seen.
+fn hash(address: usize) -> usize {
+    (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) as usize >> 40
+}

@@ -1,0 +1,285 @@
+//! What happened in a run, step by step, and the schedule that makes it happen again.
+
+use std::fmt;
+
+use crate::policy::{Moment, Switch};
+use crate::{Kind, Site};
+
+/// One thing that a task did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Who; 0 is the softirq.
+    pub task: u8,
+    /// Where in the code. For the begin and the end of a call: one of [`SITES`](super::SITES).
+    pub site: Site,
+    /// What.
+    pub what: What,
+}
+
+/// What a step is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// An access to a shared object, named by the order of first appearance from 1.
+    Access {
+        /// What it does to the object.
+        kind: Kind,
+        /// Which object.
+        object: u32,
+    },
+    /// The call took effect here; see [`mark`](crate::mark).
+    Mark,
+    /// The task began the call of this number.
+    Begin(u32),
+    /// That call returned.
+    End(u32),
+    /// Of several callbacks that were ready one was chosen, counted from 0.
+    Chose(u32),
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum End {
+    /// Every call has returned.
+    #[default]
+    Finished,
+    /// Nothing could move any more: who waited for what.
+    Deadlock(Vec<Blocked>),
+    /// The limit of scheduling points was reached: a livelock, or a limit too low.
+    StepLimit,
+}
+
+/// A task that could not move when the run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocked {
+    /// Who; 0 is the softirq.
+    pub task: u8,
+    /// In, or before, the call of this number; none: the softirq.
+    pub call: Option<u32>,
+    /// What it was about to do.
+    pub kind: Kind,
+    /// Where.
+    pub site: Site,
+    /// To which object; 0: none.
+    pub object: u32,
+    /// Who held it up.
+    pub holders: Vec<u8>,
+    /// Where the object was taken.
+    pub taken_at: Option<Site>,
+}
+
+/// Something that a call left behind when it returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leftover {
+    /// The index of the step that ended the call.
+    pub step: usize,
+    /// Who.
+    pub task: u8,
+    /// The call.
+    pub call: u32,
+    /// What.
+    pub what: Left,
+}
+
+/// What may be left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// A lock was still held.
+    Lock {
+        /// Which.
+        object: u32,
+        /// Where it was taken.
+        taken_at: Option<Site>,
+    },
+    /// A read-side section of RCU was still open.
+    ReadSection,
+    /// Interrupts were still off.
+    InterruptsOff,
+}
+
+/// A choice that was not the default one.
+#[derive(Clone, Copy, Debug)]
+struct Decision {
+    /// How many steps had been made.
+    steps: usize,
+    /// Who arrived where.
+    task: u8,
+    site: Site,
+    /// Who went on instead.
+    to: u8,
+}
+
+/// A run.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    steps: Vec<Step>,
+    decisions: Vec<Decision>,
+    /// Choices among ready callbacks that were not the first: which of the run's choices, what.
+    choices: Vec<(u32, u32)>,
+    choices_made: u32,
+    hash: u64,
+    pub(super) points: u32,
+    pub(super) end: End,
+    pub(super) leftovers: Vec<Leftover>,
+}
+
+impl Trace {
+    /// Forgets everything and keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.steps.clear();
+        self.decisions.clear();
+        self.choices.clear();
+        self.choices_made = 0;
+        self.hash = 0;
+        self.points = 0;
+        self.end = End::Finished;
+        self.leftovers.clear();
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, step: Step) {
+        let (tag, value) = match step.what {
+            What::Access { kind, object } => (kind as u64, object),
+            What::Mark => (64, 0),
+            What::Begin(call) => (65, call),
+            What::End(call) => (66, call),
+            What::Chose(index) => (67, index),
+        };
+        let word = u64::from(step.site.number()) | u64::from(value) << 32;
+        let who = tag << 5 | u64::from(step.task);
+        let mixed = self.hash.rotate_left(5) ^ word ^ who << 52;
+        self.hash = mixed.wrapping_mul(0x517c_c1b7_2722_0a95);
+        self.steps.push(step);
+    }
+
+    pub(super) fn decided(&mut self, task: u8, site: Site, to: u8) {
+        self.decisions.push(Decision {
+            steps: self.steps.len(),
+            task,
+            site,
+            to,
+        });
+    }
+
+    /// A callback was chosen among several.
+    pub(super) fn chose(&mut self, task: u8, site: Site, index: u32) {
+        self.choices_made += 1;
+        if index != 0 {
+            self.choices.push((self.choices_made, index));
+        }
+        self.push(Step {
+            task,
+            site,
+            what: What::Chose(index),
+        });
+    }
+
+    /// What happened, in order.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// How the run ended.
+    pub fn end(&self) -> &End {
+        &self.end
+    }
+
+    /// What calls left behind: each is a bug.
+    pub fn leftovers(&self) -> &[Leftover] {
+        &self.leftovers
+    }
+
+    /// How many scheduling points the run had.
+    pub fn points(&self) -> u32 {
+        self.points
+    }
+
+    /// A hash over all steps: equal for equal runs, on every machine.
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// The schedule that gives this run again, whatever policy made it: each switch that was not
+    /// the default, by name.
+    pub fn switches(&self) -> Vec<Switch> {
+        let mut switches = Vec::with_capacity(self.decisions.len() + self.choices.len());
+        for decision in &self.decisions {
+            let passed = self.steps[..decision.steps]
+                .iter()
+                .filter(|step| step.task == decision.task && step.site == decision.site)
+                .filter(|step| matches!(step.what, What::Access { .. } | What::Begin(_)))
+                .count();
+            switches.push(Switch {
+                at: Moment::Site {
+                    task: decision.task,
+                    site: decision.site.number(),
+                    nth: passed as u32 + 1,
+                },
+                to: decision.to,
+            });
+        }
+        for &(nth, to) in &self.choices {
+            switches.push(Switch {
+                at: Moment::Callback { nth },
+                to: to as u8,
+            });
+        }
+        switches
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Access { kind, object } => write!(f, "{kind:?} @{object}"),
+            Self::Mark => f.write_str("takes effect"),
+            Self::Begin(call) => write!(f, "begins call {call}"),
+            Self::End(call) => write!(f, "ends call {call}"),
+            Self::Chose(index) => write!(f, "takes ready callback {index}"),
+        }
+    }
+}
+
+/// A line for each step: its number, the task, the site and what it did.
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, step) in self.steps.iter().enumerate() {
+            let Step { task, site, what } = step;
+            writeln!(f, "{number:5}  [{task}] {:32} {what}", site.name)?;
+        }
+        write!(f, "{}", self.end)
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Finished => f.write_str("finished"),
+            Self::StepLimit => f.write_str("the limit of scheduling points was reached"),
+            Self::Deadlock(blocked) => {
+                f.write_str("deadlock")?;
+                blocked.iter().try_for_each(|task| write!(f, "\n  {task}"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Blocked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "task {}", self.task)?;
+        if let Some(call) = self.call {
+            write!(f, " in call {call}")?;
+        }
+        write!(f, " at {}: {:?}", self.site.name, self.kind)?;
+        if self.object != 0 {
+            write!(f, " @{}", self.object)?;
+        }
+        for (index, holder) in self.holders.iter().enumerate() {
+            let word = if index == 0 { ", held up by" } else { "," };
+            write!(f, "{word} task {holder}")?;
+        }
+        match self.taken_at {
+            Some(site) if !self.holders.is_empty() => write!(f, " since {}", site.name),
+            _ => Ok(()),
+        }
+    }
+}
