@@ -1,0 +1,218 @@
+//! anon_vmas: whom an anonymous page may belong to, and for how long (section 26).
+//!
+//! Nothing but merging looks at them here, and merging depends on them: two faulted areas merge
+//! only if they have the same one, and one that went through fork has a chain of several.
+
+use smallvec::SmallVec;
+use vmadiff_contract::{AnonId, Event, PAGE_SIZE, VmFlags};
+
+use crate::area::{ACCESS, Area};
+use crate::world::{NoMemory, World};
+
+/// An anon_vma object.
+#[derive(Debug)]
+pub(crate) struct Anon {
+    root: AnonId,
+    parent: AnonId,
+    /// Areas that point at it and anon_vmas whose parent it is; a root counts itself.
+    degree: u32,
+    /// Its own existence, and for a root each descendant's.
+    refs: u32,
+    /// Areas whose chain names it.
+    links: u32,
+}
+
+/// How an area stands to anon_vmas.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rmap {
+    /// Where its new pages go; none: unfaulted.
+    pub anon: Option<AnonId>,
+    /// Every anon_vma that a page of it may belong to, oldest first. (Linux keeps the list newest
+    /// first and clones it from its end.)
+    pub chain: SmallVec<[AnonId; 2]>,
+}
+
+impl Rmap {
+    /// One link exactly: faulted, and not a fork's copy (`list_is_singular`).
+    pub fn is_singular(&self) -> bool {
+        self.chain.len() == 1
+    }
+}
+
+impl World {
+    fn anon(&mut self, id: AnonId) -> &mut Anon {
+        &mut self.anons[id.0 as usize - 1]
+    }
+
+    fn alloc_anon(&mut self) -> Result<AnonId, NoMemory> {
+        self.allocate()?;
+        let id = AnonId(self.anons.len() as u32 + 1);
+        self.anons.push(Anon {
+            root: id,
+            parent: id,
+            degree: 1,
+            refs: 1,
+            links: 0,
+        });
+        self.live_anons += 1;
+        self.raise(Event::AnonAlloc { anon: id });
+        Ok(id)
+    }
+
+    fn put_anon(&mut self, id: AnonId) {
+        let anon = self.anon(id);
+        anon.refs -= 1;
+        if anon.refs == 0 {
+            let root = anon.root;
+            self.live_anons -= 1;
+            self.raise(Event::AnonFree { anon: id });
+            if root != id {
+                self.put_anon(root);
+            }
+        }
+    }
+
+    fn link_anon(&mut self, rmap: &mut Rmap, id: AnonId) {
+        rmap.chain.push(id);
+        self.anon(id).links += 1;
+    }
+
+    /// Makes sure that area `i` has an anon_vma (`anon_vma_prepare`).
+    pub(crate) fn prepare_anon(&mut self, m: usize, i: usize) -> Result<(), NoMemory> {
+        if self.mms[m].areas[i].rmap.anon.is_some() {
+            return Ok(());
+        }
+        let shared = self.mergeable_anon(m, i, &self.mms[m].areas[i]);
+        let mut rmap = std::mem::take(&mut self.mms[m].areas[i].rmap);
+        let result = self.attach_anon(&mut rmap, shared);
+        self.mms[m].areas[i].rmap = rmap;
+        result
+    }
+
+    /// Gives an unfaulted area this anon_vma or, without one, a new one.
+    pub(crate) fn attach_anon(
+        &mut self,
+        rmap: &mut Rmap,
+        shared: Option<AnonId>,
+    ) -> Result<(), NoMemory> {
+        let id = match shared {
+            Some(id) => id,
+            None => self.alloc_anon()?,
+        };
+        rmap.anon = Some(id);
+        self.link_anon(rmap, id);
+        self.anon(id).degree += 1;
+        Ok(())
+    }
+
+    /// The anon_vma that `area` may share with a neighbour: the next one's, else the previous
+    /// one's (`find_mergeable_anon_vma`, section 15). Its neighbours are those of place `i`: a
+    /// fork asks for a copy that is not linked yet.
+    pub(crate) fn mergeable_anon(&self, m: usize, i: usize, area: &Area) -> Option<AnonId> {
+        let areas = &self.mms[m].areas;
+        let from = |donor: &Area, low: &Area, high: &Area| {
+            let donor = donor.rmap.is_singular().then_some(donor.rmap.anon)?;
+            self.anon_compatible(low, high).then_some(donor)?
+        };
+        areas
+            .get(i + 1)
+            .and_then(|next| from(next, area, next))
+            .or_else(|| areas[..i].last().and_then(|prev| from(prev, prev, area)))
+    }
+
+    /// Whether two areas could become one again by mprotect alone (`anon_vma_compatible`).
+    fn anon_compatible(&self, low: &Area, high: &Area) -> bool {
+        low.end == high.start
+            && self.same_policy(low.policy, high.policy)
+            && low.file == high.file
+            && (low.flags ^ high.flags).difference(ACCESS) == VmFlags::empty()
+            && high.pgoff == low.pgoff.wrapping_add((high.start - low.start) / PAGE_SIZE)
+    }
+
+    /// Links a copy to everything that the source's chain names (`anon_vma_clone`). A copy that
+    /// has no anon_vma of its own yet, which only fork makes, reuses the first one met that has
+    /// neither areas nor more than one child. On failure the copy is left unfaulted.
+    pub(crate) fn clone_anon(&mut self, to: &mut Rmap, from: &Rmap) -> Result<(), NoMemory> {
+        for &id in &from.chain {
+            if self.allocate().is_err() {
+                to.anon = None;
+                self.unlink_anon(to);
+                return Err(NoMemory);
+            }
+            self.link_anon(to, id);
+            if to.anon.is_none() && from.anon != Some(id) && self.anon(id).degree < 2 {
+                to.anon = Some(id);
+            }
+        }
+        if let Some(own) = to.anon {
+            self.anon(own).degree += 1;
+        }
+        Ok(())
+    }
+
+    /// Gives a forked copy the parent's chain and an anon_vma of its own (`anon_vma_fork`).
+    pub(crate) fn fork_anon(&mut self, to: &mut Rmap, from: &Rmap) -> Result<(), NoMemory> {
+        let Some(parent) = from.anon else {
+            return Ok(());
+        };
+        self.clone_anon(to, from)?;
+        if to.anon.is_some() {
+            return Ok(());
+        }
+        let Ok(own) = self.alloc_anon() else {
+            self.unlink_anon(to);
+            return Err(NoMemory);
+        };
+        let root = self.anon(parent).root;
+        self.anon(root).refs += 1;
+        let child = self.anon(own);
+        (child.root, child.parent) = (root, parent);
+        to.anon = Some(own);
+        self.link_anon(to, own);
+        self.anon(parent).degree += 1;
+        Ok(())
+    }
+
+    /// Takes an area out of every anon_vma of its chain (`unlink_anon_vmas`), newest first; those
+    /// left without areas lose the reference that kept them.
+    pub(crate) fn unlink_anon(&mut self, rmap: &mut Rmap) {
+        let mut empty: SmallVec<[AnonId; 4]> = SmallVec::new();
+        for &id in rmap.chain.iter().rev() {
+            let anon = self.anon(id);
+            anon.links -= 1;
+            if anon.links == 0 {
+                let parent = anon.parent;
+                self.anon(parent).degree -= 1;
+                empty.push(id);
+            }
+        }
+        if let Some(own) = rmap.anon.take() {
+            self.anon(own).degree -= 1;
+        }
+        rmap.chain.clear();
+        for id in empty {
+            self.put_anon(id);
+        }
+    }
+}
+
+#[cfg(test)]
+impl World {
+    /// Panics if an anon_vma's links are not those that areas have, or if one lives that nothing
+    /// needs.
+    pub fn assert_anons_sound(&self, links: &std::collections::BTreeMap<AnonId, u32>) {
+        for (i, anon) in self.anons.iter().enumerate() {
+            let id = AnonId(i as u32 + 1);
+            assert_eq!(links.get(&id).copied().unwrap_or(0), anon.links, "{id}");
+            let heirs = self.anons.iter().zip(1..);
+            let heirs = heirs.filter(|(heir, n)| heir.root == id && *n != id.0 && heir.refs > 0);
+            assert_eq!(
+                u32::from(anon.links > 0) + heirs.count() as u32,
+                anon.refs,
+                "{id}"
+            );
+        }
+        let live = self.anons.iter().filter(|anon| anon.refs > 0).count();
+        assert_eq!(self.live_anons, live as u64);
+    }
+}

@@ -1,0 +1,117 @@
+//! An address space: its areas in order, its page-table entries in order, and its counters.
+
+use std::ops::Range;
+
+use vmadiff_contract::{Fd, FileId, MmId, VmFlags};
+
+use crate::area::Area;
+use crate::page::Page;
+
+/// An address space, `mm_struct`.
+#[derive(Debug, Default)]
+pub(crate) struct Mm {
+    pub id: MmId,
+    /// Tasks that live in it; none: it was torn down.
+    pub users: u32,
+    /// By address; they never overlap. `map_count` is how many they are.
+    pub areas: Vec<Area>,
+    /// By address; each lies in an area.
+    pub pages: Vec<Page>,
+    /// Open descriptors, by number.
+    pub fds: Vec<(Fd, FileId)>,
+    /// Pages of all areas, and of those by kind (section 25).
+    pub total: u64,
+    pub data: u64,
+    pub stack: u64,
+    pub exec: u64,
+    /// Pages of LOCKED areas.
+    pub locked: u64,
+    pub rss_anon: u64,
+    pub rss_file: u64,
+    pub swap_entries: u64,
+    /// The end of the heap.
+    pub brk: u64,
+    /// The lock flags of future areas.
+    pub def_flags: VmFlags,
+}
+
+impl Mm {
+    /// Empties it and keeps the memory.
+    pub fn clear(&mut self, id: MmId) {
+        let (mut areas, mut pages, mut fds) = (
+            std::mem::take(&mut self.areas),
+            std::mem::take(&mut self.pages),
+            std::mem::take(&mut self.fds),
+        );
+        areas.clear();
+        pages.clear();
+        fds.clear();
+        *self = Self {
+            id,
+            areas,
+            pages,
+            fds,
+            ..Self::default()
+        };
+    }
+
+    /// The first area that ends above `addr`, by place; one past the last if there is none
+    /// (`find_vma`).
+    pub fn find(&self, addr: u64) -> usize {
+        self.areas.partition_point(|area| area.end <= addr)
+    }
+
+    /// The area that holds `addr`, by place.
+    pub fn at(&self, addr: u64) -> Option<usize> {
+        let i = self.find(addr);
+        self.areas.get(i).filter(|area| area.holds(addr)).map(|_| i)
+    }
+
+    /// The areas that overlap a range, by place.
+    pub fn overlap(&self, start: u64, end: u64) -> Range<usize> {
+        let first = self.find(start);
+        first..first + self.areas[first..].partition_point(|area| area.start < end)
+    }
+
+    /// The entries of a range, by place.
+    pub fn pages_in(&self, start: u64, end: u64) -> Range<usize> {
+        let first = self.pages.partition_point(|page| page.addr < start);
+        first..first + self.pages[first..].partition_point(|page| page.addr < end)
+    }
+
+    /// Whether areas with these flags count as data (`is_data_mapping`).
+    pub fn is_data(flags: VmFlags) -> bool {
+        flags & (VmFlags::WRITE | VmFlags::SHARED | VmFlags::GROWSDOWN) == VmFlags::WRITE
+    }
+
+    /// The counter that areas with these flags belong to besides the total (`vm_stat_account`,
+    /// section 25).
+    fn kind(&mut self, flags: VmFlags) -> Option<&mut u64> {
+        let code = flags & (VmFlags::EXEC | VmFlags::WRITE | VmFlags::GROWSDOWN) == VmFlags::EXEC;
+        if code {
+            Some(&mut self.exec)
+        } else if flags.contains(VmFlags::GROWSDOWN) {
+            Some(&mut self.stack)
+        } else if Self::is_data(flags) {
+            Some(&mut self.data)
+        } else {
+            None
+        }
+    }
+
+    /// Counts pages of an area in.
+    pub fn account(&mut self, flags: VmFlags, pages: u64) {
+        self.total += pages;
+        if let Some(kind) = self.kind(flags) {
+            *kind += pages;
+        }
+    }
+
+    /// Counts pages of an area out.
+    pub fn discount(&mut self, flags: VmFlags, pages: u64) {
+        self.total -= pages;
+        if let Some(kind) = self.kind(flags) {
+            *kind -= pages;
+        }
+    }
+}

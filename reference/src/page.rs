@@ -1,0 +1,217 @@
+//! Page-table entries, the frames and swap slots behind them, and taking them away.
+
+use smallvec::SmallVec;
+use vmadiff_contract::{Event, FileId, FrameId, PAGE_SIZE, VmFlags};
+
+use crate::area::{ACCESS, page_down};
+use crate::world::{NoMemory, World};
+
+/// The bytes of a page that are not zero, by offset.
+pub(crate) type Bytes = SmallVec<[(u16, u8); 4]>;
+
+/// What an entry refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// The shared page of zeros.
+    Zero,
+    /// The page of the area's file that belongs here.
+    File,
+    /// A private page.
+    Anon(FrameId),
+    /// A private page that was swapped out, by the place of its slot.
+    Swap(u32),
+}
+
+/// A page that has an entry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Page {
+    /// Its address.
+    pub addr: u64,
+    pub entry: Entry,
+    pub readable: bool,
+    pub writable: bool,
+    pub executable: bool,
+    /// Allows nothing until the next fault, which learns who uses it (`numa_scan`, section 30).
+    pub hinting: bool,
+}
+
+/// A page frame.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    /// Entries that map it, over all address spaces.
+    pub mapped: u32,
+    pub bytes: Bytes,
+}
+
+/// A swap slot.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    /// Entries that refer to it, over all address spaces.
+    pub count: u32,
+    pub bytes: Bytes,
+}
+
+impl Page {
+    /// An entry as a fault makes it: readable and executable as the area's flags say (section 20).
+    pub fn new(addr: u64, entry: Entry, flags: VmFlags, writable: bool) -> Self {
+        Self {
+            addr,
+            entry,
+            readable: flags.intersects(ACCESS),
+            writable,
+            executable: flags.contains(VmFlags::EXEC),
+            hinting: false,
+        }
+    }
+
+    /// In memory.
+    pub fn is_present(&self) -> bool {
+        !matches!(self.entry, Entry::Swap(_))
+    }
+
+    /// In memory, and the processor may read it.
+    pub fn is_readable(&self) -> bool {
+        self.is_present() && self.readable && !self.hinting
+    }
+}
+
+/// The byte at this offset.
+pub(crate) fn byte_at(bytes: &Bytes, offset: u16) -> u8 {
+    match bytes.binary_search_by_key(&offset, |byte| byte.0) {
+        Ok(i) => bytes[i].1,
+        Err(_) => 0,
+    }
+}
+
+/// Sets the byte at this offset.
+pub(crate) fn set_byte(bytes: &mut Bytes, offset: u16, value: u8) {
+    match (bytes.binary_search_by_key(&offset, |byte| byte.0), value) {
+        (Ok(i), 0) => drop(bytes.remove(i)),
+        (Ok(i), _) => bytes[i].1 = value,
+        (Err(_), 0) => {}
+        (Err(i), _) => bytes.insert(i, (offset, value)),
+    }
+}
+
+impl World {
+    /// The frame of this name.
+    pub fn frame(&mut self, id: FrameId) -> &mut Frame {
+        &mut self.frames[id.0 as usize - 1]
+    }
+
+    /// A frame with these contents, mapped once.
+    pub fn alloc_frame(&mut self, bytes: Bytes) -> Result<FrameId, NoMemory> {
+        self.allocate()?;
+        self.frames.push(Frame { mapped: 1, bytes });
+        self.live_frames += 1;
+        let frame = FrameId(self.frames.len() as u32);
+        self.raise(Event::FrameAlloc { frame });
+        Ok(frame)
+    }
+
+    /// Takes one mapping from a frame; the last one frees it.
+    pub fn unmap_frame(&mut self, id: FrameId) {
+        let frame = self.frame(id);
+        frame.mapped -= 1;
+        if frame.mapped == 0 {
+            self.free_frame(id);
+        }
+    }
+
+    /// Frees a frame that nothing maps any more.
+    pub fn free_frame(&mut self, id: FrameId) {
+        let frame = self.frame(id);
+        frame.mapped = 0;
+        frame.bytes = Bytes::new();
+        self.live_frames -= 1;
+        self.raise(Event::FrameFree { frame: id });
+    }
+
+    /// Takes one entry from a swap slot and answers the contents.
+    pub fn put_slot(&mut self, slot: u32) -> Bytes {
+        let slot = &mut self.slots[slot as usize];
+        slot.count -= 1;
+        if slot.count > 0 {
+            return slot.bytes.clone();
+        }
+        self.live_frames -= 1;
+        std::mem::take(&mut slot.bytes)
+    }
+
+    /// The place of the entry of this page.
+    pub fn page_at(&self, m: usize, addr: u64) -> Result<usize, usize> {
+        self.mms[m]
+            .pages
+            .binary_search_by_key(&page_down(addr), |page| page.addr)
+    }
+
+    /// Gives up what an entry refers to, and its share of the counters.
+    fn drop_entry(&mut self, m: usize, entry: Entry) {
+        let mm = &mut self.mms[m];
+        match entry {
+            Entry::Zero => {}
+            Entry::File => mm.rss_file -= 1,
+            Entry::Anon(frame) => {
+                mm.rss_anon -= 1;
+                self.unmap_frame(frame);
+            }
+            Entry::Swap(slot) => {
+                mm.swap_entries -= 1;
+                self.put_slot(slot);
+            }
+        }
+    }
+
+    /// Takes away every entry of a range (`zap_page_range`).
+    pub fn zap(&mut self, m: usize, start: u64, end: u64) {
+        let range = self.mms[m].pages_in(start, end);
+        for i in range.clone() {
+            self.drop_entry(m, self.mms[m].pages[i].entry);
+        }
+        self.mms[m].pages.drain(range);
+    }
+
+    /// Takes away the entries of pages `first` to `last` of a file wherever it is mapped: those
+    /// of the file's own pages, and with `even_copies` also the private copies, swapped or not
+    /// (`unmap_mapping_range`, section 24).
+    pub fn zap_file(&mut self, file: FileId, first: u64, last: u64, even_copies: bool) {
+        for m in 0..self.mm_count {
+            for i in 0..self.mms[m].areas.len() {
+                let area = &self.mms[m].areas[i];
+                if area.file != Some(file) {
+                    continue;
+                }
+                let from = first.saturating_sub(area.pgoff).min(area.pages());
+                let to = last.saturating_sub(area.pgoff).min(area.pages());
+                let (start, end) = (area.start + from * PAGE_SIZE, area.start + to * PAGE_SIZE);
+                if even_copies {
+                    self.zap(m, start, end);
+                } else {
+                    self.zap_file_pages(m, start, end);
+                }
+            }
+        }
+    }
+
+    fn zap_file_pages(&mut self, m: usize, start: u64, end: u64) {
+        let range = self.mms[m].pages_in(start, end);
+        for i in range.rev() {
+            if self.mms[m].pages[i].entry == Entry::File {
+                self.drop_entry(m, Entry::File);
+                self.mms[m].pages.remove(i);
+            }
+        }
+    }
+
+    /// Gives the present entries of a range the permissions of new flags; private ones lose the
+    /// permission to write (`change_protection`, section 22).
+    pub fn protect_pages(&mut self, m: usize, start: u64, end: u64, flags: VmFlags) {
+        let writable = flags.contains(VmFlags::SHARED | VmFlags::WRITE);
+        let range = self.mms[m].pages_in(start, end);
+        for page in &mut self.mms[m].pages[range] {
+            if page.is_present() {
+                *page = Page::new(page.addr, page.entry, flags, writable);
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What can be seen from outside between calls.
+
+use vmadiff_contract::{
+    ByteState, FdState, FileByte, FileId, FileState, MmState, PageState, Snapshot, TaskId,
+    TaskState, VmaState,
+};
+
+use crate::mm::Mm;
+use crate::page::{Entry, Page};
+use crate::world::World;
+
+impl World {
+    /// Writes the state of everything that lives.
+    pub fn snapshot(&self, into: &mut Snapshot) {
+        into.clear();
+        for (number, task) in (1..).zip(&self.tasks).filter(|(_, task)| task.alive) {
+            into.tasks.push(TaskState {
+                task: TaskId(number),
+                mm: self.mms[task.mm].id,
+                minor_faults: task.minor,
+                major_faults: task.major,
+                policy: task.policy,
+            });
+        }
+        for mm in self.mms[..self.mm_count].iter().filter(|mm| mm.users > 0) {
+            self.show_mm(mm, into);
+        }
+        for (number, file) in (1..).zip(&self.files).filter(|(_, file)| file.refs > 0) {
+            let id = FileId(number);
+            into.files.push(FileState {
+                file: id,
+                kind: file.kind,
+                refs: file.refs,
+                size: file.size,
+            });
+            let bytes = file.bytes.iter();
+            into.file_bytes
+                .extend(bytes.map(|&(offset, value)| FileByte {
+                    file: id,
+                    offset,
+                    value,
+                }));
+        }
+        into.committed = self.committed;
+        into.anon_frames = self.live_frames;
+        into.anons = self.live_anons;
+    }
+
+    fn show_mm(&self, mm: &Mm, into: &mut Snapshot) {
+        into.mms.push(MmState {
+            mm: mm.id,
+            map_count: mm.areas.len() as u32,
+            total_pages: mm.total,
+            locked_pages: mm.locked,
+            data_pages: mm.data,
+            stack_pages: mm.stack,
+            exec_pages: mm.exec,
+            rss_anon: mm.rss_anon,
+            rss_file: mm.rss_file,
+            swap_entries: mm.swap_entries,
+            brk: mm.brk,
+            def_flags: mm.def_flags,
+        });
+        into.vmas.extend(mm.areas.iter().map(|area| VmaState {
+            mm: mm.id,
+            start: area.start,
+            end: area.end,
+            vma: area.id,
+            flags: area.flags,
+            pgoff: area.pgoff,
+            file: area.file,
+            policy: area.policy,
+            anon: area.rmap.anon,
+            anon_chain: area.rmap.chain.len() as u32,
+        }));
+        for page in &mm.pages {
+            self.show_page(mm, page, into);
+        }
+        into.fds.extend(mm.fds.iter().map(|&(fd, file)| FdState {
+            mm: mm.id,
+            fd,
+            file,
+        }));
+    }
+
+    fn show_page(&self, mm: &Mm, page: &Page, into: &mut Snapshot) {
+        let bytes = match page.entry {
+            Entry::Anon(frame) => &self.frames[frame.0 as usize - 1].bytes[..],
+            Entry::Swap(slot) => &self.slots[slot as usize].bytes[..],
+            Entry::Zero | Entry::File => &[],
+        };
+        into.bytes
+            .extend(bytes.iter().map(|&(offset, value)| ByteState {
+                mm: mm.id,
+                addr: page.addr + u64::from(offset),
+                value,
+            }));
+        let readable = page.is_readable();
+        into.pages.push(PageState {
+            mm: mm.id,
+            addr: page.addr,
+            present: page.is_present(),
+            readable,
+            writable: readable && page.writable,
+            executable: readable && page.executable,
+            anon: matches!(page.entry, Entry::Anon(_) | Entry::Swap(_)),
+            zero: page.entry == Entry::Zero,
+        });
+    }
+}

@@ -1,0 +1,245 @@
+//! The machine: tasks, address spaces and all that they share. Everything lives in vectors by
+//! ordinal, so that names are places and a reset keeps the memory.
+
+use std::sync::Arc;
+
+use vmadiff_contract::{
+    Config, Errno, Event, EventSink, Fail, MmId, Note, PAGE_SIZE, PolicyId, VmFlags, VmaId,
+};
+
+use crate::anon::Anon;
+use crate::area::{Area, is_aligned, page_down};
+use crate::file::File;
+use crate::mm::Mm;
+use crate::page::{Frame, Slot};
+use crate::policy::Policy;
+
+/// What a system call answers.
+pub(crate) type Answer<T = u64> = Result<T, Errno>;
+
+/// An allocation failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoMemory;
+
+impl From<NoMemory> for Errno {
+    fn from(NoMemory: NoMemory) -> Self {
+        Self::ENOMEM
+    }
+}
+
+/// A task, living or dead.
+#[derive(Debug)]
+pub(crate) struct Task {
+    /// Its address space, by place.
+    pub mm: usize,
+    pub alive: bool,
+    pub minor: u64,
+    pub major: u64,
+    pub policy: Option<PolicyId>,
+}
+
+/// Everything.
+pub(crate) struct World {
+    pub config: Config,
+    events: Arc<dyn EventSink>,
+    /// By number less one; the dead stay.
+    pub tasks: Vec<Task>,
+    /// By number less one. Those past `mm_count` wait to be used again after a reset.
+    pub mms: Vec<Mm>,
+    pub mm_count: usize,
+    pub anons: Vec<Anon>,
+    pub live_anons: u64,
+    pub files: Vec<File>,
+    pub policies: Vec<Policy>,
+    pub frames: Vec<Frame>,
+    pub slots: Vec<Slot>,
+    /// Frames and slots that something refers to.
+    pub live_frames: u64,
+    /// `vm_committed_as`, pages.
+    pub committed: u64,
+    /// VMAs allocated so far.
+    vmas: u32,
+    /// Which allocation of this call fails, and how many it has made.
+    fail: Fail,
+    made: u32,
+    /// Room for the areas that a munmap takes out, kept between calls.
+    pub detached: Vec<Area>,
+}
+
+impl World {
+    /// A machine that was not booted.
+    pub fn new(events: Arc<dyn EventSink>) -> Self {
+        Self {
+            config: Config::default(),
+            events,
+            tasks: Vec::new(),
+            mms: Vec::new(),
+            mm_count: 0,
+            anons: Vec::new(),
+            live_anons: 0,
+            files: Vec::new(),
+            policies: Vec::new(),
+            frames: Vec::new(),
+            slots: Vec::new(),
+            live_frames: 0,
+            committed: 0,
+            vmas: 0,
+            fail: Fail::NONE,
+            made: 0,
+            detached: Vec::new(),
+        }
+    }
+
+    /// Forgets everything and boots: `config.tasks` threads of one empty address space.
+    ///
+    /// A configuration that no machine could have is made into one: addresses rounded down to
+    /// pages, `task_size` at most 2^47 − 4096, at least one task and one node.
+    pub fn boot(&mut self, config: &Config) {
+        self.config.clone_from(config);
+        let config = &mut self.config;
+        config.tasks = config.tasks.clamp(1, 8);
+        config.nodes = config.nodes.clamp(1, 64);
+        config.task_size = page_down(config.task_size.min((1 << 47) - PAGE_SIZE));
+        config.mmap_base = page_down(config.mmap_base);
+        config.start_brk = page_down(config.start_brk);
+        let (tasks, brk) = (config.tasks, config.start_brk);
+        self.tasks.clear();
+        self.anons.clear();
+        self.files.clear();
+        self.policies.clear();
+        self.frames.clear();
+        self.slots.clear();
+        self.mm_count = 0;
+        (self.live_anons, self.live_frames, self.committed) = (0, 0, 0);
+        (self.vmas, self.fail, self.made) = (0, Fail::NONE, 0);
+        let mm = self.new_mm();
+        self.mms[mm].brk = brk;
+        self.mms[mm].users = u32::from(tasks);
+        self.tasks.extend((0..tasks).map(|_| Task::new(mm)));
+    }
+
+    /// A new address space without users, by place.
+    pub fn new_mm(&mut self) -> usize {
+        let mm = self.mm_count;
+        if mm == self.mms.len() {
+            self.mms.push(Mm::default());
+        }
+        self.mm_count += 1;
+        self.mms[mm].clear(MmId(self.mm_count as u8));
+        mm
+    }
+
+    /// Says what happened.
+    pub fn raise(&self, event: Event) {
+        self.events.event(event);
+    }
+
+    /// Says what happened on the way.
+    pub fn note(&self, note: Note) {
+        self.raise(Event::Note(note));
+    }
+
+    /// Starts a call.
+    pub fn begin(&mut self, fail: Fail) {
+        (self.fail, self.made) = (fail, 0);
+    }
+
+    /// Counts an allocation: an area, an anon_vma, a link of a clone, a policy or a frame
+    /// (section 29).
+    pub fn allocate(&mut self) -> Result<(), NoMemory> {
+        self.made += 1;
+        if self.made == u32::from(self.fail.0) {
+            Err(NoMemory)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Allocates an area and names it.
+    pub fn alloc_vma(&mut self, copy_of: Option<VmaId>) -> Result<VmaId, NoMemory> {
+        self.allocate()?;
+        self.vmas += 1;
+        let vma = VmaId(self.vmas);
+        self.raise(Event::VmaAlloc { vma, copy_of });
+        Ok(vma)
+    }
+
+    /// Puts an area into its address space at its place in the order.
+    pub fn link(&mut self, m: usize, i: usize, area: Area) {
+        self.raise(Event::VmaLink {
+            vma: area.id,
+            mm: self.mms[m].id,
+        });
+        self.mms[m].areas.insert(i, area);
+    }
+
+    /// Whether this address space has as many areas as it may, or more (section 14).
+    pub fn map_is_full(&self, m: usize) -> bool {
+        self.mms[m].areas.len() as u64 >= u64::from(self.config.max_map_count)
+    }
+
+    /// Whether it has more than it may: what mmap and brk ask (section 14).
+    pub fn map_is_overfull(&self, m: usize) -> bool {
+        self.mms[m].areas.len() as u64 > u64::from(self.config.max_map_count)
+    }
+
+    /// Charges pages to the commit limit, whose reaching refuses (section 18, overcommit).
+    pub fn charge(&mut self, pages: u64) -> Result<(), NoMemory> {
+        let limit = self.config.commit_limit;
+        if limit != u64::MAX && self.committed + pages >= limit {
+            return Err(NoMemory);
+        }
+        self.committed += pages;
+        Ok(())
+    }
+
+    /// Whether MAP_NORESERVE counts: not where overcommit is strict (section 18).
+    pub fn honours_noreserve(&self) -> bool {
+        self.config.commit_limit == u64::MAX
+    }
+
+    /// Whether RLIMIT_AS and RLIMIT_DATA allow `pages` more with these flags (`may_expand_vm`,
+    /// section 25).
+    pub fn may_expand(&self, m: usize, flags: VmFlags, pages: u64) -> bool {
+        let mm = &self.mms[m];
+        mm.total + pages <= self.config.rlimit_as / PAGE_SIZE
+            && (!Mm::is_data(flags) || mm.data + pages <= self.config.rlimit_data / PAGE_SIZE)
+    }
+
+    /// Whether RLIMIT_MEMLOCK lets a task lock anything (`can_do_mlock`).
+    pub fn may_lock(&self) -> bool {
+        self.config.rlimit_memlock != 0 || self.config.cap_ipc_lock
+    }
+
+    /// Whether so many locked pages exceed RLIMIT_MEMLOCK.
+    pub fn locks_too_much(&self, pages: u64) -> bool {
+        pages > self.config.rlimit_memlock / PAGE_SIZE && !self.config.cap_ipc_lock
+    }
+
+    /// Bytes that stay free below a stack.
+    pub fn guard(&self) -> u64 {
+        self.config.stack_guard_gap.saturating_mul(PAGE_SIZE)
+    }
+
+    /// An unaligned start is what most calls refuse first.
+    pub fn aligned(addr: u64) -> Answer<()> {
+        if is_aligned(addr) {
+            Ok(())
+        } else {
+            Err(Errno::EINVAL)
+        }
+    }
+}
+
+impl Task {
+    /// A task that has not done anything.
+    pub fn new(mm: usize) -> Self {
+        Self {
+            mm,
+            alive: true,
+            minor: 0,
+            major: 0,
+            policy: None,
+        }
+    }
+}
