@@ -8,6 +8,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod expect;
 pub mod judge;
 pub mod program;
 pub mod run;
+pub mod shrink;

@@ -1,0 +1,90 @@
+//! Makes a program that diverges as small and plain as it gets, and keeps its divergence.
+//!
+//! It works on calls, tasks, switches, settings and arguments, not on bytes: what is dropped or
+//! changed means something. Each step makes the program simpler in one respect and in none more
+//! complicated, so it ends; it takes steps in a fixed order, so the same program shrinks the same
+//! way everywhere. When it ends, no single call or switch can be left out.
+
+mod arguments;
+mod pages;
+mod structure;
+
+use crate::program::Program;
+
+/// What an attempt came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// It diverges as it should: with the same signature.
+    Same,
+    /// It agrees, or diverges otherwise.
+    Other,
+    /// It was not tried: no more time.
+    Stop,
+}
+
+/// What shrinking came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shrunk {
+    /// The smallest program found.
+    pub program: Program,
+    /// Programs tried.
+    pub tried: u64,
+    /// Nothing more can be taken away; else it was stopped.
+    pub finished: bool,
+}
+
+/// Shrinks a program. `attempt` says what a smaller one does.
+pub fn shrink(program: &Program, attempt: impl FnMut(&Program) -> Attempt) -> Shrunk {
+    let mut shrinker = Shrinker {
+        best: program.clone(),
+        attempt,
+        tried: 0,
+        stopped: false,
+    };
+    while shrinker.structure() | shrinker.arguments() | shrinker.pages() {}
+    let Shrinker {
+        best: program,
+        tried,
+        stopped,
+        ..
+    } = shrinker;
+    Shrunk {
+        program,
+        tried,
+        finished: !stopped,
+    }
+}
+
+/// Passes over a program; each answers whether it made it simpler.
+struct Shrinker<A> {
+    best: Program,
+    attempt: A,
+    tried: u64,
+    stopped: bool,
+}
+
+impl<A: FnMut(&Program) -> Attempt> Shrinker<A> {
+    /// Takes `program` as the best if it does the same.
+    fn accept(&mut self, program: Program) -> bool {
+        if self.stopped {
+            return false;
+        }
+        self.tried += 1;
+        match (self.attempt)(&program) {
+            Attempt::Same => self.best = program,
+            Attempt::Other => return false,
+            Attempt::Stop => {
+                self.stopped = true;
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Tries the best with a change.
+    fn change(&mut self, change: impl FnOnce(&mut Program)) -> bool {
+        let mut program = self.best.clone();
+        change(&mut program);
+        program != self.best && self.accept(program)
+    }
+}
