@@ -5,6 +5,7 @@
 
 pub mod bytes;
 pub mod input;
+pub mod mutate;
 pub mod settings;
 pub mod shape;
 pub mod sites;

@@ -17,6 +17,11 @@ impl Sites {
         Self(all)
     }
 
+    /// All of them.
+    pub const fn all(&self) -> &'static [&'static SiteInfo] {
+        self.0
+    }
+
     /// The name of the site with this number.
     pub fn name(&self, number: u32) -> Option<&'static str> {
         self.0

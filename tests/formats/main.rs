@@ -1,5 +1,6 @@
 //! The two forms of a program, bytes and text, lose nothing and refuse nothing but by an error.
 
 mod bytes;
+mod mutate;
 mod strategy;
 mod text;

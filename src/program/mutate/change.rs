@@ -1,0 +1,298 @@
+//! The mutations of a program, in groups by what they change.
+
+use mutatis::{Candidates, Context, Mutate, Result};
+use vmadiff_contract::{CallKind, Config, Fail, PAGE_SIZE, TaskId};
+
+use super::dice::Dice;
+use super::generate::{self, WEIGHTS};
+use super::world::World;
+use super::{Flavour, Profile, fresh, switches};
+use crate::program::bytes::MAX_STEPS;
+use crate::program::settings::SETTINGS;
+use crate::program::shape::{self, Param};
+use crate::program::{Policy, Program};
+
+/// Changes a program; when shrinking, only by taking away or making plainer.
+pub(super) struct Mutator<'a>(pub &'a Profile);
+
+type Change = fn(&mut Dice<'_>, &mut Program, &Profile);
+
+/// How likely a change of the list of calls is, of 100 in all; the rest is for one call.
+/// Insertions weigh as much as removals of all kinds, so that programs keep their length.
+const CALLS: &[(u32, Change)] = &[
+    (20, insert),
+    (10, delete),
+    (4, delete_run),
+    (7, duplicate),
+    (5, swap),
+    (4, shift),
+];
+const CALL: &[(u32, Change)] = &[(30, argument), (6, retask), (4, refail), (6, replace)];
+const MACHINE: &[(u32, Change)] = &[(4, reconfigure)];
+
+/// Of an interleaved program, on top of the others.
+const SCHEDULE: &[(u32, Change)] = &[(10, add_switch), (3, repolicy)];
+const SWITCH: &[(u32, Change)] = &[(4, drop_switch), (8, change_switch)];
+
+/// What makes a program smaller.
+const SHRINK_CALLS: &[(u32, Change)] = &[
+    (10, delete),
+    (6, delete_run),
+    (2, unfail),
+    (2, untask),
+    (3, plainer_argument),
+];
+const SHRINK_SWITCH: &[(u32, Change)] = &[(10, drop_switch)];
+const SHRINK_MACHINE: &[(u32, Change)] = &[(2, unconfigure)];
+
+impl Mutate<Program> for Mutator<'_> {
+    fn mutate(&mut self, candidates: &mut Candidates<'_>, program: &mut Program) -> Result<()> {
+        let has_calls = !program.calls.is_empty();
+        let has_switches = !program.schedule.switches.is_empty();
+        let interleaved = self.0.flavour == Flavour::Interleaved;
+        let groups: &[(bool, &[(u32, Change)])] = if candidates.shrink() {
+            &[
+                (has_calls, SHRINK_CALLS),
+                (has_switches, SHRINK_SWITCH),
+                (program.config != Config::default(), SHRINK_MACHINE),
+            ]
+        } else {
+            &[
+                (has_calls, CALLS),
+                (!has_calls, &CALLS[..1]),
+                (has_calls, CALL),
+                (true, MACHINE),
+                (interleaved, SCHEDULE),
+                (interleaved && has_switches, SWITCH),
+            ]
+        };
+        for (_, group) in groups.iter().filter(|(applies, _)| *applies) {
+            for &(weight, change) in *group {
+                candidates.mutation_group(weight, |context: &mut Context, _| {
+                    change(&mut Dice(context.rng()), program, self.0);
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn insert(dice: &mut Dice<'_>, program: &mut Program, profile: &Profile) {
+    let mut at = dice.index(program.calls.len() + 1);
+    if program.calls.len() >= MAX_STEPS {
+        program.calls.remove(dice.index(MAX_STEPS));
+        at = at.min(program.calls.len());
+    }
+    let world = World::after(program, at);
+    let task = fresh::task(dice, &world);
+    let kind = kind(dice, profile);
+    program
+        .calls
+        .insert(at, fresh::step(dice, &world, kind, task));
+}
+
+fn kind(dice: &mut Dice<'_>, profile: &Profile) -> CallKind {
+    // Few programs are for managers that know few calls, so a second draw is rare.
+    for _ in 0..16 {
+        let kind = dice.weighted(WEIGHTS);
+        if profile.calls.knows(kind) {
+            return kind;
+        }
+    }
+    CallKind::Mmap
+}
+
+fn delete(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
+    program.calls.remove(dice.index(program.calls.len()));
+}
+
+fn delete_run(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
+    let start = dice.index(program.calls.len());
+    let len = 1 + dice.index((program.calls.len() - start).min(8));
+    program.calls.drain(start..start + len);
+}
+
+fn duplicate(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
+    let step = dice.pick(&program.calls);
+    if program.calls.len() < MAX_STEPS {
+        program
+            .calls
+            .insert(dice.index(program.calls.len() + 1), step);
+    } else {
+        let at = dice.index(MAX_STEPS);
+        program.calls[at] = step;
+    }
+}
+
+fn swap(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
+    let calls = program.calls.len();
+    program.calls.swap(dice.index(calls), dice.index(calls));
+}
+
+fn shift(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
+    let step = program.calls.remove(dice.index(program.calls.len()));
+    program
+        .calls
+        .insert(dice.index(program.calls.len() + 1), step);
+}
+
+/// Changes one argument: a fresh one, one seen elsewhere, the edge of an area, a step aside.
+fn argument(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
+    let at = dice.index(program.calls.len());
+    let step = program.calls[at];
+    let kind = step.call.kind();
+    let params = shape::params(kind);
+    if params.is_empty() {
+        return;
+    }
+    let which = dice.index(params.len());
+    let mut words = shape::words(&step.call);
+    let world = World::after(program, at);
+    let space = world.space(step.task);
+    let (param, word) = (params[which], words[which]);
+    words[which] = match dice.below(12) {
+        0 => fresh::absurd(dice, param, word),
+        1..4 => seen(dice, program, param).unwrap_or(word),
+        4..7 => match param {
+            Param::Addr if !space.areas.is_empty() => {
+                let area = dice.pick(&space.areas);
+                let aside = dice.weighted(&[(4, 0), (1, PAGE_SIZE), (1, PAGE_SIZE.wrapping_neg())]);
+                dice.pick(&[area.start, area.end]).wrapping_add(aside)
+            }
+            Param::Len => match space.area_at(words[0]) {
+                Some(area) => area.end - words[0],
+                None => fresh::value(dice, space, param),
+            },
+            _ => fresh::value(dice, space, param),
+        },
+        7..9 => match param {
+            Param::Addr | Param::Len | Param::Off => {
+                word.wrapping_add(dice.pick(&[PAGE_SIZE, PAGE_SIZE.wrapping_neg()]))
+            }
+            _ => fresh::value(dice, space, param),
+        },
+        9 if param == Param::Addr => fresh::page(dice),
+        _ => fresh::value(dice, space, param),
+    };
+    program.calls[at].call = shape::build(kind, &words);
+}
+
+/// An argument of the same meaning in another call; the end of a range is an address too.
+fn seen(dice: &mut Dice<'_>, program: &Program, param: Param) -> Option<u64> {
+    let call = dice.pick(&program.calls).call;
+    let words = shape::words(&call);
+    let params = shape::params(call.kind());
+    let at = params.iter().position(|&other| other == param)?;
+    if param == Param::Addr && params.get(at + 1) == Some(&Param::Len) && dice.one_in(2) {
+        return Some(words[at].wrapping_add(words[at + 1]));
+    }
+    Some(words[at])
+}
+
+fn retask(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
+    let at = dice.index(program.calls.len());
+    let world = World::after(program, at);
+    program.calls[at].task = fresh::task(dice, &world);
+}
+
+fn refail(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
+    let at = dice.index(program.calls.len());
+    let fail = &mut program.calls[at].fail;
+    *fail = if fail.0 == 0 {
+        Fail(1 + dice.below(6) as u8)
+    } else {
+        Fail::NONE
+    };
+}
+
+fn replace(dice: &mut Dice<'_>, program: &mut Program, profile: &Profile) {
+    let at = dice.index(program.calls.len());
+    let world = World::after(program, at);
+    let kind = kind(dice, profile);
+    let task = program.calls[at].task;
+    program.calls[at] = fresh::step(dice, &world, kind, task);
+}
+
+fn reconfigure(dice: &mut Dice<'_>, program: &mut Program, profile: &Profile) {
+    if dice.one_in(3) {
+        unconfigure(dice, program, profile);
+    } else {
+        generate::limit(dice, &mut program.config);
+    }
+}
+
+fn add_switch(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
+    let switch = switches::switch(dice, program);
+    let switches = &mut program.schedule.switches;
+    if switches.len() < MAX_STEPS {
+        switches.insert(dice.index(switches.len() + 1), switch);
+    }
+}
+
+fn drop_switch(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
+    let switches = &mut program.schedule.switches;
+    switches.remove(dice.index(switches.len()));
+}
+
+fn change_switch(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
+    let at = dice.index(program.schedule.switches.len());
+    let mut switch = program.schedule.switches[at];
+    switches::change(dice, &mut switch, program);
+    program.schedule.switches[at] = switch;
+}
+
+fn repolicy(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
+    let schedule = &mut program.schedule;
+    schedule.policy = switches::policy(dice);
+    schedule.seed = if schedule.policy == Policy::Preemptions {
+        0
+    } else {
+        dice.word()
+    };
+}
+
+fn unfail(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
+    let at = dice.index(program.calls.len());
+    program.calls[at].fail = Fail::NONE;
+}
+
+fn untask(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
+    let at = dice.index(program.calls.len());
+    program.calls[at].task = TaskId(1);
+}
+
+/// Halves a length or a value, in whole pages where it has any.
+fn plainer_argument(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
+    let at = dice.index(program.calls.len());
+    let call = &mut program.calls[at].call;
+    let mut words = shape::words(call);
+    for (word, param) in words.iter_mut().zip(shape::params(call.kind())) {
+        if matches!(param, Param::Len | Param::Off | Param::Value) && dice.one_in(2) {
+            let half = *word / 2;
+            *word = if *word > PAGE_SIZE {
+                half.next_multiple_of(PAGE_SIZE)
+            } else {
+                half
+            };
+        }
+    }
+    *call = shape::build(call.kind(), &words);
+}
+
+fn unconfigure(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
+    let default = Config::default();
+    let differs = |config: &Config, i: usize| SETTINGS[i].get(config) != SETTINGS[i].get(&default);
+    let changed = (0..SETTINGS.len())
+        .filter(|&i| differs(&program.config, i))
+        .count();
+    if changed > 0 {
+        let nth = dice.index(changed);
+        let mut all = SETTINGS
+            .iter()
+            .filter(|s| s.get(&program.config) != s.get(&default));
+        if let Some(setting) = all.nth(nth) {
+            setting.set(&mut program.config, setting.get(&default));
+        }
+    }
+}

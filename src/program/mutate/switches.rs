@@ -1,0 +1,84 @@
+//! Fresh schedules, and changes to them.
+
+use vmadiff_contract::TaskId;
+
+use super::dice::Dice;
+use crate::program::sites::Sites;
+use crate::program::{Moment, Policy, Program, Schedule, Switch};
+
+/// A schedule for this program: a few preemptions, now and then a policy that draws.
+pub(super) fn schedule(dice: &mut Dice<'_>, program: &Program) -> Schedule {
+    let policy = policy(dice);
+    let count = if policy == Policy::Preemptions {
+        1 + dice.below(5)
+    } else {
+        dice.below(2)
+    };
+    Schedule {
+        policy,
+        seed: if policy == Policy::Preemptions {
+            0
+        } else {
+            dice.word()
+        },
+        switches: (0..count).map(|_| switch(dice, program)).collect(),
+    }
+}
+
+/// A preemption list mostly: it is what shrinks, and what feedback can work on.
+pub(super) fn policy(dice: &mut Dice<'_>) -> Policy {
+    dice.weighted(&[
+        (6, Policy::Preemptions),
+        (1, Policy::RandomWalk),
+        (1, Policy::Pct),
+        (1, Policy::Pos),
+    ])
+}
+
+/// A preemption: at a named site, or after a gap that is more often short.
+pub(super) fn switch(dice: &mut Dice<'_>, program: &Program) -> Switch {
+    let all = Sites::known().all();
+    let at = if all.is_empty() || dice.one_in(2) {
+        Moment::Gap(gap(dice))
+    } else {
+        Moment::Site {
+            task: task(dice, program, 1),
+            site: dice.pick(all).number(),
+            nth: dice.weighted(&[(5, 1), (2, 2), (1, 3)]),
+        }
+    };
+    Switch {
+        at,
+        to: task(dice, program, 0),
+    }
+}
+
+/// Changes a preemption: when, or to whom.
+pub(super) fn change(dice: &mut Dice<'_>, switch: &mut Switch, program: &Program) {
+    match (dice.below(4), &mut switch.at) {
+        (0, _) => switch.to = task(dice, program, 0),
+        (1, _) => *switch = self::switch(dice, program),
+        (2, Moment::Gap(gap)) => *gap = gap.saturating_add_signed(dice.pick(&[-1, 1])),
+        (_, Moment::Gap(gap)) => *gap = self::gap(dice),
+        (2, Moment::Site { nth, .. }) => {
+            *nth = nth.saturating_add_signed(dice.pick(&[-1, 1])).max(1);
+        }
+        (_, Moment::Site { task, .. }) => *task = self::task(dice, program, 1),
+    }
+}
+
+fn gap(dice: &mut Dice<'_>) -> u32 {
+    let bits = dice.below(8);
+    dice.below(1 << bits) as u32
+}
+
+/// A task that makes a call of this program; 0, where it may be, is the softirq.
+fn task(dice: &mut Dice<'_>, program: &Program, least: u8) -> TaskId {
+    if least == 0 && dice.one_in(6) {
+        return TaskId(0);
+    }
+    match program.calls.len() {
+        0 => TaskId(1),
+        calls => program.calls[dice.index(calls)].task,
+    }
+}

@@ -1,0 +1,204 @@
+//! The mutator keeps to whole records, can grow and shrink, and mostly changes the list of calls.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+use vmadiff::program::bytes::{HEADER, MAX_STEPS, RECORD, is_long};
+use vmadiff::program::mutate::{Flavour, Profile, crossover, generate, mutate};
+use vmadiff::program::{Program, Step};
+use vmadiff_contract::{CallKind, Capabilities};
+
+use crate::strategy;
+
+const INTERLEAVED: Profile = Profile {
+    flavour: Flavour::Interleaved,
+    calls: Capabilities::of(CallKind::ALL),
+};
+
+fn no_engine(_: &mut [u8], size: usize, _: usize) -> usize {
+    size
+}
+
+/// The input after one change.
+fn changed(input: &[u8], max_size: usize, seed: u32, profile: &Profile) -> Vec<u8> {
+    let mut data = input.to_vec();
+    data.resize(max_size.max(input.len()), 0xee);
+    let size = mutate(&mut data, input.len(), max_size, seed, profile, no_engine);
+    data.truncate(size);
+    data
+}
+
+fn profile() -> impl Strategy<Value = Profile> {
+    prop_oneof![Just(Profile::default()), Just(INTERLEAVED)]
+}
+
+proptest! {
+    #[test]
+    fn changes_keep_to_the_bound_and_to_whole_records(
+        input in strategy::bytes(),
+        room in 0..1200_usize,
+        seed in any::<u32>(),
+        profile in profile(),
+    ) {
+        let result = changed(&input, room, seed, &profile);
+        prop_assert!(result.len() <= room);
+        prop_assert!(!is_long(&result) || result == input);
+        if !seed.is_multiple_of(8) && room >= HEADER {
+            prop_assert_eq!((result.len() - HEADER) % RECORD, 0);
+            prop_assert_eq!(Program::decode(&result).encode(), result.as_slice());
+        }
+        prop_assert_eq!(&result, &changed(&input, room, seed, &profile), "not deterministic");
+    }
+
+    #[test]
+    fn crossing_keeps_to_the_bound_and_to_whole_records(
+        one in strategy::bytes(),
+        other in strategy::bytes(),
+        room in HEADER..1200_usize,
+        seed in any::<u32>(),
+        profile in profile(),
+    ) {
+        let mut out = vec![0xee; room];
+        let size = crossover(&one, &other, &mut out, seed, &profile);
+        out.truncate(size);
+        prop_assert_eq!((size - HEADER) % RECORD, 0);
+        prop_assert_eq!(Program::decode(&out).encode(), out);
+    }
+
+    #[test]
+    fn fresh_programs_are_exact_and_bounded(seed in any::<u64>(), profile in profile()) {
+        let program = generate(seed, &profile);
+        prop_assert_eq!(Program::decode(&program.encode()), program.clone());
+        prop_assert!((1..=MAX_STEPS).contains(&program.calls.len()));
+        let interleaved = profile.flavour == Flavour::Interleaved;
+        prop_assert!(interleaved || program.schedule == Default::default());
+    }
+}
+
+/// Shrinking takes away until nothing is left to take: an engine can minimize with it.
+#[test]
+fn shrinking_comes_to_an_end() {
+    let mut input = generate(3, &INTERLEAVED).encode();
+    let mut seed = 0;
+    while input.len() > HEADER {
+        let smaller = changed(&input, input.len() - 1, seed, &INTERLEAVED);
+        assert!(smaller.len() < input.len());
+        input = smaller;
+        seed += 1;
+    }
+    assert_eq!(Program::decode(&input).calls, []);
+}
+
+#[test]
+fn calls_are_inserted_deleted_duplicated_or_swapped_in_two_fifths() {
+    let input = generate(5, &Profile::default()).encode();
+    let before = Program::decode(&input).calls;
+    assert!(before.len() >= 8);
+    for profile in [Profile::default(), INTERLEAVED] {
+        let (mut list, mut total) = (0, 0);
+        for seed in (0..20_000_u32).filter(|seed| !seed.is_multiple_of(8)) {
+            let after = Program::decode(&changed(&input, 4096, seed, &profile)).calls;
+            list += u32::from(after.len() != before.len() || permuted(&before, &after));
+            total += 1;
+        }
+        assert!(list * 10 >= total * 4, "{profile:?}: {list} of {total}");
+    }
+}
+
+fn permuted(before: &[Step], after: &[Step]) -> bool {
+    let sorted = |steps: &[Step]| {
+        let mut texts: Vec<_> = steps.iter().map(Step::to_string).collect();
+        texts.sort();
+        texts
+    };
+    before != after && sorted(before) == sorted(after)
+}
+
+#[test]
+fn one_change_in_eight_is_the_engines() {
+    let mut data = generate(5, &Profile::default()).encode();
+    let size = data.len();
+    data.resize(4096, 0);
+    let mut calls = 0;
+    for seed in 0..800 {
+        mutate(
+            &mut data.clone(),
+            size,
+            4096,
+            seed,
+            &Profile::default(),
+            |_, size, _| {
+                calls += 1;
+                size
+            },
+        );
+    }
+    assert_eq!(calls, 100);
+}
+
+/// The engine may set the mark of a long program; nobody runs it then.
+#[test]
+fn the_engine_cannot_make_an_input_unbounded() {
+    let mut data = vec![0; 4096];
+    let engine = |data: &mut [u8], _, max_size| {
+        data.fill(0xa5);
+        max_size
+    };
+    let size = mutate(&mut data, 4000, 4096, 0, &Profile::default(), engine);
+    assert!(!is_long(&data[..size]));
+}
+
+#[test]
+fn only_calls_that_the_managers_know_are_fresh() {
+    let calls = Capabilities::of(&[CallKind::Mmap, CallKind::Load, CallKind::Munmap]);
+    for flavour in [Flavour::Serial, Flavour::Interleaved] {
+        let profile = Profile { flavour, calls };
+        let mut input = Vec::new();
+        for seed in 1..2000 {
+            let program = generate(seed.into(), &profile);
+            input = changed(&input, 2048, seed, &profile);
+            let grown = Program::decode(&input);
+            let mut kinds = program
+                .calls
+                .iter()
+                .chain(&grown.calls)
+                .map(|step| step.call.kind());
+            assert!(kinds.all(|kind| calls.knows(kind)));
+        }
+    }
+}
+
+/// Every call is met, and what maps and touches most of all.
+#[test]
+fn fresh_programs_have_every_call() {
+    let mut met: HashMap<CallKind, u32> = HashMap::new();
+    let mut total = 0;
+    for seed in 0..4000 {
+        for step in generate(seed, &Profile::default()).calls {
+            *met.entry(step.call.kind()).or_default() += 1;
+            total += 1;
+        }
+    }
+    for kind in CallKind::ALL {
+        assert!(
+            met.get(kind).is_some_and(|&n| n >= 100),
+            "{kind:?}: {met:?}"
+        );
+    }
+    let touching = met[&CallKind::Load] + met[&CallKind::Store] + met[&CallKind::Mmap];
+    assert!(touching * 3 >= total, "{met:?}");
+}
+
+/// Inputs that grow by changes alone stay near the length of fresh ones.
+#[test]
+fn programs_keep_their_length() {
+    let mut input = generate(1, &Profile::default()).encode();
+    let (mut calls, mut rounds) = (0, 0);
+    for seed in 0..5000 {
+        input = changed(&input, 16 + 48 * 80, seed, &Profile::default());
+        calls += Program::decode(&input).calls.len();
+        rounds += 1;
+    }
+    let mean = calls / rounds;
+    assert!((4..=48).contains(&mean), "{mean}");
+}
