@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod coverage;
 pub mod expect;
 pub mod judge;
 pub mod program;

@@ -357,7 +357,7 @@ fn what_is_dead_or_unknown_is_not_to_be_named() {
         for (list, event, rule) in cases {
             let what = format!("{event:?} in call {list}");
             check(&story, side, &what, &[rule], |o| {
-                events_mut(o, list).insert(0, event)
+                events_mut(o, list).insert(0, event);
             });
         }
     }

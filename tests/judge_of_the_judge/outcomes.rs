@@ -41,7 +41,7 @@ fn a_wrong_answer_is_objected_to() {
             for forged in ALL {
                 let what = format!("call {call} answers {forged:?}");
                 check(&story, side, &what, &[rule(forged)], |o| {
-                    o.calls[call].outcome = forged
+                    o.calls[call].outcome = forged;
                 });
             }
         }

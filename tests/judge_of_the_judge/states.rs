@@ -193,7 +193,7 @@ fn totals(out: &mut Vec<Forged>, state: &Snapshot) {
     };
     total("committed", STATE, |s| s.committed.twist());
     total("anon_frames", &[Rule::FrameLeaked, Rule::State], |s| {
-        s.anon_frames.twist()
+        s.anon_frames.twist();
     });
     total("anons", &[Rule::AnonLeaked], |s| s.anons.twist());
 }
@@ -228,11 +228,11 @@ fn what_is_left_at_the_end_is_objected_to() {
     let full = |o: &Observation| o.calls[8].state.clone();
     for side in [Side::Reference, Side::Candidate] {
         check(&story, side, "a state at the end", &[Rule::LeftOver], |o| {
-            o.last = full(o)
+            o.last = full(o);
         });
         for Forged { name, change, .. } in forgeries(&Snapshot::default()) {
             check(&story, side, &name, &[Rule::LeftOver], |o| {
-                change(&mut o.last)
+                change(&mut o.last);
             });
         }
     }

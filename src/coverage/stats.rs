@@ -1,0 +1,230 @@
+//! Totals over many runs: what a summary says, and what a campaign never saw.
+
+use vmadiff_contract::{CallKind, Config, Errno, Outcome, Retry};
+
+use super::features::Features;
+use super::layout::{self, COUNTERS, Served};
+use crate::run::{Seen, Watch};
+
+/// Counts every feature over all runs.
+pub struct Stats {
+    executions: u64,
+    hits: Box<[u64; COUNTERS]>,
+    features: Features,
+}
+
+/// What a summary says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "command", derive(serde::Serialize))]
+pub struct Summary {
+    /// Programs.
+    pub executions: u64,
+    /// Calls of programs; the exits that end every run do not count.
+    pub calls: u64,
+    /// Calls that answered a value.
+    pub succeeded: u64,
+    /// Faults that were served speculatively.
+    pub speculative: u64,
+    /// Faults that were served under mmap_sem.
+    pub classic: u64,
+    /// Why faults were not served speculatively, the most frequent first.
+    pub gave_up: Vec<(&'static str, u64)>,
+    /// By call, those that were made.
+    pub by_call: Vec<CallStats>,
+    /// By vma_merge's cases 1 to 8: how often each was taken.
+    pub merges: [u64; 8],
+    /// What should happen now and then, and never did.
+    pub never: Vec<String>,
+}
+
+/// What a summary says of one call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "command", derive(serde::Serialize))]
+pub struct CallStats {
+    /// Its name.
+    pub call: &'static str,
+    /// How often it was made.
+    pub made: u64,
+    /// How often it answered a value.
+    pub succeeded: u64,
+    /// Its errors, by name; signals are not among them.
+    pub errors: Vec<(&'static str, u64)>,
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Self {
+            executions: 0,
+            hits: Box::new([0; COUNTERS]),
+            features: Features::default(),
+        }
+    }
+}
+
+impl Watch for Stats {
+    fn begin(&mut self, _config: &Config) {
+        Stats::begin(self);
+    }
+
+    fn call(&mut self, seen: &Seen<'_>) {
+        let Self { hits, features, .. } = self;
+        features.of(seen, |feature| hits[feature] += 1);
+    }
+}
+
+impl Stats {
+    pub(super) fn begin(&mut self) {
+        self.executions += 1;
+        self.features = Features::default();
+    }
+
+    #[inline]
+    pub(super) fn hit(&mut self, feature: usize) {
+        self.hits[feature] += 1;
+    }
+
+    /// Programs so far.
+    pub fn executions(&self) -> u64 {
+        self.executions
+    }
+
+    /// Features that were ever reached.
+    pub fn reached(&self) -> usize {
+        self.hits.iter().filter(|&&hits| hits != 0).count()
+    }
+
+    /// Takes in what another counted.
+    pub fn add(&mut self, other: &Self) {
+        self.executions += other.executions;
+        for (total, more) in self.hits.iter_mut().zip(other.hits.iter()) {
+            *total += more;
+        }
+    }
+
+    /// Puts the totals into words.
+    pub fn summary(&self) -> Summary {
+        let by_call: Vec<_> = CallKind::ALL
+            .iter()
+            .filter_map(|&kind| self.of_call(kind))
+            .collect();
+        let served = |how| {
+            ACCESSES
+                .iter()
+                .map(|&call| self.hits[layout::served(call, how)])
+                .sum()
+        };
+        let merges = std::array::from_fn(|case| {
+            let case = case as u8 + 1;
+            CallKind::ALL
+                .iter()
+                .map(|&call| self.hits[layout::merge(call, case)])
+                .sum()
+        });
+        Summary {
+            executions: self.executions,
+            calls: by_call.iter().map(|c| c.made).sum(),
+            succeeded: by_call.iter().map(|c| c.succeeded).sum(),
+            speculative: served(Served::Speculative),
+            classic: served(Served::Classic),
+            gave_up: self.gave_up(),
+            never: self.never(&by_call, &merges),
+            by_call,
+            merges,
+        }
+    }
+
+    fn of_call(&self, kind: CallKind) -> Option<CallStats> {
+        let hits = |outcome| self.hits[layout::outcome(kind, outcome)];
+        let errors: Vec<_> = Errno::ALL
+            .iter()
+            .map(|&errno| (errno.name(), hits(Outcome::Errno(errno))))
+            .filter(|&(_, count)| count != 0)
+            .collect();
+        let first = layout::outcome(kind, Outcome::Value(0));
+        let made = self.hits[first..first + layout::OUTCOMES].iter().sum();
+        (made != 0).then(|| CallStats {
+            call: kind.name(),
+            made,
+            succeeded: hits(Outcome::Value(0)),
+            errors,
+        })
+    }
+
+    fn gave_up(&self) -> Vec<(&'static str, u64)> {
+        let mut reasons: Vec<_> = REASONS
+            .iter()
+            .map(|&(reason, name, _)| (name, self.reason(reason)))
+            .filter(|&(_, count)| count != 0)
+            .collect();
+        reasons.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+        reasons
+    }
+
+    fn reason(&self, reason: Retry) -> u64 {
+        ACCESSES
+            .iter()
+            .map(|&call| self.hits[layout::give_up(call, reason)])
+            .sum()
+    }
+
+    fn never(&self, by_call: &[CallStats], merges: &[u64; 8]) -> Vec<String> {
+        let succeeds = |name: &str| by_call.iter().any(|c| c.call == name && c.succeeded != 0);
+        let calls = CallKind::ALL.iter().map(|kind| kind.name());
+        let mut never: Vec<_> = calls
+            .filter(|name| !succeeds(name))
+            .map(|name| format!("a {name} that succeeds"))
+            .collect();
+        let cases = (1..).zip(merges).filter(|&(_, &taken)| taken == 0);
+        never.extend(cases.map(|(case, _)| format!("vma_merge case {case}")));
+        let reasons = REASONS
+            .iter()
+            .filter(|(reason, _, serial)| *serial && self.reason(*reason) == 0);
+        never.extend(reasons.map(|(_, name, _)| format!("a speculative fault giving up: {name}")));
+        never
+    }
+}
+
+/// One call of each kind of access that the counters tell apart; munmap stands for the rest.
+const ACCESSES: [CallKind; layout::ACCESSES] = [
+    CallKind::Load,
+    CallKind::Store,
+    CallKind::Exec,
+    CallKind::Munmap,
+];
+
+macro_rules! reasons {
+    ($($reason:ident $serial:literal,)*) => {
+        /// Reasons to give up, their names, and whether a serial run can meet them.
+        const REASONS: &[(Retry, &str, bool)] =
+            &[$((Retry::$reason, stringify!($reason), $serial),)*];
+
+        /// Makes the compiler ask for a reason that is not in the table.
+        const _: fn(Retry) = |reason| match reason { $(Retry::$reason => {})* };
+    };
+}
+
+reasons! {
+    OneUser true,
+    NoVma true,
+    SequenceOdd false,
+    VmOps true,
+    NoAnonVma true,
+    Userfault true,
+    Grows true,
+    Outside true,
+    Access true,
+    NotExecutable true,
+    Interleave true,
+    NoUpperTable true,
+    NoTable true,
+    ChangedInWalk false,
+    NotAnonymous false,
+    NeedsTable false,
+    SwapRead true,
+    ChangedBeforeLock false,
+    ChangedAfterLock false,
+    PmdChanged false,
+    PteChanged false,
+    NoMemory true,
+    Unserved false,
+}

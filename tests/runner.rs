@@ -1,0 +1,250 @@
+//! The fast path of a run: it must object to whatever the judge objects to, survive a panic, and
+//! leave out what a manager does not know. Tried on a manager small enough to be obviously right.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use vmadiff::judge::{Rule, Verdict};
+use vmadiff::program::{Program, Step};
+use vmadiff::run::{Runner, Seen, Watch};
+use vmadiff_contract::{
+    Call, CallKind, Capabilities, Config, Event, EventSink, Fail, Manager, MmId, MmState, Outcome,
+    Snapshot, TaskId, TaskState, VmFlags, VmaId,
+};
+
+/// Knows softirq and exit; each softirq answers 0.
+struct Tiny {
+    events: Arc<dyn EventSink>,
+    tasks: Cell<u8>,
+    calls: Cell<u64>,
+    wrong: Wrong,
+}
+
+/// What is wrong with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wrong {
+    Nothing,
+    Answers,
+    Counts,
+    FreesUnknown,
+    PanicsInCall,
+    PanicsInSnapshot,
+    PanicsAtTheEnd,
+    NeverExits,
+    AnswersAtRandom,
+}
+
+impl Manager for Tiny {
+    fn new(config: &Config, events: Arc<dyn EventSink>) -> Self {
+        let (tasks, calls) = (Cell::new(config.tasks), Cell::new(0));
+        Self {
+            events,
+            tasks,
+            calls,
+            wrong: Wrong::Nothing,
+        }
+    }
+
+    fn reset(&mut self, config: &Config) {
+        self.tasks.set(config.tasks);
+        self.calls.set(0);
+    }
+
+    fn name(&self) -> &'static str {
+        "tiny"
+    }
+
+    fn supports(&self) -> Capabilities {
+        Capabilities::of(&[CallKind::Softirq, CallKind::Exit])
+    }
+
+    fn call(&self, task: TaskId, call: &Call, _fail: Fail) -> Outcome {
+        static RANDOM: AtomicU64 = AtomicU64::new(0);
+        self.calls.set(self.calls.get() + 1);
+        let third = self.calls.get() == 3;
+        match (call, self.wrong) {
+            (Call::Exit, Wrong::NeverExits) => Outcome::Unsupported,
+            (Call::Exit, _) => {
+                self.tasks.set(task.0 - 1);
+                Outcome::Value(0)
+            }
+            (Call::Softirq, Wrong::Answers) if third => Outcome::Value(1),
+            (Call::Softirq, Wrong::AnswersAtRandom) => Outcome::Value(RANDOM.fetch_add(1, Relaxed)),
+            (Call::Softirq, Wrong::PanicsInCall) if third => panic!("third call"),
+            (Call::Softirq, Wrong::FreesUnknown) if third => {
+                self.events.event(Event::VmaFree { vma: VmaId(1) });
+                Outcome::Value(0)
+            }
+            (Call::Softirq, _) => Outcome::Value(0),
+            _ => Outcome::Unsupported,
+        }
+    }
+
+    fn snapshot(&self, into: &mut Snapshot) {
+        into.clear();
+        if self.wrong == Wrong::PanicsInSnapshot && self.calls.get() == 3 {
+            panic!("third state");
+        }
+        if self.wrong == Wrong::Counts && self.calls.get() == 3 {
+            into.committed = 1;
+        }
+        for task in 1..=self.tasks.get() {
+            let (task, mm) = (TaskId(task), MmId(1));
+            into.tasks.push(TaskState {
+                task,
+                mm,
+                minor_faults: 0,
+                major_faults: 0,
+                policy: None,
+            });
+        }
+        if self.tasks.get() != 0 {
+            into.mms.push(empty_mm());
+        }
+    }
+
+    fn quiesce(&self) {
+        assert!(self.wrong != Wrong::PanicsAtTheEnd, "at the end");
+    }
+}
+
+fn empty_mm() -> MmState {
+    MmState {
+        mm: MmId(1),
+        map_count: 0,
+        total_pages: 0,
+        locked_pages: 0,
+        data_pages: 0,
+        stack_pages: 0,
+        exec_pages: 0,
+        rss_anon: 0,
+        rss_file: 0,
+        swap_entries: 0,
+        brk: 0,
+        def_flags: VmFlags::empty(),
+    }
+}
+
+fn runner(wrong: Wrong) -> Runner<Tiny, Tiny> {
+    Runner::new(
+        Box::new(Tiny::new),
+        Box::new(move |config, events| Tiny {
+            wrong,
+            ..Tiny::new(config, events)
+        }),
+    )
+}
+
+fn softirqs(count: usize) -> Program {
+    let step = Step {
+        task: TaskId(1),
+        call: Call::Softirq,
+        fail: Fail::NONE,
+    };
+    Program {
+        calls: vec![step; count],
+        ..Program::default()
+    }
+}
+
+/// The rule and call index that a run of five calls with this wrong is objected to.
+#[track_caller]
+fn check(wrong: Wrong, rule: Rule, at: Option<usize>) {
+    let mut runner = runner(wrong);
+    let ran = runner.run(&softirqs(5), &mut ()).expect("an objection");
+    let Verdict::Diverge(found) = &ran.verdict else {
+        panic!("{:?}", ran.verdict)
+    };
+    assert_eq!(
+        (found.signature.rule, found.at),
+        (rule, at),
+        "{}",
+        found.what
+    );
+    let again = runner.run(&softirqs(0), &mut ());
+    assert_eq!(again.is_some(), at.is_none(), "no third call, and so nothing wrong");
+}
+
+#[test]
+fn what_agrees_is_not_objected_to() {
+    let mut runner = runner(Wrong::Nothing);
+    for calls in 0..20 {
+        assert_eq!(runner.run(&softirqs(calls), &mut ()), None);
+    }
+}
+
+#[test]
+fn a_wrong_answer_is_found() {
+    check(Wrong::Answers, Rule::Outcome, Some(2));
+}
+
+#[test]
+fn a_wrong_state_is_found() {
+    check(Wrong::Counts, Rule::State, Some(2));
+}
+
+#[test]
+fn a_broken_law_is_found() {
+    check(Wrong::FreesUnknown, Rule::Ordinal, Some(2));
+}
+
+#[test]
+fn a_panic_is_found_and_the_next_program_runs() {
+    check(Wrong::PanicsInCall, Rule::Panic, Some(2));
+    check(Wrong::PanicsInSnapshot, Rule::Panic, Some(2));
+    check(Wrong::PanicsAtTheEnd, Rule::Panic, None);
+}
+
+#[test]
+fn an_exit_that_does_nothing_ends_the_run_all_the_same() {
+    let mut runner = runner(Wrong::NeverExits);
+    let ran = runner.run(&softirqs(1), &mut ()).expect("an objection");
+    let Verdict::Diverge(found) = &ran.verdict else {
+        panic!("{:?}", ran.verdict)
+    };
+    assert_eq!((found.signature.rule, found.at), (Rule::Outcome, Some(1)));
+}
+
+#[test]
+fn what_does_not_repeat_is_found() {
+    let mut runner = runner(Wrong::AnswersAtRandom);
+    let ran = runner.run(&softirqs(5), &mut ()).expect("an objection");
+    let Verdict::Diverge(found) = &ran.verdict else {
+        panic!("{:?}", ran.verdict)
+    };
+    assert_eq!(found.signature.rule, Rule::Nondeterminism);
+}
+
+#[test]
+fn a_call_that_is_not_known_is_not_made_and_keeps_its_index() {
+    let mut runner = runner(Wrong::Answers);
+    let mut program = softirqs(5);
+    program.calls[1].call = Call::Fork;
+    let ran = runner.run(&program, &mut ()).expect("an objection");
+    let Verdict::Diverge(found) = &ran.verdict else {
+        panic!("{:?}", ran.verdict)
+    };
+    assert_eq!(found.at, Some(3), "the third call that was made");
+    assert_eq!(ran.candidate.calls[1].outcome, Outcome::Unsupported);
+    assert_eq!(ran.reference.calls.len(), 7, "five calls and two exits");
+}
+
+#[test]
+fn a_watcher_sees_the_calls_that_were_made() {
+    struct Count(u32, u32);
+    impl Watch for Count {
+        fn begin(&mut self, _config: &Config) {
+            self.0 += 1;
+        }
+        fn call(&mut self, seen: &Seen<'_>) {
+            assert_eq!(seen.state.tasks.len(), 2);
+            self.1 += 1;
+        }
+    }
+    let mut program = softirqs(5);
+    program.calls[1].call = Call::Fork;
+    let mut count = Count(0, 0);
+    assert_eq!(runner(Wrong::Nothing).run(&program, &mut count), None);
+    assert_eq!((count.0, count.1), (1, 4));
+}
