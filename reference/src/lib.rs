@@ -9,10 +9,11 @@
 //! |---|---|
 //! | `world`, `mm`, `area` | the machine, an address space, an area |
 //! | `merge`, `split`, `carve` | one area from two, two from one, and both for a part of one |
-//! | `mmap`, `place`, `munmap`, `heap`, `fork` | areas come and go |
-//! | `protect`, `advise`, `lock` | areas change |
+//! | `mmap`, `place`, `munmap`, `remap`, `heap`, `fork` | areas come and go |
+//! | `protect`, `advise`, `lock`, `uffd` | areas change |
 //! | `access`, `fault`, `stack`, `populate` | memory is used |
 //! | `page`, `swap`, `anon`, `file`, `policy` | what stands behind it |
+//! | `steps`, `sync` | what the kernel does by itself, and what it tells |
 //! | `snapshot` | what can be seen of it all |
 
 mod access;
@@ -34,12 +35,16 @@ mod place;
 mod policy;
 mod populate;
 mod protect;
+mod remap;
 mod snapshot;
 mod split;
 mod stack;
+mod steps;
 mod swap;
+mod sync;
 #[cfg(test)]
 mod tests;
+mod uffd;
 mod world;
 
 use std::sync::Arc;
@@ -53,34 +58,8 @@ use vmadiff_contract::{
 use crate::access::Want;
 use crate::mmap::Mapping;
 use crate::policy::PolicyWanted;
+use crate::remap::Remap;
 use crate::world::{Answer, World};
-
-/// The calls that it knows.
-const KNOWN: &[CallKind] = &[
-    CallKind::Mmap,
-    CallKind::Munmap,
-    CallKind::Mprotect,
-    CallKind::Madvise,
-    CallKind::Brk,
-    CallKind::Fork,
-    CallKind::Exit,
-    CallKind::Load,
-    CallKind::Store,
-    CallKind::Exec,
-    CallKind::Open,
-    CallKind::Ftruncate,
-    CallKind::Close,
-    CallKind::Reclaim,
-    CallKind::Softirq,
-    CallKind::Mlock,
-    CallKind::Mlock2,
-    CallKind::Munlock,
-    CallKind::Mlockall,
-    CallKind::Munlockall,
-    CallKind::Mbind,
-    CallKind::SetMempolicy,
-    CallKind::Fallocate,
-];
 
 /// The one-lock manager.
 pub struct Reference {
@@ -105,7 +84,7 @@ impl Manager for Reference {
     }
 
     fn supports(&self) -> Capabilities {
-        Capabilities::of(KNOWN)
+        Capabilities::of(CallKind::ALL)
     }
 
     fn call(&self, task: TaskId, call: &Call, fail: Fail) -> Outcome {
@@ -166,11 +145,29 @@ impl World {
             Call::Close { fd } => outcome(self.close(m, fd)),
             Call::Reclaim { addr } => Outcome::Value(self.reclaim(m, addr)),
             Call::Softirq => Outcome::Value(0),
+            Call::Mremap {
+                addr,
+                old_len,
+                new_len,
+                flags,
+                new_addr,
+            } => outcome(self.mremap(
+                t,
+                &Remap {
+                    addr,
+                    old_len,
+                    new_len,
+                    flags,
+                    new_addr,
+                },
+            )),
             Call::Mlock { addr, len } => outcome(self.mlock(t, addr, len, LockFlags::empty())),
             Call::Mlock2 { addr, len, flags } => outcome(self.mlock(t, addr, len, flags)),
             Call::Munlock { addr, len } => outcome(self.munlock(m, addr, len)),
             Call::Mlockall { flags } => outcome(self.mlockall(t, flags)),
             Call::Munlockall => outcome(self.munlockall(m)),
+            Call::Msync { addr, len, flags } => outcome(self.msync(m, addr, len, flags)),
+            Call::Mincore { addr, len } => outcome(self.mincore(m, addr, len)),
             Call::Mbind {
                 addr,
                 len,
@@ -187,7 +184,13 @@ impl World {
                 off,
                 len,
             } => outcome(self.fallocate(m, fd, flags, off, len)),
-            _ => Outcome::Unsupported,
+            Call::UffdRegister { addr, len } => outcome(self.register(m, addr, len, true)),
+            Call::UffdUnregister { addr, len } => outcome(self.register(m, addr, len, false)),
+            Call::Collapse { addr, len } => Outcome::Value(self.collapse(m, addr, len)),
+            Call::NumaScan { addr, len } => {
+                self.numa_scan(m, addr, len);
+                Outcome::Value(0)
+            }
         }
     }
 }

@@ -67,9 +67,12 @@ impl Mm {
         self.areas.get(i).filter(|area| area.holds(addr)).map(|_| i)
     }
 
-    /// The areas that overlap a range, by place.
+    /// The areas that overlap a range, by place; an empty range overlaps none.
     pub fn overlap(&self, start: u64, end: u64) -> Range<usize> {
         let first = self.find(start);
+        if start >= end {
+            return first..first;
+        }
         first..first + self.areas[first..].partition_point(|area| area.start < end)
     }
 

@@ -291,6 +291,7 @@ const NOTES: &[&str] = &[
     "Undo(\"mmap.area\")",
     "Undo(\"mprotect.split\")",
     "Undo(\"fork\")",
+    "Undo(\"mremap.unmap\")",
 ];
 
 fn run(manager: &mut Reference, log: &Log, seed: u64, seen: &mut BTreeSet<String>) {
