@@ -163,7 +163,11 @@ fn check(wrong: Wrong, rule: Rule, at: Option<usize>) {
         found.what
     );
     let again = runner.run(&softirqs(0), &mut ());
-    assert_eq!(again.is_some(), at.is_none(), "no third call, and so nothing wrong");
+    assert_eq!(
+        again.is_some(),
+        at.is_none(),
+        "no third call, and so nothing wrong"
+    );
 }
 
 #[test]

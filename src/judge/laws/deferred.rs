@@ -52,7 +52,9 @@ pub fn nothing_left(last: &Snapshot) -> Obeyed {
         fds,
         files,
         file_bytes,
-        committed,
+        // A stack without ACCOUNT charges its growth and never gives it back (docs/rules.md, 18), so
+        // this is compared only.
+        committed: _,
         anon_frames,
         anons,
         protocol,
@@ -66,7 +68,6 @@ pub fn nothing_left(last: &Snapshot) -> Obeyed {
         ("fds", fds.len() as u64),
         ("files", files.len() as u64),
         ("file_bytes", file_bytes.len() as u64),
-        ("committed", *committed),
         ("anon_frames", *anon_frames),
         ("anons", *anons),
         ("protocol", protocol.len() as u64),
