@@ -1,12 +1,14 @@
 //! The mutator keeps to whole records, can grow and shrink, and mostly changes the list of calls.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use vmadiff::program::bytes::{HEADER, MAX_STEPS, RECORD, is_long};
 use vmadiff::program::mutate::{Flavour, Profile, crossover, generate, mutate};
 use vmadiff::program::{Program, Step};
-use vmadiff_contract::{CallKind, Capabilities};
+use vmadiff_contract::{CallKind, Capabilities, Config, Event, EventSink, Manager};
+use vmadiff_reference::Reference;
 
 use crate::strategy;
 
@@ -96,7 +98,7 @@ fn calls_are_inserted_deleted_duplicated_or_swapped_in_two_fifths() {
     assert!(before.len() >= 8);
     for profile in [Profile::default(), INTERLEAVED] {
         let (mut list, mut total) = (0, 0);
-        for seed in (0..20_000_u32).filter(|seed| !seed.is_multiple_of(8)) {
+        for seed in (0..6_000_u32).filter(|seed| !seed.is_multiple_of(8)) {
             let after = Program::decode(&changed(&input, 4096, seed, &profile)).calls;
             list += u32::from(after.len() != before.len() || permuted(&before, &after));
             total += 1;
@@ -165,6 +167,74 @@ fn only_calls_that_the_managers_know_are_fresh() {
                 .map(|step| step.call.kind());
             assert!(kinds.all(|kind| calls.knows(kind)));
         }
+    }
+}
+
+struct Silent;
+
+impl EventSink for Silent {
+    fn event(&self, _: Event) {}
+}
+
+/// How many calls succeed on the reference, and of how many.
+#[derive(Default)]
+struct Tally {
+    calls: (u32, u32),
+    accesses: (u32, u32),
+}
+
+impl Tally {
+    fn run(&mut self, program: &Program) {
+        let manager = Reference::new(&program.config, Arc::new(Silent));
+        for step in &program.calls {
+            let success = u32::from(manager.call(step.task, &step.call, step.fail).is_success());
+            self.calls = (self.calls.0 + success, self.calls.1 + 1);
+            if matches!(step.call.kind(), CallKind::Load | CallKind::Store) {
+                self.accesses = (self.accesses.0 + success, self.accesses.1 + 1);
+            }
+        }
+    }
+
+    #[track_caller]
+    fn check(&self, calls_floor: u32, accesses_floor: u32) {
+        let percent = |(success, all): (u32, u32)| success * 100 / all;
+        let (calls, accesses) = (percent(self.calls), percent(self.accesses));
+        assert!(
+            calls >= calls_floor && accesses >= accesses_floor,
+            "{calls} %, {accesses} %"
+        );
+    }
+}
+
+/// What the reference serves of the calls that it knows.
+fn known(flavour: Flavour) -> Profile {
+    let calls = Reference::new(&Config::default(), Arc::new(Silent)).supports();
+    Profile { flavour, calls }
+}
+
+#[test]
+fn fresh_programs_mostly_succeed() {
+    for flavour in [Flavour::Serial, Flavour::Interleaved] {
+        let mut tally = Tally::default();
+        for seed in 0..1000 {
+            tally.run(&generate(seed, &known(flavour)));
+        }
+        tally.check(75, 70);
+    }
+}
+
+/// Thousands of changes without any selection wear a program down only so far.
+#[test]
+fn changed_programs_still_mostly_succeed() {
+    for flavour in [Flavour::Serial, Flavour::Interleaved] {
+        let profile = known(flavour);
+        let mut tally = Tally::default();
+        let mut input = Vec::new();
+        for seed in 0..3000 {
+            input = changed(&input, HEADER + RECORD * 40, seed, &profile);
+            tally.run(&Program::decode(&input));
+        }
+        tally.check(60, 50);
     }
 }
 

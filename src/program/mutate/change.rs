@@ -17,6 +17,10 @@ pub(super) struct Mutator<'a>(pub &'a Profile);
 
 type Change = fn(&mut Dice<'_>, &mut Program, &Profile);
 
+/// After one change in so many, calls that miss what is mapped are aimed again: changes make calls
+/// miss, and a program whose calls all miss tests little.
+const AIM: u64 = 3;
+
 /// How likely a change of the list of calls is, of 100 in all; the rest is for one call.
 /// Insertions weigh as much as removals of all kinds, so that programs keep their length.
 const CALLS: &[(u32, Change)] = &[
@@ -69,12 +73,28 @@ impl Mutate<Program> for Mutator<'_> {
         for (_, group) in groups.iter().filter(|(applies, _)| *applies) {
             for &(weight, change) in *group {
                 candidates.mutation_group(weight, |context: &mut Context, _| {
-                    change(&mut Dice(context.rng()), program, self.0);
+                    let shrink = context.shrink();
+                    let dice = &mut Dice(context.rng());
+                    change(dice, program, self.0);
+                    if !shrink && dice.one_in(AIM) {
+                        aim(dice, program, self.0);
+                    }
                     Ok(())
                 })?;
             }
         }
         Ok(())
+    }
+}
+
+/// Gives every other call that misses fresh arguments.
+fn aim(dice: &mut Dice<'_>, program: &mut Program, profile: &Profile) {
+    let mut world = World::new(&program.config);
+    for step in &mut program.calls {
+        if fresh::misses(&world, step) && dice.one_in(2) {
+            *step = fresh::step(dice, &world, profile.calls, step.call.kind(), step.task);
+        }
+        world.apply(step);
     }
 }
 
@@ -89,7 +109,7 @@ fn insert(dice: &mut Dice<'_>, program: &mut Program, profile: &Profile) {
     let kind = kind(dice, profile);
     program
         .calls
-        .insert(at, fresh::step(dice, &world, kind, task));
+        .insert(at, fresh::step(dice, &world, profile.calls, kind, task));
 }
 
 fn kind(dice: &mut Dice<'_>, profile: &Profile) -> CallKind {
@@ -211,7 +231,7 @@ fn replace(dice: &mut Dice<'_>, program: &mut Program, profile: &Profile) {
     let world = World::after(program, at);
     let kind = kind(dice, profile);
     let task = program.calls[at].task;
-    program.calls[at] = fresh::step(dice, &world, kind, task);
+    program.calls[at] = fresh::step(dice, &world, profile.calls, kind, task);
 }
 
 fn reconfigure(dice: &mut Dice<'_>, program: &mut Program, profile: &Profile) {

@@ -1,6 +1,6 @@
 //! Fresh calls and arguments: near what is mapped, mostly valid, now and then absurd.
 
-use vmadiff_contract::{CallKind, Config, Fail, PAGE_SIZE, Prot, TaskId};
+use vmadiff_contract::{CallKind, Capabilities, Config, Fail, PAGE_SIZE, Prot, TaskId};
 
 use super::dice::Dice;
 use super::world::{Area, Space, World};
@@ -14,9 +14,19 @@ const FIXED: u64 = 0x10;
 const ANONYMOUS: u64 = 0x20;
 const NOREPLACE: u64 = 0x10_0000;
 
-/// A call of this kind by one of the tasks that live.
-pub(super) fn step(dice: &mut Dice<'_>, world: &World, kind: CallKind, task: TaskId) -> Step {
+/// A call of this kind, or one that it needs first.
+pub(super) fn step(
+    dice: &mut Dice<'_>,
+    world: &World,
+    known: Capabilities,
+    kind: CallKind,
+    task: TaskId,
+) -> Step {
     let space = world.space(task);
+    let kind = match needed(space, kind) {
+        Some(first) if known.knows(first) && !dice.one_in(8) => first,
+        _ => kind,
+    };
     let mut words = words(dice, space, kind);
     if dice.one_in(24) {
         spoil(dice, kind, &mut words);
@@ -31,6 +41,33 @@ pub(super) fn step(dice: &mut Dice<'_>, world: &World, kind: CallKind, task: Tas
         call: shape::build(kind, &words),
         fail: Fail(fail),
     }
+}
+
+/// What must be there for a call of this kind to mean anything, if it is missing.
+fn needed(space: &Space, kind: CallKind) -> Option<CallKind> {
+    let params = shape::params(kind);
+    let maps = matches!(kind, CallKind::Mmap | CallKind::Brk);
+    let missing = match kind {
+        CallKind::Store => !space
+            .areas
+            .iter()
+            .any(|area| area.prot.contains(Prot::WRITE)),
+        _ => space.areas.is_empty(),
+    };
+    if params.first() == Some(&Param::Addr) && !maps && missing {
+        return Some(CallKind::Mmap);
+    }
+    (params.first() == Some(&Param::Fd) && space.files.is_empty()).then_some(CallKind::Open)
+}
+
+/// Whether a call is made for memory that is not there.
+pub(super) fn misses(world: &World, step: &Step) -> bool {
+    let kind = step.call.kind();
+    let maps = matches!(kind, CallKind::Mmap | CallKind::Brk);
+    let addr = shape::words(&step.call)[0];
+    shape::params(kind).first() == Some(&Param::Addr)
+        && !maps
+        && world.space(step.task).area_at(addr).is_none()
 }
 
 /// A task that lives: mostly a thread of the first address space.
@@ -58,6 +95,7 @@ fn words(dice: &mut Dice<'_>, space: &Space, kind: CallKind) -> Words {
             0,
         ],
         CallKind::Exec => [access(dice, space, Prot::EXEC), 0, 0, 0, 0, 0],
+        CallKind::Mbind | CallKind::SetMempolicy => policy(dice, space, kind),
         _ => by_params(dice, space, kind),
     }
 }
@@ -72,6 +110,28 @@ fn by_params(dice: &mut Dice<'_>, space: &Space, kind: CallKind) -> Words {
             Param::Len if matches!(kind, CallKind::Open | CallKind::Ftruncate) => size(dice),
             Param::Len => len,
             _ => value(dice, space, param),
+        };
+    }
+    words
+}
+
+/// Modes that go with their nodes; set_mempolicy takes none of the flags that move pages.
+fn policy(dice: &mut Dice<'_>, space: &Space, kind: CallKind) -> Words {
+    let mut words = by_params(dice, space, kind);
+    let at = if kind == CallKind::Mbind { 2 } else { 0 };
+    let [mode, nodes, flags] = &mut words[at..at + 3] else {
+        unreachable!("three of six");
+    };
+    *nodes = match *mode {
+        0 | 4 => 0,
+        1 => dice.below(3),
+        _ => 1 + dice.below(3),
+    };
+    if kind == CallKind::SetMempolicy {
+        *flags = if *nodes != 0 && dice.one_in(4) {
+            1 << dice.pick(&[14, 15])
+        } else {
+            0
         };
     }
     words
@@ -177,7 +237,7 @@ fn mmap(dice: &mut Dice<'_>, space: &Space) -> Words {
         _ => (
             u64::MAX,
             0,
-            ANONYMOUS | dice.weighted(&[(12, PRIVATE), (4, SHARED), (1, 3)]),
+            ANONYMOUS | dice.weighted(&[(24, PRIVATE), (8, SHARED), (1, 3)]),
         ),
     };
     [addr, len, prot, kind | place | more, fd, off]

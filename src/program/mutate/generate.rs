@@ -84,7 +84,7 @@ impl Generate<Program> for Generator<'_> {
                 dice.weighted(&weights)
             };
             let task = task(dice, &world, profile.flavour);
-            let step = fresh::step(dice, &world, kind, task);
+            let step = fresh::step(dice, &world, profile.calls, kind, task);
             world.apply(&step);
             program.calls.push(step);
         }

@@ -179,6 +179,9 @@ impl Space {
 
     /// Where mmap puts `len` bytes.
     fn place(&self, addr: u64, len: u64, flags: MapFlags, limits: Limits) -> Option<(u64, u64)> {
+        if flags.contains(MapFlags::SHARED_VALIDATE | MapFlags::ANONYMOUS) {
+            return None;
+        }
         if flags.intersects(MapFlags::FIXED | MapFlags::FIXED_NOREPLACE) {
             let (start, end) = limits.range(addr, len)?;
             let taken = flags.contains(MapFlags::FIXED_NOREPLACE) && !self.is_free(start, end);
