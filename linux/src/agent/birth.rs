@@ -1,0 +1,163 @@
+//! How the first agent comes to be: fork, shed what libc left behind, jump into the page of code.
+
+use std::arch::asm;
+use std::os::fd::{AsRawFd, RawFd};
+
+use nix::unistd::{ForkResult, Pid, fork as fork_process};
+
+use super::layout::{AGENT, CODE_SIZE, FIRST, SHARED, SHARED_SIZE};
+use super::{Failed, Shared, code, refused};
+use crate::machine::Machine;
+
+/// What the child needs, found before the fork: it must not allocate.
+struct Baggage {
+    file: RawFd,
+    rseq: Option<*mut libc::c_void>,
+    code: (*const u8, usize),
+    parent: Pid,
+    keep_lock_capability: bool,
+}
+
+/// Forks the first agent. It then waits for its turn.
+pub fn fork(shared: &Shared, machine: &Machine) -> Result<Pid, Failed> {
+    let (start, length, _) = code::code();
+    assert!(
+        length as u64 <= CODE_SIZE,
+        "the agent's code is longer than a page"
+    );
+    let baggage = Baggage {
+        file: shared.file().as_raw_fd(),
+        rseq: restartable_area(),
+        code: (start, length),
+        parent: nix::unistd::getpid(),
+        keep_lock_capability: machine.cap_ipc_lock,
+    };
+    // SAFETY: the child allocates nothing and takes no lock: it makes system calls and jumps away.
+    match unsafe { fork_process() }.map_err(refused("fork"))? {
+        ForkResult::Parent { child } => Ok(child),
+        // SAFETY: we are the forked child.
+        ForkResult::Child => unsafe { become_agent(&baggage) },
+    }
+}
+
+/// The area for restartable sequences that glibc registered for this thread: the kernel writes to
+/// it whenever the thread was interrupted, so it must be given up before its memory goes.
+fn restartable_area() -> Option<*mut libc::c_void> {
+    // SAFETY: dlsym with a constant name; the variable, where there is one, is a `ptrdiff_t`
+    // relative to the thread pointer, which on x86-64 is the word at fs:0.
+    unsafe {
+        let offset = libc::dlsym(libc::RTLD_DEFAULT, c"__rseq_offset".as_ptr());
+        if offset.is_null() {
+            return None;
+        }
+        let thread: usize;
+        asm!("mov {}, fs:0", out(reg) thread, options(nostack, readonly));
+        let offset = offset.cast::<isize>().read();
+        Some(thread.wrapping_add_signed(offset) as *mut libc::c_void)
+    }
+}
+
+/// Turns the calling process into an agent.
+///
+/// # Safety
+/// Only in a freshly forked child: it throws away the process as libc knows it.
+unsafe fn become_agent(baggage: &Baggage) -> ! {
+    // SAFETY: system calls on the child's own process; the two mappings are put where nothing is
+    // (MAP_FIXED_NOREPLACE), and the code is position-independent and fits its page.
+    unsafe {
+        detach(baggage);
+        let new = libc::MAP_FIXED_NOREPLACE | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        let read_write = libc::PROT_READ | libc::PROT_WRITE;
+        let page = libc::mmap(AGENT as *mut _, CODE_SIZE as usize, read_write, new, -1, 0);
+        let flags = libc::MAP_FIXED_NOREPLACE | libc::MAP_SHARED;
+        let size = SHARED_SIZE as usize;
+        let data = libc::mmap(SHARED as *mut _, size, read_write, flags, baggage.file, 0);
+        if page as u64 != AGENT || data as u64 != SHARED {
+            libc::_exit(101);
+        }
+        std::ptr::copy_nonoverlapping(baggage.code.0, page.cast::<u8>(), baggage.code.1);
+        libc::mprotect(page, CODE_SIZE as usize, libc::PROT_READ | libc::PROT_EXEC);
+        shed_descriptors();
+        asm!(
+            "mov r14d, {first:e}",
+            "jmp {code}",
+            first = in(reg) FIRST,
+            code = in(reg) AGENT,
+            options(noreturn)
+        );
+    }
+}
+
+/// Leaves what would reach into memory that is about to go, and what the program should not have.
+unsafe fn detach(baggage: &Baggage) {
+    // SAFETY: as for `become_agent`; pointers are to locals that live through the calls.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        if libc::getppid() != baggage.parent.as_raw() {
+            libc::_exit(102);
+        }
+        if let Some(area) = baggage.rseq {
+            // The length must be the one it was registered with, which differs between versions.
+            for length in (32..=512).step_by(4) {
+                const UNREGISTER: i32 = 1;
+                const SIGNATURE: u32 = 0x5305_3053;
+                if libc::syscall(libc::SYS_rseq, area, length, UNREGISTER, SIGNATURE) == 0 {
+                    break;
+                }
+            }
+        }
+        libc::syscall(libc::SYS_set_tid_address, 0);
+        libc::syscall(libc::SYS_set_robust_list, 0, 24);
+        let none: u64 = 0;
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const none,
+            0,
+            8,
+        );
+        libc::setitimer(libc::ITIMER_REAL, &std::mem::zeroed(), std::ptr::null_mut());
+        libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1);
+        libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0);
+        libc::syscall(libc::SYS_personality, 0);
+        for resource in [
+            libc::RLIMIT_MEMLOCK,
+            libc::RLIMIT_STACK,
+            libc::RLIMIT_NOFILE,
+        ] {
+            let mut limit = std::mem::zeroed::<libc::rlimit>();
+            libc::getrlimit(resource, &raw mut limit);
+            let most = libc::rlimit {
+                rlim_max: libc::RLIM_INFINITY,
+                ..limit
+            };
+            libc::setrlimit(resource, &raw const most);
+        }
+        drop_capabilities(baggage.keep_lock_capability);
+    }
+}
+
+/// Programs are those of an ordinary user: no capability is in effect.
+unsafe fn drop_capabilities(keep_lock: bool) {
+    const VERSION_3: u32 = 0x2008_0522;
+    const IPC_LOCK: u32 = 1 << 14;
+    let header: [u32; 2] = [VERSION_3, 0];
+    let permitted = if keep_lock { IPC_LOCK } else { 0 };
+    let sets: [u32; 6] = [0, permitted, 0, 0, 0, 0];
+    // SAFETY: header and sets have the layout that version 3 asks for.
+    unsafe {
+        libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr());
+    }
+}
+
+/// Descriptors 0 to 2 are /dev/null, all others closed: the program's first one is 3.
+unsafe fn shed_descriptors() {
+    // SAFETY: system calls on the child's own descriptors.
+    unsafe {
+        let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
+        for standard in 0..3 {
+            libc::dup2(null, standard);
+        }
+        libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0);
+    }
+}

@@ -1,0 +1,242 @@
+//! Agents: tiny processes that make the calls of a program, and nothing else.
+//!
+//! The first agent is forked from the harness and empties its address space down to two areas of
+//! its own; it forks one agent for each program, which forks more when the program does. They
+//! share memory with the harness that holds a list of operations; each operation has an owner, and
+//! the turn goes from owner to owner, the harness among them. So a whole serial program is one
+//! hand-over, and a look at it in the middle is an operation of the harness.
+
+mod birth;
+mod code;
+pub mod layout;
+mod shared;
+
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+use layout::{AGENT, AGENT_END, FIRST, HARNESS, Op, kind};
+pub use shared::Shared;
+
+use crate::machine::{Machine, TASK_SIZE};
+
+/// Why there is no agent, or no longer one.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Failed {
+    /// The kernel refuses something that agents are built on.
+    #[error("{what}: {errno}")]
+    Refused {
+        /// What was asked for.
+        what: &'static str,
+        /// What it said.
+        errno: nix::Error,
+    },
+    /// An operation that must succeed did not.
+    #[error("{what} answered {answer}")]
+    Answer {
+        /// The operation.
+        what: &'static str,
+        /// Its answer.
+        answer: i64,
+    },
+    /// An agent was killed, for example for want of memory.
+    #[error("an agent died: {0}")]
+    Died(String),
+    /// An agent did not come to its end in time.
+    #[error("no answer within {0:?}")]
+    Silent(Duration),
+}
+
+/// Names what the kernel was asked for when it refuses.
+fn refused(what: &'static str) -> impl FnOnce(nix::Error) -> Failed {
+    move |errno| Failed::Refused { what, errno }
+}
+
+/// The first agent and the memory shared with it. Dropping it kills it and all it forked.
+pub struct Agent {
+    shared: Shared,
+    pid: Pid,
+    /// How long a list of operations may take.
+    patience: Duration,
+    /// Agents that may still live.
+    children: Vec<Pid>,
+}
+
+impl Agent {
+    /// Forks the first agent.
+    ///
+    /// # Errors
+    /// If the kernel refuses anything that it needs.
+    pub fn new(machine: &Machine) -> Result<Self, Failed> {
+        let shared = Shared::new()?;
+        let pid = birth::fork(&shared, machine)?;
+        let patience = Duration::from_secs(5);
+        let mut agent = Self {
+            shared,
+            pid,
+            patience,
+            children: Vec::new(),
+        };
+        agent.settle()?;
+        Ok(agent)
+    }
+
+    /// Empties the first agent's address space and sets its signal handlers.
+    fn settle(&mut self) -> Result<(), Failed> {
+        let first = |op: Op| Op { owner: FIRST, ..op };
+        let mut ops = vec![
+            first(Op::call(libc::SYS_munmap, [0, AGENT])),
+            first(Op::call(
+                libc::SYS_munmap,
+                [AGENT_END, TASK_SIZE - AGENT_END],
+            )),
+        ];
+        let (stack, action) = self.shared.signal_structs();
+        ops.push(first(Op::call(libc::SYS_sigaltstack, [stack, 0])));
+        for signal in [
+            Signal::SIGSEGV,
+            Signal::SIGBUS,
+            Signal::SIGILL,
+            Signal::SIGTRAP,
+            Signal::SIGFPE,
+        ] {
+            let args = [signal as u64, action, 0, 8];
+            ops.push(first(Op::call(libc::SYS_rt_sigaction, args)));
+        }
+        for op in self.batch(&ops)? {
+            if op.result != 0 {
+                let answer = op.result.cast_signed();
+                return Err(Failed::Answer {
+                    what: "settling an agent",
+                    answer,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The shared memory.
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Remembers an agent that was forked, so that none is left behind.
+    pub fn adopt(&mut self, pid: i32) {
+        self.children.push(Pid::from_raw(pid));
+    }
+
+    /// Forgets the agents that were forked: they have left.
+    pub fn bury(&mut self) {
+        self.children.clear();
+    }
+
+    /// Makes a list of operations that fits into the shared memory, and answers it as it then is.
+    ///
+    /// # Errors
+    /// If an agent dies or does not come to the list's end.
+    pub fn batch(&mut self, ops: &[Op]) -> Result<Vec<Op>, Failed> {
+        self.shared.write(0, ops);
+        self.shared.write(
+            ops.len(),
+            &[Op {
+                owner: HARNESS,
+                ..Op::default()
+            }],
+        );
+        self.shared.set_pc(0);
+        self.go_on()?;
+        Ok((0..ops.len()).map(|i| self.shared.read(i)).collect())
+    }
+
+    /// Gives the turn away and waits until it comes back; answers the operation it stands at.
+    ///
+    /// # Errors
+    /// If an agent dies or does not give the turn back.
+    pub fn go_on(&mut self) -> Result<usize, Failed> {
+        let owner = self.shared.read(self.shared.pc()).owner;
+        if owner != HARNESS {
+            self.shared.pass_turn(owner);
+            self.wait()?;
+        }
+        Ok(self.shared.pc())
+    }
+
+    fn wait(&mut self) -> Result<(), Failed> {
+        const SLICE: Duration = Duration::from_millis(100);
+        let mut waited = Duration::ZERO;
+        while !self.shared.await_turn(SLICE) {
+            waited += SLICE;
+            self.look_for_dead()?;
+            if waited >= self.patience {
+                return Err(Failed::Silent(self.patience));
+            }
+        }
+        Ok(())
+    }
+
+    /// An error if the first agent, or one that it forked, has died.
+    fn look_for_dead(&self) -> Result<(), Failed> {
+        match waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) => {}
+            status => return Err(Failed::Died(format!("the first, {status:?}"))),
+        }
+        for &pid in &self.children {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let state = stat.rsplit(')').next().unwrap_or_default().trim_start();
+            if state.starts_with('Z') && self.owner_pid_is_due(pid) {
+                return Err(Failed::Died(format!("{pid} is a zombie")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the turn is with the agent of this process: agents that have left are zombies too.
+    fn owner_pid_is_due(&self, pid: Pid) -> bool {
+        let turn = self.shared.turn() as usize;
+        turn > FIRST as usize && self.children.get(turn - 2) == Some(&pid)
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        for &pid in &self.children {
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+        if kill(self.pid, Signal::SIGKILL).is_ok() {
+            let _ = waitpid(self.pid, None);
+        }
+    }
+}
+
+impl Op {
+    /// A system call.
+    pub fn call<const N: usize>(number: libc::c_long, args: [u64; N]) -> Self {
+        let mut op = Self {
+            kind: kind::SYSCALL,
+            ..Self::default()
+        };
+        op.number = u32::try_from(number).expect("a system call's number");
+        op.args[..N].copy_from_slice(&args);
+        op
+    }
+
+    /// Anything else.
+    pub fn other<const N: usize>(kind: u32, args: [u64; N]) -> Self {
+        let mut op = Self {
+            kind,
+            ..Self::default()
+        };
+        op.args[..N].copy_from_slice(&args);
+        op
+    }
+
+    /// Its result as a system call answers it: a value or an error number.
+    pub fn answer(&self) -> Result<u64, i32> {
+        match self.result.cast_signed() {
+            error @ -4095..0 => Err(-error as i32),
+            _ => Ok(self.result),
+        }
+    }
+}

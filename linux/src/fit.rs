@@ -1,0 +1,363 @@
+//! Which programs can be run on the machine at hand, and why the others can not.
+//!
+//! What does not fit is either not Linux's to do (a step of the kernel itself, a failing
+//! allocation), or asks for a machine with other settings, or would leave the part of the address
+//! space that stands for the program's world ([`Zones`]).
+
+use std::fmt;
+
+use vmadiff_contract::{
+    Access, Advice, Call, Config, Fail, FallocFlags, FileKind, MapFlags, Mode, MoveFlags,
+    PolicyFlags,
+};
+
+use crate::machine::Machine;
+use crate::zone::Zones;
+
+/// Why something can not be run, in a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfit(pub String);
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Bytes that one call may bring into memory: a test must not exhaust the machine.
+const MOST_POPULATED: u64 = 16 << 20;
+/// The largest file of the contract.
+const MOST_IN_FILE: u64 = 1 << 40;
+/// Pages that mincore may be asked about.
+const MOST_ASKED: u64 = 4096;
+
+fn unfit<T>(why: impl Into<String>) -> Result<T, Unfit> {
+    Err(Unfit(why.into()))
+}
+
+fn only(condition: bool, why: &str) -> Result<(), Unfit> {
+    if condition { Ok(()) } else { unfit(why) }
+}
+
+/// Whether the machine is, or can be made, what a configuration says.
+///
+/// # Errors
+/// Which setting can not be had.
+pub fn fits_config(config: &Config, machine: &Machine) -> Result<Zones, Unfit> {
+    let zones = Zones::new(config, machine).map_err(Unfit)?;
+    only(
+        !config.legacy_layout,
+        "legacy_layout: this process has the other layout",
+    )?;
+    only(
+        config.stack_guard_gap == 256,
+        "stack_guard_gap: is set when the kernel boots",
+    )?;
+    only(
+        config.commit_limit == u64::MAX,
+        "commit_limit: belongs to the whole machine",
+    )?;
+    only(!machine.strict_overcommit, "vm.overcommit_memory is 2 here")?;
+    only(
+        config.nodes == machine.nodes,
+        &format!("nodes={}: here are {}", config.nodes, machine.nodes),
+    )?;
+    let most = u64::from(config.max_map_count);
+    only(
+        most <= machine.max_map_count,
+        "max_map_count: above the machine's",
+    )?;
+    only(
+        config.rlimit_memlock <= machine.most_locked || machine.most_locked >= 8 << 20,
+        "rlimit_memlock: above the hard limit",
+    )?;
+    only(
+        !config.cap_ipc_lock || machine.cap_ipc_lock,
+        "cap_ipc_lock: this process has no CAP_IPC_LOCK to give",
+    )?;
+    Ok(zones)
+}
+
+/// Whether a call can be made, for this configuration's zones.
+///
+/// # Errors
+/// Why not.
+pub fn fits_call(
+    call: &Call,
+    fail: Fail,
+    config: &Config,
+    machine: &Machine,
+    zones: &Zones,
+) -> Result<(), Unfit> {
+    only(fail == Fail::NONE, "allocations can not be made to fail")?;
+    let fit = Fit {
+        config,
+        machine,
+        zones,
+    };
+    match *call {
+        Call::Mmap {
+            addr,
+            len,
+            flags,
+            fd,
+            off,
+            ..
+        } => {
+            only(
+                fd.0 >= 3 || fd.0 < 0 || flags.contains(MapFlags::ANONYMOUS),
+                DESCRIPTORS,
+            )?;
+            only(
+                off < MOST_IN_FILE || off >= i64::MAX.cast_unsigned() - 4096,
+                "offset",
+            )?;
+            fit.mmap(addr, len, flags)
+        }
+        Call::Munmap { addr, len } => {
+            let task = config.task_size;
+            let refused = addr > task || len > task - addr;
+            if refused {
+                fit.address(addr)
+            } else {
+                fit.aligned(addr, len)
+            }
+        }
+        Call::Mprotect { addr, len, .. } | Call::Msync { addr, len, .. } => fit.aligned(addr, len),
+        Call::Madvise { addr, len, advice } => {
+            if let Advice::Other(number) = advice {
+                only(!NEWER_ADVICE.contains(&number), "advice outside the model")?;
+            }
+            fit.aligned(addr, len)
+        }
+        Call::Brk { addr } => fit.brk(addr),
+        Call::Load { addr } | Call::Store { addr, .. } | Call::Exec { addr } => {
+            only(
+                !(VSYSCALL..VSYSCALL + 4096).contains(&addr),
+                "the vsyscall page",
+            )?;
+            fit.address(addr)
+        }
+        Call::Open { kind, access, size } => {
+            only(kind == FileKind::Plain, "only plain files are to be had")?;
+            only(
+                access.intersects(Access::READ | Access::WRITE),
+                "open without access",
+            )?;
+            only(size <= MOST_IN_FILE, FILE_SIZE)
+        }
+        Call::Ftruncate { fd, size } => {
+            only(!(0..3).contains(&fd.0), DESCRIPTORS)?;
+            only(
+                size <= MOST_IN_FILE || size > i64::MAX.cast_unsigned(),
+                FILE_SIZE,
+            )
+        }
+        Call::Close { fd } => only(!(0..3).contains(&fd.0), DESCRIPTORS),
+        Call::Mremap {
+            addr,
+            old_len,
+            new_len,
+            flags,
+            new_addr,
+        } => fit.mremap(addr, old_len, new_len, flags, new_addr),
+        Call::Mlock { addr, len } | Call::Mlock2 { addr, len, .. } => {
+            fit.populates(len)?;
+            fit.range(addr, len)
+        }
+        Call::Munlock { addr, len } => fit.range(addr, len),
+        Call::Mincore { addr, len } => {
+            only(len <= MOST_ASKED << 12, "too many pages for mincore")?;
+            fit.aligned(addr, len)
+        }
+        Call::Mbind {
+            addr,
+            len,
+            mode,
+            flags,
+            ..
+        } => {
+            fit.policy(mode, flags)?;
+            fit.aligned(addr, len)
+        }
+        Call::SetMempolicy { mode, flags, .. } => fit.policy(mode, flags),
+        Call::Fallocate {
+            fd,
+            flags,
+            off,
+            len,
+        } => {
+            only(!(0..3).contains(&fd.0), DESCRIPTORS)?;
+            fit.fallocate(flags, off, len)
+        }
+        Call::Fork | Call::Exit | Call::Softirq | Call::Mlockall { .. } | Call::Munlockall => {
+            Ok(())
+        }
+        Call::UffdRegister { .. } | Call::UffdUnregister { .. } => {
+            unfit("userfaultfd is not used on the running kernel")
+        }
+        Call::Reclaim { .. } | Call::Collapse { .. } | Call::NumaScan { .. } => {
+            unfit("a step of the kernel that can not be asked for")
+        }
+    }
+}
+
+/// Where the vsyscall page is, if the kernel has one.
+const VSYSCALL: u64 = 0xffff_ffff_ff60_0000;
+/// Advice that newer kernels know, or that 5.1 knows and the model does not.
+const NEWER_ADVICE: &[u32] = &[
+    3, 12, 13, 14, 15, 20, 21, 22, 23, 24, 25, 100, 101, 102, 103,
+];
+const DESCRIPTORS: &str = "descriptors 0 to 2 are not the program's";
+const FILE_SIZE: &str = "the contract's largest file is smaller than the kernel's";
+
+/// What calls are checked against.
+struct Fit<'a> {
+    config: &'a Config,
+    machine: &'a Machine,
+    zones: &'a Zones,
+}
+
+impl Fit<'_> {
+    fn address(&self, addr: u64) -> Result<(), Unfit> {
+        only(
+            self.zones.to_linux(addr).is_some(),
+            "an address outside the program's world",
+        )
+    }
+
+    /// A range that the kernel may look at as far as it likes.
+    fn range(&self, addr: u64, len: u64) -> Result<(), Unfit> {
+        self.address(addr)?;
+        let Some(pages) = len.checked_add(4095 + (addr & 4095)) else {
+            return only(addr.checked_add(len).is_none() && len > 1 << 63, LEAVES);
+        };
+        only(self.zones.holds(addr & !4095, pages & !4095), LEAVES)
+    }
+
+    /// As [`Fit::range`], for a call that refuses an address inside a page before anything else.
+    fn aligned(&self, addr: u64, len: u64) -> Result<(), Unfit> {
+        if addr.is_multiple_of(4096) {
+            self.range(addr, len)
+        } else {
+            self.address(addr)
+        }
+    }
+
+    fn populates(&self, len: u64) -> Result<(), Unfit> {
+        let refused = len > self.config.rlimit_memlock && !self.config.cap_ipc_lock;
+        only(
+            len <= MOST_POPULATED || refused,
+            "too much to bring into memory",
+        )
+    }
+
+    fn mmap(&self, addr: u64, len: u64, flags: MapFlags) -> Result<(), Unfit> {
+        // MAP_32BIT, MAP_ABOVE4G, MAP_HUGETLB, MAP_SYNC, MAP_UNINITIALIZED.
+        only(
+            flags.bits() & (0x40 | 0x80 | 0x4_0000 | 0x8_0000 | 0x400_0000) == 0,
+            MAP_FLAGS,
+        )?;
+        only(flags.bits() & 0xf != 8, MAP_FLAGS)?; // MAP_DROPPABLE
+        if flags.intersects(MapFlags::LOCKED | MapFlags::POPULATE) {
+            only(
+                len <= MOST_POPULATED || len > self.config.task_size,
+                "too much to populate",
+            )?;
+        }
+        self.address(addr)?;
+        let task = self.config.task_size;
+        let Some(rounded) = len.checked_add(4095).map(|len| len & !4095) else {
+            return Ok(());
+        };
+        if rounded == 0 || rounded > task {
+            return Ok(());
+        }
+        if flags.intersects(MapFlags::FIXED | MapFlags::FIXED_NOREPLACE) {
+            let refused = addr > task - rounded;
+            return only(refused || self.zones.holds(addr & !4095, rounded), LEAVES);
+        }
+        only(addr == 0 || self.zones.holds(addr & !4095, rounded), LEAVES)?;
+        self.placed(rounded)
+    }
+
+    /// A length for which the kernel is to find a place.
+    fn placed(&self, len: u64) -> Result<(), Unfit> {
+        let room = self.config.mmap_base - self.config.mmap_min_addr;
+        only(
+            len <= room.min(self.zones.room(self.config)),
+            "the kernel has more room",
+        )
+    }
+
+    fn brk(&self, addr: u64) -> Result<(), Unfit> {
+        let start = self.config.start_brk;
+        only(self.machine.heap, "the start of the heap can not be set")?;
+        only(
+            start.is_multiple_of(4096) && self.zones.holds(start, 4096),
+            "start_brk",
+        )?;
+        if addr < start {
+            self.address(addr)
+        } else {
+            self.range(start, addr - start)
+        }
+    }
+
+    fn mremap(
+        &self,
+        addr: u64,
+        old_len: u64,
+        new_len: u64,
+        flags: MoveFlags,
+        new_addr: u64,
+    ) -> Result<(), Unfit> {
+        only(flags.bits() & 4 == 0, "MREMAP_DONTUNMAP")?;
+        self.aligned(addr, old_len)?;
+        if flags.contains(MoveFlags::FIXED) {
+            self.address(new_addr)?;
+            let task = self.config.task_size;
+            let refused = new_len > task || new_addr > task - new_len;
+            return if refused {
+                Ok(())
+            } else {
+                self.range(new_addr, new_len)
+            };
+        }
+        if new_len > old_len {
+            self.range(addr, new_len)?;
+        }
+        if flags.contains(MoveFlags::MAYMOVE) {
+            self.placed(new_len)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn policy(&self, mode: Mode, flags: PolicyFlags) -> Result<(), Unfit> {
+        only(
+            !matches!(mode, Mode::Other(5 | 6)),
+            "a policy that 5.1 does not know",
+        )?;
+        only(mode.number() < 1 << 13, "mode flags")?;
+        only(flags.bits() & 1 << 13 == 0, "MPOL_F_NUMA_BALANCING")
+    }
+
+    fn fallocate(&self, flags: FallocFlags, off: u64, len: u64) -> Result<(), Unfit> {
+        let Some(end) = off.checked_add(len) else {
+            return only(off > 1 << 63 || len > 1 << 63, FILE_SIZE);
+        };
+        only(
+            end <= MOST_IN_FILE || off > 1 << 63 || len > 1 << 63,
+            FILE_SIZE,
+        )?;
+        let punches = flags.contains(FallocFlags::PUNCH_HOLE);
+        only(
+            punches || len <= MOST_POPULATED || len > 1 << 63,
+            "too much to bring into memory",
+        )
+    }
+}
+
+const LEAVES: &str = "a range that leaves the program's world";
+const MAP_FLAGS: &str = "flags of mmap outside the model";

@@ -1,0 +1,49 @@
+//! Runs programs of memory calls on the running Linux kernel, to hold a reference against it.
+//!
+//! A program runs in a forked child that has nothing in its address space but two areas of its own
+//! and what the program maps; the calls are real system calls, loads and stores. What the kernel
+//! answered, and what /proc shows of the child, is compared with a [`Manager`] that is given the
+//! same calls. Serial programs only.
+//!
+//! ```no_run
+//! # #[cfg(all(target_os = "linux", target_arch = "x86_64"))] {
+//! use vmadiff_contract::{Call, Config, TaskId};
+//! use vmadiff_linux::{Linux, Look};
+//!
+//! let mut linux = Linux::new().unwrap();
+//! let calls = [(TaskId(1), Call::Load { addr: Config::WINDOW })];
+//! let run = linux.run(&Config::default(), &calls, Look::AtEnd).unwrap();
+//! println!("{:?}", run.answers);
+//! # }
+//! ```
+//!
+//! The running of programs is there on Linux on x86-64 only; the rest compiles anywhere.
+//!
+//! [`Manager`]: vmadiff_contract::Manager
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod agent;
+mod fit;
+mod machine;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod plan;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod proc;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod run;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod session;
+mod view;
+mod zone;
+
+pub use fit::{Unfit, fits_call, fits_config};
+pub use machine::{Machine, TASK_SIZE};
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub use run::{Linux, Look, Run, Stopped};
+pub use view::{Answer, Area, Object, Page, Space, View};
+pub use zone::Zones;
+
+/// Where an agent has its own memory, in every process that runs a program.
+const fn agent_range() -> std::ops::Range<u64> {
+    0x2000_0000_0000..0x2000_0002_1000
+}

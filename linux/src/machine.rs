@@ -1,0 +1,139 @@
+//! What the machine at hand is like, as far as it bears on what can be compared on it.
+
+use vmadiff_contract::Config;
+
+/// Bytes that user space may address with four-level page tables.
+pub const TASK_SIZE: u64 = (1 << 47) - 4096;
+
+/// The machine and its settings. A program that asks for other ones is not comparable on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// The kernel's release, as `uname -r` has it.
+    pub release: String,
+    /// `vm.mmap_min_addr`, bytes.
+    pub mmap_min_addr: u64,
+    /// `vm.max_map_count`, areas.
+    pub max_map_count: u64,
+    /// `vm.overcommit_memory` is 2.
+    pub strict_overcommit: bool,
+    /// Memory nodes that are online; 0 if the kernel knows none.
+    pub nodes: u8,
+    /// The processor has protection keys, by which Linux makes memory that is only executable
+    /// unreadable.
+    pub protection_keys: bool,
+    /// Agents may take CAP_IPC_LOCK.
+    pub cap_ipc_lock: bool,
+    /// Most bytes that an agent's RLIMIT_MEMLOCK may be set to.
+    pub most_locked: u64,
+    /// The start of the heap can be set (CONFIG_CHECKPOINT_RESTORE).
+    pub heap: bool,
+    /// Top-down placement starts below this.
+    pub mmap_base: u64,
+}
+
+impl Machine {
+    /// A machine with every setting as a default program wants it, for tests.
+    pub fn ideal() -> Self {
+        Self {
+            release: "0".into(),
+            mmap_min_addr: 4096,
+            max_map_count: u64::from(Config::default().max_map_count),
+            strict_overcommit: false,
+            nodes: 1,
+            protection_keys: false,
+            cap_ipc_lock: false,
+            most_locked: u64::MAX,
+            heap: true,
+            mmap_base: 0x7fff_f7ff_f000,
+        }
+    }
+
+    /// Major and minor number of the kernel's release; (0, 0) if it has none.
+    pub fn version(&self) -> (u32, u32) {
+        let mut numbers = self.release.split('.').map(|part| {
+            let digits = part
+                .find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(part.len());
+            part[..digits].parse().unwrap_or(0)
+        });
+        (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+    }
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+impl Machine {
+    /// Reads /proc and /sys. What only an agent can find out (`heap`, `mmap_base`) is left open.
+    pub fn look() -> Self {
+        let number = |path: &str| read(path).trim().parse::<u64>().unwrap_or(0);
+        let effective = read("/proc/self/status")
+            .lines()
+            .find_map(|line| line.strip_prefix("CapPrm:"))
+            .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+            .unwrap_or(0);
+        let mut limit = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        // SAFETY: getrlimit fills the structure.
+        unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &raw mut limit) };
+        let may_raise = effective & (1 << 24) != 0; // CAP_SYS_RESOURCE
+        Self {
+            release: read("/proc/sys/kernel/osrelease").trim().into(),
+            mmap_min_addr: number("/proc/sys/vm/mmap_min_addr"),
+            max_map_count: number("/proc/sys/vm/max_map_count"),
+            strict_overcommit: number("/proc/sys/vm/overcommit_memory") == 2,
+            nodes: online_nodes(&read("/sys/devices/system/node/online")),
+            protection_keys: read("/proc/cpuinfo")
+                .split_whitespace()
+                .any(|flag| flag == "ospke"),
+            cap_ipc_lock: effective & (1 << 14) != 0,
+            most_locked: if may_raise { u64::MAX } else { limit.rlim_max },
+            heap: false,
+            mmap_base: 0,
+        }
+    }
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn read(path: &str) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
+/// How many nodes a list like `0-1,3` names; 0 unless they are the lowest ones.
+#[cfg_attr(
+    not(all(target_os = "linux", target_arch = "x86_64")),
+    allow(dead_code)
+)]
+fn online_nodes(list: &str) -> u8 {
+    let list = list.trim();
+    match list.strip_prefix("0-").unwrap_or(list).parse::<u8>() {
+        Ok(last) if list.starts_with('0') => last.saturating_add(1),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_are_counted_from_the_list_of_those_online() {
+        for (list, count) in [("0\n", 1), ("0-3\n", 4), ("", 0), ("0,2", 0), ("1", 0)] {
+            assert_eq!(online_nodes(list), count, "{list:?}");
+        }
+    }
+
+    #[test]
+    fn a_release_has_a_version() {
+        let of = |release: &str| {
+            Machine {
+                release: release.into(),
+                ..Machine::ideal()
+            }
+            .version()
+        };
+        assert_eq!(of("6.18.44-fc-v657"), (6, 18));
+        assert_eq!(of("7.1-rc3"), (7, 1));
+        assert_eq!(of(""), (0, 0));
+    }
+}

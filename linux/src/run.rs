@@ -1,0 +1,191 @@
+//! Runs programs on the running kernel.
+
+use vmadiff_contract::{Call, Config, Fail, TaskId};
+
+use crate::agent::layout::{FIRST, OPS_LEN, OWN_AREAS, Op, at};
+use crate::agent::{Agent, Failed};
+use crate::fit::{Unfit, fits_call, fits_config};
+use crate::machine::Machine;
+use crate::plan::Script;
+use crate::proc::Looker;
+use crate::session::{Session, set_heap};
+use crate::view::{Answer, View};
+
+/// When the state is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// After the last call.
+    AtEnd,
+    /// After every call.
+    EachCall,
+}
+
+/// What was observed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Run {
+    /// Per call its answer.
+    pub answers: Vec<Answer>,
+    /// The states that were asked for: one per call, or the last one.
+    pub views: Vec<View>,
+}
+
+/// Why a program was not run to its end.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Stopped {
+    /// It can not be run here: the index of the call, if it is one, and why.
+    #[error("{}{why}", .call.map(|call| format!("call {call}: ")).unwrap_or_default())]
+    Unfit {
+        /// Index of the call; none: the configuration.
+        call: Option<usize>,
+        /// Why.
+        why: Unfit,
+    },
+    /// The harness or its agents failed.
+    #[error(transparent)]
+    Failed(#[from] Failed),
+    /// /proc could not be read.
+    #[error("looking at an agent: {0}")]
+    Look(String),
+}
+
+/// The running kernel, ready to run programs.
+pub struct Linux {
+    machine: Machine,
+    agent: Option<Agent>,
+    /// Areas that fill the agent's map, so that the program meets its own limit.
+    ballast: u64,
+    looker: Looker,
+}
+
+impl Linux {
+    /// Forks the first agent and finds out what the machine is like.
+    ///
+    /// # Errors
+    /// If the kernel refuses anything that agents are built on.
+    pub fn new() -> Result<Self, Failed> {
+        let mut machine = Machine::look();
+        let mut agent = Agent::new(&machine)?;
+        machine.mmap_base = probe_base(&mut agent)?;
+        machine.heap = probe_heap(&mut agent)?;
+        Ok(Self {
+            machine,
+            agent: Some(agent),
+            ballast: 0,
+            looker: Looker::new(),
+        })
+    }
+
+    /// What the machine is like.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// Runs a program.
+    ///
+    /// # Errors
+    /// If it can not be run here, or the harness fails.
+    pub fn run(
+        &mut self,
+        config: &Config,
+        calls: &[(TaskId, Call)],
+        look: Look,
+    ) -> Result<Run, Stopped> {
+        let zones =
+            fits_config(config, &self.machine).map_err(|why| Stopped::Unfit { call: None, why })?;
+        for (index, (_, call)) in calls.iter().enumerate() {
+            fits_call(call, Fail::NONE, config, &self.machine, &zones).map_err(|why| {
+                Stopped::Unfit {
+                    call: Some(index),
+                    why,
+                }
+            })?;
+        }
+        let mut agent = self.agent_for(config)?;
+        let mut session = Session::new(config, &zones, &self.machine, self.ballast);
+        let result = session.run(&mut agent, &mut self.looker, calls, look);
+        // An agent that failed is dropped, and with it whatever it forked.
+        if result.is_ok() {
+            self.agent = Some(agent);
+        }
+        result
+    }
+
+    /// An agent whose map has room for just as many areas as the configuration says.
+    fn agent_for(&mut self, config: &Config) -> Result<Agent, Failed> {
+        let spare = self
+            .machine
+            .max_map_count
+            .saturating_sub(config.max_map_count.into());
+        let ballast = spare.saturating_sub(OWN_AREAS);
+        match self.agent.take() {
+            Some(agent) if self.ballast == ballast => Ok(agent),
+            _ => {
+                let mut agent = Agent::new(&self.machine)?;
+                load_ballast(&mut agent, ballast)?;
+                self.ballast = ballast;
+                Ok(agent)
+            }
+        }
+    }
+}
+
+/// Where the areas lie that only fill the map.
+pub const BALLAST: u64 = 0x1000_0000_0000;
+
+/// Fills the first agent's map with areas that can not merge: each page is NORESERVE or not.
+fn load_ballast(agent: &mut Agent, areas: u64) -> Result<(), Failed> {
+    let private = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED) as u64;
+    let none = u64::MAX;
+    let mut ops = vec![Op::call(
+        libc::SYS_mmap,
+        [BALLAST, areas * 4096, 0, private, none, 0],
+    )];
+    let other = private | libc::MAP_NORESERVE as u64;
+    ops.extend((0..areas).skip(1).step_by(2).map(|page| {
+        Op::call(
+            libc::SYS_mmap,
+            [BALLAST + page * 4096, 4096, 0, other, none, 0],
+        )
+    }));
+    if areas == 0 {
+        ops.clear();
+    }
+    for chunk in ops.chunks_mut(OPS_LEN - 1) {
+        chunk.iter_mut().for_each(|op| op.owner = FIRST);
+        for op in agent.batch(chunk)? {
+            must(&op, "filling the map")?;
+        }
+    }
+    Ok(())
+}
+
+pub fn must(op: &Op, what: &'static str) -> Result<u64, Failed> {
+    op.answer().map_err(|errno| Failed::Answer {
+        what,
+        answer: i64::from(-errno),
+    })
+}
+
+/// Where top-down placement starts in an agent: the end of what it places first.
+fn probe_base(agent: &mut Agent) -> Result<u64, Failed> {
+    let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
+    let map = Op {
+        owner: FIRST,
+        ..Op::call(libc::SYS_mmap, [0, 4096, 0, flags, u64::MAX, 0])
+    };
+    let place = must(&agent.batch(&[map])?[0], "mmap")?;
+    let unmap = Op {
+        owner: FIRST,
+        ..Op::call(libc::SYS_munmap, [place, 4096])
+    };
+    agent.batch(&[unmap])?;
+    Ok(place + 4096)
+}
+
+/// Whether the start of the heap can be set.
+fn probe_heap(agent: &mut Agent) -> Result<bool, Failed> {
+    let mut script = Script::default();
+    set_heap(&mut script, FIRST, 1 << 40);
+    agent.shared().put(at::DATA, &script.data);
+    Ok(agent.batch(&script.ops)?[0].result == 0)
+}
