@@ -12,5 +12,6 @@ pub mod coverage;
 pub mod expect;
 pub mod judge;
 pub mod program;
+pub mod report;
 pub mod run;
 pub mod shrink;

@@ -64,7 +64,7 @@ impl Judge<'_> {
                 &observed.events,
             )?;
         }
-        if let Some((field, what)) = outcome::difference(ours.outcome, theirs.outcome) {
+        if let Some((field, what)) = outcome::difference(kind, ours.outcome, theirs.outcome) {
             return Err(place.diverges(Rule::Outcome, field, what));
         }
         for (side, observed) in [(Side::Reference, ours), (Side::Candidate, theirs)] {

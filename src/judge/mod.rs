@@ -17,7 +17,6 @@ mod state;
 pub use compare::judge;
 pub use events::Digest;
 pub use laws::{Broken, Laws, Obeyed};
-pub use outcome::show as show_outcome;
 pub use rule::{RULES, Rule, RuleInfo};
 pub use state::same as same_state;
 

@@ -4,11 +4,10 @@
 //! apart exhaustively, so that a field the contract gains cannot be forgotten here.
 
 use std::cmp::Ordering;
-use std::fmt::Debug;
 
 use vmadiff_contract::{
-    ByteState, Fd, FdState, FileByte, FileId, FileState, MmId, MmState, PageState, Snapshot,
-    TaskId, TaskState, VmaState,
+    AnonId, ByteState, Fd, FdState, FileByte, FileId, FileKind, FileState, MmId, MmState,
+    PageState, PolicyId, Snapshot, TaskId, TaskState, VmFlags, VmaId, VmaState,
 };
 
 /// Whether two states are equal in all that is compared. For the fast path.
@@ -142,7 +141,7 @@ macro_rules! entry {
                 let Self { $($key: _,)* $($field,)* } = self;
                 $(if *$field != other.$field {
                     let field = concat!($list, ".", stringify!($field));
-                    return Some((field, show($field), show(&other.$field)));
+                    return Some((field, $field.show(), other.$field.show()));
                 })*
                 None
             }
@@ -170,15 +169,38 @@ entry!(MmState "mms" (mm: MmId)
     swap_entries brk def_flags;
     |m| m.mm.to_string());
 
-/// A value as people read it: addresses in hexadecimal, names without their wrapping.
-fn show<T: Debug>(value: &T) -> String {
-    let text = format!("{value:?}");
-    if let Ok(number) = text.parse::<u64>() {
-        return if number < 4096 {
-            text
-        } else {
-            format!("{number:#x}")
-        };
+/// A value as people read it.
+trait Show {
+    fn show(&self) -> String;
+}
+
+macro_rules! show {
+    ($($type:ty: |$value:ident| $text:expr;)*) => {$(
+        impl Show for $type {
+            fn show(&self) -> String {
+                let $value = self;
+                $text
+            }
+        }
+    )*};
+}
+
+show! {
+    bool: |v| v.to_string();
+    u8: |v| v.to_string();
+    u32: |v| v.to_string();
+    u64: |v| if *v < 4096 { v.to_string() } else { format!("{v:#x}") };
+    MmId: |v| v.to_string();
+    VmaId: |v| v.to_string();
+    FileId: |v| v.to_string();
+    PolicyId: |v| v.to_string();
+    AnonId: |v| v.to_string();
+    FileKind: |v| v.name().to_owned();
+    VmFlags: |v| v.iter_names().map(|(name, _)| name).collect::<Vec<_>>().join("|");
+}
+
+impl<T: Show> Show for Option<T> {
+    fn show(&self) -> String {
+        self.as_ref().map_or_else(|| "none".to_owned(), T::show)
     }
-    text
 }

@@ -1,0 +1,73 @@
+//! The program, each call with its outcome, the offending one marked.
+
+use vmadiff_contract::CallKind;
+
+use super::{Report, Role};
+use crate::judge::Divergence;
+use crate::program::text::outcome_text;
+use crate::program::{Program, Schedule};
+use crate::run::{Observation, Observed};
+
+pub fn add(
+    report: &mut Report,
+    program: &Program,
+    divergence: &Divergence,
+    reference: &Observation,
+    candidate: &Observation,
+) {
+    report.heading("program");
+    for line in frame(program).lines() {
+        report.line(Role::Plain, format!("       {line}"));
+    }
+    let calls = program.calls.len();
+    let shown = divergence.at.map_or(calls, |at| calls.min(at + 1));
+    for (at, step) in program.calls[..shown].iter().enumerate() {
+        let kind = step.call.kind();
+        let answers = answers(kind, reference.calls.get(at), candidate.calls.get(at));
+        number(report, Some(at), divergence, &format!("{step}{answers}"));
+    }
+    if shown < calls {
+        let left = calls - shown;
+        let calls = if left == 1 { "call" } else { "calls" };
+        report.line(Role::Plain, format!("       and {left} more {calls}"));
+    }
+    match divergence.at {
+        Some(at) if at >= calls => number(report, Some(at), divergence, "exit() of a task left"),
+        None => number(report, None, divergence, "the end of all grace periods"),
+        Some(_) => {}
+    }
+}
+
+/// A numbered line, marked if it is the offending one.
+fn number(report: &mut Report, at: Option<usize>, divergence: &Divergence, text: &str) {
+    let number = at.map_or_else(String::new, |at| (at + 1).to_string());
+    let (role, mark) = if at == divergence.at {
+        (Role::Marked, '>')
+    } else {
+        (Role::Plain, ' ')
+    };
+    report.line(role, format!(" {mark}{number:>4}  {text}"));
+}
+
+/// The settings and the schedule, as program text.
+fn frame(program: &Program) -> String {
+    let bare = Program {
+        config: program.config.clone(),
+        calls: Vec::new(),
+        schedule: Schedule::default(),
+    };
+    bare.to_string()
+}
+
+fn answers(kind: CallKind, reference: Option<&Observed>, candidate: Option<&Observed>) -> String {
+    let text = |seen: Option<&Observed>| seen.map(|seen| outcome_text(kind, seen.outcome));
+    match (text(reference), text(candidate)) {
+        (Some(ours), Some(theirs)) if ours == theirs => format!(" = {ours}"),
+        (None, None) => String::new(),
+        (ours, theirs) => {
+            let or_panic = |text: Option<String>| text.unwrap_or_else(|| "a panic".to_owned());
+            let (ours, theirs) = (or_panic(ours), or_panic(theirs));
+            format!("   reference: {ours}   candidate: {theirs}")
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Puts a divergence into words: what was broken, by which call, how the states differ, and the
+//! life of the object that a law is about.
+//!
+//! A [`Report`] is a list of lines, each with a role; as text it is plain, and a caller that has
+//! colours gives them by role.
+
+mod life;
+mod listing;
+mod states;
+
+use std::fmt;
+
+use crate::judge::Divergence;
+use crate::program::Program;
+use crate::run::Observation;
+
+/// An explanation, line by line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The lines, without line ends.
+    pub lines: Vec<Line>,
+}
+
+/// A line of a report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// What it is for.
+    pub role: Role,
+    /// What it says.
+    pub text: String,
+}
+
+/// What a line is for, which a caller may paint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The first line: what was broken.
+    Headline,
+    /// Begins a section.
+    Heading,
+    /// Neither good nor bad.
+    Plain,
+    /// The call, or the event, at which it shows.
+    Marked,
+    /// Only the reference has it.
+    Reference,
+    /// Only the candidate has it.
+    Candidate,
+    /// A command to type.
+    Command,
+}
+
+/// Explains a divergence of a program. `replay` is the command that shows it again.
+pub fn explain(
+    program: &Program,
+    divergence: &Divergence,
+    reference: &Observation,
+    candidate: &Observation,
+    replay: &str,
+) -> Report {
+    let mut report = Report::default();
+    report.headline(divergence);
+    listing::add(&mut report, program, divergence, reference, candidate);
+    states::add(&mut report, divergence, reference, candidate);
+    life::add(&mut report, program, divergence, reference, candidate);
+    report.heading("replay");
+    report.line(Role::Command, format!("  {replay}"));
+    report
+}
+
+impl Report {
+    fn headline(&mut self, divergence: &Divergence) {
+        let Divergence {
+            signature, what, ..
+        } = divergence;
+        let rule = signature.rule.info();
+        self.line(Role::Headline, format!("divergence: {what}"));
+        self.line(Role::Plain, format!("signature: {signature}"));
+        self.line(
+            Role::Plain,
+            format!("rule: {} ({})", rule.says, rule.source),
+        );
+    }
+
+    fn heading(&mut self, text: &str) {
+        self.line(Role::Plain, String::new());
+        self.line(Role::Heading, format!("{text}:"));
+    }
+
+    fn line(&mut self, role: Role, text: String) {
+        self.lines.push(Line { role, text });
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lines
+            .iter()
+            .try_for_each(|line| writeln!(f, "{}", line.text))
+    }
+}

@@ -1,0 +1,96 @@
+//! Reports against golden texts: a program runs on the reference, its observation is forged into a
+//! candidate's, and what the judge finds is explained. `UPDATE_GOLDEN=1` writes the texts anew; a
+//! person reads them before they are committed.
+
+use std::path::Path;
+
+use vmadiff::judge::{Verdict, judge};
+use vmadiff::program::Case;
+use vmadiff::report::explain;
+use vmadiff::run::{Observation, Runner};
+use vmadiff_contract::{Errno, Event, Manager, Misuse, Outcome, VmFlags, VmaId};
+use vmadiff_reference::Reference;
+
+/// Explains the forged run of a program and compares the text with `tests/report/{name}.txt`.
+#[track_caller]
+fn check(name: &str, text: &str, forge: impl Fn(&mut Observation)) {
+    let program = Case::parse(name, text).expect("a program").program;
+    let ran = Runner::new(Box::new(Reference::new), Box::new(Reference::new)).observe(&program);
+    assert_eq!(ran.verdict, Verdict::Agree, "before it is forged");
+    let mut forged = ran.reference.clone();
+    forge(&mut forged);
+    let Verdict::Diverge(found) = judge(&program, &ran.reference, &forged) else {
+        panic!("the forgery agrees");
+    };
+    let replay = format!("vmadiff run artifacts/{name}.vma");
+    let report = explain(&program, &found, &ran.reference, &forged, &replay).to_string();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/report/{name}.txt"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &report).expect("a golden text can be written");
+    }
+    let golden = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(report, golden, "{} differs", path.display());
+}
+
+const TAIL: &str = "\
+config max_map_count=64
+mmap(0x1f0000, 0x4000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)
+store(0x1f1000, 7)
+mprotect(0x1f1000, 0x1000, PROT_READ)
+munmap(0x1f3000, 0x1000)
+load(0x1f1000)
+";
+
+#[test]
+fn a_wrong_outcome() {
+    check("outcome", TAIL, |o| {
+        o.calls[3].outcome = Outcome::Errno(Errno::ENOMEM);
+    });
+}
+
+#[test]
+fn a_wrong_state() {
+    check("state", TAIL, |o| {
+        let state = &mut o.calls[2].state;
+        state.vmas[1].flags |= VmFlags::WRITE;
+        state.pages[0].writable = true;
+        state.bytes[0].value = 8;
+    });
+}
+
+#[test]
+fn a_leak() {
+    check("leak", TAIL, |o| {
+        for call in &mut o.calls {
+            call.events
+                .retain(|e| *e != Event::VmaFree { vma: VmaId(4) });
+        }
+    });
+}
+
+#[test]
+fn a_misuse() {
+    check("misuse", TAIL, |o| {
+        let freed = o.calls[3].events.len();
+        o.calls[3]
+            .events
+            .insert(freed, Event::Misuse(Misuse::DeadVma(VmaId(4))));
+    });
+}
+
+#[test]
+fn a_panic() {
+    check("panic", TAIL, |o| {
+        o.calls.truncate(4);
+        let message = "index out of bounds".to_owned();
+        o.panicked = Some(vmadiff::run::Panic {
+            at: Some(4),
+            message,
+        });
+    });
+}
+
+#[test]
+fn something_left_at_the_end() {
+    check("left", TAIL, |o| o.last.anons = 1);
+}
