@@ -94,7 +94,12 @@ fn reach(step: &Step, state: &Snapshot) -> Option<Reach> {
     let at = |wanted| params.iter().position(|&param| param == wanted);
     let words = words(&step.call);
     let start = words[at(Param::Addr)?];
-    let len = at(Param::Len).map_or(1, |len| words[len].max(1).next_multiple_of(PAGE_SIZE));
+    let len = at(Param::Len).map_or(1, |len| {
+        words[len]
+            .max(1)
+            .div_ceil(PAGE_SIZE)
+            .saturating_mul(PAGE_SIZE)
+    });
     Some(Reach {
         call,
         mm: address_space(step.task, state)?,

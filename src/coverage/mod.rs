@@ -129,6 +129,8 @@ mod tests {
             (MUNMAP, Outcome::Errno(Errno::EINVAL), &[]),
         ]);
         let summary = stats.summary();
+        let sent = Stats::from_counts(stats.executions(), stats.counts());
+        assert_eq!(sent.summary(), summary);
         assert_eq!(
             (summary.executions, summary.calls, summary.succeeded),
             (1, 3, 2)

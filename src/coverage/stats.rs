@@ -101,6 +101,30 @@ impl Stats {
         }
     }
 
+    /// The features that were reached and how often, by their places in the counters. With the
+    /// programs, all there is to send to another process.
+    pub fn counts(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.hits
+            .iter()
+            .copied()
+            .enumerate()
+            .filter(|&(_, hits)| hits != 0)
+    }
+
+    /// What [`Stats::counts`] of so many programs came from. Places that are none are left out.
+    pub fn from_counts(executions: u64, counts: impl IntoIterator<Item = (usize, u64)>) -> Self {
+        let mut stats = Self {
+            executions,
+            ..Self::default()
+        };
+        for (feature, hits) in counts {
+            if let Some(total) = stats.hits.get_mut(feature) {
+                *total += hits;
+            }
+        }
+        stats
+    }
+
     /// Puts the totals into words.
     pub fn summary(&self) -> Summary {
         let by_call: Vec<_> = CallKind::ALL

@@ -250,7 +250,9 @@ impl Space {
 
     fn set_brk(&mut self, addr: u64) {
         let old = self.brk.next_multiple_of(PAGE_SIZE);
-        let end = addr.next_multiple_of(PAGE_SIZE);
+        let Some(end) = addr.checked_next_multiple_of(PAGE_SIZE) else {
+            return;
+        };
         if end < old {
             self.unmap(end, old);
         } else if end > old {
