@@ -85,6 +85,7 @@ impl Ledger {
     }
 
     /// The state names it: it must live.
+    #[inline]
     pub fn used(&self, id: u32, rule: Rule, by: &str) -> Obeyed {
         match self.lives.get((id as usize).wrapping_sub(1)) {
             Some(true) => Ok(()),

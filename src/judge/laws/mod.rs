@@ -131,11 +131,15 @@ impl Laws {
     /// # Errors
     /// The law that it breaks.
     pub fn settle(&mut self, state: &Snapshot) -> Obeyed {
-        self.vmas.settle(state, self.frees_at_once())?;
+        let at_once = self.frees_at_once();
+        let policies = self.settle_areas(state)?;
+        self.vmas.settle(state, at_once)?;
         self.vmas.settle_references(state)?;
         self.files.settle(state)?;
-        self.settle_anons(state)?;
-        self.settle_policies(state)?;
+        self.anons.counted(state.anons, "the state counts")?;
+        if at_once.is_some() {
+            self.policies.counted(policies, "areas and tasks hold")?;
+        }
         self.settle_frames(state)
     }
 
@@ -167,27 +171,27 @@ impl Laws {
         }
     }
 
-    fn settle_anons(&self, state: &Snapshot) -> Obeyed {
-        for anon in state.vmas.iter().filter_map(|v| v.anon) {
-            self.anons
-                .used(anon.0, Rule::AnonUsedAfterFree, "an area's state")?;
+    /// Whatever areas and tasks name must live. Answers how many policies they hold.
+    fn settle_areas(&mut self, state: &Snapshot) -> Result<u64, Box<Broken>> {
+        let mut policies = 0;
+        for area in &state.vmas {
+            self.vmas.shown(area, state)?;
+            if let Some(anon) = area.anon {
+                self.anons
+                    .used(anon.0, Rule::AnonUsedAfterFree, "an area")?;
+            }
+            if let Some(policy) = area.policy {
+                self.policies
+                    .used(policy.0, Rule::PolicyUsedAfterFree, "an area")?;
+                policies += 1;
+            }
         }
-        self.anons.counted(state.anons, "the state counts")
-    }
-
-    fn settle_policies(&self, state: &Snapshot) -> Obeyed {
-        let of_vmas = state.vmas.iter().filter_map(|v| v.policy);
-        let of_tasks = state.tasks.iter().filter_map(|t| t.policy);
-        let mut held = 0;
-        for policy in of_vmas.chain(of_tasks) {
+        for policy in state.tasks.iter().filter_map(|task| task.policy) {
             self.policies
-                .used(policy.0, Rule::PolicyUsedAfterFree, "the state")?;
-            held += 1;
+                .used(policy.0, Rule::PolicyUsedAfterFree, "a task")?;
+            policies += 1;
         }
-        if self.frees_at_once().is_some() {
-            self.policies.counted(held, "areas and tasks hold")?;
-        }
-        Ok(())
+        Ok(policies)
     }
 
     /// Contents that were swapped out count as a frame in use, while the frame itself is freed.

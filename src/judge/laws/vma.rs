@@ -154,11 +154,8 @@ impl Vmas {
         Ok(())
     }
 
-    /// The call has ended. `at_once`: whoever is not linked must be gone, under this rule.
+    /// The call has ended, and each area was [`shown`](Self::shown). `at_once`: whoever is not linked must be gone, under this rule.
     pub fn settle(&mut self, state: &Snapshot, at_once: Option<Rule>) -> Obeyed {
-        for shown in &state.vmas {
-            self.shown(shown, state)?;
-        }
         self.settle_trees(state)?;
         for vma in self.fresh.drain(..) {
             let record = &self.records[vma.0 as usize - 1];
@@ -184,7 +181,8 @@ impl Vmas {
     }
 
     /// An area that the state shows: it must live in the tree that shows it, with its file.
-    fn shown(&mut self, shown: &VmaState, state: &Snapshot) -> Obeyed {
+    #[inline]
+    pub fn shown(&mut self, shown: &VmaState, state: &Snapshot) -> Obeyed {
         let vma = shown.vma;
         let record = self.live_record(vma)?;
         if record.tree != Tree::In(shown.mm) {
