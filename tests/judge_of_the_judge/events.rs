@@ -159,7 +159,7 @@ fn policy_freed(side: Side, forgery: Forgery, event: &Event) -> &'static [Rule] 
 }
 
 #[test]
-fn an_event_dropped_doubled_or_moved_is_objected_to() {
+pub fn an_event_dropped_doubled_or_moved_is_objected_to() {
     let story = Story::told();
     let mut wrong = Vec::new();
     for (side, seen) in [(Reference, &story.ours), (Candidate, &story.theirs)] {
@@ -274,7 +274,7 @@ const MISUSES: [Misuse; 12] = [
 ];
 
 #[test]
-fn a_misuse_anywhere_is_objected_to() {
+pub fn a_misuse_anywhere_is_objected_to() {
     let story = Story::told();
     for (side, seen) in [(Reference, &story.ours), (Candidate, &story.theirs)] {
         for list in 0..=seen.calls.len() {
@@ -289,7 +289,7 @@ fn a_misuse_anywhere_is_objected_to() {
 }
 
 #[test]
-fn a_note_anywhere_is_not() {
+pub fn a_note_anywhere_is_not() {
     let story = Story::told();
     for (side, seen) in [(Reference, &story.ours), (Candidate, &story.theirs)] {
         for list in 0..=seen.calls.len() {
@@ -301,7 +301,7 @@ fn a_note_anywhere_is_not() {
 }
 
 #[test]
-fn what_is_dead_or_unknown_is_not_to_be_named() {
+pub fn what_is_dead_or_unknown_is_not_to_be_named() {
     let story = Story::told();
     let deferred = story.ours.calls.len();
     let cases: [(usize, Event, Rule); 9] = [
@@ -364,7 +364,7 @@ fn what_is_dead_or_unknown_is_not_to_be_named() {
 }
 
 #[test]
-fn a_frame_allocated_ahead_and_not_given_back_is_objected_to() {
+pub fn a_frame_allocated_ahead_and_not_given_back_is_objected_to() {
     let story = Story::told();
     check(
         &story,

@@ -6,9 +6,35 @@ mod outcomes;
 mod states;
 mod story;
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use story::Story;
-use vmadiff::judge::{Rule, Side, Verdict, judge};
+use vmadiff::judge::{RULES, Rule, Side, Verdict, judge};
 use vmadiff::run::Observation;
+
+thread_local! {
+    /// The rules that objected to a forgery of this thread's.
+    static FIRED: RefCell<BTreeSet<Rule>> = const { RefCell::new(BTreeSet::new()) };
+}
+
+#[test]
+fn every_rule_has_a_forgery() {
+    events::an_event_dropped_doubled_or_moved_is_objected_to();
+    events::a_misuse_anywhere_is_objected_to();
+    events::what_is_dead_or_unknown_is_not_to_be_named();
+    outcomes::a_wrong_answer_is_objected_to();
+    outcomes::a_panic_is_objected_to();
+    states::a_changed_state_is_objected_to();
+    states::what_is_left_at_the_end_is_objected_to();
+    let fired = FIRED.take();
+    // That a run repeats is not the judge's to say: tests/runner.rs.
+    let silent = RULES
+        .iter()
+        .filter(|r| r.rule != Rule::Nondeterminism && !fired.contains(&r.rule));
+    let silent: Vec<_> = silent.map(|r| r.name).collect();
+    assert!(silent.is_empty(), "no forgery fires {silent:?}");
+}
 
 #[test]
 fn the_story_agrees() {
@@ -34,7 +60,11 @@ fn forged(
         Side::Reference => &mut ours,
         Side::Candidate => &mut theirs,
     });
-    let got = match judge(&story.program, &ours, &theirs) {
+    let verdict = judge(&story.program, &ours, &theirs);
+    if let Verdict::Diverge(found) = &verdict {
+        FIRED.with_borrow_mut(|fired| fired.insert(found.signature.rule));
+    }
+    let got = match verdict {
         Verdict::Diverge(found) if rules.contains(&found.signature.rule) => return None,
         Verdict::Agree if rules.is_empty() => return None,
         Verdict::Diverge(found) => format!("{}: {}", found.signature, found.what),

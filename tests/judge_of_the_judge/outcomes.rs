@@ -34,7 +34,7 @@ fn rule(forged: Outcome) -> Rule {
 }
 
 #[test]
-fn a_wrong_answer_is_objected_to() {
+pub fn a_wrong_answer_is_objected_to() {
     let story = Story::told();
     for side in [Side::Reference, Side::Candidate] {
         for call in 0..story.ours.calls.len() {
@@ -49,7 +49,7 @@ fn a_wrong_answer_is_objected_to() {
 }
 
 #[test]
-fn a_livelock_of_both_is_objected_to() {
+pub fn a_livelock_of_both_is_objected_to() {
     let mut story = Story::told();
     story.ours.calls[2].outcome = Outcome::Livelock;
     check(
@@ -64,7 +64,7 @@ fn a_livelock_of_both_is_objected_to() {
 }
 
 #[test]
-fn a_panic_is_objected_to() {
+pub fn a_panic_is_objected_to() {
     let story = Story::told();
     for side in [Side::Reference, Side::Candidate] {
         for at in (0..story.ours.calls.len()).map(Some).chain([None]) {
@@ -80,7 +80,7 @@ fn a_panic_is_objected_to() {
 }
 
 #[test]
-fn a_run_that_ends_early_is_objected_to() {
+pub fn a_run_that_ends_early_is_objected_to() {
     let story = Story::told();
     for side in [Side::Reference, Side::Candidate] {
         check(&story, side, "last exit lost", &[Rule::State], |o| {

@@ -199,7 +199,7 @@ fn totals(out: &mut Vec<Forged>, state: &Snapshot) {
 }
 
 #[test]
-fn a_changed_state_is_objected_to() {
+pub fn a_changed_state_is_objected_to() {
     let story = Story::told();
     let mut wrong = Vec::new();
     for (side, seen) in [
@@ -223,7 +223,7 @@ fn a_changed_state_is_objected_to() {
 }
 
 #[test]
-fn what_is_left_at_the_end_is_objected_to() {
+pub fn what_is_left_at_the_end_is_objected_to() {
     let story = Story::told();
     let full = |o: &Observation| o.calls[8].state.clone();
     for side in [Side::Reference, Side::Candidate] {
