@@ -21,6 +21,7 @@ mod advise;
 mod anon;
 mod area;
 mod carve;
+mod dispatch;
 mod fault;
 mod file;
 mod fork;
@@ -51,15 +52,10 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use vmadiff_contract::{
-    Call, CallKind, Capabilities, Config, EventSink, Fail, LockFlags, Manager, Outcome, Snapshot,
-    TaskId,
+    Call, CallKind, Capabilities, Config, EventSink, Fail, Manager, Outcome, Snapshot, TaskId,
 };
 
-use crate::access::Want;
-use crate::mmap::Mapping;
-use crate::policy::PolicyWanted;
-use crate::remap::Remap;
-use crate::world::{Answer, World};
+use crate::world::World;
 
 /// The one-lock manager.
 pub struct Reference {
@@ -103,101 +99,4 @@ impl Manager for Reference {
 
     /// Nothing is ever deferred.
     fn quiesce(&self) {}
-}
-
-impl World {
-    /// Makes a call for task `t`.
-    fn dispatch(&mut self, t: usize, call: &Call) -> Outcome {
-        let m = self.tasks[t].mm;
-        match *call {
-            Call::Mmap {
-                addr,
-                len,
-                prot,
-                flags,
-                fd,
-                off,
-            } => outcome(self.mmap(
-                t,
-                &Mapping {
-                    addr,
-                    len,
-                    prot,
-                    flags,
-                    fd,
-                    off,
-                },
-            )),
-            Call::Munmap { addr, len } => outcome(self.munmap(m, addr, len).map(|()| 0)),
-            Call::Mprotect { addr, len, prot } => outcome(self.mprotect(t, addr, len, prot)),
-            Call::Madvise { addr, len, advice } => outcome(self.madvise(m, addr, len, advice)),
-            Call::Brk { addr } => Outcome::Value(self.brk(t, addr)),
-            Call::Fork => outcome(self.fork(t)),
-            Call::Exit => {
-                self.exit(t);
-                Outcome::Value(0)
-            }
-            Call::Load { addr } => self.access(t, addr, Want::Load),
-            Call::Store { addr, value } => self.access(t, addr, Want::Store(value)),
-            Call::Exec { addr } => self.access(t, addr, Want::Exec),
-            Call::Open { kind, access, size } => outcome(self.open(m, kind, access, size)),
-            Call::Ftruncate { fd, size } => outcome(self.ftruncate(m, fd, size)),
-            Call::Close { fd } => outcome(self.close(m, fd)),
-            Call::Reclaim { addr } => Outcome::Value(self.reclaim(m, addr)),
-            Call::Softirq => Outcome::Value(0),
-            Call::Mremap {
-                addr,
-                old_len,
-                new_len,
-                flags,
-                new_addr,
-            } => outcome(self.mremap(
-                t,
-                &Remap {
-                    addr,
-                    old_len,
-                    new_len,
-                    flags,
-                    new_addr,
-                },
-            )),
-            Call::Mlock { addr, len } => outcome(self.mlock(t, addr, len, LockFlags::empty())),
-            Call::Mlock2 { addr, len, flags } => outcome(self.mlock(t, addr, len, flags)),
-            Call::Munlock { addr, len } => outcome(self.munlock(m, addr, len)),
-            Call::Mlockall { flags } => outcome(self.mlockall(t, flags)),
-            Call::Munlockall => outcome(self.munlockall(m)),
-            Call::Msync { addr, len, flags } => outcome(self.msync(m, addr, len, flags)),
-            Call::Mincore { addr, len } => outcome(self.mincore(m, addr, len)),
-            Call::Mbind {
-                addr,
-                len,
-                mode,
-                nodes,
-                flags,
-            } => outcome(self.mbind(m, addr, len, &PolicyWanted { mode, nodes, flags })),
-            Call::SetMempolicy { mode, nodes, flags } => {
-                outcome(self.set_mempolicy(t, &PolicyWanted { mode, nodes, flags }))
-            }
-            Call::Fallocate {
-                fd,
-                flags,
-                off,
-                len,
-            } => outcome(self.fallocate(m, fd, flags, off, len)),
-            Call::UffdRegister { addr, len } => outcome(self.register(m, addr, len, true)),
-            Call::UffdUnregister { addr, len } => outcome(self.register(m, addr, len, false)),
-            Call::Collapse { addr, len } => Outcome::Value(self.collapse(m, addr, len)),
-            Call::NumaScan { addr, len } => {
-                self.numa_scan(m, addr, len);
-                Outcome::Value(0)
-            }
-        }
-    }
-}
-
-fn outcome(answer: Answer) -> Outcome {
-    match answer {
-        Ok(value) => Outcome::Value(value),
-        Err(errno) => Outcome::Errno(errno),
-    }
 }

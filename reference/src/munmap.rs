@@ -94,8 +94,8 @@ impl World {
         self.detached = gone;
     }
 
-    /// Ends a task; with the last one of an address space that goes too (section 17).
-    pub fn exit(&mut self, t: usize) {
+    /// Ends a task; with the last one of an address space that goes too (section 17). Answers 0.
+    pub fn exit(&mut self, t: usize) -> u64 {
         let m = self.tasks[t].mm;
         self.tasks[t].alive = false;
         self.mms[m].users -= 1;
@@ -105,5 +105,6 @@ impl World {
         }
         let policy = self.tasks[t].policy.take();
         self.put_policy(policy);
+        0
     }
 }

@@ -86,8 +86,8 @@ impl World {
     }
 
     /// Takes all permissions from the pages of a range that one address space alone uses, until
-    /// their next fault (`change_prot_numa`).
-    pub fn numa_scan(&mut self, m: usize, start: u64, len: u64) {
+    /// their next fault (`change_prot_numa`). Answers 0.
+    pub fn numa_scan(&mut self, m: usize, start: u64, len: u64) -> u64 {
         let end = start.saturating_add(len);
         for i in self.mms[m].overlap(start, end) {
             let area = &self.mms[m].areas[i];
@@ -104,5 +104,6 @@ impl World {
                 };
             }
         }
+        0
     }
 }

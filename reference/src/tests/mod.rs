@@ -6,6 +6,7 @@
 mod access;
 mod advice;
 mod asking;
+mod dice;
 mod invariant;
 mod locks;
 mod mapping;
