@@ -23,6 +23,9 @@
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod agent;
+mod diff;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod differences;
 mod fit;
 mod machine;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -33,13 +36,20 @@ mod proc;
 mod run;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod session;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod trial;
 mod view;
 mod zone;
 
+pub use diff::{Areas, Difference, Field, difference};
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub use differences::{Context, KNOWN_DIFFERENCES, KnownDifference};
 pub use fit::{Unfit, fits_call, fits_config};
 pub use machine::{Machine, TASK_SIZE};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use run::{Linux, Look, Run, Stopped};
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub use trial::{Closeness, Finding, Trial, Verdict};
 pub use view::{Answer, Area, Object, Page, Space, View};
 pub use zone::Zones;
 
