@@ -11,6 +11,8 @@
 pub mod coverage;
 pub mod expect;
 pub mod judge;
+#[cfg(all(feature = "command", target_os = "linux", target_arch = "x86_64"))]
+pub mod linux;
 pub mod program;
 pub mod report;
 pub mod run;

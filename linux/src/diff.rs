@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use vmadiff_contract::VmFlags;
+
 use crate::view::{Area, Object, Page, Space, View};
 
 /// What of a state differs: the name under which differences are known and grouped.
@@ -54,8 +56,39 @@ pub struct Difference {
     pub field: Field,
     /// In which address space, by number, and at which address; 0 where there is none.
     pub at: (u8, u64),
+    /// For flags: those that only the manager has, and those that only Linux has.
+    pub flags: [VmFlags; 2],
     /// In words: what the manager says, and what Linux.
     pub what: String,
+}
+
+impl Difference {
+    /// A difference in anything but flags.
+    pub fn new(field: Field, at: (u8, u64), what: String) -> Self {
+        let flags = [VmFlags::empty(); 2];
+        Self {
+            field,
+            at,
+            flags,
+            what,
+        }
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            field,
+            at: (mm, addr),
+            what,
+            ..
+        } = self;
+        match field {
+            Field::Answer | Field::Spaces => write!(f, "{field}: {what}"),
+            Field::Totals => write!(f, "{field} of mm{mm}: {what}"),
+            _ => write!(f, "{field} at {addr:#x} of mm{mm}: {what}"),
+        }
+    }
 }
 
 /// How areas are compared.
@@ -67,8 +100,8 @@ pub enum Areas {
     WithBoundaries,
 }
 
-/// The first difference between a manager's view and Linux's.
-pub fn difference(manager: &View, linux: &View, areas: Areas) -> Option<Difference> {
+/// What differs between a manager's view and Linux's.
+pub fn differences(manager: &View, linux: &View, areas: Areas) -> Vec<Difference> {
     let numbers = |view: &View| {
         view.spaces
             .iter()
@@ -77,22 +110,25 @@ pub fn difference(manager: &View, linux: &View, areas: Areas) -> Option<Differen
     };
     if numbers(manager) != numbers(linux) {
         let what = format!("{:?}, Linux {:?}", numbers(manager), numbers(linux));
-        return Some(Difference {
-            field: Field::Spaces,
-            at: (0, 0),
-            what,
-        });
+        return vec![Difference::new(Field::Spaces, (0, 0), what)];
     }
     let mut objects = Objects::default();
-    let pairs = manager.spaces.iter().zip(&linux.spaces);
-    let mut found = pairs.filter_map(|(manager, linux)| {
-        let pair = Pair { manager, linux };
-        pair.areas(&mut objects)
-            .or_else(|| pair.pages())
-            .or_else(|| pair.totals())
-            .or_else(|| pair.boundaries().filter(|_| areas == Areas::WithBoundaries))
-    });
-    found.next()
+    let mut found = Vec::new();
+    for (manager, linux) in manager.spaces.iter().zip(&linux.spaces) {
+        let mut pair = Pair {
+            manager,
+            linux,
+            found: &mut found,
+        };
+        pair.areas(&mut objects);
+        pair.pages();
+        pair.bytes();
+        pair.totals();
+        if areas == Areas::WithBoundaries {
+            pair.boundaries();
+        }
+    }
+    found
 }
 
 /// Which object of one side is which of the other's.
@@ -118,112 +154,141 @@ impl Objects {
 struct Pair<'a> {
     manager: &'a Space,
     linux: &'a Space,
+    found: &'a mut Vec<Difference>,
 }
 
 impl Pair<'_> {
-    fn differs(&self, field: Field, addr: u64, what: String) -> Option<Difference> {
+    fn note(&mut self, field: Field, addr: u64, what: String) {
         let at = (self.manager.mm.0, addr);
-        Some(Difference { field, at, what })
+        self.found.push(Difference::new(field, at, what));
     }
 
     /// Both sides' areas, cut at each other's boundaries.
-    fn areas(&self, objects: &mut Objects) -> Option<Difference> {
+    fn areas(&mut self, objects: &mut Objects) {
         let (mut one, mut other) = (Cuts::of(self.manager), Cuts::of(self.linux));
         loop {
-            let (Some(a), Some(b)) = (one.now, other.now) else {
-                let left = one.now.or(other.now)?;
-                let who = if one.now.is_some() { "" } else { "not " };
-                return self.differs(Field::Mapped, left.start, mapped(who));
+            let (a, b) = (one.now, other.now);
+            let (start, other_start) = (a.map(|a| a.start), b.map(|b| b.start));
+            let (Some(a), Some(b)) = (a, b) else {
+                let Some(left) = a.or(b) else { return };
+                self.note(Field::Mapped, left.start, mapped(a.is_some()));
+                one.advance(left.end);
+                other.advance(left.end);
+                continue;
             };
-            if a.start != b.start {
-                let who = if a.start < b.start { "" } else { "not " };
-                return self.differs(Field::Mapped, a.start.min(b.start), mapped(who));
+            if start != other_start {
+                let ours = a.start < b.start;
+                let (start, end) = (a.start.min(b.start), a.start.max(b.start));
+                self.note(Field::Mapped, start, mapped(ours));
+                let behind = if ours { &mut one } else { &mut other };
+                behind.advance(end.min(if ours { a.end } else { b.end }));
+                continue;
             }
-            if a.flags != b.flags {
-                let (ours, theirs) = (a.flags - b.flags, b.flags - a.flags);
-                let what = format!("only the manager {ours:?}, only Linux {theirs:?}");
-                return self.differs(Field::Flags, a.start, what);
-            }
-            if !objects.same(a.object, b.object) {
-                let what = format!("{:?}, Linux {:?}", a.object, b.object);
-                return self.differs(Field::Object, a.start, what);
-            }
-            if a.pgoff != b.pgoff {
-                let what = format!("{:#x}, Linux {:#x}", a.pgoff, b.pgoff);
-                return self.differs(Field::Offset, a.start, what);
-            }
+            self.area(&a, &b, objects);
             let end = a.end.min(b.end);
             one.advance(end);
             other.advance(end);
         }
     }
 
+    /// Two areas, or pieces of them, that start at the same address.
+    fn area(&mut self, a: &Area, b: &Area, objects: &mut Objects) {
+        if a.flags != b.flags {
+            let flags = [a.flags - b.flags, b.flags - a.flags];
+            let names = flags.map(|flags| flags.iter_names().map(|f| f.0).collect::<Vec<_>>());
+            let [ours, theirs] = names.map(|names| names.join("|"));
+            self.note(
+                Field::Flags,
+                a.start,
+                format!("also {ours}, Linux also {theirs}"),
+            );
+            self.found.last_mut().expect("just noted").flags = flags;
+        }
+        if !objects.same(a.object, b.object) {
+            self.note(
+                Field::Object,
+                a.start,
+                format!("{:?}, Linux {:?}", a.object, b.object),
+            );
+        }
+        if a.pgoff != b.pgoff {
+            self.note(
+                Field::Offset,
+                a.start,
+                format!("{:#x}, Linux {:#x}", a.pgoff, b.pgoff),
+            );
+        }
+    }
+
     /// Entries of private pages and of the zero page must be the same. A page of an object that the
     /// manager shows must be there; Linux may show more, since it maps the neighbours of a page
     /// that is read along with it (fault-around).
-    fn pages(&self) -> Option<Difference> {
+    fn pages(&mut self) {
         let theirs: HashMap<u64, Page> = self.linux.pages.iter().map(|p| (p.addr, *p)).collect();
         let ours: HashMap<u64, Page> = self.manager.pages.iter().map(|p| (p.addr, *p)).collect();
         for page in &self.manager.pages {
             let other = theirs.get(&page.addr);
             if !other.is_some_and(|other| same_page(page, other)) {
                 let what = format!("{}, Linux {}", kind(Some(page)), kind(other));
-                return self.differs(Field::Page, page.addr, what);
+                self.note(Field::Page, page.addr, what);
             }
         }
         for page in &self.linux.pages {
             let around = !page.anon && page.zero != Some(true);
             if !around && !ours.contains_key(&page.addr) {
                 let what = format!("nothing, Linux {}", kind(Some(page)));
-                return self.differs(Field::Page, page.addr, what);
+                self.note(Field::Page, page.addr, what);
             }
         }
-        let (mine, real) = (&self.manager.bytes, &self.linux.bytes);
-        let first = mine.iter().zip(real).position(|(a, b)| a != b);
-        let first = first.unwrap_or(mine.len().min(real.len()));
-        let (a, b) = (mine.get(first), real.get(first));
-        if a == b {
-            return None;
-        }
-        let addr = a
-            .into_iter()
-            .chain(b)
-            .map(|(addr, _)| *addr)
-            .min()
-            .unwrap_or(0);
+    }
+
+    /// The first byte of private pages that differs.
+    fn bytes(&mut self) {
+        let (ours, theirs) = (&self.manager.bytes, &self.linux.bytes);
+        let first = ours.iter().zip(theirs).position(|(a, b)| a != b);
+        let first = first.unwrap_or(ours.len().min(theirs.len()));
+        let (a, b) = (ours.get(first), theirs.get(first));
+        let Some(addr) = a.into_iter().chain(b).map(|(addr, _)| *addr).min() else {
+            return;
+        };
         let value = |byte: Option<&(u64, u8)>| byte.filter(|b| b.0 == addr).map_or(0, |b| b.1);
-        self.differs(
-            Field::Bytes,
-            addr,
-            format!("{}, Linux {}", value(a), value(b)),
-        )
+        let what = format!("{}, Linux {}", value(a), value(b));
+        self.note(Field::Bytes, addr, what);
     }
 
-    fn totals(&self) -> Option<Difference> {
+    fn totals(&mut self) {
         let (ours, theirs) = (self.manager.totals, self.linux.totals);
-        let index = ours.iter().zip(theirs).position(|(a, b)| *a != b)?;
-        let name = Space::TOTALS[index];
-        let what = format!("{name} {}, Linux {}", ours[index], theirs[index]);
-        self.differs(Field::Totals, 0, what)
+        for (index, name) in Space::TOTALS.into_iter().enumerate() {
+            if ours[index] != theirs[index] {
+                let what = format!("{name} {}, Linux {}", ours[index], theirs[index]);
+                self.note(Field::Totals, 0, what);
+            }
+        }
     }
 
-    fn boundaries(&self) -> Option<Difference> {
+    fn boundaries(&mut self) {
         let starts = |space: &Space| space.areas.iter().map(|a| a.start).collect::<Vec<_>>();
         let (ours, theirs) = (starts(self.manager), starts(self.linux));
-        let here = ours.iter().find(|start| !theirs.contains(start));
-        let there = theirs.iter().find(|start| !ours.contains(start));
-        let (addr, what) = match (here, there) {
-            (Some(&addr), _) => (addr, "an area starts, Linux has one area"),
-            (None, Some(&addr)) => (addr, "one area, Linux has a boundary"),
-            (None, None) => return None,
-        };
-        self.differs(Field::Boundary, addr, what.into())
+        for &start in ours.iter().filter(|start| !theirs.contains(start)) {
+            self.note(
+                Field::Boundary,
+                start,
+                "an area starts, Linux has one area".into(),
+            );
+        }
+        for &start in theirs.iter().filter(|start| !ours.contains(start)) {
+            self.note(
+                Field::Boundary,
+                start,
+                "one area, Linux has a boundary".into(),
+            );
+        }
     }
 }
 
-fn mapped(not: &str) -> String {
-    let other = if not.is_empty() { "not " } else { "" };
-    format!("{not}mapped, Linux {other}mapped")
+fn mapped(ours: bool) -> String {
+    let (a, b) = if ours { ("", "not ") } else { ("not ", "") };
+    format!("{a}mapped, Linux {b}mapped")
 }
 
 fn same_page(manager: &Page, linux: &Page) -> bool {
@@ -258,7 +323,7 @@ impl<'a> Cuts<'a> {
 
     fn advance(&mut self, to: u64) {
         let Some(area) = &mut self.now else { return };
-        if to == area.end {
+        if to >= area.end {
             self.now = self.rest.next().copied();
         } else {
             if area.object.is_some() {
@@ -272,7 +337,7 @@ impl<'a> Cuts<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vmadiff_contract::{MmId, VmFlags};
+    use vmadiff_contract::MmId;
 
     fn area(start: u64, end: u64, flags: VmFlags) -> Area {
         Area {
@@ -297,8 +362,8 @@ mod tests {
 
     #[track_caller]
     fn check(ours: &View, theirs: &View, areas: Areas, expected: Option<(Field, u64)>) {
-        let found = difference(ours, theirs, areas);
-        assert_eq!(found.map(|d| (d.field, d.at.1)), expected);
+        let found = differences(ours, theirs, areas);
+        assert_eq!(found.first().map(|d| (d.field, d.at.1)), expected);
     }
 
     #[test]

@@ -24,9 +24,9 @@
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod agent;
 mod diff;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-mod differences;
 mod fit;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod known;
 mod machine;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod plan;
@@ -41,10 +41,10 @@ mod trial;
 mod view;
 mod zone;
 
-pub use diff::{Areas, Difference, Field, difference};
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub use differences::{Context, KNOWN_DIFFERENCES, KnownDifference};
+pub use diff::{Areas, Difference, Field, differences};
 pub use fit::{Unfit, fits_call, fits_config};
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub use known::{Context, KNOWN, Known, Origin};
 pub use machine::{Machine, TASK_SIZE};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use run::{Linux, Look, Run, Stopped};

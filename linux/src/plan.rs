@@ -2,7 +2,7 @@
 
 use vmadiff_contract::{Access, Call, Fd, Outcome, PAGE_SIZE, PolicyFlags, SegvCode};
 
-use crate::agent::layout::{Op, Owner, SHARED, arg, at, kind};
+use crate::agent::layout::{FIRST, Op, Owner, SHARED, arg, at, kind};
 use crate::machine::TASK_SIZE;
 use crate::view::Answer;
 use crate::zone::Zones;
@@ -127,8 +127,12 @@ impl Script {
     pub fn fork(&mut self, parent: Owner, child: Owner) -> usize {
         let op = self.push(parent, Op::other(kind::FORK, [u64::from(child)]));
         self.or_leave(parent);
-        // None is left behind, whatever happens to the harness.
-        self.call(child, libc::SYS_prctl, [libc::PR_SET_PDEATHSIG as u64, 9]);
+        // None is left behind, whatever happens to the harness. A program's own parent may exit
+        // before its child, so a child of the program has its alarm only.
+        if parent == FIRST {
+            let on_death = libc::PR_SET_PDEATHSIG as u64;
+            self.call(child, libc::SYS_prctl, [on_death, libc::SIGKILL as u64]);
+        }
         self.call(child, libc::SYS_alarm, [10]);
         op
     }

@@ -1,25 +1,26 @@
 //! Puts a manager on trial: the same calls, and what differs from the running kernel.
 
-use std::fmt;
 use std::sync::Arc;
 
 use vmadiff_contract::{Call, Config, Event, EventSink, Fail, Manager, Outcome, Snapshot, TaskId};
 
-use crate::diff::{Areas, Field, difference};
-use crate::differences::{Context, KnownDifference, explain};
+use crate::diff::{Areas, Difference, Field, differences};
+use crate::known::{Context, Known, explain};
+use crate::machine::Machine;
 use crate::run::{Linux, Look, Stopped};
 use crate::view::{Answer, View};
 
 /// What came of a trial.
 #[derive(Clone, Debug)]
 pub enum Verdict {
-    /// Nothing differs.
-    Agree,
-    /// Nothing differs before this call, which the kernel had more room for than the program's
-    /// world has: what follows is not comparable.
-    AgreeUntil(usize),
-    /// A difference that newer kernels are known to have.
-    Known(&'static KnownDifference, Finding),
+    /// Nothing differs that is not known.
+    Agrees {
+        /// The known differences that showed.
+        known: Vec<&'static Known>,
+        /// Index of the call with which the comparison ended before the program did: after a known
+        /// difference, or because the kernel had more room for it than the program's world has.
+        until: Option<usize>,
+    },
     /// A difference that nothing explains.
     Differs(Finding),
 }
@@ -29,16 +30,8 @@ pub enum Verdict {
 pub struct Finding {
     /// Index of the call after which it shows; none: at the end.
     pub call: Option<usize>,
-    /// Of what.
-    pub field: Field,
-    /// What the manager says and what Linux says.
-    pub what: String,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.field, self.what)
-    }
+    /// What differs.
+    pub difference: Difference,
 }
 
 /// How closely to look.
@@ -76,8 +69,8 @@ impl<M: Manager> Trial<M> {
         }
     }
 
-    /// Runs a program on both and compares. Of a difference in the state at the end, the call that
-    /// caused it is found by looking again after each.
+    /// Runs a program on both and compares. If something differs without a look after each call,
+    /// it runs again with one: the first difference in the state comes before its consequences.
     ///
     /// # Errors
     /// If the program can not be run here, or the harness fails.
@@ -88,16 +81,12 @@ impl<M: Manager> Trial<M> {
         how: Closeness,
     ) -> Result<Verdict, Stopped> {
         let verdict = self.once(config, calls, how)?;
-        let unplaced = match &verdict {
-            Verdict::Known(_, finding) | Verdict::Differs(finding) => finding.call.is_none(),
-            Verdict::Agree | Verdict::AgreeUntil(_) => false,
-        };
-        if !unplaced {
+        let look = Look::EachCall;
+        if how.look == look || !matches!(verdict, Verdict::Differs(_)) {
             return Ok(verdict);
         }
-        let look = Look::EachCall;
         match self.once(config, calls, Closeness { look, ..how })? {
-            Verdict::Agree | Verdict::AgreeUntil(_) => Ok(verdict),
+            Verdict::Agrees { until: None, .. } => Ok(verdict),
             placed => Ok(placed),
         }
     }
@@ -110,74 +99,118 @@ impl<M: Manager> Trial<M> {
     ) -> Result<Verdict, Stopped> {
         let run = self.linux.run(config, calls, how.look)?;
         self.manager.reset(config);
-        let mut past = Past::default();
-        for (index, &(task, call)) in calls.iter().enumerate() {
-            let said = self.manager.call(task, &call, Fail::NONE);
-            past.outcomes.push(said);
-            let answer = &run.answers[index];
-            if matches!(answer, Answer::Elsewhere(_)) {
-                return Ok(Verdict::AgreeUntil(index));
-            }
-            let finding = if *answer != Answer::Known(said) {
-                let what = format!("{}, Linux {answer}", Answer::Known(said));
-                let field = Field::Answer;
-                Some((field, what))
-            } else if how.look == Look::EachCall {
-                self.compare(&run.views[index], how.areas)
-            } else {
-                None
-            };
-            if let Some((field, what)) = finding {
-                let call = Some(index);
-                let finding = Finding { call, field, what };
-                return Ok(self.weigh(config, &calls[..=index], &past, &run.answers, finding));
-            }
-        }
-        if how.look == Look::AtEnd
-            && let Some((field, what)) = self.compare(&run.views[0], how.areas)
-        {
-            let finding = Finding {
-                call: None,
-                field,
-                what,
-            };
-            return Ok(self.weigh(config, calls, &past, &run.answers, finding));
-        }
-        Ok(Verdict::Agree)
-    }
-
-    fn compare(&mut self, linux: &View, areas: Areas) -> Option<(Field, String)> {
-        self.manager.snapshot(&mut self.snapshot);
-        let found = difference(&View::of(&self.snapshot), linux, areas)?;
-        let (mm, addr) = found.at;
-        Some((found.field, format!("mm{mm} at {addr:#x}: {}", found.what)))
-    }
-
-    fn weigh(
-        &self,
-        config: &Config,
-        calls: &[(TaskId, Call)],
-        past: &Past,
-        answers: &[Answer],
-        finding: Finding,
-    ) -> Verdict {
-        let context = Context {
+        let mut hearing = Hearing {
             machine: self.linux.machine(),
             config,
             calls,
-            said: &past.outcomes,
-            answers,
-            finding: &finding,
+            answers: &run.answers,
+            said: Vec::with_capacity(calls.len()),
+            known: Vec::new(),
         };
-        match explain(&context) {
-            Some(known) => Verdict::Known(known, finding),
-            None => Verdict::Differs(finding),
+        for (index, &(task, call)) in calls.iter().enumerate() {
+            hearing
+                .said
+                .push(self.manager.call(task, &call, Fail::NONE));
+            let mut ruling = hearing.answer(index);
+            if how.look == Look::EachCall && matches!(ruling, Ruling::GoOn) {
+                self.manager.snapshot(&mut self.snapshot);
+                let (ours, theirs) = (View::of(&self.snapshot), &run.views[index]);
+                ruling = hearing.state(Some(index), &ours, theirs, how.areas);
+            }
+            match ruling {
+                Ruling::GoOn => {}
+                Ruling::End => return Ok(hearing.agrees(Some(index))),
+                Ruling::Differs(finding) => return Ok(Verdict::Differs(finding)),
+            }
         }
+        if how.look == Look::AtEnd {
+            self.manager.snapshot(&mut self.snapshot);
+            let ours = View::of(&self.snapshot);
+            if let Ruling::Differs(finding) = hearing.state(None, &ours, &run.views[0], how.areas) {
+                return Ok(Verdict::Differs(finding));
+            }
+        }
+        Ok(hearing.agrees(None))
     }
 }
 
-/// What the manager said so far.
-#[derive(Default)]
-struct Past {
-    outcomes: Vec<Outcome>,
+/// What a difference, or none, means for the rest of the trial.
+enum Ruling {
+    GoOn,
+    End,
+    Differs(Finding),
+}
+
+/// A trial under way.
+struct Hearing<'a> {
+    machine: &'a Machine,
+    config: &'a Config,
+    calls: &'a [(TaskId, Call)],
+    answers: &'a [Answer],
+    said: Vec<Outcome>,
+    known: Vec<&'static Known>,
+}
+
+impl Hearing<'_> {
+    /// Compares the answers to a call.
+    fn answer(&mut self, index: usize) -> Ruling {
+        let (said, answer) = (Answer::Known(self.said[index]), &self.answers[index]);
+        if *answer == said {
+            return Ruling::GoOn;
+        }
+        let what = format!("{said}, Linux {answer}");
+        let difference = Difference::new(Field::Answer, (0, 0), what);
+        let ruling = self.weigh(Some(index), None, difference);
+        match ruling {
+            Ruling::Differs(_) if matches!(answer, Answer::Elsewhere(_)) => Ruling::End,
+            ruling => ruling,
+        }
+    }
+
+    /// Compares states.
+    fn state(&mut self, call: Option<usize>, ours: &View, theirs: &View, areas: Areas) -> Ruling {
+        let mut worst = Ruling::GoOn;
+        for difference in differences(ours, theirs, areas) {
+            match self.weigh(call, Some((ours, theirs)), difference) {
+                Ruling::GoOn => {}
+                Ruling::End => worst = Ruling::End,
+                differs @ Ruling::Differs(_) => return differs,
+            }
+        }
+        worst
+    }
+
+    fn weigh(
+        &mut self,
+        call: Option<usize>,
+        views: Option<(&View, &View)>,
+        difference: Difference,
+    ) -> Ruling {
+        let context = Context {
+            machine: self.machine,
+            config: self.config,
+            calls: &self.calls[..self.said.len()],
+            said: &self.said,
+            answers: &self.answers[..self.said.len()],
+            placed: call.is_some(),
+            views,
+            difference: &difference,
+        };
+        let Some(known) = explain(&context) else {
+            return Ruling::Differs(Finding { call, difference });
+        };
+        if !self.known.iter().any(|other| other.name == known.name) {
+            self.known.push(known);
+        }
+        if known.goes_on {
+            Ruling::GoOn
+        } else {
+            Ruling::End
+        }
+    }
+
+    fn agrees(self, until: Option<usize>) -> Verdict {
+        let known = self.known;
+        Verdict::Agrees { known, until }
+    }
 }

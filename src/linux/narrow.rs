@@ -1,0 +1,42 @@
+//! Fits a program to the machine: drops calls and settings that can not be had on it.
+
+use vmadiff_contract::{Call, Config, Fail, FileKind};
+use vmadiff_linux::{Machine, fits_call, fits_config};
+
+use crate::program::{Program, Schedule};
+
+/// Changes a program into one that runs on the machine: settings become the machine's, files plain,
+/// no allocation fails, and calls that do not fit are left out.
+///
+/// # Errors
+/// If even default settings can not be had here: which one.
+pub fn narrow(program: &mut Program, machine: &Machine) -> Result<(), String> {
+    program.schedule = Schedule::default();
+    let usual = Config::default();
+    let config = &mut program.config;
+    config.nodes = machine.nodes;
+    config.commit_limit = u64::MAX;
+    config.legacy_layout = false;
+    config.task_size = usual.task_size;
+    config.stack_guard_gap = usual.stack_guard_gap;
+    config.max_map_count = usual.max_map_count;
+    config.cap_ipc_lock &= machine.cap_ipc_lock;
+    let zones = match fits_config(config, machine) {
+        Ok(zones) => zones,
+        Err(_) => {
+            *config = Config { nodes: machine.nodes, ..usual };
+            fits_config(config, machine).map_err(|why| why.to_string())?
+        }
+    };
+    let config = &program.config;
+    for step in &mut program.calls {
+        step.fail = Fail::NONE;
+        if let Call::Open { kind, .. } = &mut step.call {
+            *kind = FileKind::Plain;
+        }
+    }
+    program
+        .calls
+        .retain(|step| fits_call(&step.call, step.fail, config, machine, &zones).is_ok());
+    Ok(())
+}
