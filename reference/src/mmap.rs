@@ -5,7 +5,7 @@ use vmadiff_contract::{
 };
 
 use crate::anon::Rmap;
-use crate::area::{Area, is_aligned, page_down, page_up};
+use crate::area::{Area, page_down, page_up};
 use crate::merge::Wanted;
 use crate::world::{Answer, World};
 
@@ -259,7 +259,6 @@ impl World {
             };
             file = Some(object);
         }
-        debug_assert!(is_aligned(start));
         self.link(
             m,
             place,

@@ -2,7 +2,7 @@
 
 use vmadiff_contract::{Errno, PAGE_SIZE, POPULATE_MAX_PAGES, VmFlags};
 
-use crate::access::{Served, Trouble};
+use crate::access::Trouble;
 use crate::area::ACCESS;
 use crate::world::{Answer, World};
 
@@ -73,7 +73,7 @@ impl World {
                 }
             }
             match self.handle_fault(m, i, addr, store) {
-                Ok(served @ (Served::Minor | Served::Major)) => self.count_fault(t, served),
+                Ok(served) => self.count_fault(t, served),
                 Err(Trouble::NoMemory) => return Err(Errno::ENOMEM),
                 Err(_) => return Err(Errno::EFAULT),
             }

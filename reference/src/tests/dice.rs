@@ -83,6 +83,7 @@ impl Dice {
         MapFlags::from_bits_retain(flags)
     }
 
+    /// A call, mostly on the window.
     pub fn call(&mut self) -> Call {
         let (addr, len) = (self.addr(), self.len());
         let fd = Fd(self.below(8) as i32 - 1);
