@@ -9,7 +9,9 @@ pub mod mutate;
 pub mod settings;
 pub mod shape;
 pub mod sites;
+pub mod strace;
 pub mod text;
+mod world;
 
 use vmadiff_contract::{Call, Config, Fail, Outcome, TaskId, VmaId};
 

@@ -1,6 +1,8 @@
 //! The two forms of a program, bytes and text, lose nothing and refuse nothing but by an error.
 
 mod bytes;
+mod corpus;
 mod mutate;
+mod strace;
 mod strategy;
 mod text;

@@ -5,11 +5,11 @@ use vmadiff_contract::{CallKind, Config, Fail, PAGE_SIZE, TaskId};
 
 use super::dice::Dice;
 use super::generate::{self, WEIGHTS};
-use super::world::World;
 use super::{Flavour, Profile, fresh, switches};
 use crate::program::bytes::MAX_STEPS;
 use crate::program::settings::SETTINGS;
 use crate::program::shape::{self, Param};
+use crate::program::world::World;
 use crate::program::{Policy, Program};
 
 /// Changes a program; when shrinking, only by taking away or making plainer.

@@ -3,9 +3,9 @@
 use vmadiff_contract::{CallKind, Capabilities, Config, Fail, PAGE_SIZE, Prot, TaskId};
 
 use super::dice::Dice;
-use super::world::{Area, Space, World};
 use crate::program::Step;
 use crate::program::shape::{self, MAX_PARAMS, Param, Words};
+use crate::program::world::{Area, Space, World};
 
 const RW: u64 = 3;
 const PRIVATE: u64 = 0x02;

@@ -7,9 +7,9 @@ use mutatis::{Context, Generate, Session};
 use vmadiff_contract::{CallKind, Config, PAGE_SIZE, TaskId};
 
 use super::dice::Dice;
-use super::world::World;
 use super::{Flavour, Profile, fresh, switches};
 use crate::program::Program;
+use crate::program::world::World;
 
 /// A fresh program; the same for the same seed.
 ///

@@ -9,7 +9,6 @@ mod dice;
 mod fresh;
 mod generate;
 mod switches;
-mod world;
 
 use mutatis::{Mutate, Session};
 use vmadiff_contract::{CallKind, Capabilities};

@@ -1,4 +1,5 @@
-//! A cheap guess at what is mapped where, so that fresh calls mostly mean something.
+//! A cheap guess at what is mapped where: fresh calls mostly mean something by it, and a log's
+//! placements are told from those that the rules would make.
 //!
 //! Intervals only, no limits, no merging: what the guess misses is a call that fails, which is a
 //! test too. It is never compared with a manager.
@@ -106,6 +107,31 @@ impl World {
         *self.tasks.get(usize::from(task.0).checked_sub(1)?)?
     }
 
+    /// Where a call of mmap or mremap would put its memory.
+    pub fn placed(&self, step: &Step) -> Option<u64> {
+        let index = self.index(step.task)?;
+        let mut space = self.spaces[index].clone();
+        match step.call {
+            Call::Mmap {
+                addr, len, flags, ..
+            } => space
+                .place(addr, len, flags, self.limits)
+                .map(|(start, _)| start),
+            Call::Mremap {
+                addr,
+                old_len,
+                new_len,
+                flags,
+                new_addr,
+            } => {
+                let old = self.limits.range(addr, old_len)?;
+                let to = flags.contains(MoveFlags::FIXED).then_some(new_addr);
+                space.resize(old, new_len, to, self.limits)
+            }
+            _ => None,
+        }
+    }
+
     /// What a call probably does.
     pub fn apply(&mut self, step: &Step) {
         let Some(index) = self.index(step.task) else {
@@ -171,7 +197,20 @@ impl Space {
             .find(|area| (area.start..area.end).contains(&addr))
     }
 
-    fn is_free(&self, start: u64, end: u64) -> bool {
+    /// Whether all of a range is mapped.
+    pub fn covers(&self, start: u64, end: u64) -> bool {
+        let mut reached = start;
+        for area in self.areas.iter().filter(|area| area.end > start) {
+            if area.start > reached || reached >= end {
+                break;
+            }
+            reached = area.end;
+        }
+        reached >= end
+    }
+
+    /// Whether none of a range is mapped.
+    pub fn is_free(&self, start: u64, end: u64) -> bool {
         self.areas
             .iter()
             .all(|area| area.end <= start || end <= area.start)
@@ -264,30 +303,37 @@ impl Space {
         self.brk = addr;
     }
 
-    fn resize(&mut self, old: (u64, u64), new_len: u64, to: Option<u64>, limits: Limits) {
+    /// Where mremap leaves the memory.
+    fn resize(
+        &mut self,
+        old: (u64, u64),
+        new_len: u64,
+        to: Option<u64>,
+        limits: Limits,
+    ) -> Option<u64> {
         let (start, old_end) = old;
-        let covering = self
+        let (_, end) = limits.range(start, new_len)?;
+        let last = self
             .areas
             .iter()
-            .position(|a| a.start <= start && old_end <= a.end);
-        let (Some(at), Some((_, end))) = (covering, limits.range(start, new_len)) else {
-            return;
-        };
-        let area = self.areas[at];
+            .position(|area| area.start < old_end && old_end <= area.end);
+        let last = last.filter(|_| self.covers(start, old_end))?;
+        let Area { prot, .. } = self.areas[last];
         if to.is_none() && end <= old_end {
             self.unmap(end, old_end);
-        } else if to.is_none() && old_end == area.end && self.is_free(old_end, end) {
-            self.areas[at].end = end;
-        } else {
-            let moved = match to {
-                Some(to) => limits.range(to, new_len),
-                None => self.place(0, new_len, MapFlags::PRIVATE, limits),
-            };
-            if let Some((to, to_end)) = moved {
-                self.unmap(start, old_end);
-                self.map(to, to_end, area.prot);
-            }
+            return Some(start);
         }
+        if to.is_none() && old_end == self.areas[last].end && self.is_free(old_end, end) {
+            self.areas[last].end = end;
+            return Some(start);
+        }
+        let (to, to_end) = match to {
+            Some(to) => limits.range(to, new_len)?,
+            None => self.place(0, new_len, MapFlags::PRIVATE, limits)?,
+        };
+        self.unmap(start, old_end);
+        self.map(to, to_end, prot);
+        Some(to)
     }
 
     fn open(&mut self, access: Access) {
