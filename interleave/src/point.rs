@@ -9,7 +9,7 @@ use crate::Site;
 use crate::sim::current::with;
 
 /// What an access does to its object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Kind {
     /// Reads it.

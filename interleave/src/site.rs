@@ -1,6 +1,8 @@
 //! Sites: the places in the code where shared accesses happen, by stable readable names.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 /// A place in the code; see [`sites!`](crate::sites).
 pub type Site = &'static SiteInfo;
@@ -40,6 +42,25 @@ impl PartialEq for SiteInfo {
 }
 
 impl Eq for SiteInfo {}
+
+/// By name.
+impl Ord for SiteInfo {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.name.cmp(other.name)
+    }
+}
+
+impl PartialOrd for SiteInfo {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for SiteInfo {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.number.hash(state);
+    }
+}
 
 impl fmt::Debug for SiteInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

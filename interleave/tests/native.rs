@@ -113,21 +113,22 @@ fn a_spin_lock_excludes() {
 #[test]
 fn a_downgraded_writer_lets_readers_in_and_writers_out() {
     let sem = RwSem::new();
-    let written = AtomicBool::new(false);
+    let left = AtomicBool::new(false);
     let (first, second) = (sem.read(A), sem.read(A));
     drop((first, second));
     let reader = sem.write(A).downgrade(A);
     std::thread::scope(|scope| {
+        scope.spawn(|| drop(sem.read(A))).join().unwrap();
+        // From here on a writer waits, and a reader that came now might have to queue behind it.
         let writer = scope.spawn(|| {
             let _guard = sem.write(A);
-            written.store(true, SeqCst);
+            assert!(left.load(SeqCst), "a writer came in beside a reader");
         });
-        scope.spawn(|| drop(sem.read(A))).join().unwrap();
-        assert!(!written.load(SeqCst), "a writer came in beside a reader");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        left.store(true, SeqCst);
         drop(reader);
         writer.join().unwrap();
     });
-    assert!(written.load(SeqCst));
 }
 
 #[test]

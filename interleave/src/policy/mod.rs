@@ -1,10 +1,19 @@
 //! Policies: who goes on when a thread arrives at a scheduling point.
 
+mod bounded;
+mod dependence;
+mod exhaustive;
+mod pct;
+mod pos;
 mod preemptions;
 mod random;
 
 use crate::{Kind, Site};
 
+pub use bounded::Bounded;
+pub use exhaustive::Exhaustive;
+pub use pct::Pct;
+pub use pos::Pos;
 pub use preemptions::{Moment, Preemptions, Switch};
 pub use random::RandomWalk;
 
@@ -73,7 +82,43 @@ pub trait Policy {
         false
     }
 
-    /// The run has ended, with these accesses pending if it did not finish. `returned` as in
-    /// [`Choice`].
+    /// The run has ended with these accesses pending: those of tasks that cannot move, if it did
+    /// not finish, and that of the softirq. `returned` as in [`Choice`].
     fn end(&mut self, _pending: &[Pending], _returned: bool) {}
+}
+
+/// A policy that runs one schedule after another, until it has run all there are.
+pub trait Search: Policy {
+    /// Goes on to the next schedule; false: there is none, or the search has reached its limit.
+    /// To be called before each run, also the first:
+    ///
+    /// ```no_run
+    /// # use vmadiff_interleave::{policy::{Exhaustive, Search}, sim::{Plan, Sim}};
+    /// # fn explore(sim: &mut Sim, plan: &Plan<'_>) {
+    /// let mut search = Exhaustive::new();
+    /// while search.advance() {
+    ///     // Put everything back to the start, then:
+    ///     sim.run(plan, &mut search);
+    /// }
+    /// assert!(search.explored().complete);
+    /// # }
+    /// ```
+    fn advance(&mut self) -> bool;
+
+    /// What has been run so far.
+    fn explored(&self) -> Explored;
+}
+
+/// How much of a program's schedules was explored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Explored {
+    /// Runs.
+    pub schedules: u64,
+    /// Runs that partial-order reduction could not avoid and that were equal to others.
+    pub redundant: u64,
+    /// Whether these were all there are: of all, or of those with so many preemptions at most.
+    pub complete: bool,
+    /// Runs in which a task could not do what it could in an earlier run with the same schedule:
+    /// what runs is not deterministic, and nothing is complete.
+    pub diverged: u64,
 }

@@ -1,6 +1,8 @@
 //! Preemption lists: the earliest unfinished call goes on, but for the switches that are listed.
 
 use super::{Choice, Pending, Policy};
+use crate::Site;
+use crate::sim::{BEGIN, SOFTIRQ_WAIT};
 
 /// A switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,7 +20,8 @@ pub enum Moment {
     /// the very next one. Switches of this form come one after another.
     Gap(u32),
     /// When this task arrives at the site of this number for the `nth` time, from 1, in the run.
-    /// Switches of this form come whenever their moment does.
+    /// Switches of this form come whenever their moment does. Each task stands at the begin of its
+    /// first call when the run starts; the switch that chooses one of them is at `run.start`.
     Site {
         /// Who; 0 is the softirq.
         task: u8,
@@ -33,6 +36,9 @@ pub enum Moment {
         nth: u32,
     },
 }
+
+/// Where tasks stand when a run starts. They have not arrived there, and yet it is the first time.
+static FIRST: [Site; 2] = [BEGIN, SOFTIRQ_WAIT];
 
 /// A switch by site, and how often its site was passed.
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +97,9 @@ impl Policy for Preemptions {
         self.next_gap = 0;
         self.points = 0;
         self.choices = 0;
-        self.sites.iter_mut().for_each(|at| at.passed = 0);
+        for at in &mut self.sites {
+            at.passed = u32::from(FIRST.iter().any(|site| site.number() == at.site));
+        }
     }
 
     #[inline]

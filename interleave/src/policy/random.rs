@@ -42,6 +42,11 @@ impl RandomWalk {
             random: Random::new(seed),
         }
     }
+
+    /// Takes another seed.
+    pub fn reseed(&mut self, seed: u64) {
+        self.seed = seed;
+    }
 }
 
 impl Policy for RandomWalk {

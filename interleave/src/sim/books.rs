@@ -175,6 +175,12 @@ impl Books {
         }
     }
 
+    /// Whether no callback is being run.
+    pub(super) fn softirq_is_idle(&self) -> bool {
+        let pending = &self.tasks[usize::from(SOFTIRQ)].pending;
+        !self.softirq || pending.kind == Kind::AwaitCallback
+    }
+
     /// Whether every section that was open at that moment has been left.
     pub(super) fn is_ready(&self, queued_at: u64) -> bool {
         bits(self.sections).all(|task| {

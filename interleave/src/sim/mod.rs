@@ -29,10 +29,10 @@ pub const TASKS: usize = 16;
 pub const SOFTIRQ: u8 = 0;
 
 static START: Site = &SiteInfo::new("run.start");
-static BEGIN: Site = &SiteInfo::new("call.begin");
+pub(crate) static BEGIN: Site = &SiteInfo::new("call.begin");
 static END: Site = &SiteInfo::new("call.end");
 static EXIT: Site = &SiteInfo::new("task.exit");
-static SOFTIRQ_WAIT: Site = &SiteInfo::new("softirq.wait");
+pub(crate) static SOFTIRQ_WAIT: Site = &SiteInfo::new("softirq.wait");
 
 /// The sites of the simulation itself. Task 0 passes `run.start` once, before anything else.
 pub static SITES: &[Site] = &[

@@ -168,8 +168,7 @@ impl<'a> Run<'a> {
         if first.is_some() {
             return first;
         }
-        let softirq = &books.tasks[usize::from(SOFTIRQ)].pending;
-        let idle = !books.softirq || softirq.kind == Kind::AwaitCallback;
+        let idle = books.softirq_is_idle();
         if books.unfinished == 0 && idle && !drains {
             return None;
         }
@@ -185,6 +184,7 @@ impl<'a> Run<'a> {
     /// Everybody who is not finished, and what holds them up.
     fn blocked(&self, books: &Books) -> Vec<Blocked> {
         bits(books.unfinished | u32::from(books.softirq))
+            .filter(|task| *task != SOFTIRQ || !books.softirq_is_idle())
             .map(|task| {
                 let at = books.tasks[usize::from(task)].pending;
                 Blocked {
@@ -281,8 +281,10 @@ impl<'a> Run<'a> {
         if books.stopped || count < 2 {
             return 0;
         }
+        // A switch has a byte for it.
+        let count = count.min(256);
         let index = self.policy.borrow_mut().pick_callback(count).min(count - 1);
-        books.trace.chose(books.current, site, index as u32);
+        books.trace.chose(books.current, site, index as u8);
         index
     }
 
@@ -321,12 +323,13 @@ impl<'a> Run<'a> {
     /// Tells the policy how the run ended.
     pub(super) fn report(&self) {
         let books = &mut **self.books.borrow_mut();
-        let mut pending: Vec<Pending> = Vec::new();
-        if books.trace.end != End::Finished {
-            let left = bits(books.unfinished | u32::from(books.softirq));
-            pending.extend(left.map(|task| books.tasks[usize::from(task)].pending));
+        let mut pending = [books.tasks[usize::from(SOFTIRQ)].pending; super::TASKS + 1];
+        let mut count = 0;
+        for task in bits(books.unfinished | u32::from(books.softirq)) {
+            pending[count] = books.tasks[usize::from(task)].pending;
+            count += 1;
         }
         let returned = std::mem::take(&mut books.returned);
-        self.policy.borrow_mut().end(&pending, returned);
+        self.policy.borrow_mut().end(&pending[..count], returned);
     }
 }

@@ -33,11 +33,11 @@ pub enum What {
     /// That call returned.
     End(u32),
     /// Of several callbacks that were ready one was chosen, counted from 0.
-    Chose(u32),
+    Chose(u8),
 }
 
 /// How a run ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum End {
     /// Every call has returned.
     #[default]
@@ -49,7 +49,7 @@ pub enum End {
 }
 
 /// A task that could not move when the run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Blocked {
     /// Who; 0 is the softirq.
     pub task: u8,
@@ -98,14 +98,16 @@ pub enum Left {
 
 /// A choice that was not the default one.
 #[derive(Clone, Copy, Debug)]
-struct Decision {
-    /// How many steps had been made.
-    steps: usize,
-    /// Who arrived where.
-    task: u8,
-    site: Site,
-    /// Who went on instead.
-    to: u8,
+enum Decision {
+    /// Another task went on when this one arrived at a site, after so many steps of the run.
+    Task {
+        steps: usize,
+        task: u8,
+        site: Site,
+        to: u8,
+    },
+    /// Another callback was taken than the first, at the run's `nth` choice.
+    Callback { nth: u32, to: u8 },
 }
 
 /// A run.
@@ -113,9 +115,8 @@ struct Decision {
 pub struct Trace {
     steps: Vec<Step>,
     decisions: Vec<Decision>,
-    /// Choices among ready callbacks that were not the first: which of the run's choices, what.
-    choices: Vec<(u32, u32)>,
-    choices_made: u32,
+    /// Choices among ready callbacks so far.
+    choices: u32,
     hash: u64,
     pub(super) points: u32,
     pub(super) end: End,
@@ -127,8 +128,7 @@ impl Trace {
     pub(super) fn clear(&mut self) {
         self.steps.clear();
         self.decisions.clear();
-        self.choices.clear();
-        self.choices_made = 0;
+        self.choices = 0;
         self.hash = 0;
         self.points = 0;
         self.end = End::Finished;
@@ -142,7 +142,7 @@ impl Trace {
             What::Mark => (64, 0),
             What::Begin(call) => (65, call),
             What::End(call) => (66, call),
-            What::Chose(index) => (67, index),
+            What::Chose(index) => (67, u32::from(index)),
         };
         let word = u64::from(step.site.number()) | u64::from(value) << 32;
         let who = tag << 5 | u64::from(step.task);
@@ -152,7 +152,7 @@ impl Trace {
     }
 
     pub(super) fn decided(&mut self, task: u8, site: Site, to: u8) {
-        self.decisions.push(Decision {
+        self.decisions.push(Decision::Task {
             steps: self.steps.len(),
             task,
             site,
@@ -161,10 +161,13 @@ impl Trace {
     }
 
     /// A callback was chosen among several.
-    pub(super) fn chose(&mut self, task: u8, site: Site, index: u32) {
-        self.choices_made += 1;
+    pub(super) fn chose(&mut self, task: u8, site: Site, index: u8) {
+        self.choices += 1;
         if index != 0 {
-            self.choices.push((self.choices_made, index));
+            self.decisions.push(Decision::Callback {
+                nth: self.choices,
+                to: index,
+            });
         }
         self.push(Step {
             task,
@@ -198,32 +201,38 @@ impl Trace {
         self.hash
     }
 
-    /// The schedule that gives this run again, whatever policy made it: each switch that was not
-    /// the default, by name.
+    /// The schedule that gives this run again, whatever policy made it: each choice that was not
+    /// the default, by name and in order.
     pub fn switches(&self) -> Vec<Switch> {
-        let mut switches = Vec::with_capacity(self.decisions.len() + self.choices.len());
-        for decision in &self.decisions {
-            let passed = self.steps[..decision.steps]
-                .iter()
-                .filter(|step| step.task == decision.task && step.site == decision.site)
-                .filter(|step| matches!(step.what, What::Access { .. } | What::Begin(_)))
-                .count();
-            switches.push(Switch {
-                at: Moment::Site {
-                    task: decision.task,
-                    site: decision.site.number(),
-                    nth: passed as u32 + 1,
-                },
-                to: decision.to,
-            });
-        }
-        for &(nth, to) in &self.choices {
-            switches.push(Switch {
+        let switch = |decision: &Decision| match *decision {
+            Decision::Callback { nth, to } => Switch {
                 at: Moment::Callback { nth },
-                to: to as u8,
-            });
-        }
-        switches
+                to,
+            },
+            Decision::Task {
+                steps,
+                task,
+                site,
+                to,
+            } => Switch {
+                at: Moment::Site {
+                    task,
+                    site: site.number(),
+                    nth: self.passes(steps, task, site) + 1,
+                },
+                to,
+            },
+        };
+        self.decisions.iter().map(switch).collect()
+    }
+
+    /// How often the task passed the site within so many steps.
+    fn passes(&self, steps: usize, task: u8, site: Site) -> u32 {
+        let passes = |step: &&Step| {
+            let passing = matches!(step.what, What::Access { .. } | What::Begin(_));
+            step.task == task && step.site == site && passing
+        };
+        self.steps[..steps].iter().filter(passes).count() as u32
     }
 }
 
