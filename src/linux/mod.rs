@@ -22,7 +22,11 @@ pub type Court = Trial<Reference>;
 /// # Errors
 /// If it can not be run here, or the harness fails.
 pub fn judge(court: &mut Court, program: &Program, how: Closeness) -> Result<Verdict, Stopped> {
-    let calls: Vec<(TaskId, Call)> = program.calls.iter().map(|step| (step.task, step.call)).collect();
+    let calls: Vec<(TaskId, Call)> = program
+        .calls
+        .iter()
+        .map(|step| (step.task, step.call))
+        .collect();
     court.judge(&program.config, &calls, how)
 }
 
@@ -38,6 +42,10 @@ pub fn smallest(court: &mut Court, program: &Program, how: Closeness) -> Shrunk 
     };
     let wanted = sign(court, program);
     shrink(program, |smaller| {
-        if sign(court, smaller) == wanted { Attempt::Same } else { Attempt::Other }
+        if sign(court, smaller) == wanted {
+            Attempt::Same
+        } else {
+            Attempt::Other
+        }
     })
 }

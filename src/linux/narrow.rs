@@ -24,7 +24,10 @@ pub fn narrow(program: &mut Program, machine: &Machine) -> Result<(), String> {
     let zones = match fits_config(config, machine) {
         Ok(zones) => zones,
         Err(_) => {
-            *config = Config { nodes: machine.nodes, ..usual };
+            *config = Config {
+                nodes: machine.nodes,
+                ..usual
+            };
             fits_config(config, machine).map_err(|why| why.to_string())?
         }
     };

@@ -88,7 +88,9 @@ pub fn fit_together(config: &mut Config) {
 }
 
 macro_rules! settings {
-    ($($number:literal $field:ident: $unit:ident $min:expr => $max:expr, $to:expr, $from:expr;)*) => {
+    ($(
+        $number:literal $field:ident: $unit:ident $min:expr => $max:expr, $to:expr, $from:expr;
+    )*) => {
         /// Every setting, in the order of their numbers, which count from 0 without a gap.
         pub static SETTINGS: &[Setting] = &[$(Setting {
             number: $number,

@@ -127,7 +127,9 @@ macro_rules! shapes {
         pub fn build(kind: CallKind, words: &Words) -> Call {
             let mut words = words.iter().copied();
             let mut next = || words.next().unwrap_or(0);
-            match kind { $(CallKind::$kind => Call::$kind { $($field: Word::from_word(next())),* },)* }
+            match kind {
+                $(CallKind::$kind => Call::$kind { $($field: Word::from_word(next())),* },)*
+            }
         }
     };
 }

@@ -47,7 +47,10 @@ proptest! {
     }
 
     #[test]
-    fn records_stand_for_themselves(program in strategy::program(8), at in any::<prop::sample::Index>()) {
+    fn records_stand_for_themselves(
+        program in strategy::program(8),
+        at in any::<prop::sample::Index>(),
+    ) {
         let bytes = program.encode();
         let records = (bytes.len() - HEADER) / RECORD;
         prop_assume!(records > 0);

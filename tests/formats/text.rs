@@ -56,7 +56,10 @@ proptest! {
     }
 
     #[test]
-    fn no_text_panics(text in "\\PC{0,80}|([a-z]{3,8}|[0-9x]{1,5}|[ ,()=#|\"@+\\[\\]:>\n-]){0,60}") {
+    fn no_text_panics(text in prop_oneof![
+        "\\PC{0,80}",
+        "([a-z]{3,8}|[0-9x]{1,5}|[ ,()=#|\"@+\\[\\]:>\n-]){0,60}",
+    ]) {
         let _ = Case::parse("case.vma", &text);
     }
 
@@ -224,12 +227,13 @@ fn no_text_is_the_empty_case() {
     assert_eq!(check(""), Case::default());
 }
 
+const A_LINE: &str = "expected a call, as mmap(…), or one of config, maps:, policy:, switch:, #";
+
 #[test]
 fn errors_name_the_place() {
     check_error(
         "config\n",
-        "case.vma:1:1: expected a call, as mmap(…), or one of config, maps:, policy:, switch:, #, \
-         found `config`",
+        &format!("case.vma:1:1: {A_LINE}, found `config`"),
     );
     check_error(
         "# fine\nload(0x1000\n",
@@ -285,10 +289,7 @@ fn errors_name_the_place() {
         "maps:\nmaps:",
         "case.vma:2:1: expected only one block `maps:`, found `maps`",
     );
-    check_error(
-        "\u{0}",
-        "case.vma:1:1: expected a call, as mmap(…), or one of config, maps:, policy:, switch:, #, found `\u{0}`",
-    );
+    check_error("\u{0}", &format!("case.vma:1:1: {A_LINE}, found `\u{0}`"));
 }
 
 #[test]

@@ -1,14 +1,13 @@
 //! The mutations of a program, in groups by what they change.
 
 use mutatis::{Candidates, Context, Mutate, Result};
-use vmadiff_contract::{CallKind, Config, Fail, PAGE_SIZE, TaskId};
+use vmadiff_contract::{CallKind, Config, Fail, TaskId};
 
 use super::dice::Dice;
 use super::generate::{self, WEIGHTS};
-use super::{Flavour, Profile, fresh, switches};
+use super::{Flavour, Profile, fresh, reargue, switches};
 use crate::program::bytes::MAX_STEPS;
 use crate::program::settings::SETTINGS;
-use crate::program::shape::{self, Param};
 use crate::program::world::World;
 use crate::program::{Policy, Program};
 
@@ -31,7 +30,12 @@ const CALLS: &[(u32, Change)] = &[
     (5, swap),
     (4, shift),
 ];
-const CALL: &[(u32, Change)] = &[(30, argument), (6, retask), (4, refail), (6, replace)];
+const CALL: &[(u32, Change)] = &[
+    (30, reargue::change),
+    (6, retask),
+    (4, refail),
+    (6, replace),
+];
 const MACHINE: &[(u32, Change)] = &[(4, reconfigure)];
 
 /// Of an interleaved program, on top of the others.
@@ -44,7 +48,7 @@ const SHRINK_CALLS: &[(u32, Change)] = &[
     (6, delete_run),
     (2, unfail),
     (2, untask),
-    (3, plainer_argument),
+    (3, reargue::plainer),
 ];
 const SHRINK_SWITCH: &[(u32, Change)] = &[(10, drop_switch)];
 const SHRINK_MACHINE: &[(u32, Change)] = &[(2, unconfigure)];
@@ -157,59 +161,6 @@ fn shift(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
         .insert(dice.index(program.calls.len() + 1), step);
 }
 
-/// Changes one argument: a fresh one, one seen elsewhere, the edge of an area, a step aside.
-fn argument(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
-    let at = dice.index(program.calls.len());
-    let step = program.calls[at];
-    let kind = step.call.kind();
-    let params = shape::params(kind);
-    if params.is_empty() {
-        return;
-    }
-    let which = dice.index(params.len());
-    let mut words = shape::words(&step.call);
-    let world = World::after(program, at);
-    let space = world.space(step.task);
-    let (param, word) = (params[which], words[which]);
-    words[which] = match dice.below(12) {
-        0 => fresh::absurd(dice, param, word),
-        1..4 => seen(dice, program, param).unwrap_or(word),
-        4..7 => match param {
-            Param::Addr if !space.areas.is_empty() => {
-                let area = dice.pick(&space.areas);
-                let aside = dice.weighted(&[(4, 0), (1, PAGE_SIZE), (1, PAGE_SIZE.wrapping_neg())]);
-                dice.pick(&[area.start, area.end]).wrapping_add(aside)
-            }
-            Param::Len => match space.area_at(words[0]) {
-                Some(area) => area.end - words[0],
-                None => fresh::value(dice, space, param),
-            },
-            _ => fresh::value(dice, space, param),
-        },
-        7..9 => match param {
-            Param::Addr | Param::Len | Param::Off => {
-                word.wrapping_add(dice.pick(&[PAGE_SIZE, PAGE_SIZE.wrapping_neg()]))
-            }
-            _ => fresh::value(dice, space, param),
-        },
-        9 if param == Param::Addr => fresh::page(dice),
-        _ => fresh::value(dice, space, param),
-    };
-    program.calls[at].call = shape::build(kind, &words);
-}
-
-/// An argument of the same meaning in another call; the end of a range is an address too.
-fn seen(dice: &mut Dice<'_>, program: &Program, param: Param) -> Option<u64> {
-    let call = dice.pick(&program.calls).call;
-    let words = shape::words(&call);
-    let params = shape::params(call.kind());
-    let at = params.iter().position(|&other| other == param)?;
-    if param == Param::Addr && params.get(at + 1) == Some(&Param::Len) && dice.one_in(2) {
-        return Some(words[at].wrapping_add(words[at + 1]));
-    }
-    Some(words[at])
-}
-
 fn retask(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
     let at = dice.index(program.calls.len());
     let world = World::after(program, at);
@@ -280,24 +231,6 @@ fn unfail(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
 fn untask(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
     let at = dice.index(program.calls.len());
     program.calls[at].task = TaskId(1);
-}
-
-/// Halves a length or a value, in whole pages where it has any.
-fn plainer_argument(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
-    let at = dice.index(program.calls.len());
-    let call = &mut program.calls[at].call;
-    let mut words = shape::words(call);
-    for (word, param) in words.iter_mut().zip(shape::params(call.kind())) {
-        if matches!(param, Param::Len | Param::Off | Param::Value) && dice.one_in(2) {
-            let half = *word / 2;
-            *word = if *word > PAGE_SIZE {
-                half.next_multiple_of(PAGE_SIZE)
-            } else {
-                half
-            };
-        }
-    }
-    *call = shape::build(call.kind(), &words);
 }
 
 fn unconfigure(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {

@@ -4,10 +4,13 @@
 //! decoded, the program is changed, and the result is encoded again; that is exact, so nothing
 //! drifts. One change in eight is left to the engine, which knows what compares it has seen.
 
+mod argument;
 mod change;
 mod dice;
 mod fresh;
 mod generate;
+mod place;
+mod reargue;
 mod switches;
 
 use mutatis::{Mutate, Session};

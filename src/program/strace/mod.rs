@@ -22,6 +22,7 @@
 mod family;
 mod files;
 mod log;
+mod split;
 mod summary;
 mod tasks;
 mod translate;

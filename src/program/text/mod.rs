@@ -4,7 +4,7 @@
 //! ```text
 //! # A comment, kept with the call that it stands before.
 //! config max_map_count=64 rlimit_as=1MiB
-//! mmap(0x10000, 0x4000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0) = 0x10000
+//! mmap(0x10000, 0x4000, PROT_READ, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0) = 0x10000
 //! [2] load(0x10000) = 0                       # by task 2
 //! munmap(0x12000, 0x1000) (fail 1) = -1 ENOMEM
 //! munmap(0x10000, 0x1000) = 0 frees #2
