@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use crate::Site;
 use crate::point::{Kind, point};
@@ -104,5 +104,20 @@ impl<T: Word> Cell<T> {
     #[inline]
     pub fn init(&self, value: T) {
         self.word.store(value.to_word(), Release);
+    }
+}
+
+impl Cell<u64> {
+    /// Adds to it in one step, wrapping, and answers what was there (atomic_fetch_add).
+    #[inline]
+    pub fn add(&self, site: Site, more: u64) -> u64 {
+        point(site, self, Kind::Update);
+        self.word.fetch_add(more, AcqRel)
+    }
+
+    /// Adds to it without a scheduling point: for a statistic that nothing is decided by.
+    #[inline]
+    pub fn count(&self, more: u64) {
+        self.word.fetch_add(more, Relaxed);
     }
 }
