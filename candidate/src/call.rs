@@ -1,0 +1,61 @@
+//! Which function makes which call.
+
+use vmadiff_contract::{Call, Errno, Outcome};
+
+use crate::current::Current;
+use crate::mmap::MapRequest;
+use crate::pte::Need;
+
+impl Current<'_> {
+    /// Makes a call.
+    pub fn call(&self, call: &Call) -> Outcome {
+        let answer = match *call {
+            Call::Mmap {
+                addr,
+                len,
+                prot,
+                flags,
+                fd,
+                off,
+            } => self.sys_mmap(MapRequest {
+                addr,
+                len,
+                prot,
+                flags,
+                fd,
+                off,
+            }),
+            Call::Munmap { addr, len } => self.sys_munmap(addr, len),
+            Call::Mprotect { addr, len, prot } => self.sys_mprotect(addr, len, prot),
+            Call::Madvise { addr, len, advice } => self.sys_madvise(addr, len, advice),
+            Call::Brk { addr } => Ok(self.sys_brk(addr)),
+            Call::Fork => self.sys_fork(),
+            Call::Exit => {
+                self.sys_exit();
+                Ok(0)
+            }
+            Call::Load { addr } => return self.access(addr, Need::Read, 0),
+            Call::Store { addr, value } => return self.access(addr, Need::Write, value),
+            Call::Exec { addr } => return self.access(addr, Need::Exec, 0),
+            Call::Open { kind, access, size } => self.sys_open(kind, access, size),
+            Call::Ftruncate { fd, size } => self.sys_ftruncate(fd, size),
+            Call::Close { fd } => self.sys_close(fd),
+            Call::Reclaim { addr } => Ok(self.step_reclaim(addr)),
+            Call::Fallocate {
+                fd,
+                flags,
+                off,
+                len,
+            } => self.sys_fallocate(fd, flags, off, len),
+            _ => return Outcome::Unsupported,
+        };
+        outcome(answer)
+    }
+}
+
+fn outcome(answer: Result<u64, Errno>) -> Outcome {
+    match answer {
+        Ok(value) => Outcome::Value(value),
+        Err(errno) => Outcome::Errno(errno),
+    }
+}

@@ -1,0 +1,55 @@
+//! Who makes the call that runs (`current`), and which of its allocations fails.
+
+use std::cell::Cell;
+use std::ops::Deref;
+
+use crate::candidate::Candidate;
+use crate::mm::Mm;
+use crate::slab::Handle;
+use crate::task::Task;
+
+/// A task in the middle of a call.
+pub struct Current<'a> {
+    candidate: &'a Candidate,
+    /// The task.
+    pub task: &'a Task,
+    /// Its address space.
+    pub mm: Handle<Mm>,
+    /// Allocations until the one that fails; 0: none will.
+    countdown: Cell<u8>,
+}
+
+impl<'a> Current<'a> {
+    /// This task, whose `fail`-th allocation fails.
+    pub fn new(candidate: &'a Candidate, task: &'a Task, fail: u8) -> Self {
+        Self {
+            candidate,
+            task,
+            mm: task.mm.peek(),
+            countdown: Cell::new(fail),
+        }
+    }
+
+    /// Its address space.
+    #[inline]
+    pub fn mm_struct(&self) -> &'a Mm {
+        self.candidate.mm(self.mm)
+    }
+
+    /// Counts an allocation; whether it is the one that fails.
+    #[inline]
+    pub fn fails(&self) -> bool {
+        let left = self.countdown.get();
+        self.countdown.set(left.saturating_sub(1));
+        left == 1
+    }
+}
+
+impl Deref for Current<'_> {
+    type Target = Candidate;
+
+    #[inline]
+    fn deref(&self) -> &Candidate {
+        self.candidate
+    }
+}

@@ -1,0 +1,289 @@
+//! The named defects: bugs of the series, of its successors and of the calls around it, each
+//! restorable by name in one place of the code.
+//!
+//! ```
+//! use vmadiff_candidate::Defects;
+//! let defects = Defects::parse("a20-exit-keeps-tree-reference").unwrap();
+//! assert!(!defects.is_empty());
+//! ```
+
+/// Whether one named defect is there: `if defect!(self, NoRcuReadLock)`.
+macro_rules! defect {
+    ($candidate:expr, $defect:ident) => {
+        $candidate.has_defect($crate::defects::Defect::$defect)
+    };
+}
+pub(crate) use defect;
+
+/// How a defect is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DefectKind {
+    /// By calls one after another.
+    Serial,
+    /// Only where calls interleave.
+    Interleaved,
+}
+
+/// What is known of a defect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DefectInfo {
+    /// Which.
+    pub defect: Defect,
+    /// Its name, stable.
+    pub name: &'static str,
+    /// How it is found.
+    pub kind: DefectKind,
+    /// What is wrong, in one sentence.
+    pub what: &'static str,
+    /// Where the bug is from.
+    pub source: &'static str,
+    /// The rules of the judge of which one must fire, by name.
+    pub rules: &'static [&'static str],
+}
+
+macro_rules! defects {
+    ($($defect:ident $kind:ident $name:literal $what:literal from $source:literal fires $($rule:literal),+;)*) => {
+        /// A named defect.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum Defect {
+            $(#[doc = $what] #[doc = ""] #[doc = concat!("Source: ", $source)] $defect,)*
+        }
+
+        /// Every defect.
+        pub const DEFECTS: &[DefectInfo] = &[$(DefectInfo {
+            defect: Defect::$defect,
+            name: $name,
+            kind: DefectKind::$kind,
+            what: $what,
+            source: $source,
+            rules: &[$($rule),+],
+        },)*];
+    };
+}
+
+defects! {
+    NotInitialised Serial "a8-sequence-not-initialised"
+        "A VMA that is copied keeps the count and the sequence of its original."
+        from "found in the series by D. Rientjes and LKP; spf-v12 A8"
+        fires "vma-references", "vma-sequence", "vma-leaked";
+    ExitKeepsTreeReference Serial "a20-exit-keeps-tree-reference"
+        "The teardown of an address space drops the allocation's reference of each VMA and not the \
+         tree's."
+        from "series patch 21, __remove_vma; spf-v12 A20"
+        fires "vma-leaked", "left-over";
+    FileNotForgotten Serial "a24-file-not-forgotten"
+        "A VMA that was removed still names its file, which may be gone when the VMA is freed."
+        from "series patch 20, remove_vma; spf-v12 A24"
+        fires "misuse-dead-file";
+    FilePutTwice Serial "a24-file-put-twice"
+        "A VMA puts its file when it is removed and again when it is freed."
+        from "series patch 20 against Android's __free_vma; spf-v12 A24"
+        fires "file-put", "file-references", "file-used-after-free", "misuse-dead-file", "events",
+            "deferred";
+    ExecUnchecked Serial "a26-exec-unchecked"
+        "A speculative fault serves an instruction fetch from an area that is not executable."
+        from "series patches 22 and 28; spf-v12 A26"
+        fires "livelock", "outcome";
+    MajorLost Serial "a27-major-lost"
+        "A speculative fault that read from the swap device counts as minor."
+        from "series patch 28; spf-v12 A27"
+        fires "state";
+    MergeForgetsClose Serial "c1-merge-forgets-close"
+        "An area with vm_ops->close is merged away without being closed."
+        from "vma_merge case 7, fixes 714965ca8252; spf-v12 C1"
+        fires "state", "events", "vma-close";
+    OffsetNotLowered Serial "c2-offset-not-lowered"
+        "An area that grows down over a gap keeps its file offset."
+        from "7e7757876f25, LTP mremap06; spf-v12 C2"
+        fires "state";
+    BrkExpandsApart Serial "c11-brk-expands-apart"
+        "brk expands the area before the heap's end even if the two do not touch."
+        from "6c28ca6485dd; spf-v12 C11"
+        fires "state", "events";
+    WrongSurvivor Serial "c16-wrong-survivor"
+        "Where an area is merged into the one above, the one above is freed instead."
+        from "vma_merge case 8, e86f15ee64d8; spf-v12 C16"
+        fires "state", "events", "vma-tree";
+    SecondNextStays Serial "c17-second-next-stays"
+        "Where an area is merged with both areas above, only the first of them is removed."
+        from "__vma_adjust, `again`; spf-v12 C17"
+        fires "state", "events";
+    PutTooMany Serial "put-too-many"
+        "A speculative fault that gives up on the area's flags puts the VMA twice."
+        from "handle_speculative_fault's exits; made up"
+        fires "vma-references", "misuse-put-below-zero";
+    GetTooFew Serial "get-too-few"
+        "A VMA enters the tree without a reference of the tree's."
+        from "series patch 21, vma_rb_insert; made up"
+        fires "vma-references";
+
+    ForkWithoutBracket Interleaved "a4-fork-without-bracket"
+        "fork write-protects a parent's entries while speculative faults copy its pages, before the \
+         TLBs are flushed."
+        from "series patch 18, found by V. Menon and G. Mahendran; spf-v12 A4"
+        fires "outcome", "state", "misuse-freed-in-tlb";
+    BoundsBeforeCount Interleaved "a6-bounds-before-count"
+        "A speculative fault looks at the bounds before it samples the sequence count."
+        from "V. Menon's report, series patch 23; spf-v12 A6"
+        fires "outcome", "state";
+    BracketUnderRead Interleaved "a11-bracket-under-read"
+        "Zapping brackets the sequence count where mmap_sem is not held for writing."
+        from "series patches 09 and 10; spf-v12 A11"
+        fires "misuse-sequence-nested", "vma-sequence";
+    NodeNotCleared Interleaved "a19-node-not-cleared"
+        "A VMA that left the tree still looks as if it were in it."
+        from "series patch 21; spf-v12 A19"
+        fires "outcome", "state", "frame-leaked", "left-over", "misuse-dead-frame",
+            "misuse-dead-table", "misuse-freed-table-in-use", "misuse-freed-in-tlb";
+    FreedAtOnce Interleaved "a21-freed-at-once"
+        "A VMA that is merged away is freed at once, whoever holds a reference."
+        from "series patch 20, __vma_adjust; spf-v12 A21"
+        fires "misuse-dead-vma", "vma-freed-referenced", "vma-used-after-free";
+    LookupByCache Interleaved "a23-lookup-by-cache"
+        "The lookup without mmap_sem asks the task's cache of areas, which is invalidated late."
+        from "series patch 21, find_vma_rcu; spf-v12 A23"
+        fires "misuse-dead-vma", "misuse-get-from-zero", "vma-used-after-free";
+    WrongSegv Interleaved "a25-wrong-segv"
+        "A speculative fault answers SIGSEGV by flags that it does not revalidate."
+        from "series patches 22 and 28; spf-v12 A25"
+        fires "outcome";
+    PmdReadAgain Interleaved "a29-pmd-read-again"
+        "The page-table lock is found by reading again the entry that was just checked."
+        from "series patch 22, pte_map_lock and pte_spinlock; spf-v12 A29"
+        fires "misuse-dead-table";
+    SkipLastRecheck Interleaved "skip-last-recheck"
+        "A speculative fault does not look at the VMA again after it has the page-table lock."
+        from "series patch 22, pte_map_lock; made up"
+        fires "outcome", "state", "frame-leaked", "left-over", "misuse-dead-frame",
+            "misuse-dead-table", "misuse-freed-in-tlb";
+    NoReference Interleaved "no-reference"
+        "The lookup without mmap_sem takes no reference."
+        from "series patch 21, find_vma_rcu; made up"
+        fires "misuse-dead-vma", "vma-used-after-free";
+    NoRcuReadLock Interleaved "no-rcu-read-lock"
+        "The lookup without mmap_sem is no RCU read section."
+        from "series patch 21, find_vma_rcu; made up"
+        fires "misuse-dead-vma", "misuse-get-from-zero", "vma-used-after-free";
+    PutWithoutGracePeriod Interleaved "put-without-grace-period"
+        "The tree's reference is put as soon as the VMA is erased."
+        from "series patch 21, vm_rcu_put; made up"
+        fires "misuse-dead-vma", "misuse-get-from-zero", "vma-used-after-free";
+    PolicyWithoutReference Interleaved "a22-policy-without-reference"
+        "A speculative fault uses a policy without a reference, and the last put frees it at once."
+        from "series patches 10 and 22; spf-v12 A22"
+        fires "misuse-dead-policy", "policy-used-after-free";
+}
+
+impl Defect {
+    /// What is known of it.
+    pub fn info(self) -> &'static DefectInfo {
+        &DEFECTS[self as usize]
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        self.info().name
+    }
+
+    /// The defect of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        DEFECTS.iter().find(|d| d.name == name).map(|d| d.defect)
+    }
+}
+
+/// A set of defects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Defects(u64);
+
+impl Defects {
+    /// None.
+    pub const NONE: Self = Self(0);
+
+    /// Just this one.
+    pub const fn only(defect: Defect) -> Self {
+        Self(1 << defect as u8)
+    }
+
+    /// The defect of that name alone.
+    ///
+    /// # Errors
+    /// The name, if there is no such defect or it is compiled out.
+    pub fn parse(name: &str) -> Result<Self, UnknownDefect> {
+        match Defect::from_name(name) {
+            Some(defect) if cfg!(feature = "defects") => Ok(Self::only(defect)),
+            _ => Err(UnknownDefect(name.to_owned())),
+        }
+    }
+
+    /// These and those.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether this one is among them.
+    #[inline]
+    pub const fn has(self, defect: Defect) -> bool {
+        cfg!(feature = "defects") && self.0 & 1 << defect as u8 != 0
+    }
+
+    /// Each of them.
+    pub fn iter(self) -> impl Iterator<Item = Defect> {
+        DEFECTS
+            .iter()
+            .map(|d| d.defect)
+            .filter(move |&d| self.has(d))
+    }
+}
+
+/// There is no defect of this name, or defects are compiled out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownDefect(
+    /// The name.
+    pub String,
+);
+
+impl std::fmt::Display for UnknownDefect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if cfg!(feature = "defects") {
+            write!(f, "no defect is called `{}`", self.0)
+        } else {
+            write!(
+                f,
+                "no defect `{}`: built without the feature `defects`",
+                self.0
+            )
+        }
+    }
+}
+
+impl std::error::Error for UnknownDefect {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_distinct_and_lead_back() {
+        for (i, info) in DEFECTS.iter().enumerate() {
+            assert_eq!(info.defect as usize, i, "{}", info.name);
+            assert_eq!(Defect::from_name(info.name), Some(info.defect));
+        }
+        assert!(DEFECTS.len() <= 64);
+    }
+
+    #[test]
+    fn a_set_holds_what_was_put_into_it() {
+        let set = Defects::parse("get-too-few").unwrap();
+        let set = set.with(Defects::only(Defect::WrongSegv));
+        let names: Vec<_> = set.iter().map(Defect::name).collect();
+        assert_eq!(names, ["get-too-few", "a25-wrong-segv"]);
+        assert!(Defects::parse("get-too-fewer").is_err());
+    }
+}

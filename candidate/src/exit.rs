@@ -1,0 +1,72 @@
+//! exit, and the teardown of an address space (`exit_mmap`).
+
+use vmadiff_contract::VmFlags;
+
+use crate::candidate::Candidate;
+use crate::current::Current;
+use crate::defects::defect;
+use crate::gather::Gather;
+use crate::mm::Mm;
+use crate::sites as site;
+use crate::slab::{Handle, Ref};
+use crate::vma::Vma;
+
+impl Current<'_> {
+    /// `exit`: the task leaves; the last of an address space tears it down.
+    pub fn sys_exit(&self) {
+        let mm = self.mm_struct();
+        self.task.flush_all();
+        self.task.live.set(site::EXIT__TASK, false);
+        let users = mm.mm_users.add(site::MMPUT__MM_USERS, 1u64.wrapping_neg());
+        if users == 1 {
+            self.exit_mmap(self.mm);
+            self.exit_files(mm);
+            self.mms.free(self.mm);
+        }
+        let policy = self.task.mempolicy.peek();
+        self.mpol_put(site::EXIT__MPOL_PUT, policy);
+    }
+}
+
+impl Candidate {
+    /// Takes everything out of an address space that has no users (`exit_mmap`).
+    pub fn exit_mmap(&self, handle: Handle<Mm>) {
+        let mm = self.mm(handle);
+        let Some(first) = self.first_vma(mm) else {
+            return;
+        };
+        let mut next = Some(first);
+        while let Some(vma) = next.filter(|_| mm.locked_vm.peek() != 0) {
+            if vma.flags().contains(VmFlags::LOCKED) {
+                self.munlock_vma_pages_all(vma);
+            }
+            next = self.next(vma);
+        }
+        let mut gather = Gather::new(self, handle);
+        self.unmap_vmas(&mut gather, first, 0, u64::MAX);
+        self.free_pgtables(&mut gather, first, 0, 0);
+        gather.finish();
+        let mut accounted = 0;
+        let mut next = Some(first);
+        while let Some(vma) = next {
+            if vma.flags().contains(VmFlags::ACCOUNT) {
+                accounted += vma.pages();
+            }
+            next = self.remove_vma_of_exit(vma);
+        }
+        self.vm_unacct_memory(accounted);
+    }
+
+    /// Removes an area whose tree goes as a whole (`__remove_vma`, series patch 21): it was not
+    /// erased, so the tree's reference is dropped here, and nobody is left to look it up.
+    fn remove_vma_of_exit<'a>(&'a self, vma: Ref<'a, Vma>) -> Option<Ref<'a, Vma>> {
+        vma.linked().init(false);
+        if !vma.rb_empty(site::REMOVE_VMA_OF_EXIT__RB_EMPTY_NODE) {
+            vma.rb_clear(site::REMOVE_VMA_OF_EXIT__RB_CLEAR_NODE);
+            if !defect!(self, ExitKeepsTreeReference) {
+                self.put_vma(site::REMOVE_VMA_OF_EXIT__PUT_TREE, vma);
+            }
+        }
+        self.remove_vma(vma)
+    }
+}

@@ -1,0 +1,106 @@
+//! A page fault: the architecture's handler, and the way under mmap_sem.
+
+use vmadiff_contract::{Note, SegvCode, VmFlags};
+
+use crate::access::Unserved;
+use crate::current::Current;
+use crate::defects::defect;
+use crate::pte::{Need, Pte};
+use crate::sites as site;
+use crate::slab::{Handle, Ref};
+use crate::vma::{PageProt, Vma};
+use crate::vmf::{Fault, Vmf};
+
+impl Current<'_> {
+    /// The handler (`do_user_addr_fault`, with the series' hook, patch 28): speculatively first,
+    /// and then under mmap_sem. `refused` is the entry that refused the access.
+    pub fn do_page_fault(&self, addr: u64, need: Need, refused: Pte) -> Result<(), Unserved> {
+        match self.handle_speculative_fault(addr, need) {
+            Fault::Served { major } => {
+                self.note(Note::Speculative);
+                // Deviation (A27): v12 forgets here whether a device was read.
+                self.count_fault(major && !defect!(self, MajorLost));
+                return Ok(());
+            }
+            Fault::Retry => {}
+            Fault::Bus => return Err(Unserved::Bus),
+            Fault::Oom => return Err(Unserved::Oom),
+            Fault::Segv => return Err(Unserved::Segv(SegvCode::AccErr)),
+        }
+        let mm = self.mm_struct();
+        let fault = {
+            let _read = mm.mmap_sem.read(site::DO_PAGE_FAULT__MMAP_SEM);
+            let vma = self.area_for_fault(addr)?;
+            if access_error(vma.flags(), need, refused) {
+                return Err(Unserved::Segv(SegvCode::AccErr));
+            }
+            self.handle_mm_fault(vma, addr, need == Need::Write)
+        };
+        match fault {
+            Fault::Served { major } => {
+                self.note(Note::Classic);
+                self.count_fault(major);
+                Ok(())
+            }
+            Fault::Bus => Err(Unserved::Bus),
+            Fault::Oom => Err(Unserved::Oom),
+            Fault::Segv | Fault::Retry => Err(Unserved::Segv(SegvCode::AccErr)),
+        }
+    }
+
+    /// Counts a fault that was served.
+    pub fn count_fault(&self, major: bool) {
+        if major {
+            self.task.maj_flt.count(1);
+        } else {
+            self.task.min_flt.count(1);
+        }
+    }
+
+    /// The area that holds an address, a stack that can grow to it included.
+    fn area_for_fault(&self, addr: u64) -> Result<Ref<'_, Vma>, Unserved> {
+        let bad_area = Unserved::Segv(SegvCode::MapErr);
+        let vma = self.find_vma(addr).ok_or(bad_area)?;
+        if vma.vm_start().get(site::DO_PAGE_FAULT__VM_START) <= addr {
+            return Ok(vma);
+        }
+        let grows = vma.flags().contains(VmFlags::GROWSDOWN);
+        if !grows || self.expand_downwards(vma, addr).is_err() {
+            return Err(bad_area);
+        }
+        Ok(vma)
+    }
+
+    /// Serves a fault in an area that allows it, mmap_sem held (`__handle_mm_fault`).
+    pub fn handle_mm_fault(&self, vma: Ref<'_, Vma>, addr: u64, write: bool) -> Fault {
+        let pmd = self.pmd_alloc(self.mm_struct(), addr);
+        let mut vmf = Vmf {
+            vma,
+            address: addr & !4095,
+            write,
+            speculative: false,
+            vma_flags: vma.flags(),
+            vma_page_prot: PageProt::from_bits(vma.vm_page_prot().peek()),
+            sequence: vma.vm_sequence().read(site::HANDLE_MM_FAULT__SEQUENCE),
+            pmd,
+            orig_pmd: Handle::NULL,
+            policy: Handle::NULL,
+            table: None,
+            orig_pte: Pte::NONE,
+            ptl: None,
+        };
+        self.handle_pte_fault(&mut vmf)
+    }
+}
+
+/// Whether the area's flags refuse the access (`access_error`). A read that a present entry
+/// refuses is an instruction fetch from a page that is not executable.
+fn access_error(flags: VmFlags, need: Need, refused: Pte) -> bool {
+    match need {
+        Need::Write => !flags.contains(VmFlags::WRITE),
+        Need::Read | Need::Exec => {
+            let rwx = VmFlags::READ | VmFlags::WRITE | VmFlags::EXEC;
+            (refused.present() && refused.readable()) || !flags.intersects(rwx)
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! mprotect: area by area, and the entries of those that changed.
+
+use vmadiff_contract::{Errno, Note, Prot, VmFlags};
+
+use crate::candidate::Candidate;
+use crate::current::Current;
+use crate::merge::Range;
+use crate::mmap::{page_align, vm_prot_bits};
+use crate::pgtable::PteTable;
+use crate::sites as site;
+use crate::slab::Ref;
+use crate::split::SplitError;
+use crate::table::index;
+use crate::vma::{PageProt, Vma};
+
+/// R, W and X.
+const RWX: VmFlags = VmFlags::READ.union(VmFlags::WRITE).union(VmFlags::EXEC);
+
+impl Current<'_> {
+    /// `mprotect`.
+    pub fn sys_mprotect(&self, addr: u64, len: u64, prot: Prot) -> Result<u64, Errno> {
+        let grows = Prot::GROWSDOWN | Prot::GROWSUP;
+        if prot.contains(grows) || addr & 4095 != 0 {
+            return Err(Errno::EINVAL);
+        }
+        if len == 0 {
+            return Ok(0);
+        }
+        let end = addr.wrapping_add(page_align(len));
+        if end <= addr {
+            return Err(Errno::ENOMEM);
+        }
+        let known = Prot::READ | Prot::WRITE | Prot::EXEC | Prot::SEM;
+        if !(prot - grows - known).is_empty() {
+            return Err(Errno::EINVAL);
+        }
+        let _write = self.mm_struct().mmap_sem.write(site::MPROTECT__MMAP_SEM);
+        let vma = self.find_vma(addr).ok_or(Errno::ENOMEM)?;
+        let start = first_address(vma, addr, end, prot)?;
+        self.mprotect_areas(vma, start, end, vm_prot_bits(prot))?;
+        Ok(0)
+    }
+
+    fn mprotect_areas(
+        &self,
+        first: Ref<'_, Vma>,
+        start: u64,
+        end: u64,
+        prot: VmFlags,
+    ) -> Result<(), Errno> {
+        let mut vma = first;
+        let mut prev = if start > vma.start() {
+            Some(vma)
+        } else {
+            self.prev(vma)
+        };
+        let mut from = start;
+        loop {
+            let flags = prot | (vma.flags() - RWX);
+            let may = VmFlags::from_bits_retain(flags.bits() >> 4);
+            if !(flags - may).intersection(RWX).is_empty() {
+                return Err(Errno::EACCES);
+            }
+            let to = end.min(vma.end());
+            let done = self.mprotect_fixup(vma, prev, from, to, flags)?;
+            from = to.max(done.end());
+            if from >= end {
+                return Ok(());
+            }
+            prev = Some(done);
+            vma = self
+                .next(done)
+                .filter(|next| next.start() == from)
+                .ok_or(Errno::ENOMEM)?;
+        }
+    }
+
+    /// Gives a piece of an area new flags (`mprotect_fixup`); answers the area that it is in then.
+    fn mprotect_fixup<'a>(
+        &'a self,
+        vma: Ref<'a, Vma>,
+        prev: Option<Ref<'a, Vma>>,
+        start: u64,
+        end: u64,
+        mut flags: VmFlags,
+    ) -> Result<Ref<'a, Vma>, Errno> {
+        let (mm, old, pages) = (self.mm_struct(), vma.flags(), (end - start) >> 12);
+        if flags == old {
+            return Ok(vma);
+        }
+        let mut charged = 0;
+        if flags.contains(VmFlags::WRITE) {
+            if !self.may_expand_vm(flags, pages) && self.may_expand_vm(old, pages) {
+                return Err(Errno::ENOMEM);
+            }
+            let charged_or_never =
+                VmFlags::ACCOUNT | VmFlags::WRITE | VmFlags::SHARED | VmFlags::NORESERVE;
+            if !old.intersects(charged_or_never) {
+                self.vm_enough_memory(pages)?;
+                charged = pages;
+                flags |= VmFlags::ACCOUNT;
+            }
+        }
+        let range = Range {
+            flags,
+            ..Range::of(vma, start, end)
+        };
+        let vma = self.merge_or_split(vma, prev, &range).map_err(|_| {
+            self.vm_unacct_memory(charged);
+            self.note(Note::Undo("mprotect_fixup"));
+            Errno::ENOMEM
+        })?;
+        // One bracket around flags, protection and entries (series patch 10).
+        self.vm_write_begin(site::MPROTECT_FIXUP__BEGIN, vma);
+        vma.set_flags(site::MPROTECT_FIXUP__VM_FLAGS, flags);
+        self.vma_set_page_prot(vma);
+        self.change_protection(vma, start, end, PageProt::of(flags));
+        self.vm_write_end(site::MPROTECT_FIXUP__END, vma);
+        let locked = VmFlags::WRITE | VmFlags::SHARED | VmFlags::LOCKED;
+        if old & locked == VmFlags::LOCKED && flags.contains(VmFlags::WRITE) {
+            self.populate_in_place(vma, start, end);
+        }
+        self.vm_stat_account(mm, old, pages.wrapping_neg());
+        self.vm_stat_account(mm, flags, pages);
+        Ok(vma)
+    }
+
+    /// Makes a piece of an area, which is to be as `range` says, one with its neighbours or an
+    /// area of its own: the tail of mprotect_fixup, mlock_fixup, and their like.
+    pub fn merge_or_split<'a>(
+        &'a self,
+        vma: Ref<'a, Vma>,
+        prev: Option<Ref<'a, Vma>>,
+        range: &Range,
+    ) -> Result<Ref<'a, Vma>, SplitError> {
+        if let Some(merged) = self.vma_merge(prev, range) {
+            return Ok(merged);
+        }
+        if range.addr != vma.start() {
+            self.split_vma(vma, range.addr, true)?;
+        }
+        if range.end != vma.end() {
+            self.split_vma(vma, range.end, false)?;
+        }
+        Ok(vma)
+    }
+}
+
+/// Where the change begins: PROT_GROWSDOWN extends it to a stack's start.
+fn first_address(vma: Ref<'_, Vma>, addr: u64, end: u64, prot: Prot) -> Result<u64, Errno> {
+    if prot.contains(Prot::GROWSDOWN) {
+        if vma.start() >= end {
+            return Err(Errno::ENOMEM);
+        }
+        if !vma.flags().contains(VmFlags::GROWSDOWN) {
+            return Err(Errno::EINVAL);
+        }
+        return Ok(vma.start());
+    }
+    if vma.start() > addr {
+        return Err(Errno::ENOMEM);
+    }
+    if prot.contains(Prot::GROWSUP) {
+        return Err(Errno::EINVAL);
+    }
+    Ok(addr)
+}
+
+impl Candidate {
+    /// Gives the present entries of a range a new protection and makes the TLBs forget the old
+    /// one (`change_protection`).
+    fn change_protection(&self, vma: Ref<'_, Vma>, start: u64, end: u64, prot: PageProt) {
+        let mm = vma.vm_mm().peek();
+        let mut changed = false;
+        let mut addr = start;
+        while let Some(part) = self.next_pte_table(self.mm(mm), addr, end) {
+            changed |= self.change_pte_range(part, prot);
+            addr = part.end;
+        }
+        if changed {
+            self.flush_tlb_range(mm, start, end);
+        }
+    }
+
+    fn change_pte_range(&self, part: PteTable<'_>, prot: PageProt) -> bool {
+        let PteTable { addr, end, table } = part;
+        let last = index(end - 1, 12);
+        let _ptl = table.ptl().lock(site::CHANGE_PTE_RANGE__PTL);
+        let mut changed = false;
+        let mut from = index(addr, 12);
+        while let Some(at) = table.entries().next(from).filter(|&at| at <= last) {
+            from = at + 1;
+            let pte = table.pte(site::CHANGE_PTE_RANGE__PTE, at);
+            if pte.present() {
+                table.set_pte(site::CHANGE_PTE_RANGE__SET, at, pte.modify(prot));
+                changed = true;
+            }
+        }
+        changed
+    }
+}

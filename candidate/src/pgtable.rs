@@ -1,0 +1,227 @@
+//! Walking, growing and pruning the page tables of an address space.
+
+use vmadiff_contract::{Event, Misuse, TableId};
+use vmadiff_interleave::{Site, Word};
+
+use crate::candidate::Candidate;
+use crate::gather::Gather;
+use crate::mm::Mm;
+use crate::sites as site;
+use crate::slab::{Handle, Ref};
+use crate::table::{Entries, PGD_SHIFT, PMD_SHIFT, PUD_SHIFT, Table, index};
+
+/// A lowest table and the part of a range that it covers.
+#[derive(Clone, Copy)]
+pub struct PteTable<'a> {
+    /// First byte of the part.
+    pub addr: u64,
+    /// One past its last byte.
+    pub end: u64,
+    /// The table.
+    pub table: Ref<'a, Table>,
+}
+
+/// The first address past the entry that covers `addr`.
+fn next_boundary(addr: u64, shift: u32) -> u64 {
+    ((addr >> shift) + 1) << shift
+}
+
+impl Candidate {
+    /// The table of this name.
+    #[inline]
+    pub fn table(&self, table: Handle<Table>) -> Ref<'_, Table> {
+        self.tables.get(table)
+    }
+
+    /// The middle table that covers an address, if there is one.
+    pub fn pmd_table(&self, mm: &Mm, addr: u64) -> Option<Ref<'_, Table>> {
+        let pud = mm.pgd.get(site::WALK__PGD, index(addr, PGD_SHIFT));
+        let pud = self.table(Handle::<Table>::from_word(pud).some()?);
+        let pmd = pud.lower(site::WALK__PUD, index(addr, PUD_SHIFT));
+        Some(self.table(pmd.some()?))
+    }
+
+    /// The lowest table that covers an address, if there is one.
+    pub fn pte_table(&self, mm: &Mm, addr: u64) -> Option<Ref<'_, Table>> {
+        let pmd = self.pmd_table(mm, addr)?;
+        let table = pmd.lower(site::WALK__PMD, index(addr, PMD_SHIFT));
+        Some(self.table(table.some()?))
+    }
+
+    /// The middle table that covers an address, made if need be (`pud_alloc`, `pmd_alloc`).
+    pub fn pmd_alloc(&self, mm: &Mm, addr: u64) -> Ref<'_, Table> {
+        let at = index(addr, PGD_SHIFT);
+        let pud = self.lower_or_alloc(mm, &mm.pgd, at, PUD_SHIFT, site::PUD_ALLOC__PGD);
+        let at = index(addr, PUD_SHIFT);
+        self.lower_or_alloc(mm, pud.entries(), at, PMD_SHIFT, site::PMD_ALLOC__PUD)
+    }
+
+    /// The lowest table that covers an address, made if need be (`pte_alloc`).
+    pub fn pte_alloc(&self, mm: &Mm, pmd: Ref<'_, Table>, addr: u64) -> Ref<'_, Table> {
+        let at = index(addr, PMD_SHIFT);
+        self.lower_or_alloc(mm, pmd.entries(), at, 12, site::PTE_ALLOC__PMD)
+    }
+
+    fn lower_or_alloc(
+        &self,
+        mm: &Mm,
+        upper: &Entries,
+        at: usize,
+        shift: u32,
+        site: Site,
+    ) -> Ref<'_, Table> {
+        if let Some(table) = Handle::from_word(upper.get(site, at)).some() {
+            return self.table(table);
+        }
+        let new = self.tables.alloc();
+        new.shift().init(shift);
+        new.entries().clear();
+        let _lock = mm.page_table_lock.lock(site::PTE_ALLOC__LOCK);
+        if let Some(table) = Handle::from_word(upper.peek(at)).some() {
+            // Another fault was faster; the loser's table never was an event.
+            self.raise_table_alloc(new);
+            self.free_table(new);
+            return self.table(table);
+        }
+        self.raise_table_alloc(new);
+        upper.set(site::PTE_ALLOC__POPULATE, at, new.handle().to_word());
+        new
+    }
+
+    fn raise_table_alloc(&self, table: Ref<'_, Table>) {
+        self.raise(Event::TableAlloc {
+            table: TableId(table.ordinal()),
+        });
+    }
+
+    /// Frees a table that nothing names any more and no TLB knows.
+    pub fn free_table(&self, table: Ref<'_, Table>) {
+        let id = TableId(table.ordinal());
+        if self.some_task_walks(table.handle()) {
+            self.misuse(Misuse::FreedTableInUse(id));
+        }
+        if self.tables.free(table.handle()) {
+            self.raise(Event::TableFree { table: id });
+        }
+    }
+
+    /// The first lowest table in a range, with the part of the range that it covers. What is empty
+    /// is skipped, however large it is.
+    pub fn next_pte_table(&self, mm: &Mm, mut addr: u64, end: u64) -> Option<PteTable<'_>> {
+        while addr < end {
+            let (pud, at) = self.next_lower(&mm.pgd, addr, PGD_SHIFT)?;
+            addr = addr.max(at);
+            let Some((pmd, at)) = self.next_lower(pud.entries(), addr, PUD_SHIFT) else {
+                addr = next_boundary(addr, PGD_SHIFT);
+                continue;
+            };
+            addr = addr.max(at);
+            let Some((table, at)) = self.next_lower(pmd.entries(), addr, PMD_SHIFT) else {
+                addr = next_boundary(addr, PUD_SHIFT);
+                continue;
+            };
+            addr = addr.max(at);
+            if addr >= end {
+                return None;
+            }
+            // The entry may be read while a fault elsewhere in the table's range fills another.
+            if pmd.lower(site::WALK__PMD, index(addr, PMD_SHIFT)) == table.handle() {
+                let end = end.min(next_boundary(addr, PMD_SHIFT));
+                return Some(PteTable { addr, end, table });
+            }
+            addr = next_boundary(addr, PMD_SHIFT);
+        }
+        None
+    }
+
+    /// The first table below `upper` at or after an address, and the address where it begins.
+    fn next_lower(&self, upper: &Entries, addr: u64, shift: u32) -> Option<(Ref<'_, Table>, u64)> {
+        let at = upper.next(index(addr, shift))?;
+        let table = self.table(Handle::from_word(upper.peek(at)));
+        let covers = addr >> (shift + 9) << (shift + 9);
+        Some((table, covers | (at as u64) << shift))
+    }
+
+    /// Frees the tables that cover nothing but this range, up to what its neighbours need
+    /// (`free_pgd_range`). A ceiling of 0 is the end of all addresses.
+    pub fn free_pgd_range(
+        &self,
+        gather: &mut Gather<'_>,
+        addr: u64,
+        end: u64,
+        floor: u64,
+        ceiling: u64,
+    ) {
+        let size = 1u64 << PMD_SHIFT;
+        let mut addr = addr & !(size - 1);
+        if addr < floor {
+            addr += size;
+        }
+        let mut end = end;
+        if ceiling != 0 {
+            if ceiling & !(size - 1) == 0 {
+                return;
+            }
+            if end > ceiling & !(size - 1) {
+                end -= end.min(size);
+            }
+        }
+        if addr < end {
+            let bounds = Bounds { floor, ceiling };
+            let mm = gather.mm();
+            self.free_lower(gather, &mm.pgd, PGD_SHIFT, addr, end, bounds);
+        }
+    }
+
+    /// Frees what hangs below a table's entries for a range.
+    fn free_lower(
+        &self,
+        gather: &mut Gather<'_>,
+        upper: &Entries,
+        shift: u32,
+        addr: u64,
+        end: u64,
+        bounds: Bounds,
+    ) {
+        let mut from = addr;
+        while from < end {
+            let Some((lower, begin)) = self.next_lower(upper, from, shift) else {
+                return;
+            };
+            from = from.max(begin);
+            if from >= end {
+                return;
+            }
+            let to = end.min(next_boundary(from, shift));
+            let free = shift == PMD_SHIFT || {
+                self.free_lower(gather, lower.entries(), shift - 9, from, to, bounds);
+                bounds.cover_only(from, to, shift)
+            };
+            if free {
+                let mm = gather.mm();
+                {
+                    let _lock = mm.page_table_lock.lock(site::FREE_PTE_RANGE__LOCK);
+                    upper.set(site::FREE_PTE_RANGE__CLEAR, index(from, shift), 0);
+                }
+                gather.free_table(lower);
+            }
+            from = next_boundary(from, shift);
+        }
+    }
+}
+
+/// What the neighbours of a range need.
+#[derive(Clone, Copy)]
+struct Bounds {
+    floor: u64,
+    ceiling: u64,
+}
+
+impl Bounds {
+    /// Whether the entry that covers a range covers nothing that they need.
+    fn cover_only(self, addr: u64, end: u64, shift: u32) -> bool {
+        let size = 1u64 << shift;
+        let ceiling = self.ceiling & !(size - 1);
+        addr & !(size - 1) >= self.floor && (self.ceiling == 0 || (ceiling != 0 && end <= ceiling))
+    }
+}

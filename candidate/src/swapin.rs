@@ -1,0 +1,64 @@
+//! Bringing a page back from the swap device (`do_swap_page`), which answers at once like zram.
+//!
+//! There is no swap cache, so a page that several entries name is read into a frame for each. A
+//! speculative fault reads only what one entry names; Linux would have to read ahead otherwise,
+//! under mmap_sem (series patch 23).
+
+use vmadiff_contract::Retry;
+
+use crate::current::Current;
+use crate::frame::SwapSlot;
+use crate::memory::writable_entry;
+use crate::pte::{Maps, Pte};
+use crate::sites as site;
+use crate::slab::Handle;
+use crate::vmf::{Fault, Vmf};
+
+impl Current<'_> {
+    /// A page that was swapped out.
+    pub fn do_swap_page<'a>(&'a self, vmf: &mut Vmf<'a>, slot: Handle<SwapSlot>) -> Fault {
+        if vmf.speculative {
+            // pte_unmap_same: whoever swapped it in meanwhile served this fault.
+            if !self.pte_spinlock(vmf) {
+                return Fault::Retry;
+            }
+            let same = vmf.pte(site::DO_SWAP_PAGE__PTE_UNMAP_SAME) == vmf.orig_pte;
+            vmf.unlock();
+            if !same {
+                return Fault::MINOR;
+            }
+        }
+        let from = self.swap.get(slot);
+        let alone = from.count().get(site::DO_SWAP_PAGE__SWAP_COUNT) == 1;
+        if vmf.speculative && (!alone || from.held().peek()) {
+            return self.give_up(Retry::SwapRead);
+        }
+        let Some(page) = self.alloc_page_for(vmf) else {
+            return Fault::Oom;
+        };
+        page.contents()
+            .init_page(site::DO_SWAP_PAGE__READ, from.contents(), 0);
+        if !self.pte_map_lock(vmf) {
+            self.put_page(site::DO_SWAP_PAGE__PUT_PAGE, page);
+            return Fault::Retry;
+        }
+        if vmf.pte(site::DO_SWAP_PAGE__PTE_SAME) != vmf.orig_pte {
+            vmf.unlock();
+            self.put_page(site::DO_SWAP_PAGE__PUT_PAGE, page);
+            return Fault::MAJOR;
+        }
+        let mm = self.mm_struct();
+        mm.rss_anon.count(1);
+        mm.swap_entries.count(1u64.wrapping_neg());
+        self.page_add_new_anon_rmap(page, vmf.vma, vmf.address);
+        let pte = if vmf.write {
+            writable_entry(vmf, page)
+        } else {
+            Pte::make(Maps::Anon(page.handle()), vmf.vma_page_prot).wrprotect()
+        };
+        vmf.set_pte(site::DO_SWAP_PAGE__SET_PTE, pte);
+        self.swap_free(site::DO_SWAP_PAGE__SWAP_FREE, slot);
+        vmf.unlock();
+        Fault::MAJOR
+    }
+}

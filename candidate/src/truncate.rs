@@ -1,0 +1,117 @@
+//! Changing files under their mappings: ftruncate, fallocate, punching holes.
+
+use vmadiff_contract::{Access, Errno, FallocFlags, Fd};
+
+use crate::candidate::Candidate;
+use crate::current::Current;
+use crate::file::{File, MAX_SIZE};
+use crate::sites as site;
+use crate::slab::Ref;
+use crate::zap::Which;
+
+impl Current<'_> {
+    /// `ftruncate`.
+    pub fn sys_ftruncate(&self, fd: Fd, size: u64) -> Result<u64, Errno> {
+        if size > i64::MAX as u64 {
+            return Err(Errno::EINVAL);
+        }
+        let file = self.mm_struct().files.fget(site::FTRUNCATE__FGET, fd);
+        let file = self.files.get(file.ok_or(Errno::EBADF)?);
+        if !file.access().contains(Access::WRITE) {
+            return Err(Errno::EINVAL);
+        }
+        if size > MAX_SIZE {
+            return Err(Errno::EFBIG);
+        }
+        self.get_file(file);
+        self.truncate_setsize(file, size);
+        self.fput(file);
+        Ok(0)
+    }
+
+    /// `fallocate`.
+    pub fn sys_fallocate(
+        &self,
+        fd: Fd,
+        flags: FallocFlags,
+        off: u64,
+        len: u64,
+    ) -> Result<u64, Errno> {
+        let file = self.mm_struct().files.fget(site::FALLOCATE__FGET, fd);
+        let file = self.files.get(file.ok_or(Errno::EBADF)?);
+        let largest = i64::MAX as u64;
+        if off > largest || len == 0 || len > largest {
+            return Err(Errno::EINVAL);
+        }
+        let (keep, punch) = (FallocFlags::KEEP_SIZE, FallocFlags::PUNCH_HOLE);
+        let alone = flags.contains(punch) && !flags.contains(keep);
+        if !(flags - keep - punch).is_empty() || alone {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        if !file.access().contains(Access::WRITE) {
+            return Err(Errno::EBADF);
+        }
+        let end = off + len;
+        if end > MAX_SIZE {
+            return Err(Errno::EFBIG);
+        }
+        self.get_file(file);
+        if flags.contains(punch) {
+            self.punch_hole(file, off, end);
+        } else if !flags.contains(keep) && end > file.size().get(site::FALLOCATE__SIZE) {
+            file.size().set(site::FALLOCATE__SET_SIZE, end);
+        }
+        self.fput(file);
+        Ok(0)
+    }
+}
+
+impl Candidate {
+    /// Sets a file's size, takes what is beyond out of all mappings, private copies too, and throws
+    /// it away (`shmem_setattr`). Holds no mmap_sem.
+    fn truncate_setsize(&self, file: Ref<'_, File>, size: u64) {
+        let old = file.size().get(site::TRUNCATE__SIZE);
+        file.size().set(site::TRUNCATE__SET_SIZE, size);
+        if size >= old {
+            return;
+        }
+        let first = size.div_ceil(4096);
+        self.unmap_mapping_range(file, first, u64::MAX, Which::All);
+        {
+            let _pages = file.pages().lock(site::TRUNCATE__PAGES);
+            file.contents()
+                .clear_range(site::TRUNCATE__CONTENTS, size, u64::MAX);
+        }
+        // Faults that had looked at the size before it was set may have mapped pages since.
+        self.unmap_mapping_range(file, first, u64::MAX, Which::All);
+    }
+
+    /// Zeroes a range of a file and takes its whole pages out of all mappings, but not private
+    /// copies (`shmem_fallocate`).
+    pub fn punch_hole(&self, file: Ref<'_, File>, from: u64, to: u64) {
+        let (first, last) = (from.div_ceil(4096), to / 4096);
+        if first < last {
+            self.unmap_mapping_range(file, first, last, Which::FileOnly);
+        }
+        let _pages = file.pages().lock(site::PUNCH_HOLE__PAGES);
+        file.contents()
+            .clear_range(site::PUNCH_HOLE__CONTENTS, from, to);
+    }
+
+    /// Takes the pages `first` to `last` (not included) of a file out of every area that maps them
+    /// (`unmap_mapping_range`).
+    fn unmap_mapping_range(&self, file: Ref<'_, File>, first: u64, last: u64, which: Which) {
+        let _i_mmap = file.i_mmap_rwsem().write(site::UNMAP_MAPPING__I_MMAP);
+        let mut next = self.vma_opt(file.i_mmap().peek());
+        while let Some(vma) = next {
+            let begin = vma.vm_pgoff().peek();
+            let from = first.max(begin);
+            let to = last.min(begin.saturating_add(vma.pages()));
+            if from < to {
+                let addr = |page: u64| vma.start() + (page - begin) * 4096;
+                self.zap_page_range(vma, addr(from), addr(to), which);
+            }
+            next = self.vma_opt(vma.shared_next().peek());
+        }
+    }
+}

@@ -1,0 +1,412 @@
+//! The VMA (`vm_area_struct`): what it is made of, how it is allocated, counted and freed.
+//!
+//! A linked VMA has two references: that of its allocation, dropped by whoever removes it, and that
+//! of its tree, dropped one grace period after it was erased (series patches 20 and 21). Whoever
+//! looks one up without mmap_sem takes a third for as long as it looks.
+
+use vmadiff_contract::{Event, Misuse, VmFlags, VmaId};
+use vmadiff_interleave::{RefCount, RefError, SeqCount, Site};
+
+use crate::anon::{AnonVma, AnonVmaChain};
+use crate::candidate::Candidate;
+use crate::current::Current;
+use crate::defects::defect;
+use crate::file::File;
+use crate::mm::Mm;
+use crate::policy::Policy;
+use crate::slab::{Handle, Ref, object};
+
+object! {
+    /// An area of an address space.
+    Vma, dead: |n| Some(Misuse::DeadVma(VmaId(n)));
+    words {
+        /// First byte.
+        vm_start: u64,
+        /// One past the last byte.
+        vm_end: u64,
+        /// The next area by address.
+        vm_next: Handle<Vma>,
+        /// The previous area by address.
+        vm_prev: Handle<Vma>,
+        /// Its node's left child.
+        rb_left: Handle<Vma>,
+        /// Its node's right child.
+        rb_right: Handle<Vma>,
+        /// Its node's parent; itself when the node is empty (RB_EMPTY_NODE).
+        rb_parent: Handle<Vma>,
+        /// Whether the tree really holds it: for the reports only.
+        linked: bool,
+        /// Its address space.
+        vm_mm: Handle<Mm>,
+        /// `VM_*`, as bits.
+        vm_flags: u32,
+        /// What new entries allow, as [`PageProt`] has it.
+        vm_page_prot: u8,
+        /// Offset in pages.
+        vm_pgoff: u64,
+        /// What it maps.
+        vm_file: Handle<File>,
+        /// Its operations, as [`Ops`] numbers them.
+        vm_ops: u8,
+        /// Its policy.
+        vm_policy: Handle<Policy>,
+        /// Whether it is registered with its address space's userfaultfd.
+        vm_userfaultfd_ctx: bool,
+        /// Its anon_vma.
+        anon_vma: Handle<AnonVma>,
+        /// The first link of its chain.
+        chain_first: Handle<AnonVmaChain>,
+        /// The last link of its chain.
+        chain_last: Handle<AnonVmaChain>,
+        /// The next area that maps its file (`shared`).
+        shared_next: Handle<Vma>,
+        /// The previous area that maps its file.
+        shared_prev: Handle<Vma>,
+    }
+    parts {
+        /// Odd while a writer is at work.
+        vm_sequence: SeqCount,
+        /// References.
+        vm_ref_count: RefCount,
+    }
+}
+
+/// Which `vm_operations_struct` an area has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Ops {
+    /// None: private anonymous memory (`vma_is_anonymous`).
+    Anonymous,
+    /// Those of a file without `close`, shared anonymous memory included.
+    Fault,
+    /// Those of a file, with `open` and `close`.
+    FaultClose,
+    /// Those of a file without `fault`.
+    NoFault,
+}
+
+impl Ops {
+    /// From its number.
+    pub fn from_number(number: u8) -> Self {
+        match number {
+            0 => Self::Anonymous,
+            1 => Self::Fault,
+            2 => Self::FaultClose,
+            _ => Self::NoFault,
+        }
+    }
+
+    /// Whether there is `fault`.
+    pub fn fault(self) -> bool {
+        matches!(self, Self::Fault | Self::FaultClose)
+    }
+
+    /// Whether there are `open` and `close`.
+    pub fn close(self) -> bool {
+        self == Self::FaultClose
+    }
+}
+
+/// What entries of an area allow (`vm_page_prot`): a bit each for read, write, execute.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PageProt(u8);
+
+impl PageProt {
+    /// These permissions.
+    pub const fn new(readable: bool, writable: bool, executable: bool) -> Self {
+        Self(readable as u8 | (writable as u8) << 1 | (executable as u8) << 2)
+    }
+
+    /// From an area's flags (`vm_get_page_prot`): private memory is never writable by these.
+    pub fn of(flags: VmFlags) -> Self {
+        let rwx = VmFlags::READ | VmFlags::WRITE | VmFlags::EXEC;
+        Self::new(
+            flags.intersects(rwx),
+            flags.contains(VmFlags::SHARED | VmFlags::WRITE),
+            flags.contains(VmFlags::EXEC),
+        )
+    }
+
+    /// As a word holds it.
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// From a word.
+    pub fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
+    /// Whether entries may be read.
+    pub fn readable(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    /// Whether entries may be written.
+    pub fn writable(self) -> bool {
+        self.0 & 2 != 0
+    }
+
+    /// Whether entries may be fetched from.
+    pub fn executable(self) -> bool {
+        self.0 & 4 != 0
+    }
+}
+
+/// Whether flags are those of private memory that may become writable (`is_cow_mapping`).
+pub fn is_cow_mapping(flags: VmFlags) -> bool {
+    flags & (VmFlags::SHARED | VmFlags::MAYWRITE) == VmFlags::MAYWRITE
+}
+
+impl<'a> Ref<'a, Vma> {
+    /// Its name.
+    pub fn id(self) -> VmaId {
+        VmaId(self.ordinal())
+    }
+
+    /// Its flags, read under mmap_sem.
+    #[inline]
+    pub fn flags(self) -> VmFlags {
+        VmFlags::from_bits_retain(self.vm_flags().peek())
+    }
+
+    /// Its flags, read without mmap_sem.
+    #[inline]
+    pub fn read_flags(self, site: Site) -> VmFlags {
+        VmFlags::from_bits_retain(self.vm_flags().get(site))
+    }
+
+    /// Sets its flags.
+    pub fn set_flags(self, site: Site, flags: VmFlags) {
+        self.vm_flags().set(site, flags.bits());
+    }
+
+    /// Its operations.
+    #[inline]
+    pub fn ops(self) -> Ops {
+        Ops::from_number(self.vm_ops().peek())
+    }
+
+    /// First byte, read under mmap_sem.
+    #[inline]
+    pub fn start(self) -> u64 {
+        self.vm_start().peek()
+    }
+
+    /// One past the last byte, read under mmap_sem.
+    #[inline]
+    pub fn end(self) -> u64 {
+        self.vm_end().peek()
+    }
+
+    /// Length in pages.
+    pub fn pages(self) -> u64 {
+        self.end().wrapping_sub(self.start()) >> 12
+    }
+
+    /// Offset of one of its addresses, in pages (`linear_page_index`).
+    pub fn pgoff_of(self, addr: u64) -> u64 {
+        let pages = addr.wrapping_sub(self.start()) >> 12;
+        pages.wrapping_add(self.vm_pgoff().peek())
+    }
+
+    /// Whether its node is in no tree (RB_EMPTY_NODE).
+    #[inline]
+    pub fn rb_empty(self, site: Site) -> bool {
+        self.rb_parent().get(site) == self.handle()
+    }
+
+    /// Marks its node as in no tree (RB_CLEAR_NODE).
+    pub fn rb_clear(self, site: Site) {
+        self.rb_parent().set(site, self.handle());
+    }
+
+    /// What sets up a fresh VMA (`vma_init`, INIT_VMA): count 1, sequence even, in no tree.
+    fn init_vma(self) {
+        self.vm_ref_count().init(1);
+        self.vm_sequence().init(0);
+        self.init_lists();
+    }
+
+    fn init_lists(self) {
+        self.vm_next().init(Handle::NULL);
+        self.vm_prev().init(Handle::NULL);
+        self.rb_left().init(Handle::NULL);
+        self.rb_right().init(Handle::NULL);
+        self.rb_parent().init(self.handle());
+        self.linked().init(false);
+        self.chain_first().init(Handle::NULL);
+        self.chain_last().init(Handle::NULL);
+        self.shared_next().init(Handle::NULL);
+        self.shared_prev().init(Handle::NULL);
+    }
+}
+
+impl Current<'_> {
+    /// A VMA of this address space that maps nothing yet (`vm_area_alloc`); none without memory.
+    pub fn vm_area_alloc(&self) -> Option<Ref<'_, Vma>> {
+        if self.fails() {
+            return None;
+        }
+        let vma = self.vmas.alloc();
+        vma.init_vma();
+        vma.vm_mm().init(self.mm);
+        vma.vm_start().init(0);
+        vma.vm_end().init(0);
+        vma.vm_flags().init(0);
+        vma.vm_page_prot().init(0);
+        vma.vm_pgoff().init(0);
+        vma.vm_file().init(Handle::NULL);
+        vma.vm_ops().init(Ops::Anonymous as u8);
+        vma.vm_policy().init(Handle::NULL);
+        vma.vm_userfaultfd_ctx().init(false);
+        vma.anon_vma().init(Handle::NULL);
+        self.raise(Event::VmaAlloc {
+            vma: vma.id(),
+            copy_of: None,
+        });
+        Some(vma)
+    }
+
+    /// A copy that is linked nowhere yet (`vm_area_dup`); none without memory.
+    pub fn vm_area_dup(&self, orig: Ref<'_, Vma>) -> Option<Ref<'_, Vma>> {
+        if self.fails() {
+            return None;
+        }
+        let vma = self.vmas.alloc();
+        vma.vm_mm().init(orig.vm_mm().peek());
+        vma.vm_start().init(orig.start());
+        vma.vm_end().init(orig.end());
+        vma.vm_flags().init(orig.vm_flags().peek());
+        vma.vm_page_prot().init(orig.vm_page_prot().peek());
+        vma.vm_pgoff().init(orig.vm_pgoff().peek());
+        vma.vm_file().init(orig.vm_file().peek());
+        vma.vm_ops().init(orig.vm_ops().peek());
+        vma.vm_policy().init(orig.vm_policy().peek());
+        vma.vm_userfaultfd_ctx()
+            .init(orig.vm_userfaultfd_ctx().peek());
+        vma.anon_vma().init(orig.anon_vma().peek());
+        if defect!(self, NotInitialised) {
+            vma.vm_ref_count().init(orig.vm_ref_count().peek());
+            vma.vm_sequence().init(orig.vm_sequence().peek());
+            vma.init_lists();
+        } else {
+            vma.init_vma();
+        }
+        self.raise(Event::VmaAlloc {
+            vma: vma.id(),
+            copy_of: Some(orig.id()),
+        });
+        Some(vma)
+    }
+}
+
+impl Candidate {
+    /// The VMA of this name.
+    #[inline]
+    pub fn vma(&self, vma: Handle<Vma>) -> Ref<'_, Vma> {
+        self.vmas.get(vma)
+    }
+
+    /// The VMA of this name, if it names one.
+    #[inline]
+    pub fn vma_opt(&self, vma: Handle<Vma>) -> Option<Ref<'_, Vma>> {
+        vma.some().map(|vma| self.vmas.get(vma))
+    }
+
+    /// The next area by address, read under mmap_sem.
+    #[inline]
+    pub fn next(&self, vma: Ref<'_, Vma>) -> Option<Ref<'_, Vma>> {
+        self.vma_opt(vma.vm_next().peek())
+    }
+
+    /// The previous area by address, read under mmap_sem.
+    #[inline]
+    pub fn prev(&self, vma: Ref<'_, Vma>) -> Option<Ref<'_, Vma>> {
+        self.vma_opt(vma.vm_prev().peek())
+    }
+
+    /// Takes a reference (`get_vma`); false, and reported, if there was none left.
+    pub fn get_vma(&self, site: Site, vma: Ref<'_, Vma>) -> bool {
+        let got = vma.vm_ref_count().get(site);
+        if !vma.alive() {
+            return false;
+        }
+        match got {
+            Ok(refs) => {
+                let vma = vma.id();
+                self.raise(Event::VmaGet { vma, refs });
+                true
+            }
+            Err(_) => {
+                self.misuse(Misuse::GetFromZero(vma.id()));
+                false
+            }
+        }
+    }
+
+    /// Puts a reference and frees the VMA with the last (`put_vma`).
+    pub fn put_vma(&self, site: Site, vma: Ref<'_, Vma>) {
+        if !vma.alive() {
+            return;
+        }
+        let put = vma.vm_ref_count().put(site);
+        if !vma.alive() {
+            return;
+        }
+        match put {
+            Ok(refs) => {
+                self.raise(Event::VmaPut {
+                    vma: vma.id(),
+                    refs,
+                });
+                if refs == 0 {
+                    self.free_vma_struct(vma);
+                }
+            }
+            Err(RefError::BelowZero | RefError::FromZero) => {
+                self.misuse(Misuse::PutBelowZero(vma.id()));
+            }
+        }
+    }
+
+    /// Frees a VMA whose last reference is gone (`__free_vma`): its policy goes with it.
+    fn free_vma_struct(&self, vma: Ref<'_, Vma>) {
+        if let Some(file) = vma.vm_file().peek().some() {
+            // The reference to the file went when the VMA was removed, and the pointer with it.
+            if defect!(self, FilePutTwice) {
+                self.vma_fput(vma, file);
+            } else {
+                self.files.get(file).alive();
+            }
+        }
+        self.mpol_put_vma(vma);
+        self.vm_area_free(vma);
+    }
+
+    /// Gives back the memory (`vm_area_free`): for a VMA that was never linked, or nobody holds.
+    pub fn vm_area_free(&self, vma: Ref<'_, Vma>) {
+        if vma.linked().peek() {
+            self.misuse(Misuse::FreedLinked(vma.id()));
+        }
+        if self.vmas.free(vma.handle()) {
+            self.raise(Event::VmaFree { vma: vma.id() });
+        }
+    }
+
+    /// Opens a write bracket (`vm_write_begin`). Brackets do not nest.
+    pub fn vm_write_begin(&self, site: Site, vma: Ref<'_, Vma>) {
+        if vma.alive() && vma.vm_sequence().write_begin(site).is_err() {
+            self.misuse(Misuse::SequenceNested(vma.id()));
+        }
+        vma.alive();
+    }
+
+    /// Closes a write bracket (`vm_write_end`).
+    pub fn vm_write_end(&self, site: Site, vma: Ref<'_, Vma>) {
+        if vma.alive() && vma.vm_sequence().write_end(site).is_err() {
+            self.misuse(Misuse::SequenceNested(vma.id()));
+        }
+        vma.alive();
+    }
+}

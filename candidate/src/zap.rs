@@ -1,0 +1,166 @@
+//! Taking pages out of page tables (`unmap_vmas`, `unmap_mapping_range`).
+//!
+//! Deviation (A11): v12 brackets this with the VMA's sequence count, also where mmap_sem is held for
+//! reading or not at all (madvise, truncation), so that two writers can meet in one count, whose
+//! increments are plain. Here there is no bracket: a VMA that is being unmapped has left the tree
+//! with its node cleared, which is enough, and one that stays may be faulted in again at any time.
+//! The defect `a11-bracket-under-read` restores v12.
+
+use crate::candidate::Candidate;
+use crate::defects::defect;
+use crate::gather::Gather;
+use crate::mm::Mm;
+use crate::pgtable::PteTable;
+use crate::pte::{Maps, Pte};
+use crate::sites as site;
+use crate::slab::{Handle, Ref};
+use crate::table::index;
+use crate::vma::Vma;
+
+/// Which pages are taken out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// All of them, swap entries too.
+    All,
+    /// Those of the file itself; private copies stay.
+    FileOnly,
+}
+
+impl Candidate {
+    /// Takes out the pages of a list of areas in a range (`unmap_vmas`).
+    pub fn unmap_vmas(&self, gather: &mut Gather<'_>, first: Ref<'_, Vma>, start: u64, end: u64) {
+        let mut next = Some(first);
+        while let Some(vma) = next.filter(|vma| vma.start() < end) {
+            self.unmap_single_vma(gather, vma, start, end, Which::All);
+            next = self.next(vma);
+        }
+    }
+
+    /// Takes out the pages of an area in a range (`unmap_single_vma`, `unmap_page_range`).
+    pub fn unmap_single_vma(
+        &self,
+        gather: &mut Gather<'_>,
+        vma: Ref<'_, Vma>,
+        start: u64,
+        end: u64,
+        which: Which,
+    ) {
+        let bracket = defect!(self, BracketUnderRead);
+        if bracket {
+            self.vm_write_begin(site::UNMAP_PAGE_RANGE__BEGIN, vma);
+        }
+        let (mut addr, end) = (vma.start().max(start), vma.end().min(end));
+        while let Some(part) = self.next_pte_table(gather.mm(), addr, end) {
+            self.zap_pte_range(gather, part, which);
+            addr = part.end;
+        }
+        if bracket {
+            self.vm_write_end(site::UNMAP_PAGE_RANGE__END, vma);
+        }
+    }
+
+    /// Takes out the pages of a lowest table in a range.
+    fn zap_pte_range(&self, gather: &mut Gather<'_>, part: PteTable<'_>, which: Which) {
+        let PteTable { addr, end, table } = part;
+        let mm = gather.mm();
+        let base = addr >> 21 << 21;
+        let last = index(end - 1, 12);
+        let _ptl = table.ptl().lock(site::ZAP_PTE_RANGE__PTL);
+        let mut from = index(addr, 12);
+        while let Some(at) = table.entries().next(from).filter(|&at| at <= last) {
+            from = at + 1;
+            let pte = table.pte(site::ZAP_PTE_RANGE__PTE, at);
+            let Some(maps) = pte.maps() else { continue };
+            if which == Which::FileOnly && !matches!(maps, Maps::File(..)) {
+                continue;
+            }
+            table.set_pte(site::ZAP_PTE_RANGE__CLEAR, at, Pte::NONE);
+            if pte.present() {
+                gather.cleared(base + (at as u64) * 4096);
+            }
+            match maps {
+                Maps::Anon(frame) => {
+                    mm.rss_anon.count(1u64.wrapping_neg());
+                    self.page_remove_rmap(frame);
+                    gather.remove_page(frame);
+                }
+                Maps::File(..) => mm.rss_file.count(1u64.wrapping_neg()),
+                Maps::Zero => {}
+                Maps::Swap(slot) => {
+                    mm.swap_entries.count(1u64.wrapping_neg());
+                    self.swap_free(site::ZAP_PTE_RANGE__SWAP_FREE, slot);
+                }
+            }
+        }
+    }
+
+    /// An entry maps the frame no longer (`page_remove_rmap`).
+    pub fn page_remove_rmap(&self, frame: Handle<crate::frame::Frame>) {
+        let less = 1u64.wrapping_neg();
+        self.frame(frame)
+            .mapcount()
+            .add(site::PAGE_REMOVE_RMAP__MAPCOUNT, less);
+    }
+
+    /// Takes out the pages of a range of one area, TLBs included (`zap_page_range`).
+    pub fn zap_page_range(&self, vma: Ref<'_, Vma>, start: u64, end: u64, which: Which) {
+        let mut gather = Gather::new(self, vma.vm_mm().peek());
+        self.unmap_single_vma(&mut gather, vma, start, end, which);
+        gather.finish();
+    }
+
+    /// Takes out and frees the pages and tables of areas that left their tree (`unmap_region`).
+    /// `prev` and `next` are the areas that remain beside the gap.
+    pub fn unmap_region(
+        &self,
+        mm: Handle<Mm>,
+        first: Ref<'_, Vma>,
+        prev: Option<Ref<'_, Vma>>,
+        next: Option<Ref<'_, Vma>>,
+        start: u64,
+        end: u64,
+    ) {
+        let mut gather = Gather::new(self, mm);
+        self.unmap_vmas(&mut gather, first, start, end);
+        let floor = prev.map_or(0, Ref::end);
+        let ceiling = next.map_or(0, |next| next.vm_start().get(site::UNMAP_REGION__CEILING));
+        self.free_pgtables(&mut gather, first, floor, ceiling);
+        gather.finish();
+    }
+
+    /// Frees the page tables of a list of areas (`free_pgtables`), and takes the areas off the
+    /// lists by which their pages are found. Each area's links go in a bracket (series patch 12).
+    pub fn free_pgtables(
+        &self,
+        gather: &mut Gather<'_>,
+        first: Ref<'_, Vma>,
+        floor: u64,
+        ceiling: u64,
+    ) {
+        let near = |a: u64, b: u64| b <= a.saturating_add(1 << 21);
+        let mut vma = first;
+        loop {
+            let addr = vma.start();
+            self.unlink_from_rmap(vma);
+            let mut next = self.next(vma);
+            while let Some(close) = next.filter(|next| near(vma.end(), next.start())) {
+                vma = close;
+                self.unlink_from_rmap(vma);
+                next = self.next(vma);
+            }
+            let ceiling = next.map_or(ceiling, Ref::start);
+            self.free_pgd_range(gather, addr, vma.end(), floor, ceiling);
+            match next {
+                Some(next) => vma = next,
+                None => return,
+            }
+        }
+    }
+
+    fn unlink_from_rmap(&self, vma: Ref<'_, Vma>) {
+        self.vm_write_begin(site::FREE_PGTABLES__BEGIN, vma);
+        self.unlink_anon_vmas(vma);
+        self.vm_write_end(site::FREE_PGTABLES__END, vma);
+        self.unlink_file_vma(vma);
+    }
+}
