@@ -78,23 +78,44 @@ pub fn fits_config(config: &Config, machine: &Machine) -> Result<Zones, Unfit> {
     Ok(zones)
 }
 
-/// Whether a call can be made, for this configuration's zones.
-///
-/// # Errors
-/// Why not.
-pub fn fits_call(
-    call: &Call,
-    fail: Fail,
-    config: &Config,
-    machine: &Machine,
-    zones: &Zones,
-) -> Result<(), Unfit> {
-    only(fail == Fail::NONE, "allocations can not be made to fail")?;
-    let fit = Fit {
-        config,
-        machine,
-        zones,
-    };
+/// Checks the calls of a program, one after the other.
+#[derive(Clone, Copy, Debug)]
+pub struct Fitting<'a> {
+    config: &'a Config,
+    machine: &'a Machine,
+    zones: &'a Zones,
+    /// There may be areas that grow towards lower addresses.
+    stacks: bool,
+}
+
+impl<'a> Fitting<'a> {
+    /// For a configuration that fits, and its zones.
+    pub fn new(config: &'a Config, machine: &'a Machine, zones: &'a Zones) -> Self {
+        let stacks = false;
+        Self {
+            config,
+            machine,
+            zones,
+            stacks,
+        }
+    }
+
+    /// Whether a program's next call can be made. What does not fit is not part of the program.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn call(&mut self, call: &Call, fail: Fail) -> Result<(), Unfit> {
+        only(fail == Fail::NONE, "allocations can not be made to fail")?;
+        fits(self, call)?;
+        if let Call::Mmap { flags, .. } = call {
+            self.stacks |= flags.contains(MapFlags::GROWSDOWN);
+        }
+        Ok(())
+    }
+}
+
+fn fits(fit: &Fitting, call: &Call) -> Result<(), Unfit> {
+    let config = fit.config;
     match *call {
         Call::Mmap {
             addr,
@@ -136,7 +157,7 @@ pub fn fits_call(
                 !(VSYSCALL..VSYSCALL + 4096).contains(&addr),
                 "the vsyscall page",
             )?;
-            fit.address(addr)
+            fit.access(addr)
         }
         Call::Open { kind, access, size } => {
             only(kind == FileKind::Plain, "only plain files are to be had")?;
@@ -180,7 +201,14 @@ pub fn fits_call(
             fit.policy(mode, flags)?;
             fit.aligned(addr, len)
         }
-        Call::SetMempolicy { mode, flags, .. } => fit.policy(mode, flags),
+        Call::SetMempolicy { mode, flags, .. } => {
+            let node_flags = PolicyFlags::STATIC_NODES | PolicyFlags::RELATIVE_NODES;
+            only(
+                node_flags.contains(flags),
+                "set_mempolicy has no other flags",
+            )?;
+            fit.policy(mode, flags)
+        }
         Call::Fallocate {
             fd,
             flags,
@@ -211,19 +239,20 @@ const NEWER_ADVICE: &[u32] = &[
 const DESCRIPTORS: &str = "descriptors 0 to 2 are not the program's";
 const FILE_SIZE: &str = "the contract's largest file is smaller than the kernel's";
 
-/// What calls are checked against.
-struct Fit<'a> {
-    config: &'a Config,
-    machine: &'a Machine,
-    zones: &'a Zones,
-}
-
-impl Fit<'_> {
+impl Fitting<'_> {
     fn address(&self, addr: u64) -> Result<(), Unfit> {
         only(
             self.zones.to_linux(addr).is_some(),
             "an address outside the program's world",
         )
+    }
+
+    /// How far an address is below a stack decides whether the stack grows, and zones move apart.
+    fn access(&self, addr: u64) -> Result<(), Unfit> {
+        let main = self.config.mmap_base - self.zones.room(self.config);
+        let below = addr >= self.config.mmap_min_addr && addr < main;
+        only(!(self.stacks && below), "an access far below a stack")?;
+        self.address(addr)
     }
 
     /// A range that the kernel may look at as far as it likes.
@@ -235,7 +264,7 @@ impl Fit<'_> {
         only(self.zones.holds(addr & !4095, pages & !4095), LEAVES)
     }
 
-    /// As [`Fit::range`], for a call that refuses an address inside a page before anything else.
+    /// As [`Fitting::range`], for a call that refuses an address inside a page before anything else.
     fn aligned(&self, addr: u64, len: u64) -> Result<(), Unfit> {
         if addr.is_multiple_of(4096) {
             self.range(addr, len)
@@ -274,6 +303,10 @@ impl Fit<'_> {
             return Ok(());
         }
         if flags.intersects(MapFlags::FIXED | MapFlags::FIXED_NOREPLACE) {
+            only(
+                addr <= u64::MAX - 4095,
+                "an address that reads as an error number",
+            )?;
             let refused = addr > task - rounded;
             return only(refused || self.zones.holds(addr & !4095, rounded), LEAVES);
         }

@@ -42,7 +42,7 @@ mod view;
 mod zone;
 
 pub use diff::{Areas, Difference, Field, differences};
-pub use fit::{Unfit, fits_call, fits_config};
+pub use fit::{Fitting, Unfit, fits_config};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use known::{Context, KNOWN, Known, Origin};
 pub use machine::{Machine, TASK_SIZE};

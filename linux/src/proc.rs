@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use vmadiff_contract::{MmId, VmFlags};
@@ -32,9 +33,6 @@ const LETTERS: &[(&str, VmFlags)] = &[
     ("wf", VmFlags::WIPEONFORK),
     ("dd", VmFlags::DONTDUMP),
 ];
-
-/// Most pages whose entries are read in one area. What programs touch lies in small ones.
-const MOST_PAGES: u64 = 8192;
 
 /// Looks at processes; keeps buffers between looks.
 #[derive(Debug, Default)]
@@ -69,9 +67,8 @@ impl Looker {
         self.totals(pid, own, &mut space)?;
         let pagemap = File::open(format!("/proc/{pid}/pagemap"))?;
         let mem = File::open(format!("/proc/{pid}/mem"))?;
-        for index in 0..space.areas.len() {
-            let area = space.areas[index];
-            self.pages(&pagemap, &mem, zones, &area, &mut space)?;
+        for run in Space::looked_at(&space.areas) {
+            self.pages(&pagemap, &mem, zones, run, &mut space)?;
         }
         Ok(space)
     }
@@ -123,13 +120,13 @@ impl Looker {
         pagemap: &File,
         mem: &File,
         zones: &Zones,
-        area: &Area,
+        run: Range<u64>,
         to: &mut Space,
     ) -> io::Result<()> {
-        let Some(real) = zones.to_linux(area.start) else {
+        let Some(real) = zones.to_linux(run.start) else {
             return Ok(());
         };
-        let count = ((area.end - area.start) / 4096).min(MOST_PAGES);
+        let count = (run.end - run.start) / 4096;
         self.entries.resize(count as usize * 8, 0);
         pagemap.read_exact_at(&mut self.entries, real / 4096 * 8)?;
         for index in 0..count {
@@ -140,7 +137,7 @@ impl Looker {
             if !present && !swapped {
                 continue;
             }
-            let addr = area.start + index * 4096;
+            let addr = run.start + index * 4096;
             let frame = entry & ((1 << 55) - 1);
             let of_object = entry >> 61 & 1 == 1;
             let zero = match self.zero_frame {

@@ -4,7 +4,7 @@ use vmadiff_contract::{Call, Config, Fail, TaskId};
 
 use crate::agent::layout::{FIRST, OPS_LEN, OWN_AREAS, Op, at};
 use crate::agent::{Agent, Failed};
-use crate::fit::{Unfit, fits_call, fits_config};
+use crate::fit::{Fitting, Unfit, fits_config};
 use crate::machine::Machine;
 use crate::plan::Script;
 use crate::proc::Looker;
@@ -92,13 +92,14 @@ impl Linux {
     ) -> Result<Run, Stopped> {
         let zones =
             fits_config(config, &self.machine).map_err(|why| Stopped::Unfit { call: None, why })?;
+        let mut fitting = Fitting::new(config, &self.machine, &zones);
         for (index, (_, call)) in calls.iter().enumerate() {
-            fits_call(call, Fail::NONE, config, &self.machine, &zones).map_err(|why| {
-                Stopped::Unfit {
+            fitting
+                .call(call, Fail::NONE)
+                .map_err(|why| Stopped::Unfit {
                     call: Some(index),
                     why,
-                }
-            })?;
+                })?;
         }
         let mut agent = self.agent_for(config)?;
         let mut session = Session::new(config, &zones, &self.machine, self.ballast);

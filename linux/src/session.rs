@@ -100,15 +100,15 @@ impl<'a> Session<'a> {
         self.begin(calls);
         for &(task, call) in calls {
             self.add(task, &call);
-            if look == Look::EachCall {
-                self.stop(Stop::Look(self.living()));
-            }
             let locks = matches!(call.kind(), CallKind::Mlockall | CallKind::Munlockall);
             if self.script.is_full() || locks {
                 self.flush(agent, looker)?;
             }
             if locks {
                 self.note_lock(task, &call);
+            }
+            if look == Look::EachCall {
+                self.stop(Stop::Look(self.living()));
             }
         }
         if look == Look::AtEnd {
@@ -310,13 +310,16 @@ impl<'a> Session<'a> {
                 .expect("a planned stop")
                 .1;
             match stop {
-                Stop::Look(mask) => self.look(looker, mask)?,
+                Stop::Look(mask) => {
+                    self.answer_until(pc, agent, &resident);
+                    self.look(looker, mask)?;
+                }
                 Stop::Resident(pages) => {
                     resident.resize(pages, 0);
                     agent.shared().get(at::RESIDENT, &mut resident);
+                    self.answer_until(pc, agent, &resident);
                 }
             }
-            self.answer_until(pc, agent, &resident);
             agent.shared().set_pc(pc + 1);
         }
         self.answer_until(count, agent, &resident);
@@ -361,6 +364,13 @@ impl<'a> Session<'a> {
 
     fn look(&mut self, looker: &mut Looker, mask: u32) -> Result<(), Stopped> {
         let mut view = View::default();
+        // Something lies where the program has no addresses: there is nothing to compare.
+        let strayed = self
+            .run
+            .answers
+            .iter()
+            .any(|a| matches!(a, Answer::Elsewhere(_)));
+        let mask = if strayed { 0 } else { mask };
         for (index, process) in self.processes.iter().enumerate() {
             if mask & 1 << index == 0 {
                 continue;

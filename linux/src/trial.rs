@@ -106,6 +106,7 @@ impl<M: Manager> Trial<M> {
             answers: &run.answers,
             said: Vec::with_capacity(calls.len()),
             known: Vec::new(),
+            strict: how.areas == Areas::WithBoundaries,
         };
         for (index, &(task, call)) in calls.iter().enumerate() {
             hearing
@@ -149,6 +150,8 @@ struct Hearing<'a> {
     answers: &'a [Answer],
     said: Vec<Outcome>,
     known: Vec<&'static Known>,
+    /// Boundaries are compared: they remember every state that was different once.
+    strict: bool,
 }
 
 impl Hearing<'_> {
@@ -171,6 +174,10 @@ impl Hearing<'_> {
     fn state(&mut self, call: Option<usize>, ours: &View, theirs: &View, areas: Areas) -> Ruling {
         let mut worst = Ruling::GoOn;
         for difference in differences(ours, theirs, areas) {
+            let over = self.strict && !self.known.is_empty();
+            if over && difference.field == Field::Boundary {
+                break; // boundaries come last, and follow from what differs already
+            }
             match self.weigh(call, Some((ours, theirs)), difference) {
                 Ruling::GoOn => {}
                 Ruling::End => worst = Ruling::End,
@@ -202,7 +209,8 @@ impl Hearing<'_> {
         if !self.known.iter().any(|other| other.name == known.name) {
             self.known.push(known);
         }
-        if known.goes_on {
+        let over = views.is_some() && self.strict && call.is_some();
+        if known.goes_on && !over {
             Ruling::GoOn
         } else {
             Ruling::End

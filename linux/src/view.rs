@@ -1,8 +1,9 @@
 //! What both sides can show of a state: a manager by its snapshot, Linux by /proc.
 
 use std::fmt;
+use std::ops::Range;
 
-use vmadiff_contract::{Errno, MmId, Outcome, Snapshot, VmFlags};
+use vmadiff_contract::{Errno, MmId, MmState, Outcome, Snapshot, VmFlags};
 
 /// What Linux answered to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +66,23 @@ pub struct Space {
 }
 
 impl Space {
+    /// The largest number of pages that are mapped one behind the other and are looked at. What
+    /// programs touch lies in small areas; the entries of huge ones would take long to read.
+    pub const MOST_PAGES: u64 = 1 << 15;
+
+    /// Where there are no more pages than that, as ranges of addresses.
+    pub fn looked_at(areas: &[Area]) -> Vec<Range<u64>> {
+        let mut runs: Vec<Range<u64>> = Vec::new();
+        for area in areas {
+            match runs.last_mut() {
+                Some(run) if run.end == area.start => run.end = area.end,
+                _ => runs.push(area.start..area.end),
+            }
+        }
+        runs.retain(|run| run.end - run.start <= Self::MOST_PAGES * 4096);
+        runs
+    }
+
     /// The names of [`Space::totals`].
     pub const TOTALS: [&'static str; 5] = [
         "total_pages",
@@ -121,38 +139,47 @@ pub struct Page {
 impl View {
     /// What a manager's snapshot shows that Linux could show too.
     pub fn of(snapshot: &Snapshot) -> Self {
-        let spaces = snapshot.mms.iter().map(|mm| {
-            let areas = snapshot.vmas.iter().filter(|vma| vma.mm == mm.mm);
-            let pages = snapshot.pages.iter().filter(|page| page.mm == mm.mm);
-            let bytes = snapshot.bytes.iter().filter(|byte| byte.mm == mm.mm);
-            let named = |id| {
-                snapshot
-                    .files
-                    .iter()
-                    .any(|f| f.file == id && f.kind.is_some())
-            };
+        let named = |id| {
+            snapshot
+                .files
+                .iter()
+                .any(|file| file.file == id && file.kind.is_some())
+        };
+        let space = |mm: &MmState| {
+            let areas = snapshot
+                .vmas
+                .iter()
+                .filter(|vma| vma.mm == mm.mm)
+                .map(|vma| Area {
+                    start: vma.start,
+                    end: vma.end,
+                    flags: vma.flags & Area::SHOWN,
+                    object: vma.file.map(|id| Object {
+                        key: u64::from(id.0),
+                        named: named(id),
+                    }),
+                    pgoff: if vma.file.is_some() { vma.pgoff } else { 0 },
+                });
+            let areas: Vec<Area> = areas.collect();
+            let runs = Space::looked_at(&areas);
+            let seen = |addr: u64| runs.iter().any(|run| run.contains(&addr));
+            let pages = snapshot
+                .pages
+                .iter()
+                .filter(|page| page.mm == mm.mm && seen(page.addr));
+            let bytes = snapshot
+                .bytes
+                .iter()
+                .filter(|byte| byte.mm == mm.mm && seen(byte.addr));
+            let pages = pages.map(|page| Page {
+                addr: page.addr,
+                present: page.present,
+                anon: page.anon,
+                zero: Some(page.zero),
+            });
             Space {
                 mm: mm.mm,
-                areas: areas
-                    .map(|vma| Area {
-                        start: vma.start,
-                        end: vma.end,
-                        flags: vma.flags & Area::SHOWN,
-                        object: vma.file.map(|id| Object {
-                            key: u64::from(id.0),
-                            named: named(id),
-                        }),
-                        pgoff: if vma.file.is_some() { vma.pgoff } else { 0 },
-                    })
-                    .collect(),
-                pages: pages
-                    .map(|page| Page {
-                        addr: page.addr,
-                        present: page.present,
-                        anon: page.anon,
-                        zero: Some(page.zero),
-                    })
-                    .collect(),
+                pages: pages.collect(),
                 bytes: bytes.map(|byte| (byte.addr, byte.value)).collect(),
                 totals: [
                     mm.total_pages,
@@ -161,10 +188,11 @@ impl View {
                     mm.stack_pages,
                     mm.exec_pages,
                 ],
+                areas,
             }
-        });
+        };
         Self {
-            spaces: spaces.collect(),
+            spaces: snapshot.mms.iter().map(space).collect(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Fits a program to the machine: drops calls and settings that can not be had on it.
 
 use vmadiff_contract::{Call, Config, Fail, FileKind};
-use vmadiff_linux::{Machine, fits_call, fits_config};
+use vmadiff_linux::{Fitting, Machine, fits_config};
 
 use crate::program::{Program, Schedule};
 
@@ -38,8 +38,7 @@ pub fn narrow(program: &mut Program, machine: &Machine) -> Result<(), String> {
             *kind = FileKind::Plain;
         }
     }
-    program
-        .calls
-        .retain(|step| fits_call(&step.call, step.fail, config, machine, &zones).is_ok());
+    let mut fitting = Fitting::new(config, machine, &zones);
+    program.calls.retain(|step| fitting.call(&step.call, step.fail).is_ok());
     Ok(())
 }

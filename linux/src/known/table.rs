@@ -1,28 +1,111 @@
 //! The table.
 
 use vmadiff_contract::{
-    Advice, Call, Errno, LockAllFlags, LockFlags, MapFlags, MoveFlags, Outcome, PolicyFlags,
+    Advice, Call, Config, Errno, LockAllFlags, LockFlags, MapFlags, MoveFlags, Outcome, PolicyFlags,
 };
 
 use super::{Context, Known, Origin};
-use crate::diff::Field;
-use crate::view::Answer;
+use crate::diff::{Difference, Field};
+use crate::view::{Answer, View};
+
+const POPULATING: MapFlags = MapFlags::LOCKED.union(MapFlags::POPULATE);
 
 /// All that is known.
 pub const KNOWN: &[Known] = &[
     Known {
+        name: "merges-more",
+        section: 1,
+        origin: Origin::Since(6, 16),
+        what: "a faulted range merges into an unfaulted neighbour; in 5.1 they stay two areas, and \
+               fork copies entries of the faulted one only.",
+        program: "mmap(0x1f0000, 0x2000, PROT_READ|PROT_WRITE, \
+                  MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  mlock(0x1f0000, 0x1000)\n\
+                  load(0x1f1000)\n\
+                  munlock(0x1f0000, 0x1000)\n\
+                  fork()\n",
+        goes_on: true,
+        explains: |context| {
+            let Difference { field, at, .. } = *context.difference;
+            let copied = called(context, |call| matches!(call, Call::Fork));
+            match field {
+                Field::Page => copied && merged(context, at),
+                Field::Boundary => merged(context, at),
+                _ => false,
+            }
+        },
+    },
+    Known {
+        name: "growing-merges",
+        section: 9,
+        origin: Origin::Since(5, 18),
+        what: "mremap that grows an area in place merges it with what it then touches; in 5.1 it \
+               does not.",
+        program: "mmap(0x1f0000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  mmap(0x1f2000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  mremap(0x1f0000, 0x1000, 0x2000, 0, 0)\n",
+        goes_on: true,
+        explains: |context| match context.left() {
+            Some((Call::Mremap { .. }, Outcome::Value(_))) => {
+                let Difference { field, at, .. } = *context.difference;
+                field == Field::Boundary && merged(context, at)
+            }
+            _ => false,
+        },
+    },
+    Known {
+        name: "stacks-stay-apart",
+        section: 1,
+        origin: Origin::Since(6, 7),
+        what: "MAP_STACK forbids huge pages, and what it maps does not merge with other memory; in \
+               5.1 the flag changes nothing.",
+        program: "mmap(0x1f1000, 0x1000, PROT_READ, \
+                  MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS|MAP_STACK, -1, 0)\n\
+                  mmap(0x1f0000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n",
+        goes_on: true,
+        explains: |context| {
+            let Difference { field, at, .. } = *context.difference;
+            let stack = |call: &Call| matches!(call, Call::Mmap { flags, .. } if flags.contains(MapFlags::STACK));
+            field == Field::Boundary && !merged(context, at) && called(context, stack)
+        },
+    },
+    Known {
+        name: "heap-starts-anew",
+        section: 13,
+        origin: Origin::Since(6, 1),
+        what: "the heap's first part does not merge with an area that ends where the heap starts.",
+        program: "mmap(0x211000, 0x1000, PROT_READ|PROT_WRITE, \
+                  MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  brk(0x213000)\n",
+        goes_on: true,
+        explains: |context| {
+            let Difference { field, at, .. } = *context.difference;
+            let start = context.config.start_brk;
+            let boundary = field == Field::Boundary && at.1 == start && !merged(context, at);
+            let full = match context.answered() {
+                Some((_, Outcome::Value(_), answer)) => *answer == errno(Errno::ENOMEM),
+                _ => false,
+            };
+            let heap = called(context, |call| matches!(call, Call::Brk { .. }));
+            let few = context.config.max_map_count < Config::default().max_map_count;
+            heap && (boundary || full && few)
+        },
+    },
+    Known {
         name: "mremap-looks-first",
         section: 9,
         origin: Origin::Since(5, 16),
-        what: "mremap looks at the source before anything else: EFAULT if nothing is mapped there, \
-               also where 5.1 only unmaps or does nothing.",
+        what: "mremap looks at the source before anything else, also where 5.1 unmaps first or does \
+               nothing at all: EFAULT if nothing is mapped there.",
         program: "mremap(0x1f0000, 0x1000, 0x1000, 0, 0)\n",
         goes_on: false,
         explains: |context| {
-            let Some((Call::Mremap { .. }, said, answer)) = context.answered() else {
+            let Some((Call::Mremap { flags, .. }, said, answer)) = context.answered() else {
                 return false;
             };
-            *answer == errno(Errno::EFAULT) && said != Outcome::Errno(Errno::EFAULT)
+            let fault = *answer == errno(Errno::EFAULT);
+            let both = matches!(said, Outcome::Errno(_)) && said_error(answer);
+            fault || both && flags.contains(MoveFlags::FIXED)
         },
     },
     Known {
@@ -37,6 +120,25 @@ pub const KNOWN: &[Known] = &[
         explains: |context| match context.left() {
             Some((Call::Mremap { flags, .. }, Outcome::Errno(_))) => {
                 flags.contains(MoveFlags::FIXED)
+            }
+            _ => false,
+        },
+    },
+    Known {
+        name: "mremap-counts-first",
+        section: 9,
+        origin: Origin::Since(6, 17),
+        what: "mremap with MREMAP_FIXED looks at limits before it unmaps the destination; in 5.1 \
+               what it unmaps makes room.",
+        program: "config rlimit_as=0x3000\n\
+                  mmap(0x1f0000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  mmap(0x1f8000, 0x2000, PROT_READ, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  mremap(0x1f0000, 0x1000, 0x2000, MREMAP_MAYMOVE|MREMAP_FIXED, 0x1f8000)\n",
+        goes_on: false,
+        explains: |context| match context.answered() {
+            Some((Call::Mremap { flags, .. }, Outcome::Value(_), answer)) => {
+                let refused = [Errno::ENOMEM, Errno::EAGAIN].map(errno).contains(answer);
+                refused && flags.contains(MoveFlags::FIXED)
             }
             _ => false,
         },
@@ -92,6 +194,43 @@ pub const KNOWN: &[Known] = &[
                 Outcome::Value(said),
                 Answer::Known(Outcome::Value(is)),
             )) => is & !said == 0,
+            _ => false,
+        },
+    },
+    Known {
+        name: "populating-is-bounded",
+        section: 18,
+        origin: Origin::Chosen,
+        what: "one populate brings in any number of pages; in the model it looks at 512.",
+        program: "mmap(0x10000000, 0x201000, PROT_READ, \
+                  MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS|MAP_POPULATE, -1, 0)\n",
+        goes_on: true,
+        explains: |context| {
+            let populated = called(context, |call| match call {
+                Call::Mmap { flags, .. } => flags.intersects(POPULATING),
+                Call::Mlock { .. } | Call::Mlock2 { .. } | Call::Mlockall { .. } => true,
+                _ => false,
+            });
+            let large = |(_, theirs): (&View, &View)| {
+                let mut spaces = theirs.spaces.iter();
+                spaces.any(|space| space.totals[0] > 512)
+            };
+            context.difference.field == Field::Page && populated && context.views.is_some_and(large)
+        },
+    },
+    Known {
+        name: "full-map-is-a-want-of-memory",
+        section: 11,
+        origin: Origin::Since(6, 7),
+        what: "madvise that would cut an area when the map is full is EAGAIN; in 5.1 ENOMEM.",
+        program: "config max_map_count=2\n\
+                  mmap(0x1f0000, 0x3000, PROT_READ, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  madvise(0x1f1000, 0x1000, MADV_DONTFORK)\n",
+        goes_on: true,
+        explains: |context| match context.answered() {
+            Some((Call::Madvise { .. }, Outcome::Errno(Errno::ENOMEM), answer)) => {
+                *answer == errno(Errno::EAGAIN)
+            }
             _ => false,
         },
     },
@@ -211,6 +350,25 @@ pub const KNOWN: &[Known] = &[
         },
     },
 ];
+
+/// Whether Linux's area at an address is larger than the manager's.
+fn merged(context: &Context, (mm, addr): (u8, u64)) -> bool {
+    let area = |view: &View| {
+        let space = view.spaces.iter().find(|space| space.mm.0 == mm)?;
+        let area = space
+            .areas
+            .iter()
+            .find(|area| (area.start..area.end).contains(&addr))?;
+        Some(area.end - area.start)
+    };
+    context
+        .views
+        .is_some_and(|(ours, theirs)| area(ours) < area(theirs))
+}
+
+fn said_error(answer: &Answer) -> bool {
+    matches!(answer, Answer::Known(Outcome::Errno(_)))
+}
 
 fn errno(errno: Errno) -> Answer {
     Answer::Known(Outcome::Errno(errno))
