@@ -1,13 +1,13 @@
 //! Fresh calls and arguments: near what is mapped, mostly valid, now and then absurd.
 
 use vmadiff_contract::{
-    Access, CallKind, Capabilities, Fail, MapFlags, Mode, MoveFlags, PAGE_SIZE, PolicyFlags, Prot,
-    TaskId,
+    Access, Call, CallKind, Capabilities, Fail, Fd, MapFlags, Mode, MoveFlags, PAGE_SIZE,
+    PolicyFlags, Prot, TaskId,
 };
 
 use super::argument::{absurd, prot, size, value};
 use super::dice::Dice;
-use super::place::{access, near, range};
+use super::place::{access, near, page, range};
 use crate::program::Step;
 use crate::program::shape::{self, MAX_PARAMS, Param, Words};
 use crate::program::world::{Space, World};
@@ -66,6 +66,30 @@ pub(super) fn misses(world: &World, step: &Step) -> bool {
     shape::params(kind).first() == Some(&Param::Addr)
         && !maps
         && world.space(step.task).area_at(addr).is_none()
+}
+
+/// What races happen on: private memory of the first task that has been written, so that it has an
+/// anon_vma, without which no fault is speculative.
+pub(super) fn ground(dice: &mut Dice<'_>, known: Capabilities) -> Vec<Step> {
+    let by_first = |call| Step {
+        task: TaskId(1),
+        call,
+        fail: Fail::NONE,
+    };
+    let addr = page(dice);
+    let map = Call::Mmap {
+        addr,
+        len: (1 + dice.below(5)) * PAGE_SIZE,
+        prot: Prot::READ | Prot::WRITE,
+        flags: MapFlags::PRIVATE | MapFlags::ANONYMOUS | MapFlags::FIXED,
+        fd: Fd(-1),
+        off: 0,
+    };
+    let touch = Call::Store { addr, value: 1 };
+    let all = [map, touch]
+        .into_iter()
+        .filter(|call| known.knows(call.kind()));
+    all.map(by_first).collect()
 }
 
 /// A task that lives: mostly a thread of the first address space.

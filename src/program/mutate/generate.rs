@@ -8,8 +8,8 @@ use vmadiff_contract::{CallKind, Config, PAGE_SIZE, TaskId};
 
 use super::dice::Dice;
 use super::{Flavour, Profile, fresh, switches};
-use crate::program::Program;
 use crate::program::world::World;
+use crate::program::{Program, Step};
 
 /// A fresh program; the same for the same seed.
 ///
@@ -77,16 +77,25 @@ impl Generate<Program> for Generator<'_> {
             Flavour::Serial => 4 + dice.below(20),
             Flavour::Interleaved => 4 + dice.below(9),
         };
+        let mut push = |world: &mut World, step: Step| {
+            world.apply(&step);
+            program.calls.push(step);
+        };
+        if profile.flavour == Flavour::Interleaved && !dice.one_in(4) {
+            for step in fresh::ground(dice, profile.calls) {
+                push(&mut world, step);
+            }
+        }
         for i in 0..calls {
-            let kind = if i == 0 {
+            let first = i == 0 && profile.flavour == Flavour::Serial;
+            let kind = if first {
                 CallKind::Mmap
             } else {
                 dice.weighted(&weights)
             };
             let task = task(dice, &world, profile.flavour);
             let step = fresh::step(dice, &world, profile.calls, kind, task);
-            world.apply(&step);
-            program.calls.push(step);
+            push(&mut world, step);
         }
         if profile.flavour == Flavour::Interleaved {
             program.schedule = switches::schedule(dice, &program);

@@ -21,8 +21,17 @@ pub(super) fn schedule(dice: &mut Dice<'_>, program: &Program) -> Schedule {
         } else {
             dice.word()
         },
-        switches: (0..count).map(|_| switch(dice, program)).collect(),
+        switches: (0..count).map(|i| nth_switch(dice, program, i)).collect(),
     }
+}
+
+/// The first preemption comes after what the race needs has run; later ones come soon after it.
+fn nth_switch(dice: &mut Dice<'_>, program: &Program, i: u64) -> Switch {
+    let mut switch = switch(dice, program);
+    if let (0, Moment::Gap(gap)) = (i, &mut switch.at) {
+        *gap += dice.below(256) as u32;
+    }
+    switch
 }
 
 /// A preemption list mostly: it is what shrinks, and what feedback can work on.
