@@ -39,6 +39,8 @@ pub fn narrow(program: &mut Program, machine: &Machine) -> Result<(), String> {
         }
     }
     let mut fitting = Fitting::new(config, machine, &zones);
-    program.calls.retain(|step| fitting.call(&step.call, step.fail).is_ok());
+    program
+        .calls
+        .retain(|step| fitting.call(&step.call, step.fail).is_ok());
     Ok(())
 }

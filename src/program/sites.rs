@@ -38,3 +38,23 @@ impl Sites {
             .map(|site| site.number())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two sites of one number could not be told apart in bytes.
+    #[test]
+    fn names_and_numbers_lead_to_each_other() {
+        let sites = Sites::known();
+        for site in sites.all() {
+            assert_eq!(
+                sites.number(site.name),
+                Some(site.number()),
+                "{}",
+                site.name
+            );
+            assert_eq!(sites.name(site.number()), Some(site.name), "{}", site.name);
+        }
+    }
+}
