@@ -44,10 +44,12 @@ pub(super) fn policy(dice: &mut Dice<'_>) -> Policy {
     ])
 }
 
-/// A preemption: at a named site, or after a gap that is more often short.
+/// A preemption: after a gap that is more often short, or at a named site. Most sites are not met
+/// by a given program, and a switch that waits for one keeps all later ones waiting, so there are
+/// fewer of them.
 pub(super) fn switch(dice: &mut Dice<'_>, program: &Program) -> Switch {
     let all = Sites::known().all();
-    let at = if all.is_empty() || dice.one_in(2) {
+    let at = if all.is_empty() || !dice.one_in(4) {
         Moment::Gap(gap(dice))
     } else {
         Moment::Site {
