@@ -7,12 +7,42 @@
 use std::fmt;
 
 use vmadiff_contract::{
-    Access, Advice, Call, Config, Fail, FallocFlags, FileKind, MapFlags, Mode, MoveFlags,
+    Access, Advice, Call, CallKind, Config, Fail, FallocFlags, FileKind, MapFlags, Mode, MoveFlags,
     PolicyFlags,
 };
 
+use crate::OWN_AREAS;
 use crate::machine::Machine;
 use crate::zone::Zones;
+
+/// The calls that can be made on a running kernel.
+pub const CALLS: &[CallKind] = &[
+    CallKind::Mmap,
+    CallKind::Munmap,
+    CallKind::Mprotect,
+    CallKind::Madvise,
+    CallKind::Brk,
+    CallKind::Fork,
+    CallKind::Exit,
+    CallKind::Load,
+    CallKind::Store,
+    CallKind::Exec,
+    CallKind::Open,
+    CallKind::Ftruncate,
+    CallKind::Close,
+    CallKind::Softirq,
+    CallKind::Mremap,
+    CallKind::Mlock,
+    CallKind::Mlock2,
+    CallKind::Munlock,
+    CallKind::Mlockall,
+    CallKind::Munlockall,
+    CallKind::Msync,
+    CallKind::Mincore,
+    CallKind::Mbind,
+    CallKind::SetMempolicy,
+    CallKind::Fallocate,
+];
 
 /// Why something can not be run, in a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,11 +92,7 @@ pub fn fits_config(config: &Config, machine: &Machine) -> Result<Zones, Unfit> {
         config.nodes == machine.nodes,
         &format!("nodes={}: here are {}", config.nodes, machine.nodes),
     )?;
-    let most = u64::from(config.max_map_count);
-    only(
-        most <= machine.max_map_count,
-        "max_map_count: above the machine's",
-    )?;
+    ballast(config, machine)?;
     only(
         config.rlimit_memlock <= machine.most_locked || machine.most_locked >= 8 << 20,
         "rlimit_memlock: above the hard limit",
@@ -76,6 +102,29 @@ pub fn fits_config(config: &Config, machine: &Machine) -> Result<Zones, Unfit> {
         "cap_ipc_lock: this process has no CAP_IPC_LOCK to give",
     )?;
     Ok(zones)
+}
+
+/// How many areas fill the map of an agent, so that a program meets its own limit: none if it can
+/// not make so many areas anyway.
+///
+/// # Errors
+/// If that is not to be done.
+pub fn ballast(config: &Config, machine: &Machine) -> Result<u64, Unfit> {
+    /// No program makes so many areas.
+    const OUT_OF_REACH: u64 = 4096;
+    /// More would make every fork slow.
+    const MOST: u64 = 1 << 16;
+    let most = u64::from(config.max_map_count);
+    only(
+        most.min(OUT_OF_REACH) + OWN_AREAS <= machine.max_map_count,
+        "max_map_count: above the machine's",
+    )?;
+    if most >= OUT_OF_REACH {
+        return Ok(0);
+    }
+    let ballast = machine.max_map_count - most - OWN_AREAS;
+    only(ballast <= MOST, "max_map_count: far below the machine's")?;
+    Ok(ballast)
 }
 
 /// Checks the calls of a program, one after the other.

@@ -42,16 +42,26 @@ mod view;
 mod zone;
 
 pub use diff::{Areas, Difference, Field, differences};
+pub use fit::CALLS;
 pub use fit::{Fitting, Unfit, fits_config};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use known::{Context, KNOWN, Known, Origin};
 pub use machine::{Machine, TASK_SIZE};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub use run::{Linux, Look, Run, Stopped};
+pub use run::{Linux, Look, Run, Stopped, stay_on_one_processor};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use trial::{Closeness, Finding, Trial, Verdict};
 pub use view::{Answer, Area, Object, Page, Space, View};
 pub use zone::Zones;
+
+/// Where the areas lie that fill an agent's map, if a program is to meet a lower limit: above all
+/// that programs map, so that who reads the map from below can stop there.
+const fn ballast_range() -> std::ops::Range<u64> {
+    machine::TASK_SIZE - (1 << 30)..machine::TASK_SIZE - (1 << 29)
+}
+
+/// Areas of an agent's own: the code and the shared memory.
+const OWN_AREAS: u64 = 2;
 
 /// Where an agent has its own memory, in every process that runs a program.
 const fn agent_range() -> std::ops::Range<u64> {

@@ -44,7 +44,7 @@ impl Machine {
             cap_ipc_lock: false,
             most_locked: u64::MAX,
             heap: true,
-            mmap_base: 0x7fff_f7ff_f000,
+            mmap_base: 0x7fc0_0000_0000,
         }
     }
 

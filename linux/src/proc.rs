@@ -8,9 +8,9 @@ use std::os::unix::fs::FileExt;
 
 use vmadiff_contract::{MmId, VmFlags};
 
-use crate::agent_range;
 use crate::view::{Area, Object, Page, Space};
 use crate::zone::Zones;
+use crate::{agent_range, ballast_range};
 
 /// The two-letter names of smaps' VmFlags that the contract has flags for.
 const LETTERS: &[(&str, VmFlags)] = &[
@@ -74,8 +74,7 @@ impl Looker {
     }
 
     fn areas(&mut self, pid: i32, zones: &Zones, own: &Own, to: &mut Space) -> io::Result<()> {
-        self.text.clear();
-        File::open(format!("/proc/{pid}/smaps"))?.read_to_string(&mut self.text)?;
+        self.read_areas(pid, own.ballast)?;
         let mut last = None;
         for line in self.text.lines() {
             if let Some(flags) = line.strip_prefix("VmFlags:") {
@@ -83,11 +82,35 @@ impl Looker {
                 let flags = vm_flags(flags);
                 to.areas.push(Area { flags, ..area });
             } else if line.starts_with(|c: char| matches!(c, '0'..='9' | 'a'..='f')) {
-                last = header(line, zones, own)?;
+                last = header(line, zones)?;
             }
         }
         to.areas.sort_by_key(|area| area.start);
         Ok(())
+    }
+
+    /// Reads smaps, up to the ballast if there is any: that is tens of thousands of areas.
+    fn read_areas(&mut self, pid: i32, ballast: bool) -> io::Result<()> {
+        self.text.clear();
+        let mut smaps = File::open(format!("/proc/{pid}/smaps"))?;
+        if !ballast {
+            smaps.read_to_string(&mut self.text)?;
+            return Ok(());
+        }
+        let end = format!("{:x}-", ballast_range().start);
+        let (mut bytes, mut chunk) = (Vec::new(), vec![0; 1 << 14]);
+        loop {
+            let read = smaps.read(&mut chunk)?;
+            bytes.extend_from_slice(&chunk[..read]);
+            self.text = String::from_utf8_lossy(&bytes).into_owned();
+            if let Some(at) = self.text.find(&end) {
+                self.text.truncate(at);
+                return Ok(());
+            }
+            if read == 0 {
+                return Ok(());
+            }
+        }
     }
 
     fn totals(&mut self, pid: i32, own: &Own, to: &mut Space) -> io::Result<()> {
@@ -182,12 +205,12 @@ pub struct Own {
     pub pages: u64,
     /// They are locked.
     pub locked: bool,
-    /// Where areas lie that only fill the map.
-    pub ballast: (u64, u64),
+    /// There are areas that only fill the map.
+    pub ballast: bool,
 }
 
 /// The first line of an area; none if it is the agent's own.
-fn header(line: &str, zones: &Zones, own: &Own) -> io::Result<Option<Area>> {
+fn header(line: &str, zones: &Zones) -> io::Result<Option<Area>> {
     let strange = || io::Error::other(format!("/proc/PID/smaps: {line}"));
     let mut words = line.split_ascii_whitespace();
     let mut word = || words.next().ok_or_else(strange);
@@ -196,7 +219,7 @@ fn header(line: &str, zones: &Zones, own: &Own) -> io::Result<Option<Area>> {
     let (start, end) = range.split_once('-').ok_or_else(strange)?;
     let number = |text| u64::from_str_radix(text, 16).map_err(|_| strange());
     let (start, end, offset) = (number(start)?, number(end)?, number(offset)?);
-    let is_own = agent_range().contains(&start) || (own.ballast.0..own.ballast.1).contains(&start);
+    let is_own = agent_range().contains(&start) || ballast_range().contains(&start);
     if is_own || name == "[vsyscall]" {
         return Ok(None);
     }

@@ -2,9 +2,10 @@
 
 use vmadiff_contract::{Call, Config, Fail, TaskId};
 
-use crate::agent::layout::{FIRST, OPS_LEN, OWN_AREAS, Op, at};
+use crate::agent::layout::{FIRST, OPS_LEN, Op, at};
 use crate::agent::{Agent, Failed};
-use crate::fit::{Fitting, Unfit, fits_config};
+use crate::ballast_range;
+use crate::fit::{Fitting, Unfit, ballast, fits_config};
 use crate::machine::Machine;
 use crate::plan::Script;
 use crate::proc::Looker;
@@ -112,12 +113,9 @@ impl Linux {
     }
 
     /// An agent whose map has room for just as many areas as the configuration says.
-    fn agent_for(&mut self, config: &Config) -> Result<Agent, Failed> {
-        let spare = self
-            .machine
-            .max_map_count
-            .saturating_sub(config.max_map_count.into());
-        let ballast = spare.saturating_sub(OWN_AREAS);
+    fn agent_for(&mut self, config: &Config) -> Result<Agent, Stopped> {
+        let ballast =
+            ballast(config, &self.machine).map_err(|why| Stopped::Unfit { call: None, why })?;
         match self.agent.take() {
             Some(agent) if self.ballast == ballast => Ok(agent),
             _ => {
@@ -130,22 +128,19 @@ impl Linux {
     }
 }
 
-/// Where the areas lie that only fill the map.
-pub const BALLAST: u64 = 0x1000_0000_0000;
-
 /// Fills the first agent's map with areas that can not merge: each page is NORESERVE or not.
 fn load_ballast(agent: &mut Agent, areas: u64) -> Result<(), Failed> {
     let private = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED) as u64;
     let none = u64::MAX;
     let mut ops = vec![Op::call(
         libc::SYS_mmap,
-        [BALLAST, areas * 4096, 0, private, none, 0],
+        [ballast_range().start, areas * 4096, 0, private, none, 0],
     )];
     let other = private | libc::MAP_NORESERVE as u64;
     ops.extend((0..areas).skip(1).step_by(2).map(|page| {
         Op::call(
             libc::SYS_mmap,
-            [BALLAST + page * 4096, 4096, 0, other, none, 0],
+            [ballast_range().start + page * 4096, 4096, 0, other, none, 0],
         )
     }));
     if areas == 0 {
@@ -189,4 +184,24 @@ fn probe_heap(agent: &mut Agent) -> Result<bool, Failed> {
     set_heap(&mut script, FIRST, 1 << 40);
     agent.shared().put(at::DATA, &script.data);
     Ok(agent.batch(&script.ops)?[0].result == 0)
+}
+
+/// Keeps the calling thread, and the agents that it makes, on one processor: the `number`th of
+/// those that it may use, counted round. A serial program goes from process to process, and most
+/// of its time would be spent on waking another processor up.
+pub fn stay_on_one_processor(number: u32) {
+    use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+    let thread = nix::unistd::Pid::from_raw(0);
+    let Ok(allowed) = sched_getaffinity(thread) else {
+        return;
+    };
+    let all: Vec<usize> = (0..CpuSet::count())
+        .filter(|&cpu| allowed.is_set(cpu).unwrap_or(false))
+        .collect();
+    let mut one = CpuSet::new();
+    let index = number as usize % all.len().max(1);
+    if all.get(index).is_some_and(|&cpu| one.set(cpu).is_ok()) {
+        // Without it everything still works, only slower.
+        let _ = sched_setaffinity(thread, &one);
+    }
 }

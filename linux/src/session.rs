@@ -9,7 +9,7 @@ use crate::agent::layout::{FIRST, HARNESS, OWN_PAGES, Op, Owner, at, kind};
 use crate::machine::Machine;
 use crate::plan::{Caller, Decode, Script, Slot, decode};
 use crate::proc::{Looker, Own};
-use crate::run::{BALLAST, Look, Run, Stopped, must};
+use crate::run::{Look, Run, Stopped, must};
 use crate::view::{Answer, View};
 use crate::zone::Zones;
 
@@ -378,7 +378,7 @@ impl<'a> Session<'a> {
             let own = Own {
                 pages: OWN_PAGES + self.ballast,
                 locked: process.own_locked,
-                ballast: (BALLAST, BALLAST + self.ballast * 4096),
+                ballast: self.ballast > 0,
             };
             let mm = MmId(u8::try_from(index + 1).expect("at most MAX_TASKS"));
             let space = looker.look(process.pid, mm, self.zones, &own);

@@ -1,5 +1,6 @@
 //! Puts a manager on trial: the same calls, and what differs from the running kernel.
 
+use std::fmt;
 use std::sync::Arc;
 
 use vmadiff_contract::{Call, Config, Event, EventSink, Fail, Manager, Outcome, Snapshot, TaskId};
@@ -20,6 +21,8 @@ pub enum Verdict {
         /// Index of the call with which the comparison ended before the program did: after a known
         /// difference, or because the kernel had more room for it than the program's world has.
         until: Option<usize>,
+        /// How many of the calls that were compared succeeded.
+        succeeded: usize,
     },
     /// A difference that nothing explains.
     Differs(Finding),
@@ -32,6 +35,15 @@ pub struct Finding {
     pub call: Option<usize>,
     /// What differs.
     pub difference: Difference,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.call {
+            Some(index) => write!(f, "call {}: {}", index + 1, self.difference),
+            None => write!(f, "at the end: {}", self.difference),
+        }
+    }
 }
 
 /// How closely to look.
@@ -218,7 +230,12 @@ impl Hearing<'_> {
     }
 
     fn agrees(self, until: Option<usize>) -> Verdict {
+        let succeeded = self.said.iter().filter(|said| said.is_success()).count();
         let known = self.known;
-        Verdict::Agrees { known, until }
+        Verdict::Agrees {
+            known,
+            until,
+            succeeded,
+        }
     }
 }

@@ -11,8 +11,8 @@ use std::ops::Range;
 
 use vmadiff_contract::Config;
 
-use crate::agent_range;
 use crate::machine::{Machine, TASK_SIZE};
+use crate::{agent_range, ballast_range};
 
 /// Bytes of the zone above `mmap_min_addr`.
 const LOW: u64 = 64 << 12;
@@ -56,11 +56,11 @@ impl Zones {
                 "mmap_min_addr={min:#x} mmap_base={base:#x}: no room between"
             ));
         }
-        let above = ABOVE_BASE.min((TASK_SIZE - TOP).saturating_sub(machine.mmap_base));
+        let above = ABOVE_BASE.min(ballast_range().start.saturating_sub(machine.mmap_base));
         let main = base.saturating_sub(BELOW_BASE).max(min + LOW)..base + above;
         let main_delta = machine.mmap_base.wrapping_sub(base).cast_signed();
         let low_delta = machine.mmap_min_addr.wrapping_sub(min).cast_signed();
-        if main.end > TASK_SIZE - TOP || machine.mmap_base < base {
+        if main.end > ballast_range().start || machine.mmap_base < base {
             return Err(format!(
                 "mmap_base={base:#x}: here it is {:#x}",
                 machine.mmap_base
@@ -88,7 +88,8 @@ impl Zones {
         let real = moved(&main, main_delta);
         let low = moved(&(min..min + LOW), low_delta);
         let agent = agent.start - MARGIN..agent.end + MARGIN;
-        let taken = [agent, real.start - MARGIN..real.end, low];
+        let ballast = ballast_range();
+        let taken = [ballast, agent, real.start - MARGIN..real.end, low];
         for gap in [min + LOW..main.start, main.end..TASK_SIZE - TOP] {
             for program in without(gap, &taken) {
                 zones.push(Zone { program, delta: 0 });
@@ -194,6 +195,7 @@ mod tests {
         let zones = zones();
         let mut real: Vec<_> = zones.real().collect();
         real.push(agent_range());
+        real.push(ballast_range());
         real.sort_by_key(|range| range.start);
         for pair in real.windows(2) {
             assert!(pair[0].end <= pair[1].start, "{pair:x?}");

@@ -1,11 +1,14 @@
 //! The reference on trial: programs on the running kernel.
 //!
-//! A program is [narrowed](narrow) to what the machine can do, run on Linux and on the reference,
-//! and what differs is either a known difference of newer kernels or a finding about the reference.
+//! A program is run on Linux and on the reference; what differs is either a known difference of
+//! newer kernels or a finding about the reference. For fuzzing, programs are [narrowed](narrow) to
+//! what the machine can do.
 
+mod fuzz;
 mod narrow;
 
-pub use narrow::narrow;
+pub use fuzz::{Campaign, Found, Tally, fuzz};
+pub use narrow::{narrow, with_nodes};
 
 use vmadiff_contract::{Call, TaskId};
 use vmadiff_linux::{Closeness, Stopped, Trial, Verdict};
@@ -17,32 +20,31 @@ use crate::shrink::{Attempt, Shrunk, shrink};
 /// The reference against the running kernel.
 pub type Court = Trial<Reference>;
 
-/// Runs a program on both.
+/// Runs a program on both. The number of memory nodes may be the machine's, where no call of the
+/// program can tell.
 ///
 /// # Errors
 /// If it can not be run here, or the harness fails.
 pub fn judge(court: &mut Court, program: &Program, how: Closeness) -> Result<Verdict, Stopped> {
-    let calls: Vec<(TaskId, Call)> = program
-        .calls
-        .iter()
-        .map(|step| (step.task, step.call))
-        .collect();
-    court.judge(&program.config, &calls, how)
+    let config = with_nodes(program, court.linux.machine().nodes);
+    let steps = program.calls.iter();
+    let calls: Vec<(TaskId, Call)> = steps.map(|step| (step.task, step.call)).collect();
+    court.judge(&config, &calls, how)
 }
 
-/// Makes a program that differs smaller, as long as the same field differs at the same kind of call
-/// and no known difference explains it.
+/// Makes a program that differs smaller, as long as the same field differs after the same kind of
+/// call and no known difference explains it.
 pub fn smallest(court: &mut Court, program: &Program, how: Closeness) -> Shrunk {
-    let sign = |court: &mut Court, program: &Program| match judge(court, program, how) {
+    let mut signature = |program: &Program| match judge(court, program, how) {
         Ok(Verdict::Differs(finding)) => {
             let kind = finding.call.map(|index| program.calls[index].call.kind());
             Some((finding.difference.field, kind))
         }
         _ => None,
     };
-    let wanted = sign(court, program);
+    let wanted = signature(program);
     shrink(program, |smaller| {
-        if sign(court, smaller) == wanted {
+        if signature(smaller) == wanted {
             Attempt::Same
         } else {
             Attempt::Other

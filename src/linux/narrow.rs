@@ -1,6 +1,6 @@
 //! Fits a program to the machine: drops calls and settings that can not be had on it.
 
-use vmadiff_contract::{Call, Config, Fail, FileKind};
+use vmadiff_contract::{Call, Config, Fail, FileKind, PolicyFlags};
 use vmadiff_linux::{Fitting, Machine, fits_config};
 
 use crate::program::{Program, Schedule};
@@ -21,17 +21,12 @@ pub fn narrow(program: &mut Program, machine: &Machine) -> Result<(), String> {
     config.stack_guard_gap = usual.stack_guard_gap;
     config.max_map_count = usual.max_map_count;
     config.cap_ipc_lock &= machine.cap_ipc_lock;
-    let zones = match fits_config(config, machine) {
-        Ok(zones) => zones,
-        Err(_) => {
-            *config = Config {
-                nodes: machine.nodes,
-                ..usual
-            };
-            fits_config(config, machine).map_err(|why| why.to_string())?
-        }
-    };
+    if fits_config(config, machine).is_err() {
+        let nodes = machine.nodes;
+        *config = Config { nodes, ..usual };
+    }
     let config = &program.config;
+    let zones = fits_config(config, machine).map_err(|why| why.to_string())?;
     for step in &mut program.calls {
         step.fail = Fail::NONE;
         if let Call::Open { kind, .. } = &mut step.call {
@@ -43,4 +38,21 @@ pub fn narrow(program: &mut Program, machine: &Machine) -> Result<(), String> {
         .calls
         .retain(|step| fitting.call(&step.call, step.fail).is_ok());
     Ok(())
+}
+
+/// The program's configuration with the machine's number of nodes, if none of its calls could tell:
+/// each names only nodes that are there either way, and none counts them.
+pub fn with_nodes(program: &Program, nodes: u8) -> Config {
+    let config = program.config.clone();
+    let common = config.nodes.min(nodes).min(63);
+    let tells = |call: &Call| match *call {
+        Call::Mbind { nodes, flags, .. } | Call::SetMempolicy { nodes, flags, .. } => {
+            nodes >> common != 0 || flags.contains(PolicyFlags::RELATIVE_NODES)
+        }
+        _ => false,
+    };
+    if program.calls.iter().any(|step| tells(&step.call)) {
+        return config;
+    }
+    Config { nodes, ..config }
 }

@@ -15,8 +15,6 @@ pub const SHARED: u64 = AGENT + CODE_SIZE;
 pub const AGENT_END: u64 = SHARED + SHARED_SIZE;
 /// Pages of the agent's own.
 pub const OWN_PAGES: u64 = (AGENT_END - AGENT) / 4096;
-/// Areas of the agent's own: the code and the shared memory.
-pub const OWN_AREAS: u64 = 2;
 
 /// Offsets in the shared memory.
 pub mod at {

@@ -13,6 +13,24 @@ const POPULATING: MapFlags = MapFlags::LOCKED.union(MapFlags::POPULATE);
 /// All that is known.
 pub const KNOWN: &[Known] = &[
     Known {
+        name: "growing-merges",
+        section: 9,
+        origin: Origin::Since(5, 18),
+        what: "mremap that grows an area in place merges it with what it then touches; in 5.1 it \
+               does not.",
+        program: "mmap(0x1f0000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  mmap(0x1f2000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  mremap(0x1f0000, 0x1000, 0x2000, 0, 0)\n",
+        goes_on: true,
+        explains: |context| match context.left() {
+            Some((Call::Mremap { .. }, Outcome::Value(_))) => {
+                let Difference { field, at, .. } = *context.difference;
+                field == Field::Boundary && merged(context, at)
+            }
+            _ => false,
+        },
+    },
+    Known {
         name: "merges-more",
         section: 1,
         origin: Origin::Since(6, 16),
@@ -33,24 +51,6 @@ pub const KNOWN: &[Known] = &[
                 Field::Boundary => merged(context, at),
                 _ => false,
             }
-        },
-    },
-    Known {
-        name: "growing-merges",
-        section: 9,
-        origin: Origin::Since(5, 18),
-        what: "mremap that grows an area in place merges it with what it then touches; in 5.1 it \
-               does not.",
-        program: "mmap(0x1f0000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
-                  mmap(0x1f2000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
-                  mremap(0x1f0000, 0x1000, 0x2000, 0, 0)\n",
-        goes_on: true,
-        explains: |context| match context.left() {
-            Some((Call::Mremap { .. }, Outcome::Value(_))) => {
-                let Difference { field, at, .. } = *context.difference;
-                field == Field::Boundary && merged(context, at)
-            }
-            _ => false,
         },
     },
     Known {
@@ -77,7 +77,7 @@ pub const KNOWN: &[Known] = &[
         program: "mmap(0x211000, 0x1000, PROT_READ|PROT_WRITE, \
                   MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
                   brk(0x213000)\n",
-        goes_on: true,
+        goes_on: false,
         explains: |context| {
             let Difference { field, at, .. } = *context.difference;
             let start = context.config.start_brk;
@@ -189,11 +189,9 @@ pub const KNOWN: &[Known] = &[
                   mincore(0x1f0000, 0x1000)\n",
         goes_on: true,
         explains: |context| match context.answered() {
-            Some((
-                Call::Mincore { .. },
-                Outcome::Value(said),
-                Answer::Known(Outcome::Value(is)),
-            )) => is & !said == 0,
+            Some((Call::Mincore { .. }, said, Answer::Known(is))) => {
+                only_adds(*is, &Answer::Known(said))
+            }
             _ => false,
         },
     },
@@ -211,11 +209,17 @@ pub const KNOWN: &[Known] = &[
                 Call::Mlock { .. } | Call::Mlock2 { .. } | Call::Mlockall { .. } => true,
                 _ => false,
             });
-            let large = |(_, theirs): (&View, &View)| {
-                let mut spaces = theirs.spaces.iter();
-                spaces.any(|space| space.totals[0] > 512)
+            let large = |call: &Call| match *call {
+                Call::Mmap { len, .. } | Call::Mremap { new_len: len, .. } => len > 512 * 4096,
+                Call::Brk { addr } => addr > context.config.start_brk + 512 * 4096,
+                _ => false,
             };
-            context.difference.field == Field::Page && populated && context.views.is_some_and(large)
+            let more = match context.answered() {
+                Some((Call::Mincore { .. }, said, answer)) => only_adds(said, answer),
+                Some(_) => false,
+                None => context.difference.field == Field::Page,
+            };
+            more && populated && called(context, large)
         },
     },
     Known {
@@ -350,6 +354,14 @@ pub const KNOWN: &[Known] = &[
         },
     },
 ];
+
+/// Whether both are values, and the second has every bit of the first.
+fn only_adds(one: Outcome, other: &Answer) -> bool {
+    match (one, other) {
+        (Outcome::Value(one), Answer::Known(Outcome::Value(other))) => one & !other == 0,
+        _ => false,
+    }
+}
 
 /// Whether Linux's area at an address is larger than the manager's.
 fn merged(context: &Context, (mm, addr): (u8, u64)) -> bool {

@@ -1,0 +1,292 @@
+//! Fuzzes the reference against the running kernel.
+//!
+//! Programs are fresh ones of the generator's, and changed ones of those that ran before. What is
+//! run depends on the seed and the number of jobs only.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use vmadiff_contract::Capabilities;
+use vmadiff_linux::{Areas, Closeness, Finding, Linux, Look, Stopped, Verdict};
+
+use super::{Court, judge, narrow, smallest};
+use crate::program::Program;
+use crate::program::mutate::{Flavour, Profile, generate, mutate};
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Campaign {
+    /// Programs to run in all; none: no limit.
+    pub runs: Option<u64>,
+    /// How long to go on; none: no limit.
+    pub time: Option<Duration>,
+    /// What everything random comes from.
+    pub seed: u64,
+    /// Threads, each with agents of its own.
+    pub jobs: u32,
+    /// How areas are compared.
+    pub areas: Areas,
+}
+
+/// A finding, made small.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The program.
+    pub program: Program,
+    /// What differs.
+    pub finding: Finding,
+}
+
+/// What was done.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Programs.
+    pub programs: u64,
+    /// Calls.
+    pub calls: u64,
+    /// Calls that succeeded.
+    pub succeeded: u64,
+    /// Programs whose comparison ended before they did.
+    pub ended_early: u64,
+    /// Programs that could not be run to their end, by the reason.
+    pub stopped: BTreeMap<String, u64>,
+    /// Known differences, by name: programs that showed them.
+    pub known: BTreeMap<&'static str, u64>,
+    /// Findings, by what differs and after which call: programs that showed them.
+    pub findings: BTreeMap<String, u64>,
+}
+
+impl Tally {
+    fn add(&mut self, other: Self) {
+        self.programs += other.programs;
+        self.calls += other.calls;
+        self.succeeded += other.succeeded;
+        self.ended_early += other.ended_early;
+        for (why, count) in other.stopped {
+            *self.stopped.entry(why).or_default() += count;
+        }
+        for (name, count) in other.known {
+            *self.known.entry(name).or_default() += count;
+        }
+        for (signature, count) in other.findings {
+            *self.findings.entry(signature).or_default() += count;
+        }
+    }
+}
+
+/// What a job sends: what it did since it last sent, and the first finding of each kind.
+type News = (Tally, Option<Found>);
+
+/// Fuzzes until the campaign ends or `stop` is set. `news` is told the tally so far from time to
+/// time, and each kind of finding once.
+///
+/// # Errors
+/// If a job's agents can not be made, or die again and again.
+pub fn fuzz(
+    campaign: &Campaign,
+    stop: &AtomicBool,
+    mut news: impl FnMut(&Tally, Option<&Found>),
+) -> Result<Tally, Stopped> {
+    let mut tally = Tally::default();
+    thread::scope(|scope| {
+        let (sender, receiver): (Sender<News>, Receiver<News>) = channel();
+        let jobs: Vec<_> = (0..campaign.jobs.max(1))
+            .map(|number| {
+                let sender = sender.clone();
+                scope.spawn(move || Job::new(campaign, number, sender)?.run(stop))
+            })
+            .collect();
+        drop(sender);
+        let mut kinds = Vec::new();
+        for (more, found) in receiver {
+            tally.add(more);
+            let found = found.filter(|found| {
+                let kind = signature(found);
+                let new = !kinds.contains(&kind);
+                kinds.push(kind);
+                new
+            });
+            news(&tally, found.as_ref());
+        }
+        jobs.into_iter().try_for_each(|job| {
+            job.join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    })?;
+    Ok(tally)
+}
+
+/// Names a kind of finding.
+fn signature(found: &Found) -> String {
+    let kind = found
+        .finding
+        .call
+        .map(|index| found.program.calls[index].call.kind());
+    let call = kind.map_or("the end", |kind| kind.name());
+    format!("{} after {call}", found.finding.difference.field)
+}
+
+/// A thread's share.
+struct Job<'a> {
+    campaign: &'a Campaign,
+    number: u32,
+    court: Court,
+    profile: Profile,
+    /// Encoded programs that are worth changing.
+    pool: Vec<Vec<u8>>,
+    tally: Tally,
+    kinds: Vec<String>,
+    news: Sender<News>,
+}
+
+/// Programs that are kept to be changed.
+const POOL: usize = 256;
+/// How often a job sends its tally.
+const NEWS_EVERY: Duration = Duration::from_millis(250);
+/// How often agents may fail, one program after the other, before it is the harness that fails.
+const MOST_FAILURES: u32 = 8;
+
+impl<'a> Job<'a> {
+    fn new(campaign: &'a Campaign, number: u32, news: Sender<News>) -> Result<Self, Stopped> {
+        vmadiff_linux::stay_on_one_processor(number);
+        let court = Court::new(Linux::new()?);
+        let profile = Profile {
+            flavour: Flavour::Serial,
+            calls: Capabilities::of(vmadiff_linux::CALLS),
+        };
+        Ok(Self {
+            campaign,
+            number,
+            court,
+            profile,
+            pool: Vec::new(),
+            tally: Tally::default(),
+            kinds: Vec::new(),
+            news,
+        })
+    }
+
+    fn run(mut self, stop: &AtomicBool) -> Result<(), Stopped> {
+        let jobs = u64::from(self.campaign.jobs.max(1));
+        let start = Instant::now();
+        let mut sent = start;
+        let mut failures = 0;
+        for index in (u64::from(self.number)..).step_by(usize::try_from(jobs).expect("64 bits")) {
+            let over = self.campaign.runs.is_some_and(|runs| index >= runs)
+                || self
+                    .campaign
+                    .time
+                    .is_some_and(|time| start.elapsed() >= time);
+            if over || stop.load(Ordering::Relaxed) {
+                break;
+            }
+            match self.one(index) {
+                Ok(()) => failures = 0,
+                Err(why) => {
+                    failures += 1;
+                    if failures == MOST_FAILURES {
+                        return Err(why);
+                    }
+                    *self.tally.stopped.entry(why.to_string()).or_default() += 1;
+                }
+            }
+            if sent.elapsed() >= NEWS_EVERY {
+                sent = Instant::now();
+                self.send(None);
+            }
+        }
+        self.send(None);
+        Ok(())
+    }
+
+    fn send(&mut self, found: Option<Found>) {
+        // Nobody listens any more only if the campaign is being torn down.
+        let _ = self.news.send((std::mem::take(&mut self.tally), found));
+    }
+
+    fn one(&mut self, index: u64) -> Result<(), Stopped> {
+        let program = self.program(index);
+        if program.calls.is_empty() {
+            return Ok(());
+        }
+        self.tally.programs += 1;
+        self.tally.calls += program.calls.len() as u64;
+        let areas = self.campaign.areas;
+        let how = Closeness {
+            look: Look::AtEnd,
+            areas,
+        };
+        match judge(&mut self.court, &program, how)? {
+            Verdict::Agrees {
+                known,
+                until,
+                succeeded,
+            } => {
+                self.tally.ended_early += u64::from(until.is_some());
+                self.tally.succeeded += succeeded as u64;
+                for known in known {
+                    *self.tally.known.entry(known.name).or_default() += 1;
+                }
+            }
+            Verdict::Differs(finding) => self.found(program, finding),
+        }
+        Ok(())
+    }
+
+    fn found(&mut self, program: Program, finding: Finding) {
+        let how = Closeness {
+            look: Look::EachCall,
+            areas: self.campaign.areas,
+        };
+        let found = Found { program, finding };
+        let kind = signature(&found);
+        *self.tally.findings.entry(kind.clone()).or_default() += 1;
+        if self.kinds.contains(&kind) {
+            return;
+        }
+        self.kinds.push(kind);
+        let program = smallest(&mut self.court, &found.program, how).program;
+        let small = match judge(&mut self.court, &program, how) {
+            Ok(Verdict::Differs(finding)) => Found { program, finding },
+            _ => found,
+        };
+        self.send(Some(small));
+    }
+
+    /// The program of this index: a fresh one, or one of the pool that was changed.
+    fn program(&mut self, index: u64) -> Program {
+        let seed = self
+            .campaign
+            .seed
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .wrapping_add(index);
+        let mut program = if index.is_multiple_of(2) || self.pool.is_empty() {
+            generate(seed, &self.profile)
+        } else {
+            let base = &self.pool[usize::try_from(seed >> 1).expect("64 bits") % self.pool.len()];
+            let mut data = base.clone();
+            let size = data.len();
+            data.resize(size + 48 * 8, 0);
+            let most = data.len();
+            let seed = (seed as u32).wrapping_mul(0x9e37_79b9);
+            let size = mutate(&mut data, size, most, seed, &self.profile, |_, size, _| {
+                size
+            });
+            Program::decode(&data[..size])
+        };
+        if narrow(&mut program, self.court.linux.machine()).is_err() {
+            program.calls.clear();
+        }
+        let encoded = program.encode();
+        if self.pool.len() < POOL {
+            self.pool.push(encoded);
+        } else {
+            let place = usize::try_from(seed >> 9).expect("64 bits") % POOL;
+            self.pool[place] = encoded;
+        }
+        program
+    }
+}
