@@ -68,7 +68,7 @@ impl Judge<'_> {
             return Err(place.diverges(Rule::Outcome, field, what));
         }
         for (side, observed) in [(Side::Reference, ours), (Side::Candidate, theirs)] {
-            let settled = self.laws[side as usize].settle(&observed.state);
+            let settled = self.laws[side as usize].settle(observed.outcome, &observed.state);
             settled.map_err(|broken| {
                 Place {
                     side: Some(side),

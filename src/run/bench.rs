@@ -83,8 +83,8 @@ impl<M: Manager> Bench<M> {
     }
 
     /// Asks the laws about the state after a call.
-    pub fn settle(&mut self) -> Result<(), Objects> {
-        Ok(self.laws.settle(&self.state)?)
+    pub fn settle(&mut self, outcome: Outcome) -> Result<(), Objects> {
+        Ok(self.laws.settle(outcome, &self.state)?)
     }
 
     /// Ends the run.

@@ -124,8 +124,8 @@ impl<R: Manager, C: Manager> Runner<R, C> {
         if ours != theirs || ours == Outcome::Livelock {
             return Err(Objects);
         }
-        self.reference.settle()?;
-        self.candidate.settle()?;
+        self.reference.settle(ours)?;
+        self.candidate.settle(theirs)?;
         self.compare()?;
         Ok(ours)
     }

@@ -14,7 +14,7 @@ mod misuse;
 mod references;
 mod vma;
 
-use vmadiff_contract::{CallKind, Event, Snapshot};
+use vmadiff_contract::{CallKind, Event, Outcome, Snapshot};
 
 use super::{Object, Rule, Side};
 use file::Files;
@@ -126,12 +126,12 @@ impl Laws {
         }
     }
 
-    /// The call has ended in this state.
+    /// The call has ended with this outcome in this state.
     ///
     /// # Errors
     /// The law that it breaks.
-    pub fn settle(&mut self, state: &Snapshot) -> Obeyed {
-        let at_once = self.frees_at_once();
+    pub fn settle(&mut self, outcome: Outcome, state: &Snapshot) -> Obeyed {
+        let at_once = self.frees_at_once(outcome);
         let policies = self.settle_areas(state)?;
         self.vmas.settle(state, at_once)?;
         self.vmas.settle_references(state)?;
@@ -161,13 +161,14 @@ impl Laws {
         matches!(self.call, None | Some(CallKind::Softirq))
     }
 
-    /// Whether nothing may wait for a grace period any more: the one-lock manager never makes
-    /// anything wait, and a serial run has no readers, so one grace period ends all waiting.
-    fn frees_at_once(&self) -> Option<Rule> {
-        match (self.side, self.defers()) {
-            (Side::Reference, _) => Some(Rule::VmaFreedLate),
-            (Side::Candidate, true) => Some(Rule::VmaLeaked),
-            (Side::Candidate, false) => None,
+    /// Whether nothing may wait for a grace period any more, and the rule: the one-lock manager
+    /// never makes anything wait, and a serial run has no readers, so one grace period ends all
+    /// waiting.
+    fn frees_at_once(&self, outcome: Outcome) -> Option<Rule> {
+        let waited = self.defers() && outcome.is_success();
+        match self.side {
+            Side::Reference => Some(Rule::VmaFreedLate),
+            Side::Candidate => waited.then_some(Rule::VmaLeaked),
         }
     }
 

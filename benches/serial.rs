@@ -1,0 +1,149 @@
+//! How many programs of 16 calls a second, and where the time goes: each stage in the same run, so
+//! that the ratios mean something on any machine.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
+use vmadiff::coverage::{COUNTERS, Coverage, Stats};
+use vmadiff::program::Program;
+use vmadiff::program::mutate::{Profile, generate};
+use vmadiff::run::{Recorder, Runner};
+use vmadiff_candidate::{Candidate, Defects};
+use vmadiff_contract::{Capabilities, Manager, Snapshot};
+use vmadiff_reference::Reference;
+
+/// Calls of each program.
+const CALLS: usize = 16;
+/// Different programs.
+const PROGRAMS: usize = 4096;
+
+/// Time and programs of each stage, for the ratios.
+type Times = RefCell<BTreeMap<&'static str, (Duration, u64)>>;
+
+fn main() {
+    let mut criterion = Criterion::default()
+        .configure_from_args()
+        .measurement_time(Duration::from_secs(4))
+        .warm_up_time(Duration::from_secs(1));
+    let times = Times::default();
+    let mut group = criterion.benchmark_group("serial");
+    group.throughput(Throughput::Elements(1));
+    stages(&mut group, &times);
+    group.finish();
+    criterion.final_summary();
+    ratios(&times.into_inner());
+}
+
+fn stages(group: &mut BenchmarkGroup<'_, WallTime>, times: &Times) {
+    let candidate = |config: &_, events| Candidate::with_defects(config, events, Defects::NONE);
+    let mut runner = Runner::new(Box::new(Reference::new), Box::new(candidate));
+    let programs = programs(runner.known());
+    let config = &programs[0].config;
+    let mut reference = Reference::new(config, Arc::new(Recorder));
+    let mut candidate = candidate(config, Arc::new(Recorder));
+    let mut state = Snapshot::default();
+
+    measure(group, times, "reference calls", &programs, |p| {
+        calls(&mut reference, p, |_| {});
+    });
+    measure(group, times, "reference calls and states", &programs, |p| {
+        calls(&mut reference, p, |manager| manager.snapshot(&mut state));
+    });
+    measure(group, times, "candidate calls", &programs, |p| {
+        calls(&mut candidate, p, |_| {});
+    });
+    measure(group, times, "candidate calls and states", &programs, |p| {
+        calls(&mut candidate, p, |manager| manager.snapshot(&mut state));
+    });
+    measure(group, times, "judged", &programs, |p| {
+        assert!(runner.run(p, &mut ()).is_none());
+    });
+    let (mut counters, mut stats) = (vec![0; COUNTERS], Stats::default());
+    measure(group, times, "judged and counted", &programs, |p| {
+        assert!(
+            runner
+                .run(p, &mut Coverage::new(&mut counters, &mut stats))
+                .is_none()
+        );
+    });
+    measure(group, times, "judged in full", &programs, |p| {
+        runner.observe(p);
+    });
+}
+
+/// Programs of exactly so many calls.
+fn programs(known: Capabilities) -> Vec<Program> {
+    let profile = Profile {
+        calls: known,
+        ..Profile::default()
+    };
+    let long = (0..)
+        .map(|seed| generate(seed, &profile))
+        .filter(|p| p.calls.len() >= CALLS);
+    long.take(PROGRAMS)
+        .map(|mut program| {
+            program.calls.truncate(CALLS);
+            program
+        })
+        .collect()
+}
+
+fn measure(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    times: &Times,
+    name: &'static str,
+    programs: &[Program],
+    mut run: impl FnMut(&Program),
+) {
+    let mut next = programs.iter().cycle();
+    group.bench_function(name, |bencher| {
+        bencher.iter_custom(|iterations| {
+            let start = Instant::now();
+            for _ in 0..iterations {
+                run(next.next().expect("there are programs"));
+            }
+            let took = start.elapsed();
+            let mut times = times.borrow_mut();
+            let (time, count) = times.entry(name).or_default();
+            *time += took;
+            *count += iterations;
+            took
+        });
+    });
+}
+
+/// Runs a program on one manager, as a run does but for the judging.
+fn calls<M: Manager>(manager: &mut M, program: &Program, mut after: impl FnMut(&M)) {
+    manager.reset(&program.config);
+    let known = manager.supports();
+    for step in program
+        .calls
+        .iter()
+        .filter(|step| known.knows(step.call.kind()))
+    {
+        manager.call(step.task, &step.call, step.fail);
+        after(manager);
+    }
+    manager.quiesce();
+    Recorder::clear();
+}
+
+fn ratios(times: &BTreeMap<&'static str, (Duration, u64)>) {
+    let each = |name| {
+        times
+            .get(name)
+            .map(|(time, count)| time.as_secs_f64() / *count as f64)
+    };
+    let Some(whole) = each("judged") else { return };
+    println!(
+        "\nof one judged program of {CALLS} calls ({:.0} a second):",
+        1.0 / whole
+    );
+    for name in times.keys() {
+        let ratio = each(name).map_or(0.0, |time| time / whole);
+        println!("  {ratio:>6.2}  {name}");
+    }
+}
