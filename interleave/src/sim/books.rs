@@ -36,6 +36,8 @@ pub(super) struct Books {
     pub(super) current: u8,
     /// Who runs once the current one has suspended itself; none: the run is over.
     pub(super) next: Option<u8>,
+    /// What a policy is shown, kept for its memory.
+    pub(super) choices: Vec<Pending>,
     /// A call returned since the last scheduling point.
     pub(super) returned: bool,
     /// Threads are being unwound, or told to finish: accesses are no scheduling points any more.
@@ -79,6 +81,7 @@ impl Books {
             softirq: false,
             current: 0,
             next: None,
+            choices: Vec::new(),
             returned: false,
             stopped: false,
             took: false,

@@ -131,27 +131,29 @@ impl<'a> Run<'a> {
 
     /// The policy's choice among the tasks that can move.
     fn choose_task(&self, books: &mut Books, arrived: &Pending, default: u8) -> u8 {
-        let mut pending = [*arrived; super::TASKS + 1];
-        let mut count = 0;
+        let mut pending = std::mem::take(&mut books.choices);
+        pending.clear();
         let mut default_index = 0;
         for task in bits(books.unfinished | u32::from(books.softirq)) {
             if task == default {
-                default_index = count;
+                default_index = pending.len();
             }
-            pending[count] = books.tasks[usize::from(task)].pending;
-            pending[count].runnable = books.is_runnable(self.plan, task);
-            count += 1;
+            pending.push(Pending {
+                runnable: books.is_runnable(self.plan, task),
+                ..books.tasks[usize::from(task)].pending
+            });
         }
         let picked = self.policy.borrow_mut().pick(&Choice {
-            pending: &pending[..count],
+            pending: &pending,
             arrived,
             default: default_index,
             returned: std::mem::take(&mut books.returned),
         });
-        let to = match pending[..count].get(picked) {
+        let to = match pending.get(picked) {
             Some(chosen) if chosen.runnable => chosen.task,
             _ => default,
         };
+        books.choices = pending;
         if to != default {
             books.trace.decided(arrived.task, arrived.site, to);
         }
