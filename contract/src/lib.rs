@@ -15,6 +15,7 @@ mod flags;
 mod ids;
 mod manager;
 mod outcome;
+mod replay;
 mod snapshot;
 
 pub use call::{Call, CallKind};
@@ -27,6 +28,7 @@ pub use flags::{
 pub use ids::{AnonId, Fd, FileId, FrameId, MmId, PolicyId, TableId, TaskId, VmaId};
 pub use manager::{Capabilities, Fail, Manager};
 pub use outcome::{Errno, Outcome, SegvCode};
+pub use replay::{Lender, Replay, Touch};
 pub use snapshot::{
     ByteState, FdState, FileByte, FileState, MmState, PageState, Protocol, Snapshot, TaskState,
     VmaState,

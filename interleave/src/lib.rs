@@ -11,6 +11,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod at;
 mod cell;
 mod irq;
 mod lock;

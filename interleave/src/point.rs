@@ -87,7 +87,13 @@ fn address<T>(object: &T) -> usize {
 /// of its critical section.
 #[inline]
 pub fn mark(site: Site) {
-    with(|run| run.mark(site));
+    mark_at(site, 0);
+}
+
+/// The same with a word that says at what.
+#[inline]
+pub(crate) fn mark_at(site: Site, word: u64) {
+    with(|run| run.mark(site, word));
 }
 
 /// Whether some thread of the simulation has interrupts off; none: this is no simulation.

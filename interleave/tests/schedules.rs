@@ -134,7 +134,7 @@ fn no_switch_is_the_serial_run() {
     let marks = trace
         .steps()
         .iter()
-        .filter(|step| step.what == What::Mark)
+        .filter(|step| matches!(step.what, What::Mark(_)))
         .count();
     assert_eq!(marks, 3);
 }

@@ -128,7 +128,7 @@ impl World {
 
     /// A fault: finds the area, asks whether it allows the access, and serves it
     /// (`do_user_addr_fault`).
-    fn fault(&mut self, m: usize, addr: u64, want: Want) -> Result<Served, Trouble> {
+    pub fn fault(&mut self, m: usize, addr: u64, want: Want) -> Result<Served, Trouble> {
         if addr >= self.config.task_size {
             return Err(Trouble::NoArea);
         }

@@ -4,7 +4,7 @@
 //! only if they have the same one, and one that went through fork has a chain of several.
 
 use smallvec::SmallVec;
-use vmadiff_contract::{AnonId, Event, PAGE_SIZE, VmFlags};
+use vmadiff_contract::{AnonId, Event, Lender, PAGE_SIZE, VmFlags};
 
 use crate::area::{ACCESS, Area};
 use crate::world::{NoMemory, World};
@@ -114,10 +114,13 @@ impl World {
             let donor = donor.rmap.is_singular().then_some(donor.rmap.anon)?;
             self.anon_compatible(low, high).then_some(donor)?
         };
-        areas
-            .get(i + 1)
-            .and_then(|next| from(next, area, next))
-            .or_else(|| areas[..i].last().and_then(|prev| from(prev, prev, area)))
+        let next = || areas.get(i + 1).and_then(|next| from(next, area, next));
+        let prev = || areas[..i].last().and_then(|prev| from(prev, prev, area));
+        match self.lender {
+            Lender::ByRule => next().or_else(prev),
+            Lender::Prev => prev(),
+            Lender::Nobody => None,
+        }
     }
 
     /// Whether two areas could become one again by mprotect alone (`anon_vma_compatible`).

@@ -14,6 +14,7 @@
 //! | `access`, `fault`, `stack`, `populate` | memory is used |
 //! | `page`, `swap`, `anon`, `file`, `policy` | what stands behind it |
 //! | `steps`, `sync` | what the kernel does by itself, and what it tells |
+//! | `replay` | parts of calls, for a judge of interleaved runs |
 //! | `snapshot` | what can be seen of it all |
 
 mod access;
@@ -37,6 +38,7 @@ mod policy;
 mod populate;
 mod protect;
 mod remap;
+mod replay;
 mod snapshot;
 mod split;
 mod stack;
@@ -84,13 +86,10 @@ impl Manager for Reference {
     }
 
     fn call(&self, task: TaskId, call: &Call, fail: Fail) -> Outcome {
-        let mut world = self.world.write();
-        let t = usize::from(task.0).wrapping_sub(1);
-        if !world.tasks.get(t).is_some_and(|task| task.alive) {
-            return Outcome::NoTask;
-        }
-        world.begin(fail);
-        world.dispatch(t, call)
+        self.run(task, |world, t| {
+            world.begin(fail);
+            world.dispatch(t, call)
+        })
     }
 
     fn snapshot(&self, into: &mut Snapshot) {
@@ -99,4 +98,16 @@ impl Manager for Reference {
 
     /// Nothing is ever deferred.
     fn quiesce(&self) {}
+}
+
+impl Reference {
+    /// Does something for a task, if it lives.
+    fn run(&self, task: TaskId, make: impl FnOnce(&mut World, usize) -> Outcome) -> Outcome {
+        let mut world = self.world.write();
+        let t = usize::from(task.0).wrapping_sub(1);
+        if !world.tasks.get(t).is_some_and(|task| task.alive) {
+            return Outcome::NoTask;
+        }
+        make(&mut world, t)
+    }
 }

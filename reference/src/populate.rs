@@ -20,6 +20,9 @@ impl World {
     }
 
     fn populate_range(&mut self, t: usize, start: u64, len: u64, quiet: bool) -> Answer<()> {
+        if !self.populates {
+            return Ok(());
+        }
         let m = self.tasks[t].mm;
         let end = start.saturating_add(len);
         let mut budget = POPULATE_MAX_PAGES;

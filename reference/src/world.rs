@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use vmadiff_contract::{
-    Config, Errno, Event, EventSink, Fail, MmId, Note, PAGE_SIZE, PolicyId, VmFlags, VmaId,
+    Config, Errno, Event, EventSink, Fail, Lender, MmId, Note, PAGE_SIZE, PolicyId, VmFlags, VmaId,
 };
 
 use crate::anon::Anon;
@@ -62,6 +62,10 @@ pub(crate) struct World {
     /// Which allocation of this call fails, and how many it has made.
     fail: Fail,
     made: u32,
+    /// Calls populate what they are asked to; else somebody faults the pages in afterwards.
+    pub populates: bool,
+    /// Whose anon_vma the next first store takes.
+    pub lender: Lender,
     /// Room for the areas that a munmap takes out, kept between calls.
     pub detached: Vec<Area>,
 }
@@ -86,6 +90,8 @@ impl World {
             vmas: 0,
             fail: Fail::NONE,
             made: 0,
+            populates: true,
+            lender: Lender::ByRule,
             detached: Vec::new(),
         }
     }

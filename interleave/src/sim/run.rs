@@ -268,11 +268,11 @@ impl<'a> Run<'a> {
     }
 
     /// Notes in the trace that the current call takes effect here.
-    pub(crate) fn mark(&self, site: Site) {
+    pub(crate) fn mark(&self, site: Site, word: u64) {
         let books = &mut **self.books.borrow_mut();
         if !books.stopped {
             let task = books.current;
-            let what = What::Mark;
+            let what = What::Mark(word);
             books.trace.push(Step { task, site, what });
         }
     }

@@ -26,8 +26,9 @@ pub enum What {
         /// Which object.
         object: u32,
     },
-    /// The call took effect here; see [`mark`](crate::mark).
-    Mark,
+    /// The call took effect here; see [`mark`](crate::mark). The word says at what, where the
+    /// site needs one ([`at`](crate::at)).
+    Mark(u64),
     /// The task began the call of this number.
     Begin(u32),
     /// That call returned.
@@ -139,7 +140,7 @@ impl Trace {
     pub(super) fn push(&mut self, step: Step) {
         let (tag, value) = match step.what {
             What::Access { kind, object } => (kind as u64, object),
-            What::Mark => (64, 0),
+            What::Mark(word) => (64, (word ^ word >> 32) as u32),
             What::Begin(call) => (65, call),
             What::End(call) => (66, call),
             What::Chose(index) => (67, u32::from(index)),
@@ -240,7 +241,8 @@ impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Access { kind, object } => write!(f, "{kind:?} @{object}"),
-            Self::Mark => f.write_str("takes effect"),
+            Self::Mark(0) => f.write_str("takes effect"),
+            Self::Mark(word) => write!(f, "takes effect at {word:#x}"),
             Self::Begin(call) => write!(f, "begins call {call}"),
             Self::End(call) => write!(f, "ends call {call}"),
             Self::Chose(index) => write!(f, "takes ready callback {index}"),

@@ -16,6 +16,7 @@ mod paging;
 mod placement;
 mod policies;
 mod random;
+mod replaying;
 mod sharing;
 
 use std::sync::{Arc, Mutex};

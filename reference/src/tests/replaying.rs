@@ -1,0 +1,96 @@
+//! Parts of calls: what a section leaves to others, and a fault without its access.
+
+use std::sync::Arc;
+
+use vmadiff_contract::{
+    Call, Config, Fail, Fd, Lender, Manager, MapFlags, Outcome, Prot, Replay, SegvCode, Snapshot,
+    TaskId, Touch,
+};
+
+use super::{Log, PRIVATE, RO, RW, at};
+use crate::Reference;
+
+const TASK: TaskId = TaskId(1);
+const DONE: Outcome = Outcome::Value(0);
+
+fn boot() -> Reference {
+    Reference::new(&Config::default(), Arc::new(Log::default()))
+}
+
+fn map(reference: &Reference, page: u64, prot: Prot, more: MapFlags) {
+    let call = Call::Mmap {
+        addr: at(page),
+        len: 4096,
+        prot,
+        flags: PRIVATE | more,
+        fd: Fd(-1),
+        off: 0,
+    };
+    let mapped = reference.section(TASK, &call, Fail::NONE);
+    assert_eq!(mapped, Outcome::Value(at(page)));
+}
+
+fn state(reference: &Reference) -> Snapshot {
+    let mut state = Snapshot::default();
+    reference.snapshot(&mut state);
+    state
+}
+
+#[test]
+fn a_section_populates_nothing_and_the_next_call_does() {
+    let reference = boot();
+    map(&reference, 0, RW, MapFlags::POPULATE);
+    assert!(state(&reference).pages.is_empty());
+    let call = Call::Mlock {
+        addr: at(0),
+        len: 4096,
+    };
+    assert_eq!(reference.call(TASK, &call, Fail::NONE), DONE);
+    assert_eq!(state(&reference).pages.len(), 1);
+}
+
+#[test]
+fn a_fault_maps_and_does_not_access() {
+    let reference = boot();
+    map(&reference, 0, RW, MapFlags::empty());
+    let store = |touch| reference.fault(TASK, at(0), touch, Lender::ByRule);
+    assert_eq!(store(Touch::Load), DONE);
+    assert!(!state(&reference).pages[0].writable);
+    assert_eq!(store(Touch::Store), DONE);
+    assert!(state(&reference).pages[0].writable);
+    assert!(state(&reference).bytes.is_empty());
+    assert_eq!(state(&reference).tasks[0].minor_faults, 2);
+    let unmapped = reference.fault(TASK, at(9), Touch::Load, Lender::ByRule);
+    assert_eq!(unmapped, Outcome::Segv(SegvCode::MapErr));
+}
+
+#[test]
+fn who_lends_an_anon_vma_can_be_told() {
+    let borrowed_from = |lender| {
+        let reference = boot();
+        map(&reference, 0, RW, MapFlags::empty());
+        map(&reference, 1, RW, MapFlags::empty());
+        map(&reference, 2, RW, MapFlags::empty());
+        // Three areas that are one but for their protection.
+        let call = Call::Mprotect {
+            addr: at(1),
+            len: 4096,
+            prot: RO,
+        };
+        assert_eq!(reference.section(TASK, &call, Fail::NONE), DONE);
+        for (page, lender) in [(0, Lender::Nobody), (2, Lender::Nobody)] {
+            assert_eq!(reference.fault(TASK, at(page), Touch::Store, lender), DONE);
+        }
+        let call = Call::Mprotect {
+            addr: at(1),
+            len: 4096,
+            prot: RW | Prot::EXEC,
+        };
+        assert_eq!(reference.section(TASK, &call, Fail::NONE), DONE);
+        assert_eq!(reference.fault(TASK, at(1), Touch::Store, lender), DONE);
+        state(&reference).vmas[1].anon.unwrap().0
+    };
+    assert_eq!(borrowed_from(Lender::Prev), 1);
+    assert_eq!(borrowed_from(Lender::ByRule), 2);
+    assert_eq!(borrowed_from(Lender::Nobody), 3);
+}
