@@ -3,6 +3,7 @@
 mod completions;
 mod convert;
 mod input;
+mod linux;
 mod output;
 pub mod paint;
 mod status;
@@ -27,6 +28,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Convert(convert::Args),
+    Linux(linux::Args),
     Completions(completions::Args),
 }
 
@@ -34,6 +36,7 @@ enum Command {
 pub fn run(cli: Cli) -> Result<Status> {
     match cli.command {
         Command::Convert(args) => convert::run(&args),
+        Command::Linux(args) => linux::run(&args),
         Command::Completions(args) => completions::run(&args),
     }
 }
