@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use proptest::prelude::*;
 use vmadiff::program::bytes::{HEADER, MAX_STEPS, RECORD, is_long};
 use vmadiff::program::mutate::{Flavour, Profile, crossover, generate, mutate};
 use vmadiff::program::{Program, Step};
-use vmadiff_contract::{CallKind, Capabilities, Config, Event, EventSink, Manager};
+use vmadiff_candidate::Candidate;
+use vmadiff_contract::{CallKind, Capabilities, Config, Event, EventSink, Manager, Note};
 use vmadiff_reference::Reference;
 
 use crate::strategy;
@@ -235,6 +237,45 @@ fn changed_programs_still_mostly_succeed() {
             tally.run(&Program::decode(&input));
         }
         tally.check(60, 50);
+    }
+}
+
+/// Counts faults by the way in which they were served.
+#[derive(Default)]
+struct Faults {
+    speculative: AtomicU32,
+    classic: AtomicU32,
+}
+
+impl EventSink for Faults {
+    fn event(&self, event: Event) {
+        let count = match event {
+            Event::Note(Note::Speculative) => &self.speculative,
+            Event::Note(Note::Classic) => &self.classic,
+            _ => return,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A campaign in which nothing is speculative tests nothing that is worth it.
+#[test]
+fn faults_of_fresh_programs_are_often_speculative() {
+    for flavour in [Flavour::Serial, Flavour::Interleaved] {
+        let faults = Arc::new(Faults::default());
+        for seed in 0..1000 {
+            let program = generate(seed, &known(flavour));
+            let manager = Candidate::new(&program.config, faults.clone());
+            for step in &program.calls {
+                manager.call(step.task, &step.call, step.fail);
+            }
+        }
+        let speculative = faults.speculative.load(Ordering::Relaxed);
+        let all = speculative + faults.classic.load(Ordering::Relaxed);
+        assert!(
+            speculative * 5 >= all,
+            "{flavour:?}: {speculative} of {all}"
+        );
     }
 }
 

@@ -98,7 +98,13 @@ pub(super) fn task(dice: &mut Dice<'_>, world: &World) -> TaskId {
     if count == 0 {
         return TaskId(1);
     }
-    let nth = if dice.one_in(2) { 0 } else { dice.index(count) };
+    // The first two are threads of one address space; a forked task is alone in its own, and so
+    // never faults speculatively.
+    let nth = if dice.one_in(4) {
+        dice.index(count)
+    } else {
+        dice.index(count.min(2))
+    };
     world.live().nth(nth).unwrap_or(TaskId(1))
 }
 
@@ -172,7 +178,7 @@ fn spoil(dice: &mut Dice<'_>, kind: CallKind, words: &mut Words) {
 }
 
 fn mmap(dice: &mut Dice<'_>, space: &Space) -> Words {
-    let len = dice.weighted(&[(5, 1), (5, 2), (4, 3), (3, 4), (1, 6), (1, 9)]) * PAGE_SIZE;
+    let len = dice.weighted(&[(4, 1), (4, 2), (4, 3), (4, 4), (3, 6), (1, 9)]) * PAGE_SIZE;
     let place = dice.weighted(&[
         (6, Some(MapFlags::FIXED)),
         (3, None),

@@ -36,8 +36,8 @@ pub(super) const WEIGHTS: &[(u32, CallKind)] = &[
     (3, CallKind::Brk),
     (2, CallKind::Fork),
     (1, CallKind::Exit),
-    (12, CallKind::Load),
-    (18, CallKind::Store),
+    (16, CallKind::Load),
+    (28, CallKind::Store),
     (1, CallKind::Exec),
     (3, CallKind::Open),
     (1, CallKind::Ftruncate),
@@ -148,7 +148,7 @@ fn swarm(dice: &mut Dice<'_>, profile: &Profile) -> Vec<(u32, CallKind)> {
 /// Mostly the default; else a limit is small enough to be met.
 fn config(dice: &mut Dice<'_>, flavour: Flavour) -> Config {
     let tasks: &[(u32, u8)] = match flavour {
-        Flavour::Serial => &[(10, 2), (1, 1), (1, 3)],
+        Flavour::Serial => &[(24, 2), (1, 1), (2, 3)],
         Flavour::Interleaved => &[(3, 2), (2, 3)],
     };
     let mut config = Config {

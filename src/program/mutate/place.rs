@@ -5,21 +5,17 @@ use vmadiff_contract::{Config, PAGE_SIZE, Prot};
 use super::dice::Dice;
 use crate::program::world::{Area, Space};
 
-/// An address to touch: mostly in an area that allows it.
+/// An address to touch: mostly in an area that allows it, and most of all in one that has been
+/// written, since there further pages may be faulted in speculatively.
 pub(super) fn access(dice: &mut Dice<'_>, space: &Space, prot: Prot) -> u64 {
-    let allows = |area: &&Area| area.prot.contains(prot);
-    let count = space.areas.iter().filter(allows).count();
-    let area = match count {
-        0 => area(dice, space),
-        _ if dice.one_in(8) => area(dice, space),
-        _ => space
-            .areas
-            .iter()
-            .filter(allows)
-            .nth(dice.index(count))
-            .copied(),
+    let allows = |area: &Area| area.prot.contains(prot);
+    let again = |area: &Area| allows(area) && area.is_written && area.end - area.start > PAGE_SIZE;
+    let some = match dice.below(8) {
+        0 => None,
+        1..7 => one_of(dice, space, again).or_else(|| one_of(dice, space, allows)),
+        _ => one_of(dice, space, allows),
     };
-    let page = match area {
+    let page = match some.or_else(|| area(dice, space)) {
         Some(area) if !dice.one_in(16) => page_of(dice, area),
         _ => page(dice),
     };
@@ -28,6 +24,13 @@ pub(super) fn access(dice: &mut Dice<'_>, space: &Space, prot: Prot) -> u64 {
     } else {
         0
     }
+}
+
+fn one_of(dice: &mut Dice<'_>, space: &Space, fits: impl Fn(&Area) -> bool) -> Option<Area> {
+    let fitting = || space.areas.iter().filter(|area| fits(area));
+    let count = fitting().count();
+    let nth = dice.index(count.max(1));
+    fitting().nth(nth).copied()
 }
 
 fn area(dice: &mut Dice<'_>, space: &Space) -> Option<Area> {

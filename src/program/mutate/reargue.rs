@@ -1,6 +1,6 @@
 //! Changes to one argument of one call.
 
-use vmadiff_contract::PAGE_SIZE;
+use vmadiff_contract::{CallKind, PAGE_SIZE, Prot};
 
 use super::dice::Dice;
 use super::{Profile, argument, place};
@@ -44,6 +44,8 @@ pub(super) fn change(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
             _ => argument::value(dice, space, param),
         },
         9 if param == Param::Addr => place::page(dice),
+        _ if kind == CallKind::Store && which == 0 => place::access(dice, space, Prot::WRITE),
+        _ if kind == CallKind::Load => place::access(dice, space, Prot::READ),
         _ => argument::value(dice, space, param),
     };
     program.calls[at].call = shape::build(kind, &words);

@@ -6,7 +6,7 @@
 
 mod space;
 
-use vmadiff_contract::{Call, Config, MAX_TASKS, MoveFlags, TaskId};
+use vmadiff_contract::{Call, Config, MAX_TASKS, MapFlags, MoveFlags, TaskId};
 
 use self::space::Limits;
 use super::{Program, Step};
@@ -109,9 +109,17 @@ impl World {
                 ..
             } => {
                 if let Some((start, end)) = space.place(addr, len, flags, limits) {
-                    space.map(start, end, prot);
+                    let anonymous = MapFlags::PRIVATE | MapFlags::ANONYMOUS;
+                    space.map(Area {
+                        start,
+                        end,
+                        prot,
+                        is_private: flags.contains(anonymous),
+                        is_written: false,
+                    });
                 }
             }
+            Call::Store { addr, .. } => space.write(addr),
             Call::Munmap { addr, len } => {
                 if let Some((start, end)) = limits.range(addr, len) {
                     space.unmap(start, end);

@@ -8,6 +8,10 @@ pub(in crate::program) struct Area {
     pub start: u64,
     pub end: u64,
     pub prot: Prot,
+    /// Private and anonymous: faults in it may be served speculatively.
+    pub is_private: bool,
+    /// It has been written, so it has an anon_vma.
+    pub is_written: bool,
 }
 
 /// An open file.
@@ -113,10 +117,11 @@ impl Space {
         Some((start, top))
     }
 
-    pub(super) fn map(&mut self, start: u64, end: u64, prot: Prot) {
+    pub(super) fn map(&mut self, area: Area) {
+        let Area { start, end, .. } = area;
         self.unmap(start, end);
         let at = self.areas.partition_point(|area| area.start < start);
-        self.areas.insert(at, Area { start, end, prot });
+        self.areas.insert(at, area);
     }
 
     pub(super) fn unmap(&mut self, start: u64, end: u64) {
@@ -124,6 +129,13 @@ impl Space {
         self.split(end);
         self.areas
             .retain(|area| area.end <= start || end <= area.start);
+    }
+
+    pub(super) fn write(&mut self, addr: u64) {
+        let covers = |area: &&mut Area| (area.start..area.end).contains(&addr);
+        if let Some(area) = self.areas.iter_mut().find(covers) {
+            area.is_written |= area.is_private && area.prot.contains(Prot::WRITE);
+        }
     }
 
     pub(super) fn protect(&mut self, start: u64, end: u64, prot: Prot) {
@@ -159,7 +171,13 @@ impl Space {
             if !self.is_free(old, end) {
                 return;
             }
-            self.map(old, end, Prot::READ | Prot::WRITE);
+            self.map(Area {
+                start: old,
+                end,
+                prot: Prot::READ | Prot::WRITE,
+                is_private: true,
+                is_written: false,
+            });
         }
         self.brk = addr;
     }
@@ -179,7 +197,7 @@ impl Space {
             .iter()
             .position(|area| area.start < old_end && old_end <= area.end);
         let last = last.filter(|_| self.covers(start, old_end))?;
-        let Area { prot, .. } = self.areas[last];
+        let area = self.areas[last];
         if to.is_none() && end <= old_end {
             self.unmap(end, old_end);
             return Some(start);
@@ -193,7 +211,11 @@ impl Space {
             None => self.place(0, new_len, MapFlags::PRIVATE, limits)?,
         };
         self.unmap(start, old_end);
-        self.map(to, to_end, prot);
+        self.map(Area {
+            start: to,
+            end: to_end,
+            ..area
+        });
         Some(to)
     }
 
