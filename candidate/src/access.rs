@@ -1,7 +1,7 @@
 //! An access to memory: the processor's side, and what becomes of a fault.
 
 use vmadiff_contract::{FileId, Misuse, Outcome, SegvCode};
-use vmadiff_interleave::{Word, mark};
+use vmadiff_interleave::{Word, at};
 
 use crate::current::Current;
 use crate::pte::{Maps, Need, Pte};
@@ -70,7 +70,9 @@ impl Current<'_> {
                 pte
             }
         };
-        Ok(self.transfer(pte, addr & 4095, need, value))
+        let byte = self.transfer(pte, addr & 4095, need, value);
+        at::access();
+        Ok(byte)
     }
 
     /// The processor's own walk: one step but for the lowest entry.
@@ -86,9 +88,8 @@ impl Current<'_> {
         }
     }
 
-    /// Moves the byte: this is when the access takes effect.
+    /// Moves the byte.
     fn transfer(&self, pte: Pte, offset: u64, need: Need, value: u8) -> u8 {
-        mark(site::ACCESS__TAKES_EFFECT);
         match (pte.maps(), need) {
             (_, Need::Exec) | (None | Some(Maps::Zero | Maps::Swap(_)), _) => 0,
             (Some(Maps::Anon(frame)), Need::Read) => {

@@ -7,6 +7,7 @@ use crate::current::Current;
 use crate::defects::defect;
 use crate::merge::Range;
 use crate::mmap::page_align;
+use crate::section::Section;
 use crate::sites as site;
 use crate::slab::Ref;
 use crate::tree::Links;
@@ -19,7 +20,7 @@ impl Current<'_> {
     /// `brk`: the heap's end afterwards.
     pub fn sys_brk(&self, brk: u64) -> u64 {
         let mm = self.mm_struct();
-        let write = mm.mmap_sem.write(site::BRK__MMAP_SEM);
+        let write = Section::enter(mm, site::BRK__MMAP_SEM);
         let old = mm.brk.peek();
         let config = self.config();
         let data = brk.wrapping_sub(config.start_brk);

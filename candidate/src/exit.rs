@@ -1,6 +1,7 @@
 //! exit, and the teardown of an address space (`exit_mmap`).
 
 use vmadiff_contract::VmFlags;
+use vmadiff_interleave::at;
 
 use crate::candidate::Candidate;
 use crate::current::Current;
@@ -18,6 +19,7 @@ impl Current<'_> {
         self.task.flush_all();
         self.task.live.set(site::EXIT__TASK, false);
         let users = mm.mm_users.add(site::MMPUT__MM_USERS, 1u64.wrapping_neg());
+        at::section();
         if users == 1 {
             self.exit_mmap(self.mm);
             self.exit_files(mm);

@@ -1,6 +1,7 @@
 //! A page fault: the architecture's handler, and the way under mmap_sem.
 
 use vmadiff_contract::{Note, SegvCode, VmFlags};
+use vmadiff_interleave::at;
 
 use crate::access::Unserved;
 use crate::current::Current;
@@ -23,28 +24,32 @@ impl Current<'_> {
                 return Ok(());
             }
             Fault::Retry => {}
-            Fault::Bus => return Err(Unserved::Bus),
-            Fault::Oom => return Err(Unserved::Oom),
-            Fault::Segv => return Err(Unserved::Segv(SegvCode::AccErr)),
+            refused => {
+                at::access();
+                return Err(unserved(refused));
+            }
         }
-        let mm = self.mm_struct();
-        let fault = {
+        let served = {
+            let mm = self.mm_struct();
             let _read = mm.mmap_sem.read(site::DO_PAGE_FAULT__MMAP_SEM);
-            let vma = self.area_for_fault(addr)?;
-            if access_error(vma.flags(), need, refused) {
-                return Err(Unserved::Segv(SegvCode::AccErr));
-            }
-            self.handle_mm_fault(vma, addr, need == Need::Write)
+            self.do_classic_fault(addr, need, refused)
+                .inspect_err(|_| at::access())
         };
-        match fault {
-            Fault::Served { major } => {
-                self.note(Note::Classic);
-                self.count_fault(major);
-                Ok(())
-            }
-            Fault::Bus => Err(Unserved::Bus),
-            Fault::Oom => Err(Unserved::Oom),
-            Fault::Segv | Fault::Retry => Err(Unserved::Segv(SegvCode::AccErr)),
+        let major = served?;
+        self.note(Note::Classic);
+        self.count_fault(major);
+        Ok(())
+    }
+
+    /// The fault under mmap_sem; whether a device was read.
+    fn do_classic_fault(&self, addr: u64, need: Need, refused: Pte) -> Result<bool, Unserved> {
+        let vma = self.area_for_fault(addr)?;
+        if access_error(vma.flags(), need, refused) {
+            return Err(Unserved::Segv(SegvCode::AccErr));
+        }
+        match self.handle_mm_fault(vma, addr, need == Need::Write) {
+            Fault::Served { major } => Ok(major),
+            refused => Err(unserved(refused)),
         }
     }
 
@@ -90,6 +95,15 @@ impl Current<'_> {
             ptl: None,
         };
         self.handle_pte_fault(&mut vmf)
+    }
+}
+
+/// What the task gets for a fault that was not served.
+fn unserved(fault: Fault) -> Unserved {
+    match fault {
+        Fault::Bus => Unserved::Bus,
+        Fault::Oom => Unserved::Oom,
+        Fault::Segv | Fault::Retry | Fault::Served { .. } => Unserved::Segv(SegvCode::AccErr),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use parking_lot::Mutex;
 use vmadiff_contract::{Access, Errno, Event, Fd, FileId, FileKind, Misuse};
-use vmadiff_interleave::{RefCount, RwSem, Site, SpinLock};
+use vmadiff_interleave::{RefCount, RwSem, Site, SpinLock, at};
 
 use crate::candidate::Candidate;
 use crate::current::Current;
@@ -170,12 +170,16 @@ impl Current<'_> {
         let marks = (0..16).map(|page| (page * 4096, 0xa0 + page as u8));
         file.contents()
             .init_with(marks.take_while(|&(at, _)| at < size));
-        Ok(files.install(file.handle()).0 as u64)
+        let fd = files.install(file.handle());
+        at::section();
+        Ok(fd.0 as u64)
     }
 
     /// `close`.
     pub fn sys_close(&self, fd: Fd) -> Result<u64, Errno> {
-        let file = self.mm_struct().files.remove(fd).ok_or(Errno::EBADF)?;
+        let file = self.mm_struct().files.remove(fd);
+        at::section();
+        let file = file.ok_or(Errno::EBADF)?;
         self.fput(self.files.get(file));
         Ok(0)
     }

@@ -78,7 +78,7 @@ impl Current<'_> {
         if first {
             vmf.set_pte(site::FINISH_FAULT__SET_PTE, pte);
         }
-        vmf.unlock();
+        vmf.served();
         first
     }
 }

@@ -8,6 +8,7 @@ use crate::mm::Mm;
 use crate::pgtable::PteTable;
 use crate::pte::{Maps, Pte};
 use crate::rmap::NoMemory;
+use crate::section::Section;
 use crate::sites as site;
 use crate::slab::{Handle, Ref};
 use crate::table::{Table, index};
@@ -55,7 +56,7 @@ impl Current<'_> {
     /// patch 18): a store by an entry that was writable would be lost.
     fn dup_mmap(&self, child: &Mm, handle: Handle<Mm>) -> Result<(), Errno> {
         let mm = self.mm_struct();
-        let _write = mm.mmap_sem.write(site::DUP_MMAP__MMAP_SEM);
+        let _write = Section::enter(mm, site::DUP_MMAP__MMAP_SEM);
         let _write_child = child.mmap_sem.write(site::DUP_MMAP__CHILD_MMAP_SEM);
         child.total_vm.init(mm.total_vm.peek());
         child.data_vm.init(mm.data_vm.peek());

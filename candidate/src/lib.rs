@@ -51,6 +51,7 @@ mod populate;
 mod pte;
 mod reclaim;
 mod rmap;
+mod section;
 pub mod sites;
 mod slab;
 mod snapshot;

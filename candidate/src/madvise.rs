@@ -1,13 +1,14 @@
 //! madvise.
 
 use vmadiff_contract::{Advice, Errno, VmFlags};
-use vmadiff_interleave::{ReadGuard, WriteGuard};
+use vmadiff_interleave::{ReadGuard, at};
 
 use crate::current::Current;
 use crate::defects::defect;
 use crate::merge::Range;
 use crate::mmap::page_align;
 use crate::pte::{Maps, Pte};
+use crate::section::Section;
 use crate::sites as site;
 use crate::slab::Ref;
 use crate::split::SplitError;
@@ -18,7 +19,7 @@ use crate::zap::Which;
 /// How mmap_sem is held: flags change under a writer's, pages go under a reader's.
 enum Held<'a> {
     Read(Option<ReadGuard<'a>>),
-    Write(#[expect(dead_code, reason = "held, not read")] WriteGuard<'a>),
+    Write(#[expect(dead_code, reason = "held, not read")] Section<'a>),
 }
 
 impl Current<'_> {
@@ -35,15 +36,18 @@ impl Current<'_> {
         if end == addr {
             return Ok(0);
         }
-        let sem = &self.mm_struct().mmap_sem;
+        let mm = self.mm_struct();
         let pages = matches!(advice, Advice::DontNeed | Advice::Free | Advice::Remove);
         let mut held = if pages {
-            Held::Read(Some(sem.read(site::MADVISE__MMAP_SEM_READ)))
+            Held::Read(Some(mm.mmap_sem.read(site::MADVISE__MMAP_SEM_READ)))
         } else {
-            Held::Write(sem.write(site::MADVISE__MMAP_SEM))
+            Held::Write(Section::enter(mm, site::MADVISE__MMAP_SEM))
         };
-        self.madvise_areas(addr, end, advice, &mut held)?;
-        Ok(0)
+        let advised = self.madvise_areas(addr, end, advice, &mut held);
+        if pages {
+            at::section();
+        }
+        advised.map(|()| 0)
     }
 
     /// Goes over the areas of a range; holes are skipped, and told of at the end.

@@ -49,7 +49,7 @@ impl Current<'_> {
         if same && vmf.write && !vmf.orig_pte.writable() {
             return self.do_wp_page(vmf);
         }
-        vmf.unlock();
+        vmf.served();
         Fault::MINOR
     }
 
@@ -73,7 +73,7 @@ impl Current<'_> {
                 let zero = Pte::make(Maps::Zero, vmf.vma_page_prot).wrprotect();
                 vmf.set_pte(site::DO_ANONYMOUS_PAGE__SET_ZERO, zero);
             }
-            vmf.unlock();
+            vmf.served();
             return Fault::MINOR;
         }
         if self.anon_vma_prepare(vmf.vma).is_err() {
@@ -87,15 +87,20 @@ impl Current<'_> {
             return Fault::Retry;
         }
         let free = vmf.pte(site::DO_ANONYMOUS_PAGE__PTE).is_none();
-        if !free || missing {
+        if free && missing {
             vmf.unlock();
             self.put_page(site::DO_ANONYMOUS_PAGE__PUT_PAGE, page);
-            return if free { Fault::Bus } else { Fault::MINOR };
+            return Fault::Bus;
+        }
+        if !free {
+            vmf.served();
+            self.put_page(site::DO_ANONYMOUS_PAGE__PUT_PAGE, page);
+            return Fault::MINOR;
         }
         self.mm_struct().rss_anon.count(1);
         self.page_add_new_anon_rmap(page, vmf.vma, vmf.address);
         vmf.set_pte(site::DO_ANONYMOUS_PAGE__SET_PTE, writable_entry(vmf, page));
-        vmf.unlock();
+        vmf.served();
         Fault::MINOR
     }
 
@@ -162,7 +167,7 @@ impl Current<'_> {
         }
         vmf.set_pte(site::WP_PAGE_REUSE__SET_PTE, pte);
         self.note(Note::Reuse);
-        vmf.unlock();
+        vmf.served();
         Fault::MINOR
     }
 
@@ -189,7 +194,7 @@ impl Current<'_> {
             return Fault::Retry;
         }
         if vmf.pte(site::WP_PAGE_COPY__PTE_SAME) != vmf.orig_pte {
-            vmf.unlock();
+            vmf.served();
             self.put_page(site::WP_PAGE_COPY__PUT_NEW, new);
             return Fault::MINOR;
         }
@@ -209,7 +214,7 @@ impl Current<'_> {
         if let Some(old) = old {
             self.page_remove_rmap(old.handle());
         }
-        vmf.unlock();
+        vmf.served();
         if let Some(old) = old {
             // The entry's own reference.
             self.put_page(site::WP_PAGE_COPY__PUT_OLD, old);
@@ -242,7 +247,7 @@ impl Current<'_> {
             }
             vmf.set_pte(site::DO_NUMA_PAGE__SET_PTE, pte);
         }
-        vmf.unlock();
+        vmf.served();
         Fault::MINOR
     }
 }

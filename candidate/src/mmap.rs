@@ -6,6 +6,7 @@ use crate::account::accountable_mapping;
 use crate::current::Current;
 use crate::file::File;
 use crate::merge::Range;
+use crate::section::Section;
 use crate::sites as site;
 use crate::slab::Ref;
 use crate::vma::{Ops, PageProt, Vma};
@@ -57,7 +58,7 @@ impl Current<'_> {
             Some(file.ok_or(Errno::EBADF)?)
         };
         let (addr, populate) = {
-            let _write = self.mm_struct().mmap_sem.write(site::MMAP__MMAP_SEM);
+            let _write = Section::enter(self.mm_struct(), site::MMAP__MMAP_SEM);
             self.do_mmap(&request, file.map(|file| self.files.get(file)))?
         };
         if populate {

@@ -7,6 +7,7 @@ use crate::current::Current;
 use crate::merge::Range;
 use crate::mmap::{page_align, vm_prot_bits};
 use crate::pgtable::PteTable;
+use crate::section::Section;
 use crate::sites as site;
 use crate::slab::Ref;
 use crate::split::SplitError;
@@ -34,7 +35,7 @@ impl Current<'_> {
         if !(prot - grows - known).is_empty() {
             return Err(Errno::EINVAL);
         }
-        let _write = self.mm_struct().mmap_sem.write(site::MPROTECT__MMAP_SEM);
+        let _write = Section::enter(self.mm_struct(), site::MPROTECT__MMAP_SEM);
         let vma = self.find_vma(addr).ok_or(Errno::ENOMEM)?;
         let start = first_address(vma, addr, end, prot)?;
         self.mprotect_areas(vma, start, end, vm_prot_bits(prot))?;

@@ -1,13 +1,13 @@
 //! munmap: splitting at the edges, detaching, and removing what was detached.
 
 use vmadiff_contract::{Errno, Event, VmFlags};
-use vmadiff_interleave::WriteGuard;
 
 use crate::candidate::Candidate;
 use crate::current::Current;
 use crate::defects::defect;
 use crate::mm::Mm;
 use crate::mmap::page_align;
+use crate::section::Section;
 use crate::sites as site;
 use crate::slab::{Handle, Ref};
 use crate::vma::Vma;
@@ -15,7 +15,7 @@ use crate::vma::Vma;
 impl Current<'_> {
     /// `munmap`.
     pub fn sys_munmap(&self, addr: u64, len: u64) -> Result<u64, Errno> {
-        let write = self.mm_struct().mmap_sem.write(site::MUNMAP__MMAP_SEM);
+        let write = Section::enter(self.mm_struct(), site::MUNMAP__MMAP_SEM);
         self.do_munmap(addr, len, Some(write))?;
         Ok(0)
     }
@@ -29,12 +29,7 @@ impl Current<'_> {
     ///
     /// # Errors
     /// EINVAL, and ENOMEM of splits.
-    pub fn do_munmap(
-        &self,
-        start: u64,
-        len: u64,
-        write: Option<WriteGuard<'_>>,
-    ) -> Result<(), Errno> {
+    pub fn do_munmap(&self, start: u64, len: u64, write: Option<Section<'_>>) -> Result<(), Errno> {
         let task_size = self.config().task_size;
         if start & 4095 != 0 || start > task_size || len > task_size - start {
             return Err(Errno::EINVAL);
@@ -60,7 +55,7 @@ impl Current<'_> {
         let stack = next.is_some_and(|next| next.flags().contains(VmFlags::GROWSDOWN));
         // Both guards live to the end of the function.
         let (_write, _read) = match write {
-            Some(write) if !stack => (None, Some(write.downgrade(site::MUNMAP__DOWNGRADE))),
+            Some(write) if !stack => (None, write.downgrade(site::MUNMAP__DOWNGRADE)),
             write => (write, None),
         };
         self.unmap_region(self.mm, first, prev, next, start, end);

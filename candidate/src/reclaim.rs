@@ -1,6 +1,7 @@
 //! Writing a private page out to the swap device (`shrink_page_list`, `try_to_unmap`).
 
 use vmadiff_contract::VmFlags;
+use vmadiff_interleave::at;
 
 use crate::anon::AnonVma;
 use crate::current::Current;
@@ -68,6 +69,7 @@ impl Current<'_> {
         });
         page.swap().set(site::SHRINK_PAGE__SWAP, Handle::NULL);
         slot.held().init(false);
+        at::section();
         if slot.count().get(site::SHRINK_PAGE__SWAP_COUNT) == 0 {
             self.swap.free(slot.handle());
         }

@@ -9,7 +9,6 @@ vmadiff_interleave::sites! {
     ACCESS__PTE = "access.pte";
     ACCESS__STORE = "access.store";
     ACCESS__STORE_FILE = "access.store_file";
-    ACCESS__TAKES_EFFECT = "access.takes_effect";
     ALLOC_PAGE_VMA__NODES = "alloc_page_vma.nodes";
     ANON_VMA_CLONE__REUSE = "anon_vma_clone.reuse";
     ANON_VMA_CLONE__UNDO = "anon_vma_clone.undo";

@@ -5,6 +5,7 @@
 //! under mmap_sem (series patch 23).
 
 use vmadiff_contract::Retry;
+use vmadiff_interleave::at;
 
 use crate::current::Current;
 use crate::frame::SwapSlot;
@@ -25,6 +26,7 @@ impl Current<'_> {
             let same = vmf.pte(site::DO_SWAP_PAGE__PTE_UNMAP_SAME) == vmf.orig_pte;
             vmf.unlock();
             if !same {
+                at::fault(vmf.address, vmf.write);
                 return Fault::MINOR;
             }
         }
@@ -43,7 +45,7 @@ impl Current<'_> {
             return Fault::Retry;
         }
         if vmf.pte(site::DO_SWAP_PAGE__PTE_SAME) != vmf.orig_pte {
-            vmf.unlock();
+            vmf.served();
             self.put_page(site::DO_SWAP_PAGE__PUT_PAGE, page);
             return Fault::MAJOR;
         }
@@ -58,7 +60,7 @@ impl Current<'_> {
         };
         vmf.set_pte(site::DO_SWAP_PAGE__SET_PTE, pte);
         self.swap_free(site::DO_SWAP_PAGE__SWAP_FREE, slot);
-        vmf.unlock();
+        vmf.served();
         Fault::MAJOR
     }
 }

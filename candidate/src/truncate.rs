@@ -1,6 +1,7 @@
 //! Changing files under their mappings: ftruncate, fallocate, punching holes.
 
 use vmadiff_contract::{Access, Errno, FallocFlags, Fd};
+use vmadiff_interleave::at;
 
 use crate::candidate::Candidate;
 use crate::current::Current;
@@ -60,6 +61,7 @@ impl Current<'_> {
             self.punch_hole(file, off, end);
         } else if !flags.contains(keep) && end > file.size().get(site::FALLOCATE__SIZE) {
             file.size().set(site::FALLOCATE__SET_SIZE, end);
+            at::section();
         }
         self.fput(file);
         Ok(0)
@@ -73,6 +75,7 @@ impl Candidate {
         let old = file.size().get(site::TRUNCATE__SIZE);
         file.size().set(site::TRUNCATE__SET_SIZE, size);
         if size >= old {
+            at::section();
             return;
         }
         let first = size.div_ceil(4096);
@@ -81,6 +84,7 @@ impl Candidate {
             let _pages = file.pages().lock(site::TRUNCATE__PAGES);
             file.contents()
                 .clear_range(site::TRUNCATE__CONTENTS, size, u64::MAX);
+            at::section();
         }
         // Faults that had looked at the size before it was set may have mapped pages since.
         self.unmap_mapping_range(file, first, u64::MAX, Which::All);
@@ -96,6 +100,7 @@ impl Candidate {
         let _pages = file.pages().lock(site::PUNCH_HOLE__PAGES);
         file.contents()
             .clear_range(site::PUNCH_HOLE__CONTENTS, from, to);
+        at::section();
     }
 
     /// Takes the pages `first` to `last` (not included) of a file out of every area that maps them

@@ -1,7 +1,7 @@
 //! A fault under way (`vm_fault`), and how it takes the page-table lock.
 
 use vmadiff_contract::{Misuse, Retry, TableId, VmFlags};
-use vmadiff_interleave::{Site, SpinGuard};
+use vmadiff_interleave::{Site, SpinGuard, at};
 
 use crate::current::Current;
 use crate::defects::defect;
@@ -90,6 +90,13 @@ impl Vmf<'_> {
     /// Gives the page-table lock back.
     pub fn unlock(&mut self) {
         self.ptl = None;
+    }
+
+    /// The entry is as the fault needs it, by this fault or by another that was faster: marks it,
+    /// and gives the page-table lock back.
+    pub fn served(&mut self) {
+        at::fault(self.address, self.write);
+        self.unlock();
     }
 }
 
