@@ -35,7 +35,8 @@ pub trait Manager: Sized {
 
     /// Makes one call for `task`: a system call, a memory access, or a step of the kernel itself.
     ///
-    /// A task that does not exist or has exited answers [`Outcome::NoTask`], an unknown call
+    /// A task that does not exist or has exited answers [`Outcome::NoTask`]; so does task 0, the
+    /// kernel itself, for all but [`Call::Softirq`]. An unknown call answers
     /// [`Outcome::Unsupported`]. An access that is told 64 times in a row that its fault was
     /// served, and still faults, answers [`Outcome::Livelock`].
     fn call(&self, task: TaskId, call: &Call, fail: Fail) -> Outcome;
