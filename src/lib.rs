@@ -13,7 +13,9 @@ pub mod expect;
 pub mod judge;
 #[cfg(all(feature = "command", target_os = "linux", target_arch = "x86_64"))]
 pub mod linux;
+pub mod pair;
 pub mod program;
 pub mod report;
 pub mod run;
 pub mod shrink;
+pub mod target;

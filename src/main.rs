@@ -1,23 +1,32 @@
 //! The `vmadiff` command.
 
 mod cli;
+#[cfg(feature = "engine")]
+mod engine;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Status};
+use cli::{Cli, HarnessFailed, Status, paint, panics};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // A panic is the harness's failure; its message is on standard error already.
+    panics::keep();
     let status = match std::panic::catch_unwind(|| cli::run(cli)) {
         Ok(Ok(status)) => status,
         Ok(Err(error)) => {
-            anstream::eprintln!("{}: {error:#}", cli::paint::bad("error"));
-            Status::BadInput
+            anstream::eprintln!("{}: {error:#}", paint::bad("error"));
+            if error.is::<HarnessFailed>() {
+                Status::HarnessFailed
+            } else {
+                Status::BadInput
+            }
         }
-        Err(_) => Status::HarnessFailed,
+        Err(_) => {
+            anstream::eprintln!("{}: {}", paint::bad("harness failure"), panics::last());
+            Status::HarnessFailed
+        }
     };
     status.into()
 }

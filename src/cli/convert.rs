@@ -1,22 +1,35 @@
-//! `vmadiff convert`: text to bytes and back.
+//! `vmadiff convert`: text to bytes and back, and logs of strace to text.
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use vmadiff::program::Case;
+use vmadiff::program::strace::{Difference, import_all};
+use vmadiff_contract::Outcome;
 
+use super::defects::Planted;
 use super::input::{Form, read_case};
 use super::output::{print_bytes, write_file};
 use super::{Status, paint};
 
-/// Converts a program from text to bytes, or from bytes to text.
+/// Converts a program from text to bytes, or from bytes to text, or makes one of strace's log.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     vmadiff convert corpus/seed > seed.vma\n  \
-    vmadiff convert seed.vma -o corpus/seed")]
+    vmadiff convert seed.vma -o corpus/seed\n  \
+    strace -f -e trace=memory,process,desc -o log ls && vmadiff convert --strace log -o ls.vma")]
 pub struct Args {
-    /// The program.
+    /// The program, or the log.
     file: PathBuf,
+    /// FILE is a log of `strace -f -e trace=memory,process,desc`, or of a part of these. Calls that
+    /// the model does not know are counted and left out.
+    #[arg(long)]
+    strace: bool,
+    /// Which of the programs of a log: each execve begins another.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "strace",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    image: u32,
     /// Where to write; standard output otherwise. A file that exists is left alone.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -28,27 +41,81 @@ pub struct Args {
     to: Option<Form>,
 }
 
-pub fn run(args: &Args) -> Result<Status> {
-    let (case, form) = read_case(&args.file)?;
-    let other = if form == Form::Text {
-        Form::Bytes
+pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
+    let (case, to) = if args.strace {
+        (import(args, planted)?, Form::Text)
     } else {
-        Form::Text
+        let (case, form) = read_case(&args.file)?;
+        (
+            case,
+            if form == Form::Text {
+                Form::Bytes
+            } else {
+                Form::Text
+            },
+        )
     };
-    let converted = match args.to.unwrap_or(other) {
+    let to = args.to.unwrap_or(to);
+    let converted = match to {
         Form::Text => case.to_string().into_bytes(),
         Form::Bytes => case.program.encode(),
     };
-    let lost = case.maps.is_some() || !case.expect.is_empty() || !case.comments.is_empty();
-    if args.to.unwrap_or(other) == Form::Bytes && lost {
-        let note = "bytes hold no expectations and no comments; they are left out";
-        anstream::eprintln!("{} {note}", paint::warning("note:"));
+    let only_text = Case {
+        program: case.program.clone(),
+        ..Case::default()
+    } != case;
+    if to == Form::Bytes && only_text {
+        note("bytes hold no expectations and no comments; they are left out");
     }
     match &args.output {
         Some(path) => write_file(path, args.force, &converted)?,
-        None => write_stdout(&converted, args.to.unwrap_or(other))?,
+        None => write_stdout(&converted, to)?,
     }
     Ok(Status::Agreed)
+}
+
+/// Makes a program of a log, and says on standard error what was left out of it and where the
+/// reference answers otherwise than Linux did.
+fn import(args: &Args, planted: &Planted) -> Result<Case> {
+    let name = args.file.display().to_string();
+    let log = std::fs::read(&args.file).with_context(|| name.clone())?;
+    // Names of files in a log may be in any encoding; they are not looked at.
+    let mut images = import_all(&name, &String::from_utf8_lossy(&log))?;
+    let number = args.image as usize;
+    if number > images.len() {
+        bail!(
+            "{name}: has {} programs, expected at least {number}",
+            images.len()
+        );
+    }
+    if images.len() > 1 {
+        note(&format!(
+            "program {number} of {}, see --image",
+            images.len()
+        ));
+    }
+    let mut import = images.swap_remove(number - 1);
+    note(import.summary.to_string().trim_end());
+    let ran = planted.pair().observe(&import.case.program);
+    let answers: Vec<Outcome> = ran
+        .reference
+        .calls
+        .iter()
+        .map(|call| call.outcome)
+        .collect();
+    for difference in import.compare(&answers) {
+        let Difference {
+            line, linux, other, ..
+        } = difference;
+        note(&format!(
+            "{name}:{line}: Linux answered {linux}, the reference {other}"
+        ));
+    }
+    Ok(import.case)
+}
+
+fn note(text: &str) {
+    anstream::eprintln!("{} {text}", paint::warning("note:"));
 }
 
 fn write_stdout(content: &[u8], form: Form) -> Result<()> {

@@ -1,17 +1,33 @@
 //! The command line: what can be asked for, and which module answers.
 
+pub mod artifact;
 mod completions;
 mod convert;
+pub mod defects;
+mod explain;
+#[cfg(feature = "engine")]
+mod findings;
+#[cfg(feature = "engine")]
+mod fuzz;
 mod input;
+mod interrupt;
 mod linux;
+mod minimize;
 mod output;
 pub mod paint;
+pub mod panics;
+mod provenance;
+mod run;
+mod shrinking;
 mod status;
+#[cfg(feature = "engine")]
+mod summary;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-pub use status::Status;
+use defects::Planted;
+pub use status::{HarnessFailed, Status};
 
 const EXIT_STATUS: &str = "Exit status: 0 the managers agree, 1 they diverge, 2 wrong usage or \
                            input, 3 the harness itself failed.";
@@ -23,20 +39,47 @@ const EXIT_STATUS: &str = "Exit status: 0 the managers agree, 1 they diverge, 2 
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
+
+    /// Plants a named defect in the candidate; can be given again. `vmadiff defects` lists them.
+    #[arg(long = "defect", value_name = "NAME", global = true)]
+    defects: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[cfg(feature = "engine")]
+    Fuzz(fuzz::Args),
+    Run(run::Args),
+    Minimize(minimize::Args),
     Convert(convert::Args),
+    Defects(defects::Args),
     Linux(linux::Args),
     Completions(completions::Args),
+    /// One job of `fuzz`; it talks to its parent, not to people.
+    #[cfg(feature = "engine")]
+    #[command(hide = true)]
+    Engine {
+        /// JSON.
+        settings: String,
+    },
 }
 
 /// Does what the command line asks for.
 pub fn run(cli: Cli) -> Result<Status> {
+    let planted = Planted::parse(&cli.defects)?;
     match cli.command {
-        Command::Convert(args) => convert::run(&args),
+        #[cfg(feature = "engine")]
+        Command::Fuzz(args) => fuzz::run(&args, &planted),
+        Command::Run(args) => run::run(&args, &planted),
+        Command::Minimize(args) => minimize::run(&args, &planted),
+        Command::Convert(args) => convert::run(&args, &planted),
+        Command::Defects(args) => defects::run(&args),
         Command::Linux(args) => linux::run(&args),
         Command::Completions(args) => completions::run(&args),
+        #[cfg(feature = "engine")]
+        Command::Engine { settings } => {
+            let status = crate::engine::run_child(&settings)?;
+            Err(HarnessFailed(format!("libFuzzer came back with {status}")).into())
+        }
     }
 }

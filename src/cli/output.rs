@@ -31,9 +31,17 @@ pub fn write_file(path: &Path, force: bool, content: &[u8]) -> Result<()> {
         .with_context(|| path.display().to_string())
 }
 
-/// Prints bytes as they are. Nobody reading any more (`| head`) is no error.
+/// Prints, in colour if that is wanted there. Nobody reading any more (`| head`) is no error.
+pub fn print(text: &str) -> Result<()> {
+    print_to(&mut anstream::stdout(), text.as_bytes())
+}
+
+/// Prints bytes as they are.
 pub fn print_bytes(bytes: &[u8]) -> Result<()> {
-    let mut stdout = io::stdout();
+    print_to(&mut io::stdout(), bytes)
+}
+
+fn print_to(stdout: &mut impl Write, bytes: &[u8]) -> Result<()> {
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(error).context("standard output")

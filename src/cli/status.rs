@@ -1,5 +1,6 @@
 //! How the command ends.
 
+use std::fmt;
 use std::process::ExitCode;
 
 /// What a command came to.
@@ -27,3 +28,15 @@ impl From<Status> for ExitCode {
         Self::from(status.number())
     }
 }
+
+/// An error that is the harness's own and not the user's.
+#[derive(Debug)]
+pub struct HarnessFailed(pub String);
+
+impl fmt::Display for HarnessFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for HarnessFailed {}

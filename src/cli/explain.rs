@@ -1,0 +1,71 @@
+//! Reports in colour, and the command that shows a divergence again.
+
+use std::path::Path;
+
+use vmadiff::judge::Divergence;
+use vmadiff::program::Program;
+use vmadiff::report::{Role, explain};
+use vmadiff::run::Ran;
+
+use super::paint;
+
+/// Explains a divergence of the program in `file`.
+pub fn text(
+    file: &Path,
+    program: &Program,
+    divergence: &Divergence,
+    ran: &Ran,
+    defects: &[String],
+) -> String {
+    let replay = replay(file, defects);
+    let report = explain(program, divergence, &ran.reference, &ran.candidate, &replay);
+    let lines = report.lines.iter();
+    lines
+        .map(|line| paint::line(style(line.role), &line.text))
+        .collect()
+}
+
+/// The command that runs a program again.
+pub fn replay(file: &Path, defects: &[String]) -> String {
+    let mut command = "cargo run --release -- run".to_owned();
+    for defect in defects {
+        command += &format!(" --defect {defect}");
+    }
+    let name = file.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+,=:@%".contains(c);
+    if name.chars().all(plain) {
+        format!("{command} {name}")
+    } else {
+        format!("{command} '{}'", name.replace('\'', r"'\''"))
+    }
+}
+
+fn style(role: Role) -> paint::Style {
+    match role {
+        Role::Headline => paint::BAD,
+        Role::Heading | Role::Command => paint::STRONG,
+        Role::Plain => paint::PLAIN,
+        Role::Marked => paint::WARNING,
+        Role::Reference => paint::GOOD,
+        Role::Candidate => paint::BAD,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_can_be_typed() {
+        let defects = ["put-too-many".to_owned()];
+        let start = "cargo run --release -- run --defect put-too-many ";
+        assert_eq!(
+            replay(Path::new("a/b-2.vma"), &defects),
+            format!("{start}a/b-2.vma")
+        );
+        assert_eq!(
+            replay(Path::new("it's.vma"), &defects),
+            format!(r"{start}'it'\''s.vma'")
+        );
+    }
+}

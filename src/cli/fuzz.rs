@@ -1,0 +1,199 @@
+//! `vmadiff fuzz`: a campaign, from its options to its summary.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+
+use super::defects::Planted;
+use super::findings::explain_all;
+use super::interrupt::Interrupt;
+use super::output::print;
+use super::summary::{Summary, share};
+use super::{Status, paint};
+use crate::engine::{self, Failure, Plan, Progress, Settings};
+
+/// Fuzzes: makes programs, runs each on both managers, and keeps what makes them differ.
+///
+/// Runs until something is found, the limits given are reached, or Ctrl-C.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    vmadiff fuzz --seconds 60\n  \
+    vmadiff fuzz --jobs 8 --corpus campaign --keep-going --known known.txt\n  \
+    vmadiff fuzz --runs 100000 --seed 1 --defect NAME --json")]
+pub struct Args {
+    /// What is fuzzed: calls one after another.
+    #[arg(value_enum, default_value_t = Kind::Serial)]
+    kind: Kind,
+    /// Stops after this many seconds.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: Option<u64>,
+    /// Stops after this many executions, over all jobs.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    runs: Option<u64>,
+    /// Seed of all that is drawn: one job with the same seed, empty corpus and `--runs` does the
+    /// same again. Drawn if not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    seed: Option<u32>,
+    /// Processes at once, on one corpus.
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..=256))]
+    jobs: u32,
+    /// Folder of inputs (bytes): read at the start, written as new ones are found.
+    #[arg(long, value_name = "DIR")]
+    corpus: Option<PathBuf>,
+    /// Folder for the programs that are found.
+    #[arg(long, value_name = "DIR", default_value = "artifacts")]
+    artifacts: PathBuf,
+    /// Goes on after a finding, and groups findings by signature.
+    #[arg(long)]
+    keep_going: bool,
+    /// File of signatures that are not news, one a line; `#` starts a comment.
+    #[arg(long, value_name = "FILE")]
+    known: Option<PathBuf>,
+    /// Prints the summary as JSON, and nothing else.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Reports printed at the end; of more findings there are only lines in the summary.
+const REPORTS: usize = 3;
+
+/// What can be fuzzed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Kind {
+    /// Calls one after another.
+    Serial,
+}
+
+pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
+    // Jobs on one corpus need a folder, even if nobody wants to keep it.
+    let shared = args.jobs > 1;
+    let scratch = (shared && args.corpus.is_none())
+        .then(tempfile::tempdir)
+        .transpose()?;
+    let corpus = args
+        .corpus
+        .clone()
+        .or(scratch.as_ref().map(|folder| folder.path().to_owned()));
+    for folder in corpus.iter().chain([&args.artifacts]) {
+        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
+    let plan = Plan {
+        settings: Settings {
+            defects: planted.names().to_vec(),
+            runs: args.runs,
+            seed: args.seed.unwrap_or_else(draw_seed),
+            corpus,
+            shared_corpus: shared,
+            artifacts: args.artifacts.clone(),
+            keep_going: args.keep_going,
+            known: args
+                .known
+                .as_deref()
+                .map_or_else(|| Ok(Vec::new()), read_known)?,
+        },
+        jobs: args.jobs,
+        duration: args.seconds.map(Duration::from_secs),
+    };
+    let interrupt = Interrupt::catch()?;
+    let ended = campaign(&plan, &interrupt)?;
+    let findings = explain_all(&ended.findings, planted, &interrupt)?;
+    let summary = Summary::new(&plan, &ended, &findings);
+    if args.json {
+        print(&format!("{}\n", serde_json::to_string_pretty(&summary)?))?;
+    } else {
+        for explained in findings.iter().take(REPORTS) {
+            print(&format!("{}\n", explained.report))?;
+        }
+        print(&summary.text())?;
+    }
+    for failure in &ended.failures {
+        complain(failure);
+    }
+    Ok(summary.status())
+}
+
+fn campaign(plan: &Plan, interrupt: &Interrupt) -> Result<engine::Ended> {
+    // Drawn on standard error, and only if that is a terminal.
+    let bar = ProgressBar::new_spinner();
+    bar.set_style(ProgressStyle::with_template("{spinner} {wide_msg}")?);
+    let ended = engine::run(
+        plan,
+        || interrupt.came(),
+        |progress| {
+            bar.tick();
+            bar.set_message(line(plan, progress));
+        },
+    );
+    bar.finish_and_clear();
+    ended
+}
+
+/// Says why a job died, on standard error.
+fn complain(failure: &Failure) {
+    anstream::eprintln!("{} {}", paint::bad("harness failure:"), failure.how);
+    if let Some(input) = &failure.input {
+        anstream::eprintln!("  input: {}", input.display());
+        anstream::eprintln!("  replay: vmadiff run {}", input.display());
+    }
+    for line in failure.last_words.lines() {
+        anstream::eprintln!("  | {line}");
+    }
+}
+
+/// The live line.
+fn line(plan: &Plan, progress: &Progress) -> String {
+    let summary = progress.stats.summary();
+    let seconds = progress.elapsed.as_secs_f64();
+    let limit = plan
+        .duration
+        .map_or(String::new(), |limit| format!("/{}", limit.as_secs()));
+    let per_second = summary.executions as f64 / seconds.max(f64::MIN_POSITIVE);
+    let per_program = summary.calls as f64 / summary.executions.max(1) as f64;
+    let speculative = 100.0 * share(summary.speculative, summary.speculative + summary.classic);
+    let mut line = format!(
+        "{seconds:.0}{limit} s · {} exec/s · corpus {} · coverage {} · {per_program:.1} \
+         calls/program · {speculative:.0} % of faults speculative",
+        HumanCount(per_second as u64),
+        HumanCount(progress.corpus),
+        HumanCount(progress.coverage),
+    );
+    let diverged: u64 = progress.findings.values().sum();
+    if diverged > 0 {
+        line += &format!(" · {} diverged", HumanCount(diverged));
+    }
+    line
+}
+
+/// A seed that differs from run to run. The summary names it.
+fn draw_seed() -> u32 {
+    use std::hash::{BuildHasher, RandomState};
+    (RandomState::new().hash_one(std::process::id()) as u32).max(1)
+}
+
+/// Reads a list of signatures.
+fn read_known(path: &Path) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let mut known = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let signature = line.split('#').next().unwrap_or_default().trim();
+        if signature.is_empty() {
+            continue;
+        }
+        let parts: Vec<&str> = signature.split('/').collect();
+        let rule_exists = vmadiff::judge::RULES
+            .iter()
+            .any(|info| info.name == parts[0]);
+        if parts.len() != 3 || !rule_exists {
+            bail!(
+                "{}:{}: found `{signature}`, expected a signature such as `outcome/munmap/value`",
+                path.display(),
+                index + 1,
+            );
+        }
+        known.push(signature.to_owned());
+    }
+    Ok(known)
+}

@@ -1,0 +1,81 @@
+//! `vmadiff minimize`: the smallest program that diverges in the same way.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use vmadiff::judge::Verdict;
+
+use super::defects::Planted;
+use super::input::read_case;
+use super::interrupt::Interrupt;
+use super::output::{print, write_file};
+use super::run::warn_of_differences;
+use super::{Status, artifact, shrinking};
+
+/// Shrinks a program that diverges, keeping the signature of its divergence.
+///
+/// Calls, tasks, switches and settings are left out, arguments made plain, until nothing more can
+/// go.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    vmadiff minimize artifacts/outcome-munmap-value.vma\n  \
+    vmadiff minimize --defect NAME big.vma -o small.vma")]
+pub struct Args {
+    /// The program.
+    file: PathBuf,
+    /// Where to write the small one, as text; beside the input as NAME.min.vma otherwise.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replaces the output if it exists.
+    #[arg(long)]
+    force: bool,
+    /// Stops after this many seconds with the best so far.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: Option<u64>,
+}
+
+pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
+    let (case, _) = read_case(&args.file)?;
+    let output = args
+        .output
+        .clone()
+        .unwrap_or_else(|| args.file.with_extension("min.vma"));
+    if output.exists() && !args.force {
+        bail!(
+            "{}: exists already, and is left alone without --force",
+            output.display()
+        );
+    }
+    warn_of_differences(&args.file, &case, planted.names());
+    let mut pair = planted.pair();
+    let Verdict::Diverge(divergence) = pair.observe_twice(&case.program).verdict else {
+        bail!(
+            "{}: the managers agree, expected a program that diverges",
+            args.file.display()
+        );
+    };
+    let limit = args.seconds.map(Duration::from_secs);
+    let interrupt = Interrupt::catch()?;
+    let signature = &divergence.signature;
+    let shrunk = shrinking::shrink_to(&mut pair, &case.program, signature, limit, &interrupt);
+    let text = artifact::text(
+        signature,
+        &divergence.what,
+        &shrunk.program,
+        planted.names(),
+    );
+    write_file(&output, args.force, text.as_bytes())?;
+    print(&format!(
+        "{}: {} calls, {} before; {signature}{}\n",
+        output.display(),
+        shrunk.program.calls.len(),
+        case.program.calls.len(),
+        if shrunk.finished {
+            ""
+        } else {
+            "; stopped before the end"
+        },
+    ))?;
+    Ok(Status::Diverged)
+}

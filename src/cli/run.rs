@@ -1,0 +1,159 @@
+//! `vmadiff run`: programs on both managers, and the verdict.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::Serialize;
+use vmadiff::expect::unmet;
+use vmadiff::judge::Verdict;
+use vmadiff::program::Case;
+use vmadiff::run::Ran;
+
+use super::defects::Planted;
+use super::explain;
+use super::input::read_case;
+use super::output::print;
+use super::provenance::Provenance;
+use super::{Status, paint};
+
+/// Runs programs, text or bytes, on both managers and prints the verdict.
+///
+/// What a text program expects is checked on each manager.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    vmadiff run corpus/conformance/munmap/*.vma\n  \
+    vmadiff run --json artifacts/*.vma\n  \
+    vmadiff run --defect NAME artifacts/outcome-munmap-value.vma")]
+pub struct Args {
+    /// The programs.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Prints a list of verdicts as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What came of one file, as `--json` prints it.
+#[derive(Debug, Serialize)]
+struct Outcome {
+    file: PathBuf,
+    verdict: &'static str,
+    calls: usize,
+    skipped: Option<String>,
+    signature: Option<String>,
+    at_call: Option<usize>,
+    what: Option<String>,
+    unmet: Vec<String>,
+}
+
+impl Outcome {
+    /// Whether the managers did what is expected of them: the same, and what the text says.
+    fn is_fine(&self) -> bool {
+        self.signature.is_none() && self.unmet.is_empty()
+    }
+}
+
+pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
+    // All are read before the first is run: a bad one is found at once.
+    let cases: Vec<Case> = args
+        .files
+        .iter()
+        .map(|file| read_case(file).map(|(case, _)| case))
+        .collect::<Result<_>>()?;
+    let mut pair = planted.pair();
+    let mut outcomes = Vec::new();
+    for (file, case) in args.files.iter().zip(&cases) {
+        warn_of_differences(file, case, planted.names());
+        let ran = pair.observe_twice(&case.program);
+        let outcome = judged(file, case, &ran);
+        if !args.json {
+            print(&text(&outcome))?;
+            if let Verdict::Diverge(divergence) = &ran.verdict {
+                print(&explain::text(
+                    file,
+                    &case.program,
+                    divergence,
+                    &ran,
+                    planted.names(),
+                ))?;
+            }
+        }
+        outcomes.push(outcome);
+    }
+    if args.json {
+        print(&format!("{}\n", serde_json::to_string_pretty(&outcomes)?))?;
+    }
+    let all_fine = outcomes.iter().all(Outcome::is_fine);
+    Ok(if all_fine {
+        Status::Agreed
+    } else {
+        Status::Diverged
+    })
+}
+
+/// Says on standard error how this program differs from the one that made an artifact.
+pub fn warn_of_differences(file: &Path, case: &Case, defects: &[String]) {
+    let made_by = case
+        .comments
+        .iter()
+        .find_map(|(_, comment)| Provenance::parse(comment));
+    let here = Provenance::here(defects);
+    for difference in made_by.map_or_else(Vec::new, |made_by| made_by.differences(&here)) {
+        let warning = paint::warning("warning:");
+        anstream::eprintln!("{warning} {}: {difference}", file.display());
+    }
+}
+
+fn judged(file: &Path, case: &Case, ran: &Ran) -> Outcome {
+    let managers = [&ran.reference, &ran.candidate];
+    let unmet = managers.into_iter().flat_map(|seen| unmet(case, seen));
+    let mut outcome = Outcome {
+        file: file.to_owned(),
+        verdict: "agree",
+        calls: case.program.calls.len(),
+        skipped: None,
+        signature: None,
+        at_call: None,
+        what: None,
+        unmet: unmet.map(|unmet| unmet.to_string()).collect(),
+    };
+    match &ran.verdict {
+        Verdict::Agree => {}
+        Verdict::Skip(why) => {
+            outcome.verdict = "skip";
+            outcome.skipped = Some(why.clone());
+        }
+        Verdict::Diverge(divergence) => {
+            outcome.verdict = "diverge";
+            outcome.signature = Some(divergence.signature.to_string());
+            outcome.at_call = divergence.at.map(|index| index + 1);
+            outcome.what = Some(divergence.what.clone());
+        }
+    }
+    outcome
+}
+
+fn text(outcome: &Outcome) -> String {
+    let Outcome { file, calls, .. } = outcome;
+    let file = file.display();
+    let verdict = match outcome {
+        Outcome {
+            signature: Some(signature),
+            ..
+        } => {
+            format!("{} {file}: {signature}", paint::bad("diverge"))
+        }
+        Outcome {
+            skipped: Some(why), ..
+        } => {
+            format!("{} {file}: {why}", paint::warning("skip   "))
+        }
+        _ if outcome.is_fine() => format!("{} {file}: {calls} calls", paint::good("agree  ")),
+        _ => format!("{} {file}: the managers agree", paint::bad("unmet  ")),
+    };
+    let unmet = outcome.unmet.iter().map(|line| format!("  {line}"));
+    std::iter::once(verdict)
+        .chain(unmet)
+        .map(|line| line + "\n")
+        .collect()
+}

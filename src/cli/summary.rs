@@ -1,0 +1,281 @@
+//! What a campaign did: at its end, for people and as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use indicatif::HumanCount;
+use serde::Serialize;
+use vmadiff::coverage;
+
+use super::explain::replay;
+use super::findings::Explained;
+use super::provenance::{COMMIT, TOOLCHAIN, VERSION};
+use super::{Status, paint};
+use crate::engine::{Ended, Plan};
+
+/// The summary, as `--json` prints it.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    version: &'static str,
+    commit: &'static str,
+    toolchain: &'static str,
+    defects: Vec<String>,
+    seed: u32,
+    jobs: u32,
+    seconds: f64,
+    interrupted: bool,
+    executions_per_second: f64,
+    /// Of the calls, 0 to 1.
+    succeeded_share: f64,
+    /// Of the faults that were served, 0 to 1.
+    speculative_share: f64,
+    #[serde(flatten)]
+    reached: coverage::Summary,
+    skipped: BTreeMap<String, u64>,
+    corpus: u64,
+    coverage: u64,
+    rss_kib: u64,
+    findings: Vec<Found>,
+    failures: Vec<Failed>,
+    exit_status: u8,
+    #[serde(skip)]
+    status: Status,
+}
+
+#[derive(Debug, Serialize)]
+struct Found {
+    signature: String,
+    count: u64,
+    known: bool,
+    what: Option<String>,
+    /// As it was found.
+    program: Option<PathBuf>,
+    /// Shrunk.
+    small: Option<PathBuf>,
+    /// The command that shows it again.
+    replay: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Failed {
+    how: String,
+    input: Option<PathBuf>,
+    last_words: String,
+}
+
+impl Summary {
+    /// Sums up.
+    pub fn new(plan: &Plan, ended: &Ended, explained: &[Explained]) -> Self {
+        let progress = &ended.progress;
+        let reached = progress.stats.summary();
+        let seconds = progress.elapsed.as_secs_f64();
+        let status = if !ended.failures.is_empty() {
+            Status::HarnessFailed
+        } else if !ended.findings.is_empty() {
+            Status::Diverged
+        } else {
+            Status::Agreed
+        };
+        Self {
+            version: VERSION,
+            commit: COMMIT,
+            toolchain: TOOLCHAIN,
+            defects: plan.settings.defects.clone(),
+            seed: plan.settings.seed,
+            jobs: plan.jobs,
+            seconds,
+            interrupted: ended.interrupted,
+            executions_per_second: reached.executions as f64 / seconds.max(f64::MIN_POSITIVE),
+            succeeded_share: share(reached.succeeded, reached.calls),
+            speculative_share: share(reached.speculative, reached.speculative + reached.classic),
+            reached,
+            skipped: progress.skipped.clone(),
+            corpus: progress.corpus,
+            coverage: progress.coverage,
+            rss_kib: progress.rss_kib,
+            findings: findings(plan, ended, explained),
+            failures: failures(ended),
+            exit_status: status.number(),
+            status,
+        }
+    }
+
+    /// How the command ends.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// It for people.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        self.write(&mut text).expect("a String takes all");
+        text
+    }
+
+    fn write(&self, out: &mut String) -> std::fmt::Result {
+        let jobs = if self.jobs == 1 { "job" } else { "jobs" };
+        let interrupted = if self.interrupted {
+            ", interrupted"
+        } else {
+            ""
+        };
+        writeln!(
+            out,
+            "{} {} executions in {:.1} s ({}/s) by {} {jobs}, seed {}{interrupted}",
+            paint::strong("fuzzed:  "),
+            HumanCount(self.reached.executions),
+            self.seconds,
+            HumanCount(self.executions_per_second as u64),
+            self.jobs,
+            self.seed,
+        )?;
+        self.write_calls(out)?;
+        self.write_faults(out)?;
+        writeln!(
+            out,
+            "{} {} inputs, {} features, {} MiB resident",
+            paint::strong("corpus:  "),
+            HumanCount(self.corpus),
+            HumanCount(self.coverage),
+            HumanCount(self.rss_kib / 1024),
+        )?;
+        for (why, count) in &self.skipped {
+            writeln!(
+                out,
+                "{} {} programs: {why}",
+                paint::strong("skipped: "),
+                HumanCount(*count)
+            )?;
+        }
+        if !self.reached.never.is_empty() {
+            writeln!(
+                out,
+                "{} {}",
+                paint::strong("not seen:"),
+                self.reached.never.join("; ")
+            )?;
+        }
+        self.write_findings(out)
+    }
+
+    fn write_calls(&self, out: &mut String) -> std::fmt::Result {
+        let per_program = self.reached.calls as f64 / self.reached.executions.max(1) as f64;
+        writeln!(
+            out,
+            "{} {}, {per_program:.1} a program, {} succeeded",
+            paint::strong("calls:   "),
+            HumanCount(self.reached.calls),
+            percent(self.succeeded_share),
+        )?;
+        for call in &self.reached.by_call {
+            let mut errors = call.errors.clone();
+            errors.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+            let errors: Vec<String> = errors
+                .into_iter()
+                .map(|(errno, count)| format!("{errno} {}", percent(share(count, call.made))))
+                .collect();
+            let succeeded = percent(share(call.succeeded, call.made));
+            let made = HumanCount(call.made).to_string();
+            let line = format!(
+                "  {:<16}{made:>15} {succeeded:>8}  {}",
+                call.call,
+                errors.join(", ")
+            );
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+
+    fn write_faults(&self, out: &mut String) -> std::fmt::Result {
+        let served = self.reached.speculative + self.reached.classic;
+        writeln!(
+            out,
+            "{} {} served, {} speculatively",
+            paint::strong("faults:  "),
+            HumanCount(served),
+            percent(self.speculative_share),
+        )?;
+        let reasons: Vec<String> = self
+            .reached
+            .gave_up
+            .iter()
+            .map(|(reason, count)| format!("{reason} {}", HumanCount(*count)))
+            .collect();
+        if !reasons.is_empty() {
+            writeln!(out, "{} {}", paint::strong("gave up: "), reasons.join(", "))?;
+        }
+        Ok(())
+    }
+
+    fn write_findings(&self, out: &mut String) -> std::fmt::Result {
+        let heading = paint::strong("findings:");
+        if self.findings.is_empty() {
+            writeln!(out, "{heading} {}", paint::good("none"))?;
+        }
+        for Found {
+            signature,
+            count,
+            known,
+            what,
+            replay,
+            ..
+        } in &self.findings
+        {
+            let times = HumanCount(*count);
+            if *known {
+                writeln!(out, "{heading} {signature} ({times} times, known)")?;
+                continue;
+            }
+            writeln!(out, "{heading} {} ({times} times)", paint::bad(signature))?;
+            if let (Some(what), Some(replay)) = (what, replay) {
+                writeln!(out, "  {what}\n  {replay}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn findings(plan: &Plan, ended: &Ended, explained: &[Explained]) -> Vec<Found> {
+    let counted = ended.progress.findings.iter();
+    counted
+        .map(|(signature, count)| {
+            let news = explained
+                .iter()
+                .find(|news| news.finding.signature == *signature);
+            Found {
+                signature: signature.clone(),
+                count: *count,
+                known: plan.settings.known.contains(signature),
+                what: news.map(|news| news.finding.what.clone()),
+                program: news.map(|news| news.finding.program.clone()),
+                small: news.and_then(|news| news.small.clone()),
+                replay: news.map(|news| replay(news.program(), &plan.settings.defects)),
+            }
+        })
+        .collect()
+}
+
+fn failures(ended: &Ended) -> Vec<Failed> {
+    let failures = ended.failures.iter().cloned();
+    failures
+        .map(|failure| Failed {
+            how: failure.how,
+            input: failure.input,
+            last_words: failure.last_words,
+        })
+        .collect()
+}
+
+/// A part of a whole, 0 to 1; 0 of nothing.
+pub fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}

@@ -1,0 +1,203 @@
+//! Watches over the jobs: starts them, gathers what they say, stops them, and tells why one died.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use vmadiff::coverage::Stats;
+
+use super::job::{Event, Job};
+use super::protocol::{Finding, Settings, Totals};
+
+/// How long a job may take to stop when told to; then it is killed. Longer than a hang may last.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How often the progress is looked at.
+const TICK: Duration = Duration::from_millis(200);
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What the jobs are asked to do together; job `i` draws from `seed + i`.
+    pub settings: Settings,
+    /// Jobs at once.
+    pub jobs: u32,
+    /// When to stop.
+    pub duration: Option<Duration>,
+}
+
+/// How it stands.
+#[derive(Default)]
+pub struct Progress {
+    /// Time since the start.
+    pub elapsed: Duration,
+    /// What all jobs did.
+    pub stats: Stats,
+    /// Programs that could not be compared, by reason.
+    pub skipped: BTreeMap<String, u64>,
+    /// Divergences by signature, known ones too.
+    pub findings: BTreeMap<String, u64>,
+    /// Resident memory of all jobs, KiB.
+    pub rss_kib: u64,
+    /// Inputs in the corpus, of the job that has most.
+    pub corpus: u64,
+    /// Features seen, by the job that saw most.
+    pub coverage: u64,
+}
+
+/// How it ended.
+pub struct Ended {
+    /// How it stood at the end.
+    pub progress: Progress,
+    /// What was found and is news, the first of each signature.
+    pub findings: Vec<Finding>,
+    /// Jobs in which the harness failed.
+    pub failures: Vec<Failure>,
+    /// Stopped by the user.
+    pub interrupted: bool,
+}
+
+/// The harness failed in a job.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What happened, in words.
+    pub how: String,
+    /// The input that it was working on, if libFuzzer kept it.
+    pub input: Option<PathBuf>,
+    /// What the job printed last.
+    pub last_words: String,
+}
+
+struct Campaign {
+    start: Instant,
+    jobs: Vec<Job>,
+    findings: BTreeMap<String, Finding>,
+    /// When the jobs were told to stop.
+    stopping: Option<Instant>,
+}
+
+/// Runs a campaign to its end. `interrupted` is asked, and `show` told, a few times a second.
+pub fn run(
+    plan: &Plan,
+    interrupted: impl Fn() -> bool,
+    mut show: impl FnMut(&Progress),
+) -> Result<Ended> {
+    let start = Instant::now();
+    let (sender, events) = channel();
+    let mut campaign = Campaign {
+        start,
+        jobs: Vec::new(),
+        findings: BTreeMap::new(),
+        stopping: None,
+    };
+    for index in 0..plan.jobs {
+        campaign.jobs.push(Job::start(
+            index as usize,
+            job_settings(plan, index),
+            &sender,
+        )?);
+    }
+    drop(sender);
+    let mut was_interrupted = false;
+    while campaign.take_events(&events)? {
+        show(&campaign.progress());
+        was_interrupted |= interrupted();
+        let over = plan.duration.is_some_and(|limit| start.elapsed() >= limit);
+        let found = !plan.settings.keep_going && !campaign.findings.is_empty();
+        let died = campaign.jobs.iter().any(|job| job.failure().is_some());
+        campaign.stop_if(was_interrupted || over || found || died)?;
+    }
+    let progress = campaign.progress();
+    let mut failures: Vec<Failure> = campaign.jobs.iter().filter_map(Job::failure).collect();
+    if failures.is_empty() && campaign.jobs.iter().any(|job| job.totals.executions == 0) {
+        failures.push(Failure {
+            how: "a job executed nothing".to_owned(),
+            input: None,
+            last_words: String::new(),
+        });
+    }
+    let findings = campaign.findings.into_values().collect();
+    Ok(Ended {
+        progress,
+        findings,
+        failures,
+        interrupted: was_interrupted,
+    })
+}
+
+fn job_settings(plan: &Plan, index: u32) -> Settings {
+    let jobs = u64::from(plan.jobs);
+    let share = |runs: u64| runs / jobs + u64::from(u64::from(index) < runs % jobs);
+    Settings {
+        seed: plan.settings.seed.wrapping_add(index).max(1),
+        runs: plan.settings.runs.map(share),
+        ..plan.settings.clone()
+    }
+}
+
+impl Campaign {
+    /// Waits a tick for what the jobs say; false once all have ended.
+    fn take_events(&mut self, events: &Receiver<(usize, Event)>) -> Result<bool> {
+        let until = Instant::now() + TICK;
+        loop {
+            let patience = until.saturating_duration_since(Instant::now());
+            match events.recv_timeout(patience) {
+                Ok((index, event)) => {
+                    if let Some(finding) = self.jobs[index].take(event)? {
+                        self.findings
+                            .entry(finding.signature.clone())
+                            .or_insert(finding);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => return Ok(true),
+                Err(RecvTimeoutError::Disconnected) => return Ok(false),
+            }
+        }
+    }
+
+    fn stop_if(&mut self, wanted: bool) -> Result<()> {
+        if wanted && self.stopping.is_none() {
+            self.stopping = Some(Instant::now());
+            self.jobs.iter_mut().for_each(Job::ask_to_stop);
+        }
+        if self
+            .stopping
+            .is_some_and(|since| since.elapsed() > PATIENCE)
+        {
+            self.jobs.iter_mut().try_for_each(Job::kill)?;
+        }
+        Ok(())
+    }
+
+    fn progress(&self) -> Progress {
+        let mut progress = Progress {
+            elapsed: self.start.elapsed(),
+            ..Progress::default()
+        };
+        for job in &self.jobs {
+            let Totals {
+                executions,
+                counts,
+                skipped,
+                findings,
+                rss_kib,
+            } = &job.totals;
+            progress
+                .stats
+                .add(&Stats::from_counts(*executions, counts.iter().copied()));
+            add_counts(&mut progress.skipped, skipped);
+            add_counts(&mut progress.findings, findings);
+            progress.rss_kib += rss_kib;
+            progress.corpus = progress.corpus.max(job.log.corpus);
+            progress.coverage = progress.coverage.max(job.log.coverage);
+        }
+        progress
+    }
+}
+
+fn add_counts(to: &mut BTreeMap<String, u64>, from: &BTreeMap<String, u64>) {
+    for (name, count) in from {
+        *to.entry(name.clone()).or_default() += count;
+    }
+}

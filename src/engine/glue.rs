@@ -1,0 +1,80 @@
+//! Where libFuzzer and Rust meet: its entry, its callbacks and the counters that it reads. All
+//! unsafe code of the command is here.
+
+#![allow(unsafe_code)]
+
+use std::ffi::{CString, c_char, c_int};
+
+use libfuzzer_sys::{Corpus, fuzz_crossover, fuzz_mutator, fuzz_target};
+
+use vmadiff::coverage::COUNTERS;
+
+use super::child;
+
+unsafe extern "C" {
+    fn LLVMFuzzerRunDriver(
+        argc: *mut c_int,
+        argv: *mut *mut *mut c_char,
+        callback: extern "C" fn(*const u8, usize) -> c_int,
+    ) -> c_int;
+}
+
+/// What libFuzzer sweeps after each execution for features that it has not seen, and clears.
+#[unsafe(link_section = "__libfuzzer_extra_counters")]
+static mut COUNTERS_SEEN: Aligned = Aligned([0; COUNTERS]);
+
+/// libFuzzer clears whole words.
+#[repr(align(64))]
+struct Aligned([u8; COUNTERS]);
+
+const _: () = assert!(size_of::<Aligned>().is_multiple_of(size_of::<usize>()));
+
+fuzz_target!(init: child::begin(), |bytes: &[u8]| -> Corpus {
+    // SAFETY: libFuzzer executes one input at a time, on one thread, and looks at the counters
+    // only between executions.
+    let counters = unsafe { &mut *(&raw mut COUNTERS_SEEN) };
+    child::execute(bytes, &mut counters.0)
+});
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    child::mutate(data, size, max_size, seed)
+});
+
+fuzz_crossover!(|data1: &[u8], data2: &[u8], out: &mut [u8], seed: u32| {
+    child::crossover(data1, data2, out, seed)
+});
+
+extern "C" fn test_one_input(data: *const u8, size: usize) -> c_int {
+    // SAFETY: libFuzzer passes `size` readable bytes at `data`, as the callee asks.
+    unsafe { libfuzzer_sys::test_input_wrap(data, size) }
+}
+
+/// Runs libFuzzer with these arguments, as its `main` would get them. It comes back only if it
+/// could not start.
+///
+/// # Panics
+///
+/// If an argument contains a NUL byte.
+pub fn run_driver(arguments: &[String]) -> i32 {
+    let owned: Vec<CString> = arguments
+        .iter()
+        .map(|argument| CString::new(argument.as_str()).expect("an argument without NUL"))
+        .collect();
+    let mut pointers: Vec<*mut c_char> = owned
+        .iter()
+        .map(|argument| argument.as_ptr().cast_mut())
+        .collect();
+    pointers.push(std::ptr::null_mut());
+    let mut argc = owned.len() as c_int;
+    let mut argv = pointers.as_mut_ptr();
+    // SAFETY: `argc` strings and a null pointer stand at `argv`; all outlive the call, and
+    // libFuzzer copies what it changes.
+    unsafe { LLVMFuzzerRunDriver(&raw mut argc, &raw mut argv, test_one_input) }
+}
+
+/// Ends the process at once. `exit` would run libFuzzer's handler, which takes an exit from
+/// within an execution for a crash.
+pub fn leave(status: i32) -> ! {
+    // SAFETY: `_exit` asks for nothing.
+    unsafe { libc::_exit(status) }
+}

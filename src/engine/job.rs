@@ -1,0 +1,170 @@
+//! One child process, as its parent sees it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::Sender;
+
+use anyhow::{Context, Result};
+
+use super::campaign::Failure;
+use super::log::Log;
+use super::protocol::{Finding, Message, Settings, Totals};
+
+/// Exit statuses of libFuzzer (`-error_exitcode` and the like), which a job leaves alone.
+const CRASHED: i32 = 77;
+const TIMED_OUT: i32 = 70;
+const OUT_OF_MEMORY: i32 = 71;
+
+/// What comes out of a child.
+pub enum Event {
+    /// A line on its standard output.
+    Output(String),
+    /// A line on its standard error.
+    Error(String),
+    /// A pipe was closed.
+    Closed,
+}
+
+/// A child process and what is known of it.
+pub struct Job {
+    process: Child,
+    /// Closed to make it stop.
+    stdin: Option<ChildStdin>,
+    /// Pipes still open.
+    pipes: u8,
+    /// It said goodbye.
+    stopped: bool,
+    garbage: Option<String>,
+    killed: bool,
+    status: Option<ExitStatus>,
+    /// The latest counts.
+    pub totals: Totals,
+    /// What libFuzzer printed.
+    pub log: Log,
+}
+
+impl Job {
+    /// Starts this program again as a job. It has a process group of its own, so that Ctrl-C
+    /// reaches only the parent.
+    pub fn start(
+        index: usize,
+        settings: Settings,
+        events: &Sender<(usize, Event)>,
+    ) -> Result<Self> {
+        let settings = serde_json::to_string(&settings)?;
+        let program = std::env::current_exe().context("finding this program's own file")?;
+        let mut process = Command::new(program)
+            .args(["engine", &settings])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .context("starting a job")?;
+        let stdin = process.stdin.take();
+        let stdout = process.stdout.take().context("a job's output")?;
+        let stderr = process.stderr.take().context("a job's errors")?;
+        read_lines(index, stdout, events.clone(), Event::Output);
+        read_lines(index, stderr, events.clone(), Event::Error);
+        Ok(Self {
+            process,
+            stdin,
+            pipes: 2,
+            stopped: false,
+            garbage: None,
+            killed: false,
+            status: None,
+            totals: Totals::default(),
+            log: Log::default(),
+        })
+    }
+
+    /// Takes note of what it said; answers what it found.
+    pub fn take(&mut self, event: Event) -> Result<Option<Finding>> {
+        match event {
+            Event::Error(line) => self.log.line(line),
+            Event::Output(line) => match serde_json::from_str(&line) {
+                Ok(Message::Finding(finding)) => return Ok(Some(finding)),
+                Ok(Message::Totals(totals)) => self.totals = totals,
+                Ok(Message::Stopped(totals)) => {
+                    self.totals = totals;
+                    self.stopped = true;
+                }
+                Err(_) => self.garbage = Some(line),
+            },
+            Event::Closed => {
+                self.pipes -= 1;
+                if self.pipes == 0 {
+                    self.status = Some(self.process.wait().context("waiting for a job")?);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks it to stop.
+    pub fn ask_to_stop(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Ends it, if it has not ended.
+    pub fn kill(&mut self) -> Result<()> {
+        if self.status.is_none() && !self.killed {
+            self.killed = true;
+            self.process
+                .kill()
+                .context("killing a job that does not stop")?;
+        }
+        Ok(())
+    }
+
+    /// Why it ended, if not as it should.
+    pub fn failure(&self) -> Option<Failure> {
+        let status = self.status?;
+        let fine = self.stopped && status.code().is_some_and(|code| code <= 1);
+        if fine && self.garbage.is_none() {
+            return None;
+        }
+        let how = match (status.code(), &self.garbage) {
+            _ if self.killed => "a program did not end, and the job was killed".to_owned(),
+            (_, Some(line)) => format!("a job said what is no message: {line}"),
+            (Some(CRASHED), _) => "a job panicked or crashed".to_owned(),
+            (Some(TIMED_OUT), _) => "a program took too long".to_owned(),
+            (Some(OUT_OF_MEMORY), _) => "a job used too much memory".to_owned(),
+            _ => format!("a job ended unasked ({status})"),
+        };
+        let (input, last_words) = (self.log.input.clone(), self.log.tail());
+        Some(Failure {
+            how,
+            input,
+            last_words,
+        })
+    }
+}
+
+/// Sends each line of a pipe, then that it was closed.
+fn read_lines<R: Read + Send + 'static>(
+    index: usize,
+    pipe: R,
+    events: Sender<(usize, Event)>,
+    event: fn(String) -> Event,
+) {
+    std::thread::spawn(move || {
+        let mut reader = BufReader::new(pipe);
+        let mut line = Vec::new();
+        // libFuzzer prints bytes of inputs now and then: not always UTF-8.
+        while reader
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|length| length > 0)
+        {
+            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            if events.send((index, event(text))).is_err() {
+                return;
+            }
+            line.clear();
+        }
+        // The parent may be gone: then nobody waits for this.
+        let _ = events.send((index, Event::Closed));
+    });
+}

@@ -1,0 +1,19 @@
+//! The embedded engine: libFuzzer in child processes of the command.
+//!
+//! libFuzzer owns the process it runs in: it never returns, and a hang, a panic or an input that
+//! eats all memory ends it. So the command starts itself again as `vmadiff engine`, once for each
+//! job ([`child`]), and watches ([`campaign`]). They talk JSON lines: settings go in as an
+//! argument, [`protocol::Message`]s come back on standard output, and the end of standard input
+//! means stop. Standard error is libFuzzer's.
+
+mod campaign;
+mod child;
+mod glue;
+mod job;
+mod log;
+mod protocol;
+mod subject;
+
+pub use campaign::{Ended, Failure, Plan, Progress, run};
+pub use child::run as run_child;
+pub use protocol::{Finding, Settings};

@@ -1,0 +1,65 @@
+//! What parent and child say to each other.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// What a child is asked to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Settings {
+    /// Defects that are enabled, by name.
+    pub defects: Vec<String>,
+    /// Executions after which it stops.
+    pub runs: Option<u64>,
+    /// libFuzzer's seed; not 0, which it takes as a request to draw one.
+    pub seed: u32,
+    /// Where inputs that reach something new are kept, and others' are read.
+    pub corpus: Option<PathBuf>,
+    /// Others write to `corpus` too: look there again and again.
+    pub shared_corpus: bool,
+    /// Where findings are written.
+    pub artifacts: PathBuf,
+    /// Go on after a finding.
+    pub keep_going: bool,
+    /// Signatures that are not news.
+    pub known: Vec<String>,
+}
+
+/// What a child says, a line each.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Message {
+    /// Once a second: what it did so far.
+    Totals(Totals),
+    /// A divergence that is news.
+    Finding(Finding),
+    /// The last one: it stopped because it was told to, or because of a finding.
+    Stopped(Totals),
+}
+
+/// A divergence, written to a file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Finding {
+    /// What kind.
+    pub signature: String,
+    /// What happened, in one sentence.
+    pub what: String,
+    /// The program, as text.
+    pub program: PathBuf,
+}
+
+/// What was done, counted from the start of the child.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Totals {
+    /// Programs that ran.
+    pub executions: u64,
+    /// How often each feature was reached ([`vmadiff::coverage::Stats::counts`]).
+    pub counts: Vec<(usize, u64)>,
+    /// Programs that could not be compared, by reason.
+    pub skipped: BTreeMap<String, u64>,
+    /// Divergences by signature, known ones too.
+    pub findings: BTreeMap<String, u64>,
+    /// Resident memory now, KiB.
+    pub rss_kib: u64,
+}

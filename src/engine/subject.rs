@@ -1,0 +1,77 @@
+//! What a job executes: one pair of managers, program after program, watched for coverage.
+
+use anyhow::Result;
+use vmadiff::coverage::{Coverage, Stats};
+use vmadiff::judge::{Divergence, Verdict};
+use vmadiff::pair::Pair;
+use vmadiff::program::Program;
+use vmadiff::program::mutate::{self, Flavour, Profile};
+
+use crate::cli::defects::Planted;
+
+/// What an execution came to.
+pub enum Ran {
+    Agreed,
+    Skipped(String),
+    Diverged(Divergence),
+}
+
+/// The pair under test.
+pub struct Subject {
+    pair: Pair,
+    program: Program,
+    profile: Profile,
+    stats: Stats,
+}
+
+impl Subject {
+    pub fn new(defects: &[String]) -> Result<Self> {
+        let pair = Planted::parse(defects)?.pair();
+        Ok(Self {
+            profile: Profile {
+                flavour: Flavour::Serial,
+                calls: pair.known(),
+            },
+            pair,
+            program: Program::default(),
+            stats: Stats::default(),
+        })
+    }
+
+    /// What was reached so far.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Runs the program in these bytes; `counters` are the engine's.
+    pub fn execute(&mut self, bytes: &[u8], counters: &mut [u8]) -> Ran {
+        self.program.decode_from(bytes);
+        let mut coverage = Coverage::new(counters, &mut self.stats);
+        match self
+            .pair
+            .run(&self.program, &mut coverage)
+            .map(|ran| ran.verdict)
+        {
+            None | Some(Verdict::Agree) => Ran::Agreed,
+            Some(Verdict::Skip(why)) => Ran::Skipped(why),
+            Some(Verdict::Diverge(divergence)) => Ran::Diverged(divergence),
+        }
+    }
+
+    /// Mutates an input in place and answers its new length.
+    pub fn mutate(&self, data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
+        mutate::mutate(
+            data,
+            size,
+            max_size,
+            seed,
+            &self.profile,
+            libfuzzer_sys::fuzzer_mutate,
+        )
+    }
+
+    /// Writes a cross of two inputs to `out` and answers its length.
+    pub fn crossover(&self, one: &[u8], other: &[u8], out: &mut [u8], seed: u32) -> usize {
+        mutate::crossover(one, other, out, seed, &self.profile)
+    }
+}
