@@ -3,4 +3,7 @@
 
 mod bad_input;
 mod convert;
+#[cfg(feature = "engine")]
+mod fuzz;
+mod run;
 mod shell;

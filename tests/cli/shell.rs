@@ -1,5 +1,6 @@
 //! Runs the command in a folder of its own.
 
+use std::fmt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -44,11 +45,25 @@ impl Shell {
 }
 
 /// What the command said.
-#[derive(Debug)]
 pub struct Said {
     pub status: i32,
     pub stdout: Vec<u8>,
     pub stderr: String,
+}
+
+impl fmt::Debug for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            status,
+            stdout,
+            stderr,
+        } = self;
+        let stdout = String::from_utf8_lossy(stdout);
+        write!(
+            f,
+            "status {status}\n-- stdout --\n{stdout}\n-- stderr --\n{stderr}"
+        )
+    }
 }
 
 impl From<Output> for Said {

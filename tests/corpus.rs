@@ -1,0 +1,103 @@
+//! Every program under corpus/ does on both managers what its text expects, and survives every
+//! form that a program has.
+
+use std::path::{Path, PathBuf};
+
+use vmadiff::expect::unmet;
+use vmadiff::judge::Verdict;
+use vmadiff::pair::{Pair, pair};
+use vmadiff::program::{Case, Program};
+use vmadiff_candidate::Defects;
+
+/// All text programs in a folder, in order.
+fn programs(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let mut found = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            found.extend(programs(&path));
+        } else if path.extension().is_some_and(|extension| extension == "vma") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// What is wrong with a program.
+fn objections(pair: &mut Pair, name: &str, text: &str) -> Vec<String> {
+    let case = match Case::parse(name, text) {
+        Ok(case) => case,
+        Err(error) => return vec![error.to_string()],
+    };
+    let mut wrong = Vec::new();
+    let printed = case.to_string();
+    match Case::parse(name, &printed) {
+        Ok(again) if again == case => {}
+        Ok(_) => wrong.push("its text, printed and read, is another program".to_owned()),
+        Err(error) => wrong.push(format!("its text does not parse once printed: {error}")),
+    }
+    if Program::decode(&case.program.encode()) != case.program {
+        wrong.push("its bytes are another program".to_owned());
+    }
+    let known = pair.known();
+    if case
+        .program
+        .calls
+        .iter()
+        .any(|step| !known.knows(step.call.kind()))
+    {
+        // Without a call that it has, a program no longer says what it expects.
+        return wrong;
+    }
+    let ran = pair.observe_twice(&case.program);
+    if ran.verdict != Verdict::Agree {
+        wrong.push(format!("{:?}", ran.verdict));
+    }
+    for seen in [&ran.reference, &ran.candidate] {
+        wrong.extend(unmet(&case, seen).iter().map(ToString::to_string));
+    }
+    wrong
+}
+
+#[test]
+fn programs_do_what_they_expect() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    let programs = programs(&corpus);
+    assert!(!programs.is_empty());
+    let mut pair = pair(Defects::NONE);
+    let mut wrong = String::new();
+    for path in &programs {
+        let name = path.strip_prefix(&corpus).unwrap().display().to_string();
+        let text = std::fs::read_to_string(path).unwrap();
+        for objection in objections(&mut pair, &name, &text) {
+            wrong += &format!("{name}: {objection}\n");
+        }
+    }
+    assert!(wrong.is_empty(), "{} programs\n{wrong}", programs.len());
+    println!("{} programs", programs.len());
+}
+
+/// The test above can fail.
+#[test]
+fn a_wrong_expectation_is_noticed() {
+    let mut pair = pair(Defects::NONE);
+    let mut check = |text: &str, says: &str| {
+        let objections = objections(&mut pair, "test", text);
+        assert!(
+            objections.iter().any(|line| line.contains(says)),
+            "{objections:?}"
+        );
+    };
+    let map = "mmap(0x1f0000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)";
+    check("load(0x1f0000) = 0", "expected 0");
+    check(&format!("{map} = 0x1f0000 frees #1"), "expected frees #1");
+    check(
+        &format!("{map}\nmunmap(0x1f0000, 0x1000) frees none"),
+        "has frees #1",
+    );
+    let maps = "maps:\n  001f0000-001f1000 rw-p 00000000 anon";
+    check(&format!("{map}\n{maps}"), "areas at the end");
+    check("load(0x1000", "test:1:");
+}
