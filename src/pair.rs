@@ -12,7 +12,7 @@ pub type Pair = Runner<Reference, Candidate>;
 /// The reference, and a candidate with these defects.
 pub fn pair(defects: Defects) -> Pair {
     Runner::new(
-        Box::new(|config, events| Reference::new(config, events)),
+        Box::new(Reference::new),
         Box::new(move |config, events| Candidate::with_defects(config, events, defects)),
     )
 }

@@ -22,9 +22,10 @@ static mut REACHED: Aligned = Aligned([0; COUNTERS]);
 struct Aligned([u8; COUNTERS]);
 
 fuzz_target!(|input: Input| {
+    let reached = &raw mut REACHED;
     // SAFETY: libFuzzer executes one input at a time, on one thread, and looks at the counters
     // only between executions.
-    let reached = unsafe { &mut *(&raw mut REACHED) };
+    let reached = unsafe { &mut *reached };
     serial(&input.0, &mut reached.0);
 });
 

@@ -30,9 +30,10 @@ struct Aligned([u8; COUNTERS]);
 const _: () = assert!(size_of::<Aligned>().is_multiple_of(size_of::<usize>()));
 
 fuzz_target!(init: child::begin(), |bytes: &[u8]| -> Corpus {
+    let counters = &raw mut COUNTERS_SEEN;
     // SAFETY: libFuzzer executes one input at a time, on one thread, and looks at the counters
     // only between executions.
-    let counters = unsafe { &mut *(&raw mut COUNTERS_SEEN) };
+    let counters = unsafe { &mut *counters };
     child::execute(bytes, &mut counters.0)
 });
 
