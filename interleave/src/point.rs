@@ -58,12 +58,38 @@ pub enum Kind {
     Exit,
 }
 
+impl Kind {
+    /// What it does depends on what another did to the object.
+    #[inline]
+    pub(crate) fn reads(self) -> bool {
+        use Kind::{CallRcu, Lock, LockShared, PopCallback, Read, TryLock, Update};
+        matches!(
+            self,
+            Read | Update | Lock | LockShared | TryLock | CallRcu | PopCallback
+        )
+    }
+
+    /// It may matter to what another does to the object.
+    #[inline]
+    pub(crate) fn writes(self) -> bool {
+        use Kind::{CallRcu, Downgrade, PopCallback, Unlock, UnlockShared, Update, Write};
+        matches!(
+            self,
+            Write | Update | Unlock | UnlockShared | Downgrade | CallRcu | PopCallback
+        )
+    }
+}
+
 /// Offers a scheduling point before an access to the object at `object`. The address is used for
 /// equality only, never for order, so runs stay deterministic. True: this is a simulation, which
 /// keeps the books of locks and sections, and the access has been entered in them.
 #[inline]
 pub(crate) fn point<T>(site: Site, object: &T, kind: Kind) -> bool {
-    with(|run| run.access(site, address(object), kind)).is_some()
+    with(|run| match kind {
+        Kind::Read | Kind::Write | Kind::Update => run.word(site, address(object), kind),
+        _ => run.access(site, address(object), kind),
+    })
+    .is_some()
 }
 
 /// The scheduling point before a try at a lock: whether it was taken, in a simulation.

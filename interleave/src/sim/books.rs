@@ -1,6 +1,6 @@
 //! The books of a run: who holds what, who waits for what, and what each access does to that.
 
-use super::objects::{NOBODY, Objects};
+use super::objects::{Counter, NOBODY, Objects};
 use super::trace::{Left, Leftover, Step, Trace, What};
 use super::{BEGIN, END, Plan, SOFTIRQ, TASKS};
 use crate::policy::Pending;
@@ -135,20 +135,32 @@ impl Books {
     }
 
     /// The task is about to make an access.
-    #[inline]
     pub(super) fn arrive(&mut self, task: u8, site: Site, address: usize, kind: Kind) {
         let object = self.objects.ordinal(address);
         self.arrive_at(task, site, object, kind);
+        self.tasks[usize::from(task)].seen = self.objects.get(object).version;
     }
 
     #[inline]
-    pub(super) fn arrive_at(&mut self, task: u8, site: Site, object: u32, kind: Kind) {
-        let version = self.objects.get(object).version;
-        let books = &mut self.tasks[usize::from(task)];
-        books.seen = version;
-        books.pending.site = site;
-        books.pending.object = object;
-        books.pending.kind = kind;
+    pub(super) fn arrive_at(
+        &mut self,
+        task: u8,
+        site: Site,
+        object: u32,
+        kind: Kind,
+    ) -> &mut Pending {
+        let pending = &mut self.tasks[usize::from(task)].pending;
+        pending.site = site;
+        pending.object = object;
+        pending.kind = kind;
+        pending
+    }
+
+    /// There is nothing to schedule: the run is over, or drop code runs while a panic unwinds the
+    /// stack, which must not be suspended.
+    #[inline]
+    pub(super) fn is_over(&self) -> bool {
+        self.stopped || std::thread::panicking()
     }
 
     /// Whether the task's pending access can be made now.
@@ -220,7 +232,7 @@ impl Books {
     }
 
     /// Makes the task's pending access: enters it in the books and in the trace.
-    pub(super) fn perform(&mut self, plan: &Plan<'_>, task: u8) {
+    pub(super) fn perform(&mut self, pairs: Option<&[Counter]>, task: u8) {
         let Pending {
             site,
             object,
@@ -228,64 +240,44 @@ impl Books {
             call,
             ..
         } = self.tasks[usize::from(task)].pending;
-        let what = if kind == Kind::Begin {
-            What::Begin(call)
-        } else {
-            What::Access { kind, object }
-        };
-        self.trace.push(Step { task, site, what });
+        if kind == Kind::Begin {
+            let what = What::Begin(call);
+            return self.trace.push(Step { task, site, what });
+        }
+        self.access_word(pairs, task, site, object, kind);
         match kind {
-            Kind::Read => self.read(plan, task, site, object),
-            Kind::Write => self.write(task, site, object),
-            Kind::Update => {
-                self.read(plan, task, site, object);
-                self.write(task, site, object);
-            }
-            Kind::Lock | Kind::LockShared | Kind::TryLock => {
-                self.read(plan, task, site, object);
-                self.take(task, site, object, kind);
-            }
+            Kind::Lock | Kind::LockShared | Kind::TryLock => self.take(task, site, object, kind),
             Kind::Unlock | Kind::UnlockShared | Kind::Downgrade => {
                 self.give_back(task, object, kind);
-                self.write(task, site, object);
             }
             Kind::ReadSection | Kind::ReadSectionEnd | Kind::IrqOff | Kind::IrqOn => {
                 self.section(task, kind);
             }
             Kind::Ipi => self.interrupt(task),
-            Kind::CallRcu | Kind::PopCallback => {
-                self.read(plan, task, site, object);
-                self.write(task, site, object);
-            }
-            Kind::Relax
-            | Kind::AwaitChange
-            | Kind::AwaitIpi
-            | Kind::AwaitCallback
-            | Kind::Begin
-            | Kind::Exit => {}
+            _ => {}
         }
     }
 
-    /// Counts that this read met the last write of another task.
+    /// Enters an access in the trace, and what it means for the object's contents.
     #[inline]
-    fn read(&self, plan: &Plan<'_>, task: u8, site: Site, object: u32) {
-        let object = self.objects.get(object);
-        let Some(pairs) = plan.pairs else { return };
-        if object.writer == task || object.writer == NOBODY || pairs.is_empty() {
-            return;
+    pub(super) fn access_word(
+        &mut self,
+        pairs: Option<&[Counter]>,
+        task: u8,
+        site: Site,
+        object: u32,
+        kind: Kind,
+    ) {
+        let what = What::Access { kind, object };
+        self.trace.push(Step { task, site, what });
+        if kind.reads()
+            && let Some(pairs) = pairs
+        {
+            self.objects.get(object).count_pair(pairs, task, site);
         }
-        let pair = u64::from(object.written_at) << 32 | u64::from(site.number());
-        let index = pair.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        let counter = &pairs[index as usize % pairs.len()];
-        counter.set(counter.get().saturating_add(1));
-    }
-
-    #[inline]
-    fn write(&mut self, task: u8, site: Site, object: u32) {
-        let object = self.objects.get_mut(object);
-        object.version += 1;
-        object.written_at = site.number();
-        object.writer = task;
+        if kind.writes() {
+            self.objects.get_mut(object).write(task, site);
+        }
     }
 
     fn take(&mut self, task: u8, site: Site, object: u32, kind: Kind) {

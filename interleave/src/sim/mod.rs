@@ -3,6 +3,7 @@
 mod books;
 #[allow(unsafe_code)]
 pub(crate) mod current;
+mod desk;
 mod objects;
 mod run;
 #[allow(unsafe_code)]
@@ -200,15 +201,14 @@ fn weave(run: &Run<'_>, mut threads: Threads<'_, '_>) -> Option<Panic> {
     let mut next = run.first();
     let mut panic = None;
     while let Some(task) = next {
-        run.books.borrow_mut().current = task;
+        run.switch_to(task);
         if let Err(payload) = threads.resume(task) {
             panic = Some(payload);
             break;
         }
-        next = run.books.borrow_mut().next.take();
+        next = run.next();
     }
-    run.stop();
-    let finished = run.books.borrow().trace.end == End::Finished;
+    let finished = run.stop();
     if panic.is_none() && finished && threads.is_suspended(SOFTIRQ) {
         // It waits for callbacks that no longer matter, and leaves when told that it is over.
         panic = threads.resume(SOFTIRQ).err();

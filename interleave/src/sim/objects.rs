@@ -1,7 +1,12 @@
 //! What a simulation knows of each shared object. Objects are told apart by their addresses and
 //! named by the order in which they first appear, so that the same run gives the same names.
 
+use std::cell::Cell;
+
 use crate::Site;
+
+/// Counts how often something was seen.
+pub(super) type Counter = Cell<u8>;
 
 /// No task: nobody holds it, nobody has written it.
 pub(super) const NOBODY: u8 = u8::MAX;
@@ -14,7 +19,7 @@ pub(super) struct Object {
     /// Who shares it, a bit for each task.
     pub(super) sharers: u32,
     /// How many shares there are.
-    pub(super) shares: u32,
+    pub(super) shares: u16,
     /// Where it was taken last.
     pub(super) taken_at: Option<Site>,
     /// How often it has been written.
@@ -35,6 +40,24 @@ const FRESH: Object = Object {
 };
 
 impl Object {
+    #[inline]
+    pub(super) fn write(&mut self, task: u8, site: Site) {
+        self.version += 1;
+        self.written_at = site.number();
+        self.writer = task;
+    }
+
+    /// Counts that a read at this site meets the last write, if that was another task's.
+    pub(super) fn count_pair(&self, pairs: &[Counter], task: u8, site: Site) {
+        if self.writer == task || self.writer == NOBODY || pairs.is_empty() {
+            return;
+        }
+        let pair = u64::from(self.written_at) << 32 | u64::from(site.number());
+        let index = pair.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let counter = &pairs[index as usize % pairs.len()];
+        counter.set(counter.get().saturating_add(1));
+    }
+
     pub(super) fn is_free(&self) -> bool {
         self.owner == NOBODY && self.shares == 0
     }
@@ -78,19 +101,24 @@ impl Objects {
     }
 
     /// The ordinal of the object at this address, from 1.
+    #[inline]
     pub(super) fn ordinal(&mut self, address: usize) -> u32 {
         let mask = self.slots.len() - 1;
         let mut at = hash(address) & mask;
         loop {
-            let slot = &mut self.slots[at];
+            let slot = &self.slots[at];
             if slot.generation != self.generation {
-                break;
+                return self.insert(at, address);
             }
             if slot.address == address {
                 return slot.ordinal;
             }
             at = (at + 1) & mask;
         }
+    }
+
+    #[cold]
+    fn insert(&mut self, at: usize, address: usize) -> u32 {
         let ordinal = self.objects.len() as u32;
         self.objects.push(FRESH);
         self.slots[at] = Slot {
