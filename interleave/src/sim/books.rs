@@ -166,6 +166,14 @@ impl Books {
     /// Whether the task's pending access can be made now.
     #[inline]
     pub(super) fn is_runnable(&self, plan: &Plan<'_>, task: u8) -> bool {
+        match self.tasks[usize::from(task)].pending.kind {
+            Kind::Read | Kind::Write | Kind::Update => true,
+            _ => self.is_let_through(plan, task),
+        }
+    }
+
+    /// The same for an access that can be held up.
+    fn is_let_through(&self, plan: &Plan<'_>, task: u8) -> bool {
         let books = &self.tasks[usize::from(task)];
         let object = || self.objects.get(books.pending.object);
         match books.pending.kind {
@@ -184,7 +192,6 @@ impl Books {
     #[inline]
     pub(super) fn stays(&self, plan: &Plan<'_>, task: u8) -> bool {
         match self.tasks[usize::from(task)].pending.kind {
-            Kind::Read | Kind::Write | Kind::Update => true,
             Kind::Begin | Kind::Exit | Kind::AwaitCallback => false,
             _ => self.is_runnable(plan, task),
         }

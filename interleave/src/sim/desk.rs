@@ -130,10 +130,10 @@ impl Desk<'_> {
             if task == default {
                 default_index = pending.len();
             }
-            pending.push(Pending {
-                runnable: books.is_runnable(self.plan, task),
-                ..books.tasks[usize::from(task)].pending
-            });
+            let runnable = books.is_runnable(self.plan, task);
+            let at = &mut books.tasks[usize::from(task)].pending;
+            at.runnable = runnable;
+            pending.push(*at);
         }
         let picked = self.policy.pick(&Choice {
             pending: &pending,
