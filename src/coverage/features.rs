@@ -1,10 +1,9 @@
 //! The features of one call: which counters it moves.
 
-use vmadiff_contract::{CallKind, Event, MmId, Note, PAGE_SIZE, Snapshot, TaskId, VmaId};
+use vmadiff_contract::{Call, CallKind, Event, MmId, Note, PAGE_SIZE, Snapshot, TaskId, VmaId};
 
 use super::layout::{self, Gone, Served};
 use crate::program::Step;
-use crate::program::shape::{Param, params, words};
 use crate::run::Seen;
 
 /// Walks over calls; remembers what the next one may meet.
@@ -31,7 +30,9 @@ impl Features {
         hit(layout::outcome(call, seen.outcome));
         self.events(call, seen.events, &mut hit);
         self.meeting(seen, &mut hit);
-        sizes(seen.state, &mut hit);
+        if !matches!(call, CallKind::Load | CallKind::Store | CallKind::Exec) {
+            sizes(seen.state, &mut hit);
+        }
     }
 
     fn events(&mut self, call: CallKind, events: &[Event], hit: &mut impl FnMut(usize)) {
@@ -87,25 +88,53 @@ fn feature(call: CallKind, note: Note) -> usize {
     }
 }
 
-/// The first address that a call names, and its length; an access is about one byte.
+/// The bytes that a call is about; an access is about one. None for a call that names no address.
 fn reach(step: &Step, state: &Snapshot) -> Option<Reach> {
-    let call = step.call.kind();
-    let params = params(call);
-    let at = |wanted| params.iter().position(|&param| param == wanted);
-    let words = words(&step.call);
-    let start = words[at(Param::Addr)?];
-    let len = at(Param::Len).map_or(1, |len| {
-        words[len]
-            .max(1)
-            .div_ceil(PAGE_SIZE)
-            .saturating_mul(PAGE_SIZE)
-    });
+    let (start, len) = match step.call {
+        Call::Mmap { addr, len, .. }
+        | Call::Munmap { addr, len }
+        | Call::Mprotect { addr, len, .. }
+        | Call::Madvise { addr, len, .. }
+        | Call::Mlock { addr, len }
+        | Call::Mlock2 { addr, len, .. }
+        | Call::Munlock { addr, len }
+        | Call::Msync { addr, len, .. }
+        | Call::Mincore { addr, len }
+        | Call::Mbind { addr, len, .. }
+        | Call::UffdRegister { addr, len }
+        | Call::UffdUnregister { addr, len }
+        | Call::Collapse { addr, len }
+        | Call::NumaScan { addr, len } => (addr, pages(len)),
+        Call::Mremap { addr, old_len, .. } => (addr, pages(old_len)),
+        Call::Brk { addr }
+        | Call::Load { addr }
+        | Call::Store { addr, .. }
+        | Call::Exec { addr }
+        | Call::Reclaim { addr } => (addr, 1),
+        Call::Fork
+        | Call::Exit
+        | Call::Open { .. }
+        | Call::Ftruncate { .. }
+        | Call::Close { .. }
+        | Call::Softirq
+        | Call::Mlockall { .. }
+        | Call::Munlockall
+        | Call::SetMempolicy { .. }
+        | Call::Fallocate { .. } => return None,
+    };
     Some(Reach {
-        call,
+        call: step.call.kind(),
         mm: address_space(step.task, state)?,
         start,
         end: start.saturating_add(len),
     })
+}
+
+/// A length in whole pages, at least one.
+fn pages(len: u64) -> u64 {
+    len.max(1)
+        .checked_next_multiple_of(PAGE_SIZE)
+        .unwrap_or(u64::MAX)
 }
 
 fn address_space(task: TaskId, state: &Snapshot) -> Option<MmId> {
@@ -115,7 +144,8 @@ fn address_space(task: TaskId, state: &Snapshot) -> Option<MmId> {
         .or_else(|| state.tasks.is_empty().then_some(MmId(0)))
 }
 
-/// The first address space's sizes, and how many of the rest there are.
+/// The first address space's sizes, and how many of the rest there are. Not asked after accesses,
+/// which are many and change little.
 fn sizes(state: &Snapshot, hit: &mut impl FnMut(usize)) {
     if let Some(mm) = state.mms.first() {
         hit(layout::size(0, mm.map_count.into()));

@@ -157,6 +157,7 @@ impl Vmas {
     }
 }
 
+#[cold]
 fn file_broken(rule: Rule, file: FileId, what: &str) -> Box<Broken> {
     broken(rule, Object::File(file), format!("{file} {what}"))
 }

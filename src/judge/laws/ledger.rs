@@ -105,6 +105,7 @@ impl Ledger {
     }
 
     /// The account differs; the youngest that lives is the likeliest to be the one too many.
+    #[cold]
     pub fn miscounted(&self, held: u64, by: &str) -> Box<Broken> {
         let youngest = self.lives.iter().rposition(|&lives| lives);
         let object = youngest.map(|i| (self.names.object)(i as u32 + 1));
@@ -130,6 +131,7 @@ impl Ledger {
         self.lives.get_mut((id as usize).wrapping_sub(1))
     }
 
+    #[cold]
     fn broken(&self, rule: Rule, id: u32, what: &str) -> Box<Broken> {
         let object = (self.names.object)(id);
         broken(rule, object, format!("{object} {what}"))

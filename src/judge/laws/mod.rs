@@ -208,6 +208,7 @@ impl Laws {
     }
 }
 
+#[cold]
 fn broken(rule: Rule, object: Object, what: impl Into<String>) -> Box<Broken> {
     Box::new(Broken {
         rule,

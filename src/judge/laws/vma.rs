@@ -271,11 +271,13 @@ impl Vmas {
 }
 
 /// Says what broke the rule, with the VMA for a subject.
+#[cold]
 pub(super) fn about(rule: Rule, vma: VmaId, what: &str) -> Box<Broken> {
     broken(rule, Object::Vma(vma), format!("{vma} {what}"))
 }
 
 /// A leak's field is the call that should have led to the free: leaks show late, and all alike.
+#[cold]
 fn leaked(vma: VmaId, record: &Record, rule: Rule) -> Box<Broken> {
     let (field, what) = match (record.tree, record.by) {
         (Tree::Never, _) => (
