@@ -1,35 +1,9 @@
-//! Programs that were found, written as text and never over another.
+//! A program that diverged, as text: with what happened and what made it.
 
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-
-use anyhow::{Context, Result, bail};
-use vmadiff::judge::{Divergence, Signature};
+use vmadiff::judge::Signature;
 use vmadiff::program::{Case, Program};
 
-use super::output::create_new;
 use super::provenance::Provenance;
-
-/// Files of one signature in one folder, above which something is wrong.
-const NUMBERED: u32 = 10_000;
-
-/// Writes a program that diverged into `folder`, named by its signature, with what happened and
-/// what made it as comments.
-pub fn write_found(
-    folder: &Path,
-    divergence: &Divergence,
-    program: &Program,
-    defects: &[String],
-) -> Result<PathBuf> {
-    let Divergence {
-        signature, what, ..
-    } = divergence;
-    write_new(
-        folder,
-        &slug(&signature.to_string()),
-        &text(signature, what, program, defects),
-    )
-}
 
 /// A program that diverged, as text, with what happened and what made it as comments.
 pub fn text(signature: &Signature, what: &str, program: &Program, defects: &[String]) -> String {
@@ -43,59 +17,4 @@ pub fn text(signature: &Signature, what: &str, program: &Program, defects: &[Str
         ..Case::default()
     };
     case.to_string()
-}
-
-/// Writes the smaller program beside the one that it was made from: `x.min.vma` beside `x.vma`.
-pub fn write_beside(original: &Path, text: &str) -> Result<PathBuf> {
-    let folder = original.parent().unwrap_or(Path::new("."));
-    let stem = original.file_stem().unwrap_or_default().to_string_lossy();
-    write_new(folder, &format!("{stem}.min"), text)
-}
-
-/// Writes `text` to `folder/stem.vma`, or `stem-2.vma` and so on if that exists.
-fn write_new(folder: &Path, stem: &str, text: &str) -> Result<PathBuf> {
-    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    for number in 1..=NUMBERED {
-        let name = if number == 1 {
-            format!("{stem}.vma")
-        } else {
-            format!("{stem}-{number}.vma")
-        };
-        let path = folder.join(name);
-        match create_new(&path) {
-            Ok(mut file) => {
-                file.write_all(text.as_bytes())
-                    .with_context(|| path.display().to_string())?;
-                return Ok(path);
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error).with_context(|| path.display().to_string()),
-        }
-    }
-    bail!(
-        "{}: {NUMBERED} files named {stem}-N.vma exist already",
-        folder.display()
-    )
-}
-
-/// A file name out of a signature: `outcome/munmap/value` becomes `outcome-munmap-value`.
-fn slug(signature: &str) -> String {
-    let keep = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-    signature.chars().map(keep).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_is_written_over() {
-        let folder = tempfile::tempdir().unwrap();
-        let stem = slug("state/mmap/vmas.flags");
-        let first = write_new(folder.path(), &stem, "one\n").unwrap();
-        let second = write_new(folder.path(), &stem, "two\n").unwrap();
-        assert_eq!(first.file_name().unwrap(), "state-mmap-vmas-flags.vma");
-        assert_eq!(second.file_name().unwrap(), "state-mmap-vmas-flags-2.vma");
-        assert_eq!(std::fs::read_to_string(first).unwrap(), "one\n");
-    }
 }

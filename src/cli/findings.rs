@@ -10,7 +10,7 @@ use vmadiff::pair::Pair;
 use super::defects::Planted;
 use super::input::read_case;
 use super::interrupt::Interrupt;
-use super::{artifact, explain, shrinking};
+use super::{artifact, explain, found, shrinking};
 use crate::engine::Finding;
 
 /// Time for shrinking all that was found. One takes a second; the rest can be minimized later.
@@ -81,7 +81,7 @@ fn explain_one(
         return Ok(explained);
     };
     let text = artifact::text(signature, &divergence.what, &shrunk, defects);
-    let small = artifact::write_beside(&finding.program, &text)?;
+    let small = found::write_beside(&finding.program, &text)?;
     explained.report = explain::text(&small, &shrunk, divergence, &ran, defects);
     explained.small = Some(small);
     Ok(explained)

@@ -1,12 +1,14 @@
 //! The command line: what can be asked for, and which module answers.
 
-pub mod artifact;
+mod artifact;
 mod completions;
 mod convert;
 pub mod defects;
 mod explain;
 #[cfg(feature = "engine")]
 mod findings;
+#[cfg(feature = "engine")]
+pub mod found;
 #[cfg(feature = "engine")]
 mod fuzz;
 mod input;

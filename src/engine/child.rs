@@ -14,7 +14,7 @@ use vmadiff::program::Program;
 use super::glue;
 use super::protocol::{Finding, Message, Settings, Totals};
 use super::subject::{Ran, Subject};
-use crate::cli::{Status, artifact};
+use crate::cli::{Status, found};
 
 /// Bytes of the longest program that libFuzzer makes: a header and 48 records.
 const MAX_LEN: usize = 16 + 48 * 48;
@@ -155,7 +155,7 @@ impl Job {
             artifacts, defects, ..
         } = &self.settings;
         let program = Program::decode(bytes);
-        match artifact::write_found(artifacts, divergence, &program, defects) {
+        match found::write_found(artifacts, divergence, &program, defects) {
             Ok(program) => {
                 let what = divergence.what.clone();
                 self.say(&Message::Finding(Finding {
