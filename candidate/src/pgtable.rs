@@ -76,14 +76,13 @@ impl Candidate {
         let new = self.tables.alloc();
         new.shift().init(shift);
         new.entries().clear();
+        self.raise_table_alloc(new);
         let _lock = mm.page_table_lock.lock(site::PTE_ALLOC__LOCK);
         if let Some(table) = Handle::from_word(upper.peek(at)).some() {
-            // Another fault was faster; the loser's table never was an event.
-            self.raise_table_alloc(new);
+            // Another fault was faster.
             self.free_table(new);
             return self.table(table);
         }
-        self.raise_table_alloc(new);
         upper.set(site::PTE_ALLOC__POPULATE, at, new.handle().to_word());
         new
     }
