@@ -41,7 +41,7 @@ fn main() {
 
 fn stages(group: &mut BenchmarkGroup<'_, WallTime>, times: &Times) {
     let candidate = |config: &_, events| Candidate::with_defects(config, events, Defects::NONE);
-    let mut runner = Runner::new(Box::new(Reference::new), Box::new(candidate));
+    let mut runner = Runner::new(Reference::new, candidate);
     let programs = programs(runner.known());
     let config = &programs[0].config;
     let mut reference = Reference::new(config, Arc::new(Recorder));

@@ -1,7 +1,7 @@
 //! The two managers that are compared.
 
 use vmadiff_candidate::{Candidate, Defects};
-use vmadiff_contract::Manager;
+use vmadiff_contract::{Config, Manager};
 use vmadiff_reference::Reference;
 
 use crate::run::Runner;
@@ -11,8 +11,7 @@ pub type Pair = Runner<Reference, Candidate>;
 
 /// The reference, and a candidate with these defects.
 pub fn pair(defects: Defects) -> Pair {
-    Runner::new(
-        Box::new(Reference::new),
-        Box::new(move |config, events| Candidate::with_defects(config, events, defects)),
-    )
+    Runner::new(Reference::new, move |config: &Config, events| {
+        Candidate::with_defects(config, events, defects)
+    })
 }

@@ -23,7 +23,7 @@ type Pair = Runner<Reference, Candidate>;
 
 fn pair(defects: Defects) -> Pair {
     let candidate = move |config: &_, events| Candidate::with_defects(config, events, defects);
-    Runner::new(Box::new(Reference::new), Box::new(candidate))
+    Runner::new(Reference::new, candidate)
 }
 
 /// The first program that a pair of managers disagrees on, and how many were tried.

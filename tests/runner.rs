@@ -127,13 +127,10 @@ fn empty_mm() -> MmState {
 }
 
 fn runner(wrong: Wrong) -> Runner<Tiny, Tiny> {
-    Runner::new(
-        Box::new(Tiny::new),
-        Box::new(move |config, events| Tiny {
-            wrong,
-            ..Tiny::new(config, events)
-        }),
-    )
+    Runner::new(Tiny::new, move |config: &Config, events| Tiny {
+        wrong,
+        ..Tiny::new(config, events)
+    })
 }
 
 fn softirqs(count: usize) -> Program {

@@ -190,6 +190,7 @@ impl Place {
             at,
             side,
             event,
+            step: None,
             object: None,
             what,
         })

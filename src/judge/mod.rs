@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+mod alone;
 mod compare;
 mod events;
 mod laws;
@@ -14,6 +15,7 @@ mod outcome;
 mod rule;
 mod state;
 
+pub use alone::Alone;
 pub use compare::judge;
 pub use events::Digest;
 pub use laws::{Broken, Laws, Obeyed};
@@ -43,8 +45,11 @@ pub struct Divergence {
     pub at: Option<usize>,
     /// Whose law was broken; none where two were compared.
     pub side: Option<Side>,
-    /// The index, among the events of the call, of the one that broke a law.
+    /// The index, among the events of the call, of the one that broke a law; among those of the
+    /// whole run while calls are woven.
     pub event: Option<usize>,
+    /// In a woven run the index of the step, in its trace, at which it shows.
+    pub step: Option<usize>,
     /// The object that the law is about.
     pub object: Option<Object>,
     /// What happened, in one sentence without a full stop.

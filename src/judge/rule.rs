@@ -180,6 +180,26 @@ rules! {
     MisuseSequenceNested "misuse-sequence-nested"
         "A sequence count is not begun twice, nor ended twice."
         from "patch 09: the brackets do not nest";
+
+    Deadlock "deadlock"
+        "Tasks do not wait for each other for ever."
+        from "the contract, `Manager::call`: a call returns";
+    StepLimit "step-limit"
+        "Calls that race come to an end, however they are scheduled."
+        from "the contract, `Manager::call`: a call returns";
+    LockLeft "lock-left"
+        "A call gives back every lock that it took."
+        from "down_write and up_write; spin_lock and spin_unlock";
+    SectionLeft "section-left"
+        "A call leaves every RCU read section that it entered."
+        from "rcu_read_unlock; patch 21, find_vma_rcu";
+    InterruptsLeft "interrupts-left"
+        "A call turns interrupts on again."
+        from "local_irq_enable; patch 22, pte_map_lock";
+    GracePeriod "grace-period"
+        "A VMA that was erased from a live tree is freed only after every RCU reader that was inside \
+         has left; one with interrupts off is a reader, too."
+        from "patch 21, vm_rcu_put; call_rcu";
 }
 
 impl Rule {

@@ -48,6 +48,13 @@ pub struct Schedule {
     pub switches: Vec<Switch>,
 }
 
+impl Schedule {
+    /// Whether it says nothing: calls are made one after another.
+    pub fn is_serial(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// How a simulation chooses the next task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Policy {

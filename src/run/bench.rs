@@ -13,7 +13,7 @@ use crate::judge::{Broken, Digest, Laws, Side};
 use crate::program::{Program, Step};
 
 /// Makes a manager.
-pub type Make<M> = Box<dyn Fn(&Config, Arc<dyn EventSink>) -> M + Send>;
+pub type Make<M> = Arc<dyn Fn(&Config, Arc<dyn EventSink>) -> M + Send + Sync>;
 
 /// The fast path objects to something; what it is, full observations will tell.
 pub struct Objects;

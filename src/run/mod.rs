@@ -5,13 +5,20 @@
 //! objection the program runs again with full [`Observation`]s, and only those are judged.
 
 mod bench;
+mod chooser;
 mod recorder;
 mod runner;
+mod tagger;
 mod watch;
+mod weaver;
+mod woven;
 
 pub use recorder::Recorder;
 pub use runner::{Ran, Runner};
+pub use tagger::Tagger;
 pub use watch::{Seen, Watch};
+pub use weaver::Weaver;
+pub use woven::{Exited, Raised, Woven};
 
 use vmadiff_contract::{Event, Outcome, Snapshot};
 

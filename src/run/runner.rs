@@ -1,10 +1,12 @@
 //! The fast path over both managers, and the slow one that finds words for what it objects to.
 
-use vmadiff_contract::{Capabilities, Manager, Outcome};
+use vmadiff_contract::{Capabilities, Config, EventSink, Manager, Outcome};
+
+use std::sync::Arc;
 
 use super::bench::{Bench, Make, Objects, caught, exit};
-use super::{Observation, Watch};
-use crate::judge::{Divergence, Rule, Side, Signature, Verdict, judge, same_state};
+use super::{Observation, Watch, Weaver, Woven};
+use crate::judge::{Alone, Divergence, Rule, Side, Signature, Verdict, judge, same_state};
 use crate::program::{Program, Step};
 
 /// One run in so many is made twice and must be the same.
@@ -16,6 +18,15 @@ pub struct Runner<R, C> {
     candidate: Bench<C>,
     known: Capabilities,
     runs: u64,
+    make: Make<C>,
+    /// For programs with a schedule, once there was one.
+    loom: Option<Loom<C>>,
+}
+
+/// A second candidate, for woven runs, and their judge.
+struct Loom<C> {
+    weaver: Weaver<C>,
+    alone: Alone,
 }
 
 /// A verdict with what it was founded on.
@@ -27,13 +38,19 @@ pub struct Ran {
     pub reference: Observation,
     /// What was observed of the candidate.
     pub candidate: Observation,
+    /// What was observed of the candidate where calls were woven: then both others are empty.
+    pub woven: Option<Box<Woven>>,
 }
 
 impl<R: Manager, C: Manager> Runner<R, C> {
     /// A runner whose managers are made so: once now, and again should one panic.
-    pub fn new(reference: Make<R>, candidate: Make<C>) -> Self {
-        let reference = Bench::new(Side::Reference, reference);
-        let candidate = Bench::new(Side::Candidate, candidate);
+    pub fn new(
+        reference: impl Fn(&Config, Arc<dyn EventSink>) -> R + Send + Sync + 'static,
+        candidate: impl Fn(&Config, Arc<dyn EventSink>) -> C + Send + Sync + 'static,
+    ) -> Self {
+        let make: Make<C> = Arc::new(candidate);
+        let reference = Bench::new(Side::Reference, Arc::new(reference));
+        let candidate = Bench::new(Side::Candidate, Arc::clone(&make));
         let known = reference
             .manager
             .supports()
@@ -43,6 +60,8 @@ impl<R: Manager, C: Manager> Runner<R, C> {
             candidate,
             known,
             runs: 0,
+            make,
+            loom: None,
         }
     }
 
@@ -56,6 +75,9 @@ impl<R: Manager, C: Manager> Runner<R, C> {
     /// `watch` sees the first run only.
     pub fn run(&mut self, program: &Program, watch: &mut impl Watch) -> Option<Box<Ran>> {
         self.runs += 1;
+        if !program.schedule.is_serial() {
+            return self.run_woven(program, watch);
+        }
         let fast = match caught(|| self.fast(program, watch)) {
             Ok(fast) => fast,
             Err(_) => {
@@ -77,6 +99,10 @@ impl<R: Manager, C: Manager> Runner<R, C> {
 
     /// Runs a program once, keeps everything and judges it.
     pub fn observe(&mut self, program: &Program) -> Ran {
+        if !program.schedule.is_serial() {
+            let verdict = self.weave(program, &mut ());
+            return self.ran_woven(verdict);
+        }
         let reference = self.reference.observe(program, self.known);
         let candidate = self.candidate.observe(program, self.known);
         let verdict = judge(program, &reference, &candidate);
@@ -84,6 +110,7 @@ impl<R: Manager, C: Manager> Runner<R, C> {
             verdict,
             reference,
             candidate,
+            woven: None,
         }
     }
 
@@ -93,7 +120,7 @@ impl<R: Manager, C: Manager> Runner<R, C> {
         let again = self.observe(program);
         let side = if ran.reference != again.reference {
             Side::Reference
-        } else if ran.candidate != again.candidate {
+        } else if ran.candidate != again.candidate || ran.woven != again.woven {
             Side::Candidate
         } else {
             return ran;
@@ -101,6 +128,47 @@ impl<R: Manager, C: Manager> Runner<R, C> {
         let what = format!("the {side} does otherwise when the program runs again");
         ran.verdict = Verdict::Diverge(nondeterminism(Some(side), &what));
         ran
+    }
+
+    /// Runs a woven program; none if all is well.
+    fn run_woven(&mut self, program: &Program, watch: &mut impl Watch) -> Option<Box<Ran>> {
+        let verdict = self.weave(program, watch);
+        if verdict == Verdict::Agree && !self.runs.is_multiple_of(TWICE_IN) {
+            return None;
+        }
+        let first = self.ran_woven(verdict);
+        let mut ran = self.observe(program);
+        if ran != first {
+            let what = "the candidate does otherwise when the program runs again";
+            ran.verdict = Verdict::Diverge(nondeterminism(Some(Side::Candidate), what));
+        }
+        (ran.verdict != Verdict::Agree).then(|| Box::new(ran))
+    }
+
+    /// Runs a woven program once and judges it.
+    fn weave(&mut self, program: &Program, watch: &mut impl Watch) -> Verdict {
+        let make = &self.make;
+        let Loom { weaver, alone } = self.loom.get_or_insert_with(|| Loom {
+            weaver: Weaver::new(Arc::clone(make)),
+            alone: Alone::default(),
+        });
+        watch.begin(&program.config);
+        let woven = weaver.weave(program, self.known, watch.pairs());
+        watch.woven(program, woven);
+        match alone.judge(program, woven) {
+            Ok(()) => Verdict::Agree,
+            Err(divergence) => Verdict::Diverge(*divergence),
+        }
+    }
+
+    fn ran_woven(&self, verdict: Verdict) -> Ran {
+        let woven = self.loom.as_ref().map(|loom| loom.weaver.woven().clone());
+        Ran {
+            verdict,
+            reference: Observation::default(),
+            candidate: Observation::default(),
+            woven: woven.map(Box::new),
+        }
     }
 
     fn fast(&mut self, program: &Program, watch: &mut impl Watch) -> Result<(), Objects> {
@@ -167,6 +235,7 @@ fn nondeterminism(side: Option<Side>, what: &str) -> Divergence {
         at: None,
         side,
         event: None,
+        step: None,
         object: None,
         what: what.to_owned(),
     }

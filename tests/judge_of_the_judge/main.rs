@@ -5,6 +5,7 @@ mod events;
 mod outcomes;
 mod states;
 mod story;
+mod woven;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -27,6 +28,9 @@ fn every_rule_has_a_forgery() {
     outcomes::a_panic_is_objected_to();
     states::a_changed_state_is_objected_to();
     states::what_is_left_at_the_end_is_objected_to();
+    woven::a_run_that_does_not_end_is_objected_to();
+    woven::what_a_call_leaves_behind_is_objected_to();
+    woven::a_free_that_does_not_wait_for_readers_is_objected_to();
     let fired = FIRED.take();
     // That a run repeats is not the judge's to say: tests/runner.rs.
     let silent = RULES

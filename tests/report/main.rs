@@ -15,7 +15,7 @@ use vmadiff_reference::Reference;
 #[track_caller]
 fn check(name: &str, text: &str, forge: impl Fn(&mut Observation)) {
     let program = Case::parse(name, text).expect("a program").program;
-    let ran = Runner::new(Box::new(Reference::new), Box::new(Reference::new)).observe(&program);
+    let ran = Runner::new(Reference::new, Reference::new).observe(&program);
     assert_eq!(ran.verdict, Verdict::Agree, "before it is forged");
     let mut forged = ran.reference.clone();
     forge(&mut forged);

@@ -133,10 +133,11 @@ pub struct Now {
     pub step: usize,
 }
 
-/// Where the simulation stands that the caller is a thread of. None: it is of none.
+/// Where the simulation stands that the caller is a thread of. None: it is of none, or of one that
+/// is over and being cleaned up.
 #[expect(clippy::redundant_closure_for_method_calls)] // a path is not general enough
 pub fn now() -> Option<Now> {
-    current::with(|run| run.now())
+    current::with(|run| run.now()).flatten()
 }
 
 /// Runs plans. It keeps stacks and books from run to run, so make one and use it again.
@@ -193,6 +194,11 @@ impl Sim {
     /// The trace of the last run.
     pub fn trace(&self) -> &Trace {
         &self.books.trace
+    }
+
+    /// Gives the trace of the last run away and takes another, whose memory the next run uses.
+    pub fn swap_trace(&mut self, trace: &mut Trace) {
+        std::mem::swap(&mut self.books.trace, trace);
     }
 }
 

@@ -206,15 +206,15 @@ impl<'a> Run<'a> {
         self.desk.borrow().books.any_irqs_off()
     }
 
-    /// Who runs, in which call, after how many steps.
-    pub(super) fn now(&self) -> Now {
+    /// Who runs, in which call, after how many steps; none once the run is over.
+    pub(super) fn now(&self) -> Option<Now> {
         let books = &*self.desk.borrow().books;
         let task = books.current;
-        Now {
+        (!books.stopped).then(|| Now {
             task,
             call: (task != SOFTIRQ).then(|| books.tasks[usize::from(task)].pending.call),
             step: books.trace.steps().len(),
-        }
+        })
     }
 
     /// The run is over: accesses are no scheduling points any more. Whether it came to its end.

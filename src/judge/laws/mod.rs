@@ -143,6 +143,16 @@ impl Laws {
         self.settle_frames(state)
     }
 
+    /// Calls that overlapped have all ended, in this state.
+    ///
+    /// # Errors
+    /// The law that it breaks.
+    pub fn settle_woven(&mut self, state: &Snapshot) -> Obeyed {
+        self.begin(None);
+        // What some call succeeded in says nothing about what waits.
+        self.settle(Outcome::NoTask, state)
+    }
+
     /// The run has ended in this state.
     ///
     /// # Errors

@@ -1,0 +1,213 @@
+//! One manager in the simulation: booted, its tasks interleaved by a schedule, observed in full.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use vmadiff_contract::{Call, Capabilities, Config, Fail, Manager, Outcome, Snapshot, TaskId};
+use vmadiff_interleave::policy::Policy;
+use vmadiff_interleave::sim::{Plan, Planned, Sim, TASKS};
+
+use super::bench::{Make, caught, exit};
+use super::chooser::Chooser;
+use super::{Exited, Observed, Panic, Tagger, Woven};
+use crate::program::Program;
+
+/// Weaves one program after another. What it fills is used again, so a warm run allocates nothing.
+pub struct Weaver<M> {
+    make: Make<M>,
+    manager: M,
+    sim: Sim,
+    chooser: Chooser,
+    plan: Vec<Planned>,
+    woven: Woven,
+    spare: Vec<Exited>,
+}
+
+impl<M: Manager> Weaver<M> {
+    /// A manager that is made so: once now, and again should a run not finish.
+    pub fn new(make: Make<M>) -> Self {
+        let manager = make(&Config::default(), Arc::new(Tagger));
+        Self {
+            make,
+            manager,
+            sim: Sim::new(),
+            chooser: Chooser::default(),
+            plan: Vec::new(),
+            woven: Woven::default(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// The calls that the manager knows.
+    pub fn supports(&self) -> Capabilities {
+        self.manager.supports()
+    }
+
+    /// What was observed of the last run.
+    pub fn woven(&self) -> &Woven {
+        &self.woven
+    }
+
+    /// Runs a program by its own schedule. Calls that are not `known` answer `Unsupported`.
+    /// `pairs` count which write met which read; see [`Plan`].
+    pub fn weave(
+        &mut self,
+        program: &Program,
+        known: Capabilities,
+        pairs: Option<&[Cell<u8>]>,
+    ) -> &Woven {
+        let mut chooser = std::mem::take(&mut self.chooser);
+        chooser.set(&program.schedule);
+        self.weave_by(program, known, pairs, &mut chooser);
+        self.chooser = chooser;
+        &self.woven
+    }
+
+    /// Runs a program's calls by another policy than its own.
+    pub fn weave_by(
+        &mut self,
+        program: &Program,
+        known: Capabilities,
+        pairs: Option<&[Cell<u8>]>,
+        policy: &mut dyn Policy,
+    ) -> &Woven {
+        self.manager.reset(&program.config);
+        Tagger::clear();
+        plan(program, &mut self.plan);
+        self.woven.clear(program.calls.len(), &mut self.spare);
+        self.woven.manager = self.manager.name();
+        self.simulate(program, known, pairs, policy);
+        self.sim.swap_trace(&mut self.woven.trace);
+        Tagger::take(&mut self.woven.events);
+        if self.woven.finished() {
+            self.end();
+        }
+        if !self.woven.finished() {
+            // Nobody knows what was left behind.
+            self.manager = (self.make)(&Config::default(), Arc::new(Tagger));
+        }
+        &self.woven
+    }
+
+    /// Lets all calls run until each has returned or nothing can move.
+    fn simulate(
+        &mut self,
+        program: &Program,
+        known: Capabilities,
+        pairs: Option<&[Cell<u8>]>,
+        policy: &mut dyn Policy,
+    ) {
+        let Self {
+            manager,
+            sim,
+            plan,
+            woven,
+            ..
+        } = self;
+        let outcomes = Cell::from_mut(&mut woven.outcomes[..]).as_slice_of_cells();
+        let panicked_in = Cell::new(None);
+        let body = |_: u8, call: u32| {
+            let call = call as usize;
+            let watch = Unwinding(&panicked_in, call);
+            let step = &program.calls[call];
+            let outcome = if known.knows(step.call.kind()) {
+                manager.call(step.task, &step.call, step.fail)
+            } else {
+                Outcome::Unsupported
+            };
+            outcomes[call].set(Some(outcome));
+            drop(watch);
+        };
+        let softirq = || {
+            manager.call(TaskId(0), &Call::Softirq, Fail::NONE);
+        };
+        let plan = Plan {
+            softirq: Some(&softirq),
+            pairs,
+            ..Plan::new(plan, &body)
+        };
+        let ran = caught(|| {
+            sim.run(&plan, policy);
+        });
+        woven.panicked = ran.err().map(|message| Panic {
+            at: panicked_in.get(),
+            message,
+        });
+    }
+
+    /// Looks at the state, ends each task that is left, and lets what waits run to its end.
+    fn end(&mut self) {
+        let ended = caught(|| {
+            self.manager.snapshot(&mut self.woven.state);
+            self.exits();
+            self.manager.quiesce();
+            self.manager.snapshot(&mut self.woven.last);
+        });
+        Tagger::take_plain(&mut self.woven.deferred);
+        if let Err(message) = ended {
+            self.woven.panicked = Some(Panic { at: None, message });
+        }
+    }
+
+    fn exits(&mut self) {
+        let mut left = self.woven.state.tasks.last().map(|task| task.task);
+        while let Some(task) = left {
+            let mut exited = self.spare.pop().unwrap_or_else(fresh_exit);
+            exited.task = task;
+            let step = exit(task);
+            let Observed {
+                outcome,
+                events,
+                state,
+            } = &mut exited.seen;
+            *outcome = self.manager.call(task, &step.call, step.fail);
+            events.clear();
+            Tagger::take_plain(events);
+            self.manager.snapshot(state);
+            // A manager that cannot end a task would keep us here for ever.
+            let went = *outcome == Outcome::Value(0);
+            left = state.tasks.last().map(|task| task.task).filter(|_| went);
+            self.woven.exits.push(exited);
+        }
+    }
+}
+
+/// Notes the first call that a panic unwinds.
+struct Unwinding<'a>(&'a Cell<Option<usize>>, usize);
+
+impl Drop for Unwinding<'_> {
+    fn drop(&mut self) {
+        let Self(first, call) = self;
+        if std::thread::panicking() && first.get().is_none() {
+            first.set(Some(*call));
+        }
+    }
+}
+
+fn fresh_exit() -> Exited {
+    Exited {
+        task: TaskId(0),
+        seen: Observed {
+            outcome: Outcome::Value(0),
+            events: Vec::new(),
+            state: Snapshot::default(),
+        },
+    }
+}
+
+/// The program's calls as the simulation sees them. A call of the kernel itself, or of a task that
+/// there cannot be, is made by the thread that makes the call before it.
+fn plan(program: &Program, plan: &mut Vec<Planned>) {
+    plan.clear();
+    let mut host = 1;
+    for step in &program.calls {
+        if (1..=TASKS).contains(&usize::from(step.task.0)) {
+            host = step.task.0;
+        }
+        plan.push(Planned {
+            task: host,
+            forks: step.call == Call::Fork,
+            after_forks: host > program.config.tasks,
+        });
+    }
+}
