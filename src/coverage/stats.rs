@@ -1,6 +1,6 @@
 //! Totals over many runs: what a summary says, and what a campaign never saw.
 
-use vmadiff_contract::{CallKind, Config, Errno, Outcome, Retry};
+use vmadiff_contract::{CallKind, Config, Errno, Outcome, Retry, SegvCode};
 
 use super::features::Features;
 use super::layout::{self, COUNTERS, Served};
@@ -47,7 +47,7 @@ pub struct CallStats {
     pub made: u64,
     /// How often it answered a value.
     pub succeeded: u64,
-    /// Its errors, by name; signals are not among them.
+    /// What it answered else, by name: errors, and the signals and the like of the text form.
     pub errors: Vec<(&'static str, u64)>,
 }
 
@@ -159,9 +159,10 @@ impl Stats {
 
     fn of_call(&self, kind: CallKind) -> Option<CallStats> {
         let hits = |outcome| self.hits[layout::outcome(kind, outcome)];
-        let errors: Vec<_> = Errno::ALL
-            .iter()
-            .map(|&errno| (errno.name(), hits(Outcome::Errno(errno))))
+        let errnos = Errno::ALL.iter().map(|&e| (e.name(), Outcome::Errno(e)));
+        let errors: Vec<_> = errnos
+            .chain(OTHERS.iter().copied())
+            .map(|(name, outcome)| (name, hits(outcome)))
             .filter(|&(_, count)| count != 0)
             .collect();
         let first = layout::outcome(kind, Outcome::Value(0));
@@ -207,6 +208,17 @@ impl Stats {
         never
     }
 }
+
+/// What is neither a value nor an error.
+const OTHERS: &[(&str, Outcome)] = &[
+    ("MAPERR", Outcome::Segv(SegvCode::MapErr)),
+    ("ACCERR", Outcome::Segv(SegvCode::AccErr)),
+    ("SIGBUS", Outcome::Bus),
+    ("OOM", Outcome::Oom),
+    ("LIVELOCK", Outcome::Livelock),
+    ("NOTASK", Outcome::NoTask),
+    ("UNSUPPORTED", Outcome::Unsupported),
+];
 
 /// One call of each kind of access that the counters tell apart; munmap stands for the rest.
 const ACCESSES: [CallKind; layout::ACCESSES] = [

@@ -1,14 +1,14 @@
 //! Arguments by what they mean: mostly valid, and some at or beyond the edge.
 
 use vmadiff_contract::{
-    Advice, FallocFlags, LockAllFlags, LockFlags, MapFlags, Mode, MoveFlags, PAGE_SIZE,
+    Access, Advice, FallocFlags, LockAllFlags, LockFlags, MapFlags, Mode, MoveFlags, PAGE_SIZE,
     PolicyFlags, Prot, SyncFlags,
 };
 
 use super::dice::Dice;
 use super::place::range;
 use crate::program::shape::Param;
-use crate::program::world::Space;
+use crate::program::world::{File, Space};
 
 /// An argument by what it means alone.
 pub(super) fn value(dice: &mut Dice<'_>, space: &Space, param: Param) -> u64 {
@@ -21,7 +21,7 @@ pub(super) fn value(dice: &mut Dice<'_>, space: &Space, param: Param) -> u64 {
         Param::Prot => prot(dice).bits().into(),
         Param::Advice => dice.weighted(ADVICE).number().into(),
         Param::Mode => dice.weighted(MODES).number().into(),
-        Param::Fd => fd(dice, space),
+        Param::Fd => fd(dice, space, false),
         Param::FileKind => dice.weighted(&[(5, 0), (3, 1), (1, 2)]),
         Param::Access => dice.weighted(&[(7, 3), (3, 1), (1, 2)]),
         _ => flags(dice, param).into(),
@@ -158,9 +158,14 @@ pub(super) fn prot(dice: &mut Dice<'_>) -> Prot {
     ])
 }
 
-pub(super) fn fd(dice: &mut Dice<'_>, space: &Space) -> u64 {
-    match space.files.len() {
-        0 => 3,
-        files => i64::from(space.files[dice.index(files)].fd.0) as u64,
-    }
+/// A descriptor that is open, and can be written if that matters and there is one.
+pub(super) fn fd(dice: &mut Dice<'_>, space: &Space, writable: bool) -> u64 {
+    let fits = |file: &&File| !writable || file.access.contains(Access::WRITE);
+    let fitting = space.files.iter().filter(fits).count();
+    let file = match (fitting, space.files.len()) {
+        (0, 0) => return 3,
+        (0, files) => Some(&space.files[dice.index(files)]),
+        (fitting, _) => space.files.iter().filter(fits).nth(dice.index(fitting)),
+    };
+    file.map_or(3, |file| i64::from(file.fd.0) as u64)
 }

@@ -5,7 +5,7 @@ use vmadiff_contract::{CallKind, Config, Fail, TaskId};
 
 use super::dice::Dice;
 use super::generate::{self, WEIGHTS};
-use super::{Flavour, Profile, fresh, reargue, switches};
+use super::{Flavour, Profile, aim, fresh, reargue, switches};
 use crate::program::bytes::MAX_STEPS;
 use crate::program::settings::SETTINGS;
 use crate::program::world::World;
@@ -16,19 +16,15 @@ pub(super) struct Mutator<'a>(pub &'a Profile);
 
 type Change = fn(&mut Dice<'_>, &mut Program, &Profile);
 
-/// After one change in so many, calls that miss what is mapped are aimed again: changes make calls
-/// miss, and a program whose calls all miss tests little.
-const AIM: u64 = 3;
-
 /// How likely a change of the list of calls is, of 100 in all; the rest is for one call.
 /// Insertions weigh as much as removals of all kinds, so that programs keep their length.
 const CALLS: &[(u32, Change)] = &[
-    (20, insert),
-    (10, delete),
+    (24, insert),
+    (14, delete),
     (4, delete_run),
-    (7, duplicate),
-    (5, swap),
-    (4, shift),
+    (9, duplicate),
+    (8, swap),
+    (5, shift),
 ];
 const CALL: &[(u32, Change)] = &[
     (30, reargue::change),
@@ -80,25 +76,14 @@ impl Mutate<Program> for Mutator<'_> {
                     let shrink = context.shrink();
                     let dice = &mut Dice(context.rng());
                     change(dice, program, self.0);
-                    if !shrink && dice.one_in(AIM) {
-                        aim(dice, program, self.0);
+                    if !shrink {
+                        aim::aim(dice, program, self.0);
                     }
                     Ok(())
                 })?;
             }
         }
         Ok(())
-    }
-}
-
-/// Gives every other call that misses fresh arguments.
-fn aim(dice: &mut Dice<'_>, program: &mut Program, profile: &Profile) {
-    let mut world = World::new(&program.config);
-    for step in &mut program.calls {
-        if fresh::misses(&world, step) && dice.one_in(2) {
-            *step = fresh::step(dice, &world, profile.calls, step.call.kind(), step.task);
-        }
-        world.apply(step);
     }
 }
 
@@ -116,7 +101,7 @@ fn insert(dice: &mut Dice<'_>, program: &mut Program, profile: &Profile) {
         .insert(at, fresh::step(dice, &world, profile.calls, kind, task));
 }
 
-fn kind(dice: &mut Dice<'_>, profile: &Profile) -> CallKind {
+pub(super) fn kind(dice: &mut Dice<'_>, profile: &Profile) -> CallKind {
     // Few programs are for managers that know few calls, so a second draw is rare.
     for _ in 0..16 {
         let kind = dice.weighted(WEIGHTS);

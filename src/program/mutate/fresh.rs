@@ -21,11 +21,15 @@ pub(super) fn step(
     task: TaskId,
 ) -> Step {
     let space = world.space(task);
-    let kind = match needed(space, kind) {
+    let wanted = kind;
+    let kind = match needed(space, wanted) {
         Some(first) if known.knows(first) && !dice.one_in(8) => first,
-        _ => kind,
+        _ => wanted,
     };
     let mut words = words(dice, space, kind);
+    if wanted == CallKind::Exec && kind == CallKind::Mmap {
+        words[2] |= u64::from(Prot::EXEC.bits());
+    }
     if dice.one_in(24) {
         spoil(dice, kind, &mut words);
     }
@@ -42,30 +46,19 @@ pub(super) fn step(
 }
 
 /// What must be there for a call of this kind to mean anything, if it is missing.
-fn needed(space: &Space, kind: CallKind) -> Option<CallKind> {
+pub(super) fn needed(space: &Space, kind: CallKind) -> Option<CallKind> {
     let params = shape::params(kind);
     let maps = matches!(kind, CallKind::Mmap | CallKind::Brk);
+    let none = |prot| !space.areas.iter().any(|area| area.prot.contains(prot));
     let missing = match kind {
-        CallKind::Store => !space
-            .areas
-            .iter()
-            .any(|area| area.prot.contains(Prot::WRITE)),
+        CallKind::Store => none(Prot::WRITE),
+        CallKind::Exec => none(Prot::EXEC),
         _ => space.areas.is_empty(),
     };
     if params.first() == Some(&Param::Addr) && !maps && missing {
         return Some(CallKind::Mmap);
     }
     (params.first() == Some(&Param::Fd) && space.files.is_empty()).then_some(CallKind::Open)
-}
-
-/// Whether a call is made for memory that is not there.
-pub(super) fn misses(world: &World, step: &Step) -> bool {
-    let kind = step.call.kind();
-    let maps = matches!(kind, CallKind::Mmap | CallKind::Brk);
-    let addr = shape::words(&step.call)[0];
-    shape::params(kind).first() == Some(&Param::Addr)
-        && !maps
-        && world.space(step.task).area_at(addr).is_none()
 }
 
 /// What races happen on: private memory of the first task that has been written, so that it has an
@@ -177,7 +170,7 @@ fn spoil(dice: &mut Dice<'_>, kind: CallKind, words: &mut Words) {
     words[at] = absurd(dice, params[at], words[at]);
 }
 
-fn mmap(dice: &mut Dice<'_>, space: &Space) -> Words {
+pub(super) fn mmap(dice: &mut Dice<'_>, space: &Space) -> Words {
     let len = dice.weighted(&[(4, 1), (4, 2), (4, 3), (4, 4), (3, 6), (1, 9)]) * PAGE_SIZE;
     let place = dice.weighted(&[
         (6, Some(MapFlags::FIXED)),
@@ -200,7 +193,7 @@ fn mmap(dice: &mut Dice<'_>, space: &Space) -> Words {
     ]);
     let mut prot = prot(dice);
     let (kind, fd, off) = match space.files.len() {
-        files if files > 0 && dice.one_in(3) => {
+        files if files > 0 && dice.one_in(4) => {
             let file = dice.pick(&space.files);
             let kind = dice.pick(&[MapFlags::SHARED, MapFlags::PRIVATE]);
             // What cannot be written cannot be shared and writable.
@@ -217,7 +210,7 @@ fn mmap(dice: &mut Dice<'_>, space: &Space) -> Words {
         _ => {
             let kind = dice.weighted(&[
                 (24, MapFlags::PRIVATE),
-                (8, MapFlags::SHARED),
+                (4, MapFlags::SHARED),
                 (1, MapFlags::SHARED_VALIDATE),
             ]);
             (kind | MapFlags::ANONYMOUS, u64::MAX, 0)
@@ -227,7 +220,7 @@ fn mmap(dice: &mut Dice<'_>, space: &Space) -> Words {
     [addr, len, prot.bits().into(), flags.bits().into(), fd, off]
 }
 
-fn mremap(dice: &mut Dice<'_>, space: &Space) -> Words {
+pub(super) fn mremap(dice: &mut Dice<'_>, space: &Space) -> Words {
     let (addr, old_len) = range(dice, space);
     let new_len = match dice.below(4) {
         0 => old_len,

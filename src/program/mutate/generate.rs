@@ -29,15 +29,15 @@ pub fn generate(seed: u64, profile: &Profile) -> Program {
 
 /// How often a call is made, if it is not switched off: what maps and what touches comes first.
 pub(super) const WEIGHTS: &[(u32, CallKind)] = &[
-    (14, CallKind::Mmap),
+    (10, CallKind::Mmap),
     (8, CallKind::Munmap),
     (8, CallKind::Mprotect),
     (5, CallKind::Madvise),
     (3, CallKind::Brk),
     (2, CallKind::Fork),
     (1, CallKind::Exit),
-    (16, CallKind::Load),
-    (28, CallKind::Store),
+    (18, CallKind::Load),
+    (36, CallKind::Store),
     (1, CallKind::Exec),
     (3, CallKind::Open),
     (1, CallKind::Ftruncate),

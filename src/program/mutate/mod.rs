@@ -4,6 +4,7 @@
 //! decoded, the program is changed, and the result is encoded again; that is exact, so nothing
 //! drifts. One change in eight is left to the engine, which knows what compares it has seen.
 
+mod aim;
 mod argument;
 mod change;
 mod dice;
@@ -54,6 +55,10 @@ impl Default for Profile {
 /// Of so many changes one is the engine's.
 const ENGINES_SHARE: u32 = 8;
 
+/// One of so many of the engine's changes is left as it is. It knows nothing of calls, so after
+/// the others those that miss are aimed again.
+const RAW_SHARE: u32 = 4;
+
 /// Of so many of the other changes one starts anew.
 const FRESH_SHARE: u32 = 64;
 
@@ -77,7 +82,13 @@ pub fn mutate(
         if bytes::is_long(&data[..size]) {
             data[2] = 0;
         }
-        return size;
+        if (seed / ENGINES_SHARE).is_multiple_of(RAW_SHARE) {
+            return size;
+        }
+        let mut program = Program::decode(&data[..size]);
+        let mut session = Session::new().seed(seed.into());
+        let _ = session.mutate_with(&mut Aimed(profile), &mut program);
+        return finish(program, &mut data[..max_size], &mut session, profile);
     }
     let mut program = Program::decode(&data[..size]);
     program.calls.truncate(MAX_STEPS);
@@ -100,7 +111,7 @@ pub fn crossover(one: &[u8], other: &[u8], out: &mut [u8], seed: u32, profile: &
     let mut session = Session::new().seed(seed.into());
     let mut program = Program::decode(one);
     let other = Program::decode(other);
-    let _ = session.mutate_with(&mut Splice(&other), &mut program);
+    let _ = session.mutate_with(&mut Splice(&other, profile), &mut program);
     finish(program, out, &mut session, profile)
 }
 
@@ -123,8 +134,24 @@ fn finish(mut program: Program, out: &mut [u8], session: &mut Session, profile: 
     size
 }
 
+/// Aims calls that miss.
+struct Aimed<'a>(&'a Profile);
+
+impl Mutate<Program> for Aimed<'_> {
+    fn mutate(
+        &mut self,
+        candidates: &mut mutatis::Candidates<'_>,
+        program: &mut Program,
+    ) -> mutatis::Result<()> {
+        candidates.mutation(|context| {
+            aim::aim(&mut Dice(context.rng()), program, self.0);
+            Ok(())
+        })
+    }
+}
+
 /// Puts a run of another program's calls into a program.
-struct Splice<'a>(&'a Program);
+struct Splice<'a>(&'a Program, &'a Profile);
 
 impl Mutate<Program> for Splice<'_> {
     fn mutate(
@@ -134,7 +161,7 @@ impl Mutate<Program> for Splice<'_> {
     ) -> mutatis::Result<()> {
         candidates.mutation(|context| {
             let dice = &mut Dice(context.rng());
-            let Self(other) = self;
+            let Self(other, profile) = self;
             let cut = |dice: &mut Dice<'_>, len: usize| {
                 let (a, b) = (dice.index(len + 1), dice.index(len + 1));
                 a.min(b)..a.max(b)
@@ -159,6 +186,7 @@ impl Mutate<Program> for Splice<'_> {
             if dice.one_in(4) {
                 program.config = other.config.clone();
             }
+            aim::aim(dice, program, profile);
             Ok(())
         })
     }

@@ -6,12 +6,14 @@
 
 mod space;
 
-use vmadiff_contract::{Call, Config, MAX_TASKS, MapFlags, MoveFlags, TaskId};
+use vmadiff_contract::{
+    Advice, Call, Config, FileKind, MAX_TASKS, MapFlags, MoveFlags, PAGE_SIZE, TaskId,
+};
 
-use self::space::Limits;
+use self::space::{Limits, Pages};
 use super::{Program, Step};
 
-pub(super) use space::{Area, Space};
+pub(super) use space::{Area, File, Space};
 
 /// All tasks and their address spaces.
 #[derive(Clone, Debug)]
@@ -36,6 +38,7 @@ impl World {
                 mmap_base: config.mmap_base,
                 start_brk: config.start_brk,
                 task_size: config.task_size,
+                descriptors: config.rlimit_nofile.min(1024) as i32,
             },
         }
     }
@@ -62,6 +65,11 @@ impl World {
     /// The address space of a task; the first one for a task that does not live.
     pub fn space(&self, task: TaskId) -> &Space {
         &self.spaces[self.index(task).unwrap_or(0)]
+    }
+
+    /// Whether a task lives.
+    pub fn lives(&self, task: TaskId) -> bool {
+        self.index(task).is_some()
     }
 
     fn index(&self, task: TaskId) -> Option<usize> {
@@ -106,20 +114,47 @@ impl World {
                 len,
                 prot,
                 flags,
-                ..
+                fd,
+                off,
             } => {
+                let file = space.file(fd).copied();
+                let anonymous = flags.contains(MapFlags::ANONYMOUS);
+                if !anonymous && file.is_none() {
+                    return;
+                }
                 if let Some((start, end)) = space.place(addr, len, flags, limits) {
-                    let anonymous = MapFlags::PRIVATE | MapFlags::ANONYMOUS;
+                    let served = match file.filter(|_| !anonymous) {
+                        None => u64::MAX,
+                        Some(file) if file.kind == FileKind::NoFault => 0,
+                        Some(file) => file.size.saturating_sub(off),
+                    };
+                    let served = served.checked_next_multiple_of(PAGE_SIZE);
                     space.map(Area {
                         start,
                         end,
                         prot,
-                        is_private: flags.contains(anonymous),
+                        is_private: anonymous && flags.contains(MapFlags::PRIVATE),
+                        is_shared: flags.contains(MapFlags::SHARED),
                         is_written: false,
+                        served_to: start.saturating_add(served.unwrap_or(u64::MAX)),
                     });
                 }
             }
+            Call::Load { addr } => space.read(addr),
             Call::Store { addr, .. } => space.write(addr),
+            Call::Reclaim { addr } => {
+                let page = addr - addr % PAGE_SIZE;
+                space.forget(page, page.saturating_add(PAGE_SIZE));
+            }
+            Call::Madvise {
+                addr,
+                len,
+                advice: Advice::DontNeed,
+            } => {
+                if let Some((start, end)) = limits.range(addr, len) {
+                    space.forget(start, end);
+                }
+            }
             Call::Munmap { addr, len } => {
                 if let Some((start, end)) = limits.range(addr, len) {
                     space.unmap(start, end);
@@ -145,9 +180,16 @@ impl World {
                     space.resize(old, new_len, to, limits);
                 }
             }
-            Call::Open { access, .. } => space.open(access),
+            Call::Open { kind, access, size } => space.open(kind, access, size, limits),
+            Call::Ftruncate { fd, size } => {
+                for file in space.files.iter_mut().filter(|file| file.fd == fd) {
+                    file.size = size;
+                }
+            }
             Call::Close { fd } => space.files.retain(|file| file.fd != fd),
             Call::Fork if self.tasks.len() < MAX_TASKS.into() => {
+                // Both copy a page before they write it.
+                space.ready = Pages::default();
                 let child = space.clone();
                 self.tasks.push(Some(self.spaces.len()));
                 self.spaces.push(child);

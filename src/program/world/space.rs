@@ -1,6 +1,6 @@
 //! One address space, as the guess has it.
 
-use vmadiff_contract::{Access, Fd, MapFlags, PAGE_SIZE, Prot};
+use vmadiff_contract::{Access, Config, Fd, FileKind, MapFlags, PAGE_SIZE, Prot};
 
 /// A mapped range.
 #[derive(Clone, Copy, Debug)]
@@ -10,8 +10,12 @@ pub(in crate::program) struct Area {
     pub prot: Prot,
     /// Private and anonymous: faults in it may be served speculatively.
     pub is_private: bool,
+    /// Stores reach all who share it.
+    pub is_shared: bool,
     /// It has been written, so it has an anon_vma.
     pub is_written: bool,
+    /// Where its file ends, if it has one that ends before it does: behind is SIGBUS.
+    pub served_to: u64,
 }
 
 /// An open file.
@@ -19,6 +23,8 @@ pub(in crate::program) struct Area {
 pub(in crate::program) struct File {
     pub fd: Fd,
     pub access: Access,
+    pub kind: FileKind,
+    pub size: u64,
 }
 
 /// An address space and its descriptors.
@@ -28,6 +34,47 @@ pub(in crate::program) struct Space {
     pub areas: Vec<Area>,
     pub files: Vec<File>,
     pub brk: u64,
+    /// Pages that have been touched.
+    pub present: Pages,
+    /// Pages that a store would not fault on.
+    pub ready: Pages,
+}
+
+/// A set of pages of the window and of as many above it, where the heap is; others are in no set.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::program) struct Pages(u64);
+
+impl Pages {
+    /// The pages from `start` to `end`.
+    fn of(start: u64, end: u64) -> Self {
+        let bit = |addr: u64| (addr.saturating_sub(Config::WINDOW) / PAGE_SIZE).min(64);
+        let below = |bit: u64| 1_u64.checked_shl(bit as u32).unwrap_or(0).wrapping_sub(1);
+        Self(below(bit(end)) & !below(bit(start)))
+    }
+
+    /// Those of a range that are not in the set.
+    pub fn missing(self, start: u64, end: u64) -> impl Iterator<Item = u64> + Clone {
+        let missing = Self::of(start, end).0 & !self.0;
+        let pages = (0..64).filter(move |bit| missing >> bit & 1 != 0);
+        pages.map(|bit| Config::WINDOW + bit * PAGE_SIZE)
+    }
+
+    /// Whether the page of this address is in the set.
+    pub fn contains(self, addr: u64) -> bool {
+        self.0 & Self::at(addr).0 != 0
+    }
+
+    fn at(addr: u64) -> Self {
+        Self::of(addr, addr.saturating_add(PAGE_SIZE))
+    }
+
+    pub(super) fn add(&mut self, addr: u64) {
+        self.0 |= Self::at(addr).0;
+    }
+
+    pub(super) fn remove(&mut self, start: u64, end: u64) {
+        self.0 &= !Self::of(start, end).0;
+    }
 }
 
 /// Where anything can be.
@@ -37,6 +84,7 @@ pub(in crate::program) struct Limits {
     pub mmap_base: u64,
     pub start_brk: u64,
     pub task_size: u64,
+    pub descriptors: i32,
 }
 
 impl Limits {
@@ -117,6 +165,11 @@ impl Space {
         Some((start, top))
     }
 
+    /// The open file of this number.
+    pub fn file(&self, fd: Fd) -> Option<&File> {
+        self.files.iter().find(|file| file.fd == fd)
+    }
+
     pub(super) fn map(&mut self, area: Area) {
         let Area { start, end, .. } = area;
         self.unmap(start, end);
@@ -127,20 +180,38 @@ impl Space {
     pub(super) fn unmap(&mut self, start: u64, end: u64) {
         self.split(start);
         self.split(end);
+        self.forget(start, end);
         self.areas
             .retain(|area| area.end <= start || end <= area.start);
     }
 
+    pub(super) fn read(&mut self, addr: u64) {
+        if self.area_at(addr).is_some_and(|area| !area.prot.is_empty()) {
+            self.present.add(addr);
+        }
+    }
+
     pub(super) fn write(&mut self, addr: u64) {
         let covers = |area: &&mut Area| (area.start..area.end).contains(&addr);
-        if let Some(area) = self.areas.iter_mut().find(covers) {
-            area.is_written |= area.is_private && area.prot.contains(Prot::WRITE);
+        if let Some(area) = self.areas.iter_mut().find(covers)
+            && area.prot.contains(Prot::WRITE)
+        {
+            area.is_written |= area.is_private;
+            self.present.add(addr);
+            self.ready.add(addr);
         }
+    }
+
+    /// The pages of a range have gone.
+    pub(super) fn forget(&mut self, start: u64, end: u64) {
+        self.present.remove(start, end);
+        self.ready.remove(start, end);
     }
 
     pub(super) fn protect(&mut self, start: u64, end: u64, prot: Prot) {
         self.split(start);
         self.split(end);
+        self.ready.remove(start, end);
         for area in &mut self.areas {
             if start <= area.start && area.end <= end {
                 area.prot = prot;
@@ -176,7 +247,9 @@ impl Space {
                 end,
                 prot: Prot::READ | Prot::WRITE,
                 is_private: true,
+                is_shared: false,
                 is_written: false,
+                served_to: u64::MAX,
             });
         }
         self.brk = addr;
@@ -214,14 +287,21 @@ impl Space {
         self.map(Area {
             start: to,
             end: to_end,
+            served_to: area.served_to.saturating_sub(start).saturating_add(to),
             ..area
         });
         Some(to)
     }
 
-    pub(super) fn open(&mut self, access: Access) {
-        let taken = |fd| self.files.iter().any(|file| file.fd == Fd(fd));
-        let fd = (3..).find(|&fd| !taken(fd)).expect("few files are open");
-        self.files.push(File { fd: Fd(fd), access });
+    pub(super) fn open(&mut self, kind: FileKind, access: Access, size: u64, limits: Limits) {
+        let fd = (3..limits.descriptors).find(|&fd| self.file(Fd(fd)).is_none());
+        if let Some(fd) = fd.filter(|_| !access.is_empty()) {
+            self.files.push(File {
+                fd: Fd(fd),
+                access,
+                kind,
+                size,
+            });
+        }
     }
 }
