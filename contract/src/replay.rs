@@ -36,4 +36,8 @@ pub trait Replay: Manager {
     /// Serves the fault that an access would raise, whether or not it needs one now, and makes no
     /// access. Answers 0, or what the access would answer whose fault cannot be served.
     fn fault(&self, task: TaskId, addr: u64, touch: Touch, lender: Lender) -> Outcome;
+
+    /// Gives the area at an address an anon_vma, if it has none: all that is left of a store's
+    /// fault if another fault was faster. Answers 0, or SIGSEGV if there is no area.
+    fn prepare(&self, task: TaskId, addr: u64, lender: Lender) -> Outcome;
 }

@@ -3,7 +3,7 @@
 use vmadiff_contract::{Call, Fail, Lender, Outcome, Replay, TaskId, Touch};
 
 use crate::Reference;
-use crate::access::Want;
+use crate::access::{Trouble, Want};
 
 impl Replay for Reference {
     fn section(&self, task: TaskId, call: &Call, fail: Fail) -> Outcome {
@@ -34,6 +34,23 @@ impl Replay for Reference {
                 }
                 Err(trouble) => trouble.into(),
             }
+        })
+    }
+
+    fn prepare(&self, task: TaskId, addr: u64, lender: Lender) -> Outcome {
+        self.run(task, |world, t| {
+            world.begin(Fail::NONE);
+            let m = world.tasks[t].mm;
+            let Some(i) = world.mms[m].at(addr) else {
+                return Trouble::NoArea.into();
+            };
+            world.lender = lender;
+            let prepared = world.prepare_anon(m, i);
+            world.lender = Lender::ByRule;
+            prepared.map_or_else(
+                |no_memory| Trouble::from(no_memory).into(),
+                |()| Outcome::Value(0),
+            )
         })
     }
 }

@@ -14,6 +14,7 @@ mod laws;
 mod outcome;
 mod rule;
 mod state;
+mod woven;
 
 pub use alone::Alone;
 pub use compare::judge;
@@ -21,6 +22,7 @@ pub use events::Digest;
 pub use laws::{Broken, Laws, Obeyed};
 pub use rule::{RULES, Rule, RuleInfo};
 pub use state::same as same_state;
+pub use woven::WovenJudge;
 
 use vmadiff_contract::{AnonId, FileId, FrameId, PolicyId, TableId, VmaId};
 

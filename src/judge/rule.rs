@@ -196,6 +196,24 @@ rules! {
     InterruptsLeft "interrupts-left"
         "A call turns interrupts on again."
         from "local_irq_enable; patch 22, pte_map_lock";
+    CommitPoint "commit-point"
+        "Sections take effect in the order in which they are marked."
+        from "the contract of `interleave::at`";
+    FaultUnexplained "fault-unexplained"
+        "A fault is served only where a state that the page had meanwhile, or that an overlapping \
+         call gave or took, allows it."
+        from "handle_pte_fault; docs/compared.md, woven runs";
+    StaleEntry "stale-entry"
+        "An access that needs no fault goes by an entry that the page had meanwhile; a TLB forgets \
+         an entry by the time that the call returns which changed it."
+        from "flush_tlb_mm_range; docs/compared.md, woven runs";
+    LostStore "lost-store"
+        "A store that succeeded can be seen when all calls have returned, unless a call that \
+         overlapped it discarded the page; and nothing else can."
+        from "docs/compared.md, woven runs";
+    FaultCount "fault-count"
+        "A task's faults are counted one by one as they are served."
+        from "do_user_addr_fault, handle_mm_fault";
     GracePeriod "grace-period"
         "A VMA that was erased from a live tree is freed only after every RCU reader that was inside \
          has left; one with interrupts off is a reader, too."

@@ -40,75 +40,100 @@ pub fn same(reference: &Snapshot, candidate: &Snapshot) -> bool {
         && *anons == candidate.anons
 }
 
+/// A difference between two states.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The signature's field.
+    pub field: &'static str,
+    /// What differs, in a sentence.
+    pub what: String,
+    /// The address of the page that it is about.
+    pub page: Option<u64>,
+}
+
 /// The first difference: the signature's field and a sentence; none if nothing differs.
+pub fn difference(reference: &Snapshot, candidate: &Snapshot) -> Option<(&'static str, String)> {
+    let first = differences(reference, candidate).into_iter().next()?;
+    Some((first.field, first.what))
+}
+
+/// All differences.
 ///
 /// What explains more comes first: areas, then pages and contents, then totals.
-pub fn difference(reference: &Snapshot, candidate: &Snapshot) -> Option<(&'static str, String)> {
+pub fn differences(reference: &Snapshot, candidate: &Snapshot) -> Vec<Difference> {
     let (r, c) = (reference, candidate);
-    entries("vmas.missing", "vmas.extra", &r.vmas, &c.vmas)
-        .or_else(|| entries("pages.missing", "pages.extra", &r.pages, &c.pages))
-        .or_else(|| entries("bytes.missing", "bytes.extra", &r.bytes, &c.bytes))
-        .or_else(|| entries("fds.missing", "fds.extra", &r.fds, &c.fds))
-        .or_else(|| entries("files.missing", "files.extra", &r.files, &c.files))
-        .or_else(|| {
-            entries(
-                "file_bytes.missing",
-                "file_bytes.extra",
-                &r.file_bytes,
-                &c.file_bytes,
-            )
-        })
-        .or_else(|| entries("tasks.missing", "tasks.extra", &r.tasks, &c.tasks))
-        .or_else(|| entries("mms.missing", "mms.extra", &r.mms, &c.mms))
-        .or_else(|| total("committed", r.committed, c.committed))
-        .or_else(|| total("anon_frames", r.anon_frames, c.anon_frames))
-        .or_else(|| total("anons", r.anons, c.anons))
+    let mut found = Vec::new();
+    let f = &mut found;
+    entries("vmas.missing", "vmas.extra", &r.vmas, &c.vmas, f);
+    entries("pages.missing", "pages.extra", &r.pages, &c.pages, f);
+    entries("bytes.missing", "bytes.extra", &r.bytes, &c.bytes, f);
+    entries("fds.missing", "fds.extra", &r.fds, &c.fds, f);
+    entries("files.missing", "files.extra", &r.files, &c.files, f);
+    let (missing, extra) = ("file_bytes.missing", "file_bytes.extra");
+    entries(missing, extra, &r.file_bytes, &c.file_bytes, f);
+    entries("tasks.missing", "tasks.extra", &r.tasks, &c.tasks, f);
+    entries("mms.missing", "mms.extra", &r.mms, &c.mms, f);
+    total("committed", r.committed, c.committed, f);
+    total("anon_frames", r.anon_frames, c.anon_frames, f);
+    total("anons", r.anons, c.anons, f);
+    found
 }
 
-fn total(name: &'static str, ours: u64, theirs: u64) -> Option<(&'static str, String)> {
-    (ours != theirs).then(|| {
-        (
-            name,
-            format!("`{name}` is {ours} in the reference, {theirs} in the candidate"),
-        )
-    })
+fn total(name: &'static str, ours: u64, theirs: u64, found: &mut Vec<Difference>) {
+    if ours != theirs {
+        found.push(Difference {
+            field: name,
+            what: format!("`{name}` is {ours} in the reference, {theirs} in the candidate"),
+            page: None,
+        });
+    }
 }
 
+/// Entries that only one side has, and the first field in which two of one key differ.
 fn entries<E: Entry>(
     missing: &'static str,
     extra: &'static str,
     ours: &[E],
     theirs: &[E],
-) -> Option<(&'static str, String)> {
+    found: &mut Vec<Difference>,
+) {
     let (mut i, mut j) = (0, 0);
     loop {
         let order = match (ours.get(i), theirs.get(j)) {
-            (None, None) => return None,
+            (None, None) => return,
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (Some(a), Some(b)) => a.key().cmp(&b.key()),
         };
+        let mut differ = |field, what, entry: &E| {
+            found.push(Difference {
+                field,
+                what,
+                page: entry.page(),
+            });
+        };
         match order {
             Ordering::Less => {
-                return Some((
-                    missing,
-                    format!("only the reference has {}", ours[i].name()),
-                ));
+                let what = format!("only the reference has {}", ours[i].name());
+                differ(missing, what, &ours[i]);
+                i += 1;
             }
             Ordering::Greater => {
-                return Some((
-                    extra,
-                    format!("only the candidate has {}", theirs[j].name()),
-                ));
+                let what = format!("only the candidate has {}", theirs[j].name());
+                differ(extra, what, &theirs[j]);
+                j += 1;
             }
-            Ordering::Equal => {}
+            Ordering::Equal => {
+                if let Some((field, a, b)) = ours[i].differs(&theirs[j]) {
+                    let name = ours[i].name();
+                    let what = format!(
+                        "`{field}` of {name} is {a} in the reference, {b} in the candidate"
+                    );
+                    differ(field, what, &ours[i]);
+                }
+                (i, j) = (i + 1, j + 1);
+            }
         }
-        if let Some((field, a, b)) = ours[i].differs(&theirs[j]) {
-            let name = ours[i].name();
-            let what = format!("`{field}` of {name} is {a} in the reference, {b} in the candidate");
-            return Some((field, what));
-        }
-        (i, j) = (i + 1, j + 1);
     }
 }
 
@@ -119,12 +144,17 @@ trait Entry {
     fn key(&self) -> Self::Key;
     /// What a sentence calls it.
     fn name(&self) -> String;
+    /// The address of the page that it is about.
+    fn page(&self) -> Option<u64> {
+        None
+    }
     /// The first field in which two of one key differ, and both values.
     fn differs(&self, other: &Self) -> Option<(&'static str, String, String)>;
 }
 
 macro_rules! entry {
-    ($type:ident $list:literal ($($key:ident: $kind:ty),*) $($field:ident)* ; $name:expr) => {
+    ($type:ident $list:literal ($($key:ident: $kind:ty),*) $($field:ident)* ; $name:expr
+     $(; page $page:expr)?) => {
         impl Entry for $type {
             type Key = ($($kind,)*);
 
@@ -136,6 +166,11 @@ macro_rules! entry {
                 let name: fn(&Self) -> String = $name;
                 name(self)
             }
+
+            $(fn page(&self) -> Option<u64> {
+                let page: fn(&Self) -> u64 = $page;
+                Some(page(self))
+            })?
 
             fn differs(&self, other: &Self) -> Option<(&'static str, String, String)> {
                 let Self { $($key: _,)* $($field,)* } = self;
@@ -154,9 +189,9 @@ entry!(VmaState "vmas" (mm: MmId, start: u64)
     |v| format!("the area {:#x}-{:#x} of {}", v.start, v.end, v.mm));
 entry!(PageState "pages" (mm: MmId, addr: u64)
     present readable writable executable anon zero;
-    |p| format!("the entry of page {:#x} of {}", p.addr, p.mm));
+    |p| format!("the entry of page {:#x} of {}", p.addr, p.mm); page |p| p.addr);
 entry!(ByteState "bytes" (mm: MmId, addr: u64) value;
-    |b| format!("the private byte at {:#x} of {}", b.addr, b.mm));
+    |b| format!("the private byte at {:#x} of {}", b.addr, b.mm); page |b| b.addr & !4095);
 entry!(FdState "fds" (mm: MmId, fd: Fd) file;
     |d| format!("the descriptor {} of {}", d.fd, d.mm));
 entry!(FileState "files" (file: FileId) kind refs size; |f| f.file.to_string());

@@ -94,3 +94,15 @@ fn who_lends_an_anon_vma_can_be_told() {
     assert_eq!(borrowed_from(Lender::ByRule), 2);
     assert_eq!(borrowed_from(Lender::Nobody), 3);
 }
+
+#[test]
+fn an_area_can_be_given_an_anon_vma_and_no_page() {
+    let reference = boot();
+    map(&reference, 0, RW, MapFlags::empty());
+    let prepare = |page| reference.prepare(TASK, at(page), Lender::ByRule);
+    assert_eq!(prepare(1), Outcome::Segv(SegvCode::MapErr));
+    assert_eq!((prepare(0), prepare(0)), (DONE, DONE));
+    let state = state(&reference);
+    assert_eq!((state.pages.len(), state.anons), (0, 1));
+    assert_eq!(state.vmas[0].anon_chain, 1);
+}

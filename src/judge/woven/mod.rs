@@ -1,0 +1,161 @@
+//! Judges woven runs: explains what the candidate did, while its calls overlapped, by the reference.
+//!
+//! The run falls into parts (`parts`): sections, faults, accesses. In the order in which they were
+//! marked they are replayed on the reference (`replay`), and almost always that agrees: outcomes,
+//! what sections did to VMAs, and the state at the end, in the reference's names (`names`). Where it
+//! doesn't, parts that overlap a section are moved to its other side (`order`, `search`): what a
+//! page was before or after it is admissible to them, and nothing in between. If none of these
+//! orders explains the run it is a divergence; if one does that has sections in another order than
+//! their marks (`wing_gong`), the marks are wrong.
+//!
+//! What is compared and what not is in docs/compared.md.
+
+mod life;
+mod names;
+mod order;
+mod parts;
+mod replay;
+mod search;
+mod wing_gong;
+
+use vmadiff_contract::{Advice, Call, Fail, Replay};
+
+use super::{Divergence, Rule, Signature, Verdict};
+use crate::program::Program;
+use crate::run::Woven;
+use order::Order;
+use parts::Parts;
+use replay::{Objection, Replayer, Trial};
+use search::Found;
+
+/// Judges woven runs by a reference that is replayed; keeps its memory from run to run.
+#[derive(Default)]
+pub struct WovenJudge {
+    parts: Parts,
+    replayer: Replayer,
+    order: Order,
+    sorted: Vec<usize>,
+}
+
+impl WovenJudge {
+    /// Judges a run that came to its end, by a reference that may be in any state.
+    pub fn judge<R: Replay>(
+        &mut self,
+        program: &Program,
+        reference: &mut R,
+        woven: &Woven,
+    ) -> Verdict {
+        let Self {
+            parts,
+            replayer,
+            order,
+            sorted,
+        } = self;
+        parts.read(program, woven);
+        if let Some(divergence) = miscounted(parts, woven) {
+            return Verdict::Diverge(divergence);
+        }
+        order::natural(parts, order);
+        order::sorted(order, sorted);
+        let trial = Trial {
+            program,
+            woven,
+            parts,
+        };
+        if replayer.run(&trial, reference, sorted, order, true) {
+            return Verdict::Agree;
+        }
+        let objections = match search::search(replayer, &trial, reference, order) {
+            Found::Order => return Verdict::Agree,
+            Found::Nothing(objections) => objections,
+        };
+        if let Some(why) = beyond(&trial) {
+            return Verdict::Skip(why.to_owned());
+        }
+        let objection = objections.first().expect("no order is without objections");
+        let mut divergence = diverges(&trial, objection);
+        if wing_gong::explains(replayer, &trial, reference, order) {
+            divergence.signature.rule = Rule::CommitPoint;
+            divergence.what = format!(
+                "another order of sections explains the run, that of their marks does not: {}",
+                divergence.what
+            );
+        }
+        Verdict::Diverge(divergence)
+    }
+}
+
+/// Faults are counted as they are served, however calls overlap.
+fn miscounted(parts: &Parts, woven: &Woven) -> Option<Divergence> {
+    let state = woven.state.tasks.iter().find(|task| {
+        let served = parts.faults.get(usize::from(task.task.0));
+        served.is_some_and(|&served| served != task.minor_faults + task.major_faults)
+    })?;
+    let served = parts.faults[usize::from(state.task.0)];
+    let counted = state.minor_faults + state.major_faults;
+    Some(Divergence {
+        signature: Signature {
+            rule: Rule::FaultCount,
+            call: "end",
+            field: "tasks.faults",
+        },
+        at: None,
+        side: Some(super::Side::Candidate),
+        event: None,
+        step: None,
+        object: None,
+        what: format!(
+            "in the candidate, task {} was served {served} faults and counts {counted}",
+            state.task
+        ),
+    })
+}
+
+fn diverges(trial: &Trial<'_>, objection: &Objection) -> Divergence {
+    let part = objection.part.map(|i| &trial.parts.list[i]);
+    let call = part.map_or("end", |part| {
+        trial.program.calls[part.call].call.kind().name()
+    });
+    Divergence {
+        signature: Signature {
+            rule: objection.rule,
+            call,
+            field: objection.field,
+        },
+        at: part.map(|part| part.call),
+        side: None,
+        event: None,
+        step: part.map(|part| part.at as usize),
+        object: None,
+        what: objection.what.clone(),
+    }
+}
+
+/// Why no order of whole sections could explain a run that is legal nevertheless; docs/compared.md
+/// has the reasons.
+fn beyond(trial: &Trial<'_>) -> Option<&'static str> {
+    let calls = &trial.program.calls;
+    let overlap = |a: usize, is: &dyn Fn(&Call) -> bool| {
+        (0..calls.len()).any(|b| a != b && is(&calls[b].call) && trial.parts.calls_overlap(a, b))
+    };
+    (0..calls.len()).find_map(|a| {
+        let step = &calls[a];
+        match step.call {
+            Call::Load { .. } | Call::Store { .. } | Call::Exec { .. }
+                if step.fail != Fail::NONE && overlap(a, &|_| true) =>
+            {
+                Some("an allocation of a fault fails while other calls overlap it")
+            }
+            Call::Fork if overlap(a, &|c| matches!(c, Call::Open { .. } | Call::Close { .. })) => {
+                Some("fork copies descriptors and areas at different times")
+            }
+            Call::Madvise {
+                advice: Advice::Remove,
+                ..
+            } if trial.parts.sections_of(a) > 2 && overlap(a, &|_| true) => {
+                Some("MADV_REMOVE gives mmap_sem up between areas")
+            }
+            _ => None,
+        }
+    })
+}

@@ -1,0 +1,215 @@
+//! An order in which the parts of a run are replayed, and how it may be changed.
+//!
+//! By default a part comes where it was marked. A part that overlaps a section of another call may
+//! as well have come just before or just after it: a section that goes over many pages is not at
+//! all of them at once, and a TLB may be stale until it is flushed.
+
+use vmadiff_contract::{Call, Lender, Touch};
+
+use super::parts::{Act, Part, Parts};
+use crate::program::Program;
+use crate::run::Woven;
+
+/// Where a part comes in an order, and how it is replayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Setting {
+    /// Parts come by this, then by their marks.
+    key: u64,
+    /// Whose anon_vma a first store takes.
+    pub lender: Tell,
+    /// How much of a fault is done.
+    pub serves: Serves,
+}
+
+/// What a fault that was served has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Serves {
+    /// All of it.
+    #[default]
+    Page,
+    /// The entry was set by then; the area has an anon_vma.
+    Anon,
+    /// The entry was set, or taken away, by then.
+    Nothing,
+}
+
+/// Whom the first store to an area is told to take its anon_vma from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Tell {
+    /// As the rule says.
+    #[default]
+    Rule,
+    /// A new one.
+    Nobody,
+    /// The previous area.
+    Prev,
+}
+
+impl From<Tell> for Lender {
+    fn from(tell: Tell) -> Self {
+        match tell {
+            Tell::Rule => Self::ByRule,
+            Tell::Nobody => Self::Nobody,
+            Tell::Prev => Self::Prev,
+        }
+    }
+}
+
+/// A setting for each part.
+pub type Order = Vec<Setting>;
+
+/// A change of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// The part comes just before another.
+    Before(usize),
+    /// The part comes just after another.
+    After(usize),
+    /// The fault takes its anon_vma from there.
+    Lend(Tell),
+    /// The fault did no more than this.
+    Serve(Serves),
+}
+
+/// Keys between those of two steps.
+const SCALE: u64 = 8;
+
+/// The order of the marks. A call that populates under its own lock does so after its section.
+pub fn natural(parts: &Parts, order: &mut Order) {
+    order.clear();
+    order.extend(parts.list.iter().map(|part| Setting {
+        key: u64::from(part.at) * SCALE + SCALE / 2,
+        lender: Tell::Rule,
+        serves: Serves::Page,
+    }));
+    for (i, part) in parts.list.iter().enumerate() {
+        if !part.is_section() {
+            let first = part.act == Act::Fault(Touch::Store) && parts.took_fresh_anon(part.call);
+            if first && may_borrow(parts, i) {
+                order[i].lender = Tell::Nobody;
+            }
+            continue;
+        }
+        let inside = |other: &Part| other.call == part.call && !other.is_section();
+        for (j, _) in parts.list[..i].iter().enumerate().filter(|p| inside(p.1)) {
+            order[j].key = order[i].key + 1;
+        }
+    }
+}
+
+/// The parts in that order.
+pub fn sorted(order: &Order, into: &mut Vec<usize>) {
+    into.clear();
+    into.extend(0..order.len());
+    into.sort_by_key(|&i| (order[i].key, i));
+}
+
+/// All changes that a run allows to one part of an order.
+pub fn moves(
+    program: &Program,
+    woven: &Woven,
+    parts: &Parts,
+    order: &Order,
+    x: usize,
+    into: &mut Vec<Move>,
+) {
+    into.clear();
+    let part = &parts.list[x];
+    let fault = matches!(part.act, Act::Fault(_));
+    let mut contended = false;
+    for (c, other) in parts.list.iter().enumerate() {
+        if other.call == part.call || !part.overlaps(other) {
+            continue;
+        }
+        contended = true;
+        if anchors(program, woven, part, other) {
+            into.push(if order[c].key < order[x].key {
+                Move::Before(c)
+            } else {
+                Move::After(c)
+            });
+        } else if copies_file(part) && stores(other) && other.at < part.at {
+            into.push(Move::Before(c));
+        }
+    }
+    if fault && contended {
+        for tell in [Tell::Nobody, Tell::Prev, Tell::Rule] {
+            if tell != order[x].lender && may_borrow(parts, x) {
+                into.push(Move::Lend(tell));
+            }
+        }
+        for serves in [Serves::Anon, Serves::Nothing] {
+            if serves != order[x].serves {
+                into.push(Move::Serve(serves));
+            }
+        }
+    }
+}
+
+/// Whether a part can be put on either side of another.
+fn anchors(program: &Program, woven: &Woven, part: &Part, other: &Part) -> bool {
+    if other.is_section() {
+        let free = !part.is_section() || !part.excludes(other);
+        return free && other.may_reach(program, woven, part);
+    }
+    // A step of the kernel at one page, and what others do there meanwhile.
+    matches!(program.calls[part.call].call, Call::Reclaim { .. })
+}
+
+/// A private copy is made before it is mapped, and what others store into the original meanwhile
+/// is not in it.
+fn copies_file(part: &Part) -> bool {
+    part.act == Act::Fault(Touch::Store)
+}
+
+fn stores(part: &Part) -> bool {
+    part.act == Act::Access
+}
+
+/// Whether some other fault of the address space, that may have installed an anon_vma, overlaps.
+fn may_borrow(parts: &Parts, x: usize) -> bool {
+    let part = &parts.list[x];
+    parts.list.iter().any(|other| {
+        let installs = matches!(
+            other.act,
+            Act::Fault(Touch::Store) | Act::Refused(Touch::Store)
+        );
+        other.call != part.call && other.mm == part.mm && installs && part.overlaps(other)
+    })
+}
+
+/// Changes an order. What one call did at one page stays in sequence: its fault, then its access.
+pub fn apply(parts: &Parts, order: &mut Order, x: usize, change: Move) {
+    match change {
+        Move::Lend(tell) => order[x].lender = tell,
+        Move::Serve(serves) => order[x].serves = serves,
+        Move::Before(c) => {
+            let key = order[c].key - distance(parts, x);
+            order[x].key = key;
+            for y in 0..x {
+                if same_place(parts, x, y) {
+                    order[y].key = order[y].key.min(key);
+                }
+            }
+        }
+        Move::After(c) => {
+            let key = order[c].key + distance(parts, x);
+            order[x].key = key;
+            for y in x + 1..parts.list.len() {
+                if same_place(parts, x, y) {
+                    order[y].key = order[y].key.max(key);
+                }
+            }
+        }
+    }
+}
+
+/// Sections are put further off than pages, which may have to go between.
+fn distance(parts: &Parts, x: usize) -> u64 {
+    if parts.list[x].is_section() { 2 } else { 1 }
+}
+
+fn same_place(parts: &Parts, x: usize, y: usize) -> bool {
+    let (x, y) = (&parts.list[x], &parts.list[y]);
+    x.call == y.call && x.page.is_some() && x.page == y.page
+}

@@ -1,0 +1,118 @@
+//! Looks for an order that explains a run, beginning with that of the marks and changing what an
+//! objection is about.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
+
+use vmadiff_contract::Replay;
+
+use super::order::{self, Move, Order};
+use super::replay::{Objection, Replayer, Trial};
+
+/// Parts that are replayed at most in one search.
+const PATIENCE: usize = 60_000;
+
+/// What a search came to.
+pub enum Found {
+    /// An order without objections.
+    Order,
+    /// None; what is left in the one that explains the most.
+    Nothing(Vec<Objection>),
+}
+
+/// Orders that were tried, the best one first: fewest objections, fewest changes, oldest.
+#[derive(Default)]
+struct Frontier {
+    queue: BinaryHeap<Reverse<(usize, usize, usize)>>,
+    tried: Vec<(Order, Vec<Objection>)>,
+    seen: BTreeSet<Vec<u8>>,
+}
+
+impl Frontier {
+    fn push(&mut self, changes: usize, order: Order, objections: Vec<Objection>) {
+        let next = self.tried.len();
+        self.queue.push(Reverse((objections.len(), changes, next)));
+        self.tried.push((order, objections));
+    }
+
+    /// Whether an order replays in a way that was not tried yet.
+    fn is_new(&mut self, order: &Order, sorted: &[usize]) -> bool {
+        let bytes = sorted.iter().flat_map(|&i| {
+            let how = order[i].lender as u8 | (order[i].serves as u8) << 4;
+            [i as u8, (i >> 8) as u8, how]
+        });
+        self.seen.insert(bytes.collect())
+    }
+}
+
+/// Searches; the same run gives the same answer, always.
+pub fn search<R: Replay>(
+    replayer: &mut Replayer,
+    trial: &Trial<'_>,
+    reference: &mut R,
+    natural: &Order,
+) -> Found {
+    let mut frontier = Frontier::default();
+    let (mut sorted, mut moves) = (Vec::new(), Vec::new());
+    order::sorted(natural, &mut sorted);
+    frontier.is_new(natural, &sorted);
+    if replayer.run(trial, reference, &sorted, natural, false) {
+        return Found::Order;
+    }
+    frontier.push(0, natural.clone(), replayer.objections.clone());
+    let mut replayed = 0;
+    let mut best = 0;
+    while let Some(Reverse((_, changes, at))) = frontier.queue.pop() {
+        if frontier.tried[at].1.len() < frontier.tried[best].1.len() {
+            best = at;
+        }
+        let order = frontier.tried[at].0.clone();
+        for x in suspects(trial, &frontier.tried[at].1) {
+            let Trial {
+                program,
+                woven,
+                parts,
+            } = *trial;
+            order::moves(program, woven, parts, &order, x, &mut moves);
+            for &change in &moves {
+                let mut changed = order.clone();
+                order::apply(parts, &mut changed, x, change);
+                order::sorted(&changed, &mut sorted);
+                if !frontier.is_new(&changed, &sorted) {
+                    continue;
+                }
+                if replayer.run(trial, reference, &sorted, &changed, false) {
+                    return Found::Order;
+                }
+                replayed += sorted.len();
+                let cost = if matches!(change, Move::Serve(_) | Move::Lend(_)) {
+                    2
+                } else {
+                    1
+                };
+                frontier.push(changes + cost, changed, replayer.objections.clone());
+            }
+            if replayed > PATIENCE {
+                let (_, objections) = frontier.tried.swap_remove(best);
+                return Found::Nothing(objections);
+            }
+        }
+    }
+    let (_, objections) = frontier.tried.swap_remove(best);
+    Found::Nothing(objections)
+}
+
+/// All parts, those that the first objection is about first.
+fn suspects(trial: &Trial<'_>, objections: &[Objection]) -> Vec<usize> {
+    let list = &trial.parts.list;
+    let mut all: Vec<_> = (0..list.len()).collect();
+    let Some(first) = objections.first() else {
+        return all;
+    };
+    all.sort_by_key(|&i| {
+        let itself = first.part == Some(i);
+        let same = first.page.is_some() && list[i].page == first.page;
+        (!itself, !same, i)
+    });
+    all
+}

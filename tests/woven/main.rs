@@ -1,0 +1,52 @@
+//! The judge of woven runs on many of them: with no defect it agrees, whatever the schedule.
+
+mod weave;
+
+use std::ops::Range;
+
+use vmadiff::judge::Verdict;
+use vmadiff_candidate::Defects;
+use weave::Loom;
+
+/// Objections to programs of these seeds, told with the program; and how many were left unjudged.
+fn objections(loom: &mut Loom, seeds: Range<u64>) -> (Vec<String>, u64) {
+    let (mut found, mut skipped) = (Vec::new(), 0);
+    for seed in seeds {
+        let program = loom.program(seed);
+        match loom.run(&program) {
+            Some(Verdict::Agree) => {}
+            Some(Verdict::Skip(_)) => skipped += 1,
+            Some(Verdict::Diverge(divergence)) => found.push(format!(
+                "seed {seed}: {}: {} (call {:?}, step {:?})\n{}\n{}",
+                divergence.signature,
+                divergence.what,
+                divergence.at,
+                divergence.step,
+                program,
+                loom.trace()
+            )),
+            None => found.push(format!("seed {seed} did not come to its end")),
+        }
+    }
+    (found, skipped)
+}
+
+/// A number from the environment, for longer runs.
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |n| n.parse().expect("a number"))
+}
+
+#[test]
+fn what_has_no_defect_is_agreed_to() {
+    let (from, count) = (number("WOVEN_FROM", 0), number("WOVEN_COUNT", 2000));
+    let mut loom = Loom::new(Defects::NONE);
+    let (found, skipped) = objections(&mut loom, from..from + count);
+    let few = &found[..found.len().min(number("WOVEN_SHOW", 3) as usize)];
+    assert!(
+        found.is_empty(),
+        "{} objections, {skipped} skipped:\n{}",
+        found.len(),
+        few.join("\n")
+    );
+    assert!(skipped * 20 < count, "{skipped} of {count} are not judged");
+}

@@ -1,0 +1,59 @@
+//! A loom for tests: programs woven on the candidate and judged by the reference.
+
+use std::sync::Arc;
+use vmadiff::judge::{Verdict, WovenJudge};
+use vmadiff::program::Program;
+use vmadiff::program::mutate::{Flavour, Profile, generate};
+use vmadiff::run::{Recorder, Weaver, Woven};
+
+use vmadiff_candidate::{Candidate, Defects};
+use vmadiff_contract::{Config, Manager};
+use vmadiff_reference::Reference;
+
+/// The candidate in a simulation, the reference, and the judge between them.
+pub struct Loom {
+    weaver: Weaver<Candidate>,
+    reference: Reference,
+    judge: WovenJudge,
+}
+
+impl Loom {
+    pub fn new(defects: Defects) -> Self {
+        Self {
+            weaver: Weaver::new(Arc::new(move |config, events| {
+                Candidate::with_defects(config, events, defects)
+            })),
+            reference: Reference::new(&Config::default(), Arc::new(Recorder)),
+            judge: WovenJudge::default(),
+        }
+    }
+
+    /// A program of the generator for interleaved runs.
+    pub fn program(&self, seed: u64) -> Program {
+        let calls = self.reference.supports().and(self.weaver.supports());
+        let flavour = Flavour::Interleaved;
+        generate(seed, &Profile { flavour, calls })
+    }
+
+    /// Weaves a program.
+    pub fn weave(&mut self, program: &Program) -> &Woven {
+        let known = self.reference.supports().and(self.weaver.supports());
+        self.weaver.weave(program, known, None)
+    }
+
+    /// Weaves a program and judges it; none: it did not come to its end.
+    pub fn run(&mut self, program: &Program) -> Option<Verdict> {
+        let finished = self.weave(program).finished();
+        let Self {
+            weaver,
+            reference,
+            judge,
+        } = self;
+        finished.then(|| judge.judge(program, reference, weaver.woven()))
+    }
+
+    /// The last run, step by step.
+    pub fn trace(&self) -> String {
+        self.weaver.woven().trace.to_string()
+    }
+}
