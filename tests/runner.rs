@@ -9,8 +9,8 @@ use vmadiff::judge::{Rule, Verdict};
 use vmadiff::program::{Program, Step};
 use vmadiff::run::{Runner, Seen, Watch};
 use vmadiff_contract::{
-    Call, CallKind, Capabilities, Config, Event, EventSink, Fail, Manager, MmId, MmState, Outcome,
-    Snapshot, TaskId, TaskState, VmFlags, VmaId,
+    Call, CallKind, Capabilities, Config, Event, EventSink, Fail, Lender, Manager, MmId, MmState,
+    Outcome, Replay, Snapshot, TaskId, TaskState, Touch, VmFlags, VmaId,
 };
 
 /// Knows softirq and exit; each softirq answers 0.
@@ -106,6 +106,21 @@ impl Manager for Tiny {
 
     fn quiesce(&self) {
         assert!(self.wrong != Wrong::PanicsAtTheEnd, "at the end");
+    }
+}
+
+/// It knows no calls that have parts.
+impl Replay for Tiny {
+    fn section(&self, task: TaskId, call: &Call, fail: Fail) -> Outcome {
+        self.call(task, call, fail)
+    }
+
+    fn fault(&self, _: TaskId, _: u64, _: Touch, _: Lender) -> Outcome {
+        Outcome::Unsupported
+    }
+
+    fn prepare(&self, _: TaskId, _: u64, _: Lender) -> Outcome {
+        Outcome::Unsupported
     }
 }
 

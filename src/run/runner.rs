@@ -1,12 +1,14 @@
 //! The fast path over both managers, and the slow one that finds words for what it objects to.
 
-use vmadiff_contract::{Capabilities, Config, EventSink, Manager, Outcome};
+use vmadiff_contract::{Capabilities, Config, EventSink, Manager, Outcome, Replay};
 
 use std::sync::Arc;
 
 use super::bench::{Bench, Make, Objects, caught, exit};
 use super::{Observation, Watch, Weaver, Woven};
-use crate::judge::{Alone, Divergence, Rule, Side, Signature, Verdict, judge, same_state};
+use crate::judge::{
+    Alone, Divergence, Rule, Side, Signature, Verdict, WovenJudge, judge, same_state,
+};
 use crate::program::{Program, Step};
 
 /// One run in so many is made twice and must be the same.
@@ -27,6 +29,7 @@ pub struct Runner<R, C> {
 struct Loom<C> {
     weaver: Weaver<C>,
     alone: Alone,
+    judge: WovenJudge,
 }
 
 /// A verdict with what it was founded on.
@@ -42,7 +45,7 @@ pub struct Ran {
     pub woven: Option<Box<Woven>>,
 }
 
-impl<R: Manager, C: Manager> Runner<R, C> {
+impl<R: Replay, C: Manager> Runner<R, C> {
     /// A runner whose managers are made so: once now, and again should one panic.
     pub fn new(
         reference: impl Fn(&Config, Arc<dyn EventSink>) -> R + Send + Sync + 'static,
@@ -148,15 +151,22 @@ impl<R: Manager, C: Manager> Runner<R, C> {
     /// Runs a woven program once and judges it.
     fn weave(&mut self, program: &Program, watch: &mut impl Watch) -> Verdict {
         let make = &self.make;
-        let Loom { weaver, alone } = self.loom.get_or_insert_with(|| Loom {
+        let fresh = || Loom {
             weaver: Weaver::new(Arc::clone(make)),
             alone: Alone::default(),
-        });
+            judge: WovenJudge::default(),
+        };
+        let loom = self.loom.get_or_insert_with(fresh);
+        let Loom {
+            weaver,
+            alone,
+            judge,
+        } = loom;
         watch.begin(&program.config);
         let woven = weaver.weave(program, self.known, watch.pairs());
         watch.woven(program, woven);
         match alone.judge(program, woven) {
-            Ok(()) => Verdict::Agree,
+            Ok(()) => judge.judge(program, &mut self.reference.manager, woven),
             Err(divergence) => Verdict::Diverge(*divergence),
         }
     }

@@ -5,7 +5,7 @@
 //! faults, and an access; the marks of [`vmadiff_interleave::at`] say where each took effect. A call
 //! without a mark took effect somewhere between its begin and its end.
 
-use vmadiff_contract::{Advice, Call, Event, MapFlags, Outcome, PAGE_SIZE, Prot, TaskId, Touch};
+use vmadiff_contract::{Advice, Call, Event, MapFlags, Outcome, PAGE_SIZE, Prot, Touch};
 use vmadiff_interleave::sim::{Step, TASKS, What};
 use vmadiff_interleave::{Kind, at};
 
@@ -17,8 +17,6 @@ use crate::run::Woven;
 pub struct Part {
     /// The call's index in the program.
     pub call: usize,
-    /// Who makes it.
-    pub task: TaskId,
     /// What is replayed.
     pub act: Act,
     /// The address space: 1 for the first, else the number of the task it was made for.
@@ -215,7 +213,7 @@ impl Parts {
     fn close(&mut self, program: &Program, woven: &Woven, call: usize) {
         let span = self.spans[call];
         let unmade = matches!(woven.outcomes[call], None | Some(Outcome::Unsupported));
-        if unmade || span.accessed || program.calls[call].call == Call::Softirq {
+        if unmade || span.accessed || program.calls[call].task.0 == 0 {
             return;
         }
         let part = section(program, call);
@@ -365,7 +363,6 @@ fn section(program: &Program, call: usize) -> Part {
     let first = step.task.0 <= program.config.tasks.clamp(1, 8);
     Part {
         call,
-        task: step.task,
         act: Act::Section,
         mm: if first { 1 } else { step.task.0 },
         page: None,
