@@ -4,8 +4,10 @@
 //! A [`Report`] is a list of lines, each with a role; as text it is plain, and a caller that has
 //! colours gives them by role.
 
+pub mod columns;
 mod life;
 mod listing;
+mod map;
 mod states;
 
 use std::fmt;
@@ -60,6 +62,7 @@ pub fn explain(
     let mut report = Report::default();
     report.headline(divergence);
     listing::add(&mut report, program, divergence, reference, candidate);
+    map::add(&mut report, program, divergence, reference, candidate);
     states::add(&mut report, divergence, reference, candidate);
     life::add(&mut report, program, divergence, reference, candidate);
     report.heading("replay");
