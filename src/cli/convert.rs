@@ -11,13 +11,14 @@ use vmadiff_contract::Outcome;
 use super::defects::Planted;
 use super::input::{Form, read_case};
 use super::output::{print_bytes, write_file};
-use super::{Status, paint};
+use super::{Status, paint, paste};
 
 /// Converts a program from text to bytes, or from bytes to text, or makes one of strace's log.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     vmadiff convert corpus/seed > seed.vma\n  \
     vmadiff convert seed.vma -o corpus/seed\n  \
+    vmadiff convert --rust artifacts/outcome-munmap-value.min.vma >> tests/found.rs\n  \
     strace -f -e trace=memory,process,desc -o log ls && vmadiff convert --strace log -o ls.vma")]
 pub struct Args {
     /// The program, or the log.
@@ -39,6 +40,9 @@ pub struct Args {
     /// The form to write: the other one than the input's, if not given.
     #[arg(long, value_enum, value_name = "FORM")]
     to: Option<Form>,
+    /// Writes a Rust test to paste, which fails as long as the managers diverge.
+    #[arg(long, conflicts_with = "to")]
+    rust: bool,
 }
 
 pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
@@ -55,8 +59,16 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
             },
         )
     };
-    let to = args.to.unwrap_or(to);
+    let to = if args.rust {
+        Form::Text
+    } else {
+        args.to.unwrap_or(to)
+    };
     let converted = match to {
+        _ if args.rust => {
+            let stem = args.file.file_stem().unwrap_or_default().to_string_lossy();
+            paste::rust_test(&stem, &case, planted.names()).into_bytes()
+        }
         Form::Text => case.to_string().into_bytes(),
         Form::Bytes => case.program.encode(),
     };

@@ -18,6 +18,7 @@ mod minimize;
 mod output;
 pub mod paint;
 pub mod panics;
+mod paste;
 mod provenance;
 mod run;
 mod shrinking;

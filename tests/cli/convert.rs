@@ -30,6 +30,24 @@ fn what_bytes_cannot_hold_is_said() {
     );
 }
 
+/// What is printed to be pasted was pasted into `pasted.rs`, where it compiles and runs.
+#[test]
+fn a_rust_test_can_be_pasted() {
+    let shell = Shell::new();
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/regressions");
+    let said = shell.run(&format!(
+        "convert --rust {corpus}/softirq-of-a-dead-task.vma"
+    ));
+    let pasted = include_str!("pasted.rs");
+    let pasted = pasted.split_once("\n\n").expect("a line says what it is").1;
+    assert_eq!(said.succeeds().text(), pasted);
+    let said = shell.run(&format!(
+        "convert --rust --defect get-too-few {corpus}/softirq-of-a-dead-task.vma"
+    ));
+    let with = "Defects::NONE.with(defect(\"get-too-few\"))";
+    assert!(said.succeeds().text().contains(with), "{said:?}");
+}
+
 #[test]
 fn completions_are_printed_for_shells() {
     let said = Shell::new().run("completions bash");

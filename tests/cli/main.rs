@@ -5,5 +5,7 @@ mod bad_input;
 mod convert;
 #[cfg(feature = "engine")]
 mod fuzz;
+mod many;
+mod pasted;
 mod run;
 mod shell;

@@ -1,5 +1,9 @@
 //! `vmadiff run`: programs on both managers, and the verdict.
 
+mod folder;
+mod groups;
+mod junit;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -12,29 +16,37 @@ use vmadiff::run::Ran;
 use super::defects::Planted;
 use super::explain;
 use super::input::read_case;
-use super::output::print;
+use super::output::{print, print_bytes};
 use super::provenance::Provenance;
 use super::{Status, paint};
 
 /// Runs programs, text or bytes, on both managers and prints the verdict.
 ///
-/// What a text program expects is checked on each manager.
+/// What a text program expects is checked on each manager. Of a folder, every program in it is run
+/// (files named .vma, and those without an extension), and a table has each signature with how many
+/// show it and the smallest of them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     vmadiff run corpus/conformance/munmap/*.vma\n  \
     vmadiff run --json artifacts/*.vma\n  \
+    vmadiff run artifacts\n  \
+    vmadiff run --junit corpus > results.xml\n  \
     vmadiff run --defect NAME artifacts/outcome-munmap-value.vma")]
 pub struct Args {
-    /// The programs.
+    /// The programs, or folders of them.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Prints a list of verdicts as JSON.
+    /// Prints a list of verdicts as JSON; where a folder is given, an object with `verdicts` and
+    /// `groups`.
     #[arg(long)]
     json: bool,
+    /// Prints the verdicts as JUnit's XML, a test case for each program.
+    #[arg(long, conflicts_with = "json")]
+    junit: bool,
 }
 
 /// What came of one file, as `--json` prints it.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 struct Outcome {
     file: PathBuf,
     verdict: &'static str,
@@ -44,6 +56,9 @@ struct Outcome {
     at_call: Option<usize>,
     what: Option<String>,
     unmet: Vec<String>,
+    /// The report on its divergence, in colour.
+    #[serde(skip)]
+    report: Option<String>,
 }
 
 impl Outcome {
@@ -54,34 +69,39 @@ impl Outcome {
 }
 
 pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
+    let found = folder::programs(&args.files)?;
     // All are read before the first is run: a bad one is found at once.
-    let cases: Vec<Case> = args
+    let cases: Vec<Case> = found
         .files
         .iter()
         .map(|file| read_case(file).map(|(case, _)| case))
         .collect::<Result<_>>()?;
+    let is_quiet = args.json || args.junit || found.of_folder;
     let mut pair = planted.pair();
     let mut outcomes = Vec::new();
-    for (file, case) in args.files.iter().zip(&cases) {
-        warn_of_differences(file, case, planted.names());
+    for (file, case) in found.files.iter().zip(&cases) {
+        if !found.of_folder {
+            warn_of_differences(file, case, planted.names());
+        }
         let ran = pair.observe_twice(&case.program);
-        let outcome = judged(file, case, &ran);
-        if !args.json {
+        let mut outcome = judged(file, case, &ran);
+        if let Verdict::Diverge(divergence) = &ran.verdict {
+            let defects = planted.names();
+            let report = explain::text(file, &case.program, divergence, &ran, defects);
+            outcome.report = Some(report);
+        }
+        if !is_quiet {
             print(&text(&outcome))?;
-            if let Verdict::Diverge(divergence) = &ran.verdict {
-                print(&explain::text(
-                    file,
-                    &case.program,
-                    divergence,
-                    &ran,
-                    planted.names(),
-                ))?;
-            }
+            print(outcome.report.as_deref().unwrap_or_default())?;
         }
         outcomes.push(outcome);
     }
-    if args.json {
-        print(&format!("{}\n", serde_json::to_string_pretty(&outcomes)?))?;
+    if args.junit {
+        print_bytes(&junit::report(&outcomes)?)?;
+    } else if args.json {
+        print(&json(&outcomes, found.of_folder)?)?;
+    } else if found.of_folder {
+        print(&groups::text(&outcomes))?;
     }
     let all_fine = outcomes.iter().all(Outcome::is_fine);
     Ok(if all_fine {
@@ -89,6 +109,17 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     } else {
         Status::Diverged
     })
+}
+
+fn json(outcomes: &[Outcome], of_folder: bool) -> Result<String> {
+    let text = if of_folder {
+        let groups = groups::groups(outcomes);
+        let all = serde_json::json!({ "verdicts": outcomes, "groups": groups });
+        serde_json::to_string_pretty(&all)?
+    } else {
+        serde_json::to_string_pretty(outcomes)?
+    };
+    Ok(text + "\n")
 }
 
 /// Says on standard error how this program differs from the one that made an artifact.
@@ -116,6 +147,7 @@ fn judged(file: &Path, case: &Case, ran: &Ran) -> Outcome {
         at_call: None,
         what: None,
         unmet: unmet.map(|unmet| unmet.to_string()).collect(),
+        report: None,
     };
     match &ran.verdict {
         Verdict::Agree => {}

@@ -1,0 +1,71 @@
+//! A program as a Rust test, to paste into a project that has `vmadiff` as a dependency.
+
+use std::fmt::Write;
+
+use vmadiff::program::Case;
+
+/// The test; it fails as long as the managers diverge.
+pub fn rust_test(stem: &str, case: &Case, defects: &[String]) -> String {
+    let mut out = String::new();
+    write(&mut out, stem, case, defects).expect("a String takes all");
+    out
+}
+
+fn write(out: &mut String, stem: &str, case: &Case, defects: &[String]) -> std::fmt::Result {
+    writeln!(out, "#[test]\nfn {}() {{", identifier(stem))?;
+    writeln!(out, "    let text = r#\"")?;
+    // What Rust's raw strings end with is in no program text, but may be in a comment.
+    write!(out, "{}", case.to_string().replace("\"#", "\" #"))?;
+    writeln!(out, "\"#;")?;
+    writeln!(
+        out,
+        "    let case = vmadiff::program::Case::parse({stem:?}, text).unwrap();"
+    )?;
+    let mut set = "vmadiff_candidate::Defects::NONE".to_owned();
+    if !defects.is_empty() {
+        writeln!(
+            out,
+            "    let defect = |name| vmadiff_candidate::Defects::parse(name).unwrap();"
+        )?;
+        for defect in defects {
+            write!(set, ".with(defect({defect:?}))")?;
+        }
+    }
+    writeln!(out, "    let defects = {set};")?;
+    out.push_str(
+        "    let ran = vmadiff::pair::pair(defects).observe_twice(&case.program);\n    \
+         assert_eq!(ran.verdict, vmadiff::judge::Verdict::Agree);\n    \
+         for seen in [&ran.reference, &ran.candidate] {\n        \
+         assert_eq!(vmadiff::expect::unmet(&case, seen), []);\n    }\n}\n",
+    );
+    Ok(())
+}
+
+/// A name for a function out of a file's.
+fn identifier(stem: &str) -> String {
+    let keep = |c: char| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_lowercase()
+        } else {
+            '_'
+        }
+    };
+    let name: String = stem.chars().map(keep).collect();
+    if name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        name
+    } else {
+        format!("program_{name}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_file_name_makes_a_function() {
+        assert_eq!(identifier("state-mmap-vmas.pgoff"), "state_mmap_vmas_pgoff");
+        assert_eq!(identifier("0f3a"), "program_0f3a");
+        assert_eq!(identifier(""), "program_");
+    }
+}

@@ -1,0 +1,62 @@
+//! The programs in folders, in the order of their names.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// The programs that were asked for.
+pub struct Found {
+    pub files: Vec<PathBuf>,
+    /// Some were found in a folder.
+    pub of_folder: bool,
+}
+
+/// The files as they were named, with the programs of a folder in its place.
+pub fn programs(named: &[PathBuf]) -> Result<Found> {
+    let mut found = Found {
+        files: Vec::new(),
+        of_folder: false,
+    };
+    for path in named {
+        if !path.is_dir() {
+            found.files.push(path.clone());
+            continue;
+        }
+        found.of_folder = true;
+        let before = found.files.len();
+        walk(path, &mut found.files)?;
+        if found.files.len() == before {
+            bail!(
+                "{}: expected programs: files named .vma, or without an extension",
+                path.display()
+            );
+        }
+    }
+    Ok(found)
+}
+
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    let name = || folder.display().to_string();
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).with_context(name)? {
+        paths.push(entry.with_context(name)?.path());
+    }
+    paths.sort();
+    for path in paths {
+        if is_hidden(&path) {
+            continue;
+        }
+        if path.is_dir() {
+            walk(&path, files)?;
+        } else if path.extension().is_none_or(|end| end == "vma") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with('.'))
+}

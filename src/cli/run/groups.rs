@@ -1,0 +1,84 @@
+//! Many programs at once: by signature, how many show it, and the smallest that does.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::Outcome;
+use crate::cli::paint;
+
+/// Stands for a signature where the managers agree, but not with what the program expects.
+const UNMET: &str = "unmet expectation";
+
+/// The programs of one signature, as `--json` prints them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Group {
+    pub signature: String,
+    pub count: usize,
+    /// Of the smallest.
+    pub calls: usize,
+    pub smallest: PathBuf,
+}
+
+/// Groups what is not fine, the largest group first.
+pub fn groups(outcomes: &[Outcome]) -> Vec<Group> {
+    let mut by_signature: BTreeMap<&str, Vec<&Outcome>> = BTreeMap::new();
+    for outcome in outcomes.iter().filter(|outcome| !outcome.is_fine()) {
+        let signature = outcome.signature.as_deref().unwrap_or(UNMET);
+        by_signature.entry(signature).or_default().push(outcome);
+    }
+    let mut groups: Vec<Group> = by_signature.into_iter().filter_map(group).collect();
+    groups.sort_by_key(|group| std::cmp::Reverse(group.count));
+    groups
+}
+
+fn group((signature, members): (&str, Vec<&Outcome>)) -> Option<Group> {
+    let smallest = members.iter().min_by_key(|member| member.calls)?;
+    Some(Group {
+        signature: signature.to_owned(),
+        count: members.len(),
+        calls: smallest.calls,
+        smallest: smallest.file.clone(),
+    })
+}
+
+/// The table for people.
+pub fn text(outcomes: &[Outcome]) -> String {
+    let groups = groups(outcomes);
+    let mut out = String::new();
+    if !groups.is_empty() {
+        let width = groups.iter().map(|group| group.signature.len()).max();
+        let width = width.unwrap_or(0).max("signature".len());
+        let head = format!("{:width$}  count  calls  smallest", "signature");
+        out += &paint::line(paint::STRONG, &head);
+        for group in &groups {
+            let Group {
+                signature,
+                count,
+                calls,
+                smallest,
+            } = group;
+            let signature = paint::bad(&format!("{signature:width$}"));
+            writeln!(
+                out,
+                "{signature}  {count:>5}  {calls:>5}  {}",
+                smallest.display()
+            )
+            .expect("a String takes all");
+        }
+    }
+    let fine = outcomes.iter().filter(|outcome| outcome.is_fine());
+    let skipped = fine.clone().filter(|outcome| outcome.skipped.is_some());
+    writeln!(
+        out,
+        "{} programs: {} failed, {} agree, {} skipped",
+        outcomes.len(),
+        groups.iter().map(|group| group.count).sum::<usize>(),
+        fine.count() - skipped.clone().count(),
+        skipped.count(),
+    )
+    .expect("a String takes all");
+    out
+}

@@ -1,0 +1,48 @@
+//! The verdicts as JUnit's XML, which CI systems show: a test case for each program.
+
+use anyhow::{Context, Result};
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+use super::Outcome;
+
+/// The report as a file.
+pub fn report(outcomes: &[Outcome]) -> Result<Vec<u8>> {
+    let mut suite = TestSuite::new("vmadiff run");
+    suite.add_test_cases(outcomes.iter().map(case));
+    let mut report = Report::new("vmadiff");
+    report.add_test_suite(suite);
+    let mut xml = Vec::new();
+    report.serialize(&mut xml).context("JUnit's XML")?;
+    Ok(xml)
+}
+
+fn case(outcome: &Outcome) -> TestCase {
+    let mut case = TestCase::new(outcome.file.display().to_string(), status(outcome));
+    case.set_classname(outcome.verdict);
+    case
+}
+
+fn status(outcome: &Outcome) -> TestCaseStatus {
+    if let Some(why) = &outcome.skipped {
+        let mut status = TestCaseStatus::skipped();
+        status.set_message(why.clone());
+        return status;
+    }
+    if outcome.is_fine() {
+        return TestCaseStatus::success();
+    }
+    let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+    match (&outcome.signature, &outcome.what, &outcome.report) {
+        (Some(signature), Some(what), Some(report)) => {
+            status.set_type(signature.clone());
+            status.set_message(what.clone());
+            status.set_description(anstream::adapter::strip_str(report).to_string());
+        }
+        _ => {
+            status.set_type("unmet");
+            status.set_message("the managers agree, but not with what the program expects");
+            status.set_description(outcome.unmet.join("\n"));
+        }
+    }
+    status
+}

@@ -1,0 +1,71 @@
+//! Folders of programs: the table, and what scripts and CI systems get.
+
+use serde_json::Value;
+
+use crate::shell::Shell;
+
+const FAULTY: &str = "--defect c2-offset-not-lowered";
+
+/// Two programs that a defect shows in, one smaller; one that agrees; one that is no program.
+fn folder() -> Shell {
+    let shell = Shell::new();
+    let map = |at: &str| {
+        format!("mmap({at}, 0x1000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)\n")
+    };
+    std::fs::create_dir_all(shell.folder().join("found/deeper")).unwrap();
+    shell.write("found/agrees.vma", map("0x1f0000"));
+    let small = map("0x1f1000") + &map("0x1f0000");
+    shell.write("found/large.vma", format!("{small}load(0x1f0000)\n"));
+    shell.write("found/deeper/small.vma", &small);
+    shell.write("found/README.md", "no program");
+    shell
+        .run("convert found/deeper/small.vma -o found/crash-1")
+        .succeeds();
+    shell
+}
+
+#[test]
+fn a_folder_is_grouped_by_signature_with_the_smallest_of_each() {
+    let said = folder().run(&format!("run {FAULTY} found"));
+    assert_eq!(said.status, 1);
+    let expected = "\
+signature              count  calls  smallest
+state/mmap/vmas.pgoff      3      2  found/crash-1
+4 programs: 3 failed, 1 agree, 0 skipped
+";
+    assert_eq!(said.text(), expected);
+}
+
+#[test]
+fn json_has_the_groups() {
+    let said = folder().run(&format!("run --json {FAULTY} found"));
+    let all: Value = serde_json::from_slice(&said.stdout).unwrap();
+    assert_eq!(all["verdicts"].as_array().unwrap().len(), 4);
+    let group = &all["groups"][0];
+    assert_eq!(group["signature"], "state/mmap/vmas.pgoff");
+    assert_eq!(group["count"], 3);
+}
+
+#[test]
+fn junit_has_a_case_for_each_program() {
+    let shell = folder();
+    shell.write("unmet.vma", "load(0x1f0000) = 7\n");
+    let said = shell.run(&format!("run --junit {FAULTY} found unmet.vma"));
+    assert_eq!(said.status, 1);
+    let xml = said.text();
+    assert!(xml.starts_with("<?xml"), "{xml}");
+    assert_eq!(xml.matches("<testcase ").count(), 5, "{xml}");
+    assert_eq!(xml.matches("<failure ").count(), 4, "{xml}");
+    assert!(xml.contains("type=\"state/mmap/vmas.pgoff\""), "{xml}");
+    assert!(xml.contains("expected 7, one-lock has SIGSEGV"), "{xml}");
+    assert!(!xml.contains('\u{1b}'), "no colours in XML");
+}
+
+#[test]
+fn a_folder_without_programs_is_wrong() {
+    let shell = Shell::new();
+    std::fs::create_dir(shell.folder().join("empty")).unwrap();
+    shell
+        .run("run empty")
+        .refuses(&["empty: expected programs"]);
+}
