@@ -12,7 +12,7 @@ use super::interrupt::Interrupt;
 use super::output::print;
 use super::summary::{Summary, share};
 use super::{Status, paint};
-use crate::engine::{self, Failure, Plan, Progress, Settings};
+use crate::engine::{self, Failure, Fault, Limits, Plan, Progress, Settings};
 
 /// Fuzzes: makes programs, runs each on both managers, and keeps what makes them differ.
 ///
@@ -46,12 +46,23 @@ pub struct Args {
     /// Folder for the programs that are found.
     #[arg(long, value_name = "DIR", default_value = "artifacts")]
     artifacts: PathBuf,
-    /// Goes on after a finding, and groups findings by signature.
+    /// Goes on after a finding, and groups findings by signature; starts another job where one died.
     #[arg(long)]
     keep_going: bool,
     /// File of signatures that are not news, one a line; `#` starts a comment.
     #[arg(long, value_name = "FILE")]
     known: Option<PathBuf>,
+    /// Seconds that one program may take: more is a hang, and ends its job.
+    #[arg(long, value_name = "N", default_value_t = 10,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    timeout: u32,
+    /// Memory that a job may take, MiB: more ends it. One needs a tenth of the default.
+    #[arg(long, value_name = "MIB", default_value_t = 1024,
+          value_parser = clap::value_parser!(u32).range(64..))]
+    memory: u32,
+    /// Lets the harness fail in the first job, to see what is kept.
+    #[arg(long, value_enum, hide = true)]
+    harness_fault: Option<Fault>,
     /// Prints the summary as JSON, and nothing else.
     #[arg(long)]
     json: bool,
@@ -68,9 +79,10 @@ enum Kind {
 }
 
 pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
-    // Jobs on one corpus need a folder, even if nobody wants to keep it.
+    // Jobs on one corpus, and one that takes another's place, need a folder even if nobody wants to
+    // keep it.
     let shared = args.jobs > 1;
-    let scratch = (shared && args.corpus.is_none())
+    let scratch = ((shared || args.keep_going) && args.corpus.is_none())
         .then(tempfile::tempdir)
         .transpose()?;
     let corpus = args
@@ -93,6 +105,11 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
                 .known
                 .as_deref()
                 .map_or_else(|| Ok(Vec::new()), read_known)?,
+            limits: Limits {
+                seconds: args.timeout,
+                memory_mib: args.memory,
+            },
+            fault: args.harness_fault,
         },
         jobs: args.jobs,
         duration: args.seconds.map(Duration::from_secs),

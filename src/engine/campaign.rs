@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -13,6 +13,8 @@ use super::protocol::{Finding, Settings, Totals};
 
 /// How long a job may take to stop when told to; then it is killed. Longer than a hang may last.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Jobs that are replaced when they die. A harness that fails more often is not worth going on with.
+const REPLACED: usize = 16;
 /// How often the progress is looked at.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -69,9 +71,12 @@ pub struct Failure {
     pub last_words: String,
 }
 
-struct Campaign {
+struct Campaign<'a> {
+    plan: &'a Plan,
     start: Instant,
+    /// Those asked for, then those that took the place of dead ones.
     jobs: Vec<Job>,
+    sender: Sender<(usize, Event)>,
     findings: BTreeMap<String, Finding>,
     /// When the jobs were told to stop.
     stopping: Option<Instant>,
@@ -83,45 +88,35 @@ pub fn run(
     interrupted: impl Fn() -> bool,
     mut show: impl FnMut(&Progress),
 ) -> Result<Ended> {
-    let start = Instant::now();
     let (sender, events) = channel();
     let mut campaign = Campaign {
-        start,
+        plan,
+        start: Instant::now(),
         jobs: Vec::new(),
+        sender,
         findings: BTreeMap::new(),
         stopping: None,
     };
     for index in 0..plan.jobs {
-        campaign.jobs.push(Job::start(
-            index as usize,
-            job_settings(plan, index),
-            &sender,
-        )?);
+        campaign.start_job(job_settings(plan, index))?;
     }
-    drop(sender);
     let mut was_interrupted = false;
-    while campaign.take_events(&events)? {
+    while !campaign.has_ended() {
+        campaign.take_events(&events)?;
         show(&campaign.progress());
         was_interrupted |= interrupted();
-        let over = plan.duration.is_some_and(|limit| start.elapsed() >= limit);
+        if plan.settings.keep_going {
+            campaign.replace_dead()?;
+        }
+        let elapsed = campaign.start.elapsed();
+        let over = plan.duration.is_some_and(|limit| elapsed >= limit);
         let found = !plan.settings.keep_going && !campaign.findings.is_empty();
-        let died = campaign.jobs.iter().any(|job| job.failure().is_some());
-        campaign.stop_if(was_interrupted || over || found || died)?;
+        campaign.stop_if(was_interrupted || over || found || campaign.dead().is_some())?;
     }
-    let progress = campaign.progress();
-    let mut failures: Vec<Failure> = campaign.jobs.iter().filter_map(Job::failure).collect();
-    if failures.is_empty() && campaign.jobs.iter().any(|job| job.totals.executions == 0) {
-        failures.push(Failure {
-            how: "a job executed nothing".to_owned(),
-            input: None,
-            last_words: String::new(),
-        });
-    }
-    let findings = campaign.findings.into_values().collect();
     Ok(Ended {
-        progress,
-        findings,
-        failures,
+        progress: campaign.progress(),
+        failures: campaign.failures(),
+        findings: campaign.findings.into_values().collect(),
         interrupted: was_interrupted,
     })
 }
@@ -132,28 +127,75 @@ fn job_settings(plan: &Plan, index: u32) -> Settings {
     Settings {
         seed: plan.settings.seed.wrapping_add(index).max(1),
         runs: plan.settings.runs.map(share),
+        fault: plan.settings.fault.filter(|_| index == 0),
         ..plan.settings.clone()
     }
 }
 
-impl Campaign {
-    /// Waits a tick for what the jobs say; false once all have ended.
-    fn take_events(&mut self, events: &Receiver<(usize, Event)>) -> Result<bool> {
+impl Campaign<'_> {
+    fn start_job(&mut self, settings: Settings) -> Result<()> {
+        let job = Job::start(self.jobs.len(), settings, &self.sender)?;
+        self.jobs.push(job);
+        Ok(())
+    }
+
+    fn has_ended(&self) -> bool {
+        self.jobs.iter().all(Job::has_ended)
+    }
+
+    /// Waits a tick for what the jobs say, or until all have ended.
+    fn take_events(&mut self, events: &Receiver<(usize, Event)>) -> Result<()> {
         let until = Instant::now() + TICK;
-        loop {
+        while !self.has_ended() {
             let patience = until.saturating_duration_since(Instant::now());
-            match events.recv_timeout(patience) {
-                Ok((index, event)) => {
-                    if let Some(finding) = self.jobs[index].take(event)? {
-                        self.findings
-                            .entry(finding.signature.clone())
-                            .or_insert(finding);
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => return Ok(true),
-                Err(RecvTimeoutError::Disconnected) => return Ok(false),
+            let Ok((index, event)) = events.recv_timeout(patience) else {
+                break;
+            };
+            if let Some(finding) = self.jobs[index].take(event)? {
+                self.findings
+                    .entry(finding.signature.clone())
+                    .or_insert(finding);
             }
         }
+        Ok(())
+    }
+
+    /// A job that died and that no other took the place of.
+    fn dead(&self) -> Option<usize> {
+        let is_dead = |job: &Job| !job.replaced && job.failure().is_some();
+        self.jobs.iter().position(is_dead)
+    }
+
+    /// Starts a job in the place of each dead one. It draws otherwise, and so does something else.
+    fn replace_dead(&mut self) -> Result<()> {
+        while let Some(dead) = self.dead()
+            && self.stopping.is_none()
+            && self.jobs.len() < self.plan.jobs as usize + REPLACED
+        {
+            let done = self.jobs[dead].totals.executions;
+            let mut settings = job_settings(self.plan, self.jobs.len() as u32);
+            settings.runs = self.jobs[dead]
+                .runs
+                .map(|runs| runs.saturating_sub(done).max(1));
+            settings.fault = None;
+            self.jobs[dead].replaced = true;
+            self.start_job(settings)?;
+        }
+        Ok(())
+    }
+
+    /// Why jobs died, each.
+    fn failures(&self) -> Vec<Failure> {
+        let mut failures: Vec<Failure> = self.jobs.iter().filter_map(Job::failure).collect();
+        let mut asked_for = self.jobs.iter().take(self.plan.jobs as usize);
+        if failures.is_empty() && asked_for.any(|job| job.totals.executions == 0) {
+            failures.push(Failure {
+                how: "a job executed nothing".to_owned(),
+                input: None,
+                last_words: String::new(),
+            });
+        }
+        failures
     }
 
     fn stop_if(&mut self, wanted: bool) -> Result<()> {

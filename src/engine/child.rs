@@ -11,6 +11,7 @@ use libfuzzer_sys::Corpus;
 use vmadiff::judge::Divergence;
 use vmadiff::program::Program;
 
+use super::fault::Fault;
 use super::glue;
 use super::protocol::{Finding, Message, Settings, Totals};
 use super::subject::{Ran, Subject};
@@ -18,10 +19,6 @@ use crate::cli::{Status, found};
 
 /// Bytes of the longest program that libFuzzer makes: a header and 48 records.
 const MAX_LEN: usize = 16 + 48 * 48;
-/// Seconds after which a single program counts as a hang. It takes microseconds.
-const TIMEOUT_SECONDS: u32 = 10;
-/// Memory above which something leaks. A job needs a tenth of it.
-const RSS_LIMIT_MB: u32 = 1024;
 
 /// What the callbacks rely on: libFuzzer is started by `run` only.
 const RUNS: &str = "a job runs";
@@ -81,8 +78,8 @@ fn arguments(settings: &Settings) -> Vec<String> {
         format!("-max_len={MAX_LEN}"),
         // Our mutator chooses lengths; libFuzzer's growing limit would only hold it back.
         "-len_control=0".to_owned(),
-        format!("-timeout={TIMEOUT_SECONDS}"),
-        format!("-rss_limit_mb={RSS_LIMIT_MB}"),
+        format!("-timeout={}", settings.limits.seconds),
+        format!("-rss_limit_mb={}", settings.limits.memory_mib),
         format!("-artifact_prefix={}/", settings.artifacts.display()),
         format!("-reload={}", u8::from(settings.shared_corpus)),
     ];
@@ -127,6 +124,11 @@ impl Job {
             self.stop(Status::Agreed);
         }
         self.executions += 1;
+        if let Some(fault) = self.settings.fault
+            && self.executions == Fault::EXECUTION
+        {
+            fault.strike(self.settings.limits.memory_mib);
+        }
         let ran = self.subject.execute(bytes, counters);
         if DUE.swap(false, Ordering::Relaxed) {
             self.say(&Message::Totals(self.totals()));

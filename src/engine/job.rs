@@ -38,6 +38,10 @@ pub struct Job {
     garbage: Option<String>,
     killed: bool,
     status: Option<ExitStatus>,
+    /// Executions asked of it.
+    pub runs: Option<u64>,
+    /// Another took its place.
+    pub replaced: bool,
     /// The latest counts.
     pub totals: Totals,
     /// What libFuzzer printed.
@@ -52,6 +56,7 @@ impl Job {
         settings: Settings,
         events: &Sender<(usize, Event)>,
     ) -> Result<Self> {
+        let runs = settings.runs;
         let settings = serde_json::to_string(&settings)?;
         let program = std::env::current_exe().context("finding this program's own file")?;
         let mut process = Command::new(program)
@@ -75,6 +80,8 @@ impl Job {
             garbage: None,
             killed: false,
             status: None,
+            runs,
+            replaced: false,
             totals: Totals::default(),
             log: Log::default(),
         })
@@ -117,6 +124,11 @@ impl Job {
                 .context("killing a job that does not stop")?;
         }
         Ok(())
+    }
+
+    /// Whether its process is gone and all that it said is read.
+    pub fn has_ended(&self) -> bool {
+        self.status.is_some()
     }
 
     /// Why it ended, if not as it should.

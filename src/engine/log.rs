@@ -6,6 +6,9 @@ use std::path::PathBuf;
 /// Lines kept to explain a child's end: more than a panic with a short backtrace needs.
 const KEPT: usize = 60;
 
+/// How lines begin that say nothing of an end: libFuzzer's greetings.
+const GREETINGS: [&str; 2] = ["INFO: ", "WARNING: Failed to find function "];
+
 /// What was learned from the lines so far.
 #[derive(Debug, Default)]
 pub struct Log {
@@ -32,6 +35,9 @@ impl Log {
                     _ => {}
                 }
             }
+            return;
+        }
+        if GREETINGS.iter().any(|greeting| line.starts_with(greeting)) {
             return;
         }
         if let Some((_, path)) = line.split_once("Test unit written to ") {
@@ -77,6 +83,7 @@ mod tests {
         let mut log = Log::default();
         log.line("#999636\tREDUCE ft: 3518 corp: 2448/370Kb lim: 200 exec/s: 499818".into());
         log.line("INFO: seed corpus".into());
+        assert_eq!(log.tail(), "");
         log.line("thread 'main' (7) panicked at src/run.rs:1:2:".into());
         (0..2 * KEPT).for_each(|frame| log.line(format!("{frame}: main")));
         log.line("artifact_prefix='a/'; Test unit written to a/crash-12".into());

@@ -8,6 +8,7 @@
 
 mod campaign;
 mod child;
+mod fault;
 mod glue;
 mod job;
 mod log;
@@ -16,4 +17,5 @@ mod subject;
 
 pub use campaign::{Ended, Failure, Plan, Progress, run};
 pub use child::run as run_child;
-pub use protocol::{Finding, Settings};
+pub use fault::Fault;
+pub use protocol::{Finding, Limits, Settings};

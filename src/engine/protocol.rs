@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::fault::Fault;
+
 /// What a child is asked to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Settings {
@@ -24,6 +26,19 @@ pub struct Settings {
     pub keep_going: bool,
     /// Signatures that are not news.
     pub known: Vec<String>,
+    /// What one input may take.
+    pub limits: Limits,
+    /// How the harness fails on purpose.
+    pub fault: Option<Fault>,
+}
+
+/// What one input may take. More is a failure of the harness: a program takes microseconds.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Limits {
+    /// Seconds.
+    pub seconds: u32,
+    /// Resident memory of the job that runs it, MiB.
+    pub memory_mib: u32,
 }
 
 /// What a child says, a line each.

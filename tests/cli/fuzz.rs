@@ -10,7 +10,7 @@ use crate::shell::{Said, Shell};
 
 const DEFECT: &str = "get-too-few";
 
-fn summary(said: &Said) -> Value {
+pub fn summary(said: &Said) -> Value {
     serde_json::from_slice(&said.stdout).unwrap_or_else(|_| panic!("{said:?}"))
 }
 
@@ -126,7 +126,7 @@ fn jobs_share_the_runs_and_the_corpus() {
 }
 
 /// A campaign that was started and runs.
-fn started(shell: &Shell) -> std::process::Child {
+pub fn started(shell: &Shell) -> std::process::Child {
     let child = Command::new(env!("CARGO_BIN_EXE_vmadiff"))
         .args(["fuzz", "--seed", "1", "--json"])
         .current_dir(shell.folder())
@@ -138,7 +138,7 @@ fn started(shell: &Shell) -> std::process::Child {
     child
 }
 
-fn send(signal: &str, process: u32) {
+pub fn send(signal: &str, process: u32) {
     let status = Command::new("kill")
         .args([signal, &process.to_string()])
         .status()
@@ -147,7 +147,7 @@ fn send(signal: &str, process: u32) {
 }
 
 /// The processes that a process started (Linux).
-fn children(process: u32) -> Vec<u32> {
+pub fn children(process: u32) -> Vec<u32> {
     let path = format!("/proc/{process}/task/{process}/children");
     let list = std::fs::read_to_string(path).unwrap();
     list.split_whitespace()

@@ -1,8 +1,12 @@
 //! The command as people and scripts meet it: what it prints, where, and how it ends.
 #![cfg(feature = "command")]
 
+#[cfg(feature = "engine")]
+mod alone;
 mod bad_input;
 mod convert;
+#[cfg(feature = "engine")]
+mod corpus;
 #[cfg(feature = "engine")]
 mod fuzz;
 mod many;

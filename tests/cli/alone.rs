@@ -1,0 +1,128 @@
+//! Campaigns that nobody watches: they resume, go on after what they find, and lose nothing when
+//! the harness itself fails.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::fuzz::{children, send, started, summary};
+use crate::shell::Shell;
+
+/// Names of the files in a folder.
+fn files(folder: &Path) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.collect()
+}
+
+#[test]
+fn a_campaign_resumes_on_its_corpus() {
+    let shell = Shell::new();
+    let first = summary(&shell.run("fuzz --runs 5000 --seed 1 --corpus kept --json"));
+    let kept = files(&shell.folder().join("kept"));
+    assert!(kept.len() > 100, "{} inputs", kept.len());
+    // Enough to read the corpus again, and nothing more.
+    let runs = kept.len() + 2;
+    let fuzz = format!("fuzz --runs {runs} --seed 2 --json");
+    let again = summary(&shell.run(&format!("{fuzz} --corpus kept")));
+    let afresh = summary(&shell.run(&fuzz));
+    let coverage = |summary: &Value| summary["coverage"].as_u64().unwrap();
+    assert!(coverage(&again) >= coverage(&first) * 95 / 100, "{again}");
+    assert!(coverage(&afresh) < coverage(&first) * 3 / 4, "{afresh}");
+    let still = files(&shell.folder().join("kept"));
+    assert!(kept.is_subset(&still), "inputs are never taken away");
+}
+
+#[test]
+fn findings_are_grouped_by_signature_and_the_campaign_goes_on() {
+    let shell = Shell::new();
+    let said = shell.run(
+        "fuzz --runs 4000 --seed 1 --keep-going --json \
+         --defect get-too-few --defect c2-offset-not-lowered",
+    );
+    assert_eq!(said.status, 1, "{said:?}");
+    let summary = summary(&said);
+    assert_eq!(summary["executions"], 4000);
+    let findings = summary["findings"].as_array().unwrap();
+    let signatures: BTreeSet<&str> = findings
+        .iter()
+        .map(|finding| finding["signature"].as_str().unwrap())
+        .collect();
+    assert!(findings.len() >= 2, "{summary}");
+    assert_eq!(findings.len(), signatures.len());
+    assert!(
+        findings
+            .iter()
+            .any(|finding| finding["count"].as_u64() > Some(1))
+    );
+    let names = files(&shell.folder().join("artifacts"));
+    let as_found = names.iter().filter(|name| !name.ends_with(".min.vma"));
+    assert_eq!(as_found.count(), findings.len(), "{names:?}");
+}
+
+/// A campaign whose harness fails like this; what is said and kept.
+fn failing(fault: &str, seconds: u32, words: &str, artifact: &str) {
+    let shell = Shell::new();
+    let said = shell.run(&format!(
+        "fuzz --seed 1 --corpus kept --json --timeout {seconds} --memory 300 --harness-fault {fault}"
+    ));
+    assert_eq!(said.status, 3, "{said:?}");
+    assert!(said.stderr.contains(words), "{said:?}");
+    let failure = &summary(&said)["failures"][0];
+    let input = failure["input"].as_str().expect("the input is kept");
+    assert!(input.starts_with(artifact), "{input}");
+    // The input is not to blame here, and is a program like others.
+    shell.run(&format!("run {input}")).succeeds();
+    let kept = files(&shell.folder().join("kept"));
+    assert!(kept.len() > 50, "the corpus is kept: {} inputs", kept.len());
+}
+
+#[test]
+fn a_panic_of_the_harness_keeps_input_and_corpus() {
+    failing("panic", 60, "a job panicked or crashed", "artifacts/crash-");
+}
+
+#[test]
+fn a_hang_of_the_harness_keeps_input_and_corpus() {
+    failing("hang", 1, "a program took too long", "artifacts/timeout-");
+}
+
+#[test]
+fn running_out_of_memory_keeps_input_and_corpus() {
+    failing("memory", 60, "a job used too much memory", "artifacts/oom-");
+}
+
+#[test]
+fn another_job_takes_the_place_of_one_that_died() {
+    let shell = Shell::new();
+    let said = shell.run(
+        "fuzz --runs 5000 --seed 1 --keep-going --json --defect get-too-few --harness-fault panic",
+    );
+    assert_eq!(said.status, 3, "{said:?}");
+    let summary = summary(&said);
+    assert_eq!(summary["executions"], 5000);
+    assert_eq!(summary["failures"].as_array().map(Vec::len), Some(1));
+    assert!(!summary["findings"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn jobs_do_not_outlive_a_campaign_that_is_killed() {
+    let shell = Shell::new();
+    let mut campaign = started(&shell);
+    let jobs = children(campaign.id());
+    assert!(!jobs.is_empty());
+    send("-KILL", campaign.id());
+    campaign.wait().unwrap();
+    let killed = Instant::now();
+    let lives = |job: &u32| {
+        let state = std::fs::read_to_string(format!("/proc/{job}/stat")).unwrap_or_default();
+        // A zombie is gone; who takes it away is not ours to say.
+        !state.is_empty() && !state.contains(") Z ")
+    };
+    while jobs.iter().any(lives) {
+        assert!(killed.elapsed() < Duration::from_secs(20), "jobs live on");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
