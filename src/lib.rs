@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod coverage;
+pub mod distill;
 pub mod expect;
 pub mod judge;
 #[cfg(all(feature = "command", target_os = "linux", target_arch = "x86_64"))]

@@ -3,6 +3,7 @@
 mod artifact;
 mod completions;
 mod convert;
+mod corpus;
 pub mod defects;
 mod explain;
 #[cfg(feature = "engine")]
@@ -55,6 +56,7 @@ enum Command {
     Run(run::Args),
     Minimize(minimize::Args),
     Convert(convert::Args),
+    Corpus(corpus::Args),
     Defects(defects::Args),
     Linux(linux::Args),
     Completions(completions::Args),
@@ -76,6 +78,7 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Run(args) => run::run(&args, &planted),
         Command::Minimize(args) => minimize::run(&args, &planted),
         Command::Convert(args) => convert::run(&args, &planted),
+        Command::Corpus(args) => corpus::run(&args, &planted),
         Command::Defects(args) => defects::run(&args),
         Command::Linux(args) => linux::run(&args),
         Command::Completions(args) => completions::run(&args),

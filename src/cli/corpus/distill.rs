@@ -1,0 +1,106 @@
+//! `vmadiff corpus distill`: the few texts that are worth keeping of a campaign's inputs.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use vmadiff::coverage::{COUNTERS, Coverage, Stats};
+use vmadiff::distill::{Kept, Reach, distill};
+use vmadiff::pair::Pair;
+use vmadiff::program::{Case, Program};
+
+use super::{From, name};
+use crate::cli::Status;
+use crate::cli::defects::Planted;
+use crate::cli::input::read_case;
+use crate::cli::interrupt::Interrupt;
+use crate::cli::output::{print, write_file};
+
+/// Writes few short programs, as text, that together reach all that the many reach.
+///
+/// What is reached is what happened in the managers, not in their code: outcomes of calls, merge
+/// cases, splits, reasons not to speculate, error exits, calls that meet on the same bytes.
+/// Programs that diverge are left out and named. After Ctrl-C the rest is kept as long as it is.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    vmadiff corpus distill fuzz/corpus/serial -o distilled\n  \
+    vmadiff corpus distill afl/main/queue afl/s1/queue -o distilled")]
+pub struct Args {
+    #[command(flatten)]
+    from: From,
+    /// The folder to write to, which must be empty; made if it is not there.
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+}
+
+pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
+    let files = args.from.files()?;
+    let folder = &args.output;
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let is_empty = std::fs::read_dir(folder)?.next().is_none();
+    anyhow::ensure!(is_empty, "{}: expected an empty folder", folder.display());
+    let mut pair = planted.pair();
+    let mut programs = Vec::new();
+    let mut diverging = Vec::new();
+    for file in &files {
+        let program = read_case(file)?.0.program;
+        match reach(&mut pair, &program) {
+            Some(_) => programs.push(program),
+            None => diverging.push(file),
+        }
+    }
+    let interrupt = Interrupt::catch()?;
+    let agreeing = programs.len();
+    let kept = distill(
+        programs,
+        |program| reach(&mut pair, program),
+        || !interrupt.came(),
+    );
+    let mut all = Reach::default();
+    for one in &kept {
+        all.add(&one.reach);
+        let text = text(one);
+        let path = folder.join(format!("{}.vma", stem(&one.program, &text)));
+        write_file(&path, false, text.as_bytes())?;
+    }
+    print(&format!(
+        "{}: {} programs of {agreeing}, {} features, all that they reach\n",
+        folder.display(),
+        kept.len(),
+        all.len(),
+    ))?;
+    for file in &diverging {
+        print(&format!(
+            "left out, the managers diverge: {}\n",
+            file.display()
+        ))?;
+    }
+    Ok(if diverging.is_empty() {
+        Status::Agreed
+    } else {
+        Status::Diverged
+    })
+}
+
+/// What a program reaches; none if the managers do not agree on it.
+fn reach(pair: &mut Pair, program: &Program) -> Option<Reach> {
+    let mut counters = vec![0; COUNTERS];
+    let mut stats = Stats::default();
+    let ran = pair.run(program, &mut Coverage::new(&mut counters, &mut stats));
+    ran.is_none().then(|| Reach::of(&counters))
+}
+
+fn text(kept: &Kept) -> String {
+    let case = Case {
+        program: kept.program.clone(),
+        comments: vec![(0, "Distilled from a campaign.".to_owned())],
+        ..Case::default()
+    };
+    case.to_string()
+}
+
+/// The call that it ends with, and what tells it from others that do.
+fn stem(program: &Program, text: &str) -> String {
+    let last = program.calls.last();
+    let call = last.map_or("none", |step| step.call.kind().name());
+    format!("{call}-{}", &name(text.as_bytes())[..8])
+}

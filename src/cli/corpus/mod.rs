@@ -1,0 +1,96 @@
+//! `vmadiff corpus`: between the texts that are kept for ever and the inputs that engines eat.
+
+mod distill;
+mod reach;
+mod seeds;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use super::Status;
+use super::defects::Planted;
+
+/// Takes care of a corpus: makes seeds of texts, texts of a campaign, and says what it reaches.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    vmadiff corpus seeds corpus -o fuzz/corpus/serial\n  \
+    vmadiff corpus distill fuzz/corpus/serial -o distilled\n  \
+    vmadiff corpus reach corpus")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Seeds(seeds::Args),
+    Distill(distill::Args),
+    Reach(reach::Args),
+}
+
+pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
+    match &args.command {
+        Command::Seeds(args) => seeds::run(args),
+        Command::Distill(args) => distill::run(args, planted),
+        Command::Reach(args) => reach::run(args, planted),
+    }
+}
+
+/// Where programs come from.
+#[derive(Debug, clap::Args)]
+struct From {
+    /// Programs, text or bytes; of a folder all files in it, at any depth, whose names do not begin
+    /// with a dot.
+    #[arg(required = true, value_name = "FILE|DIR")]
+    from: Vec<PathBuf>,
+}
+
+impl From {
+    /// The files, in the order of their names. It is an error if there are none.
+    fn files(&self) -> Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        for path in &self.from {
+            add_files(path, &mut files).with_context(|| path.display().to_string())?;
+        }
+        if files.is_empty() {
+            bail!(
+                "{}: found no file, expected programs",
+                self.from[0].display()
+            );
+        }
+        Ok(files)
+    }
+}
+
+fn add_files(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    if !std::fs::metadata(path)?.is_dir() {
+        files.push(path.to_owned());
+        return Ok(());
+    }
+    let entries: std::io::Result<Vec<_>> = std::fs::read_dir(path)?.collect();
+    let mut entries = entries?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        // AFL++ keeps its books in `.state` and `.synced`, beside its inputs.
+        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+            add_files(&entry.path(), files)?;
+        }
+    }
+    Ok(())
+}
+
+/// A name for this content, the same for ever (FNV-1a).
+fn name(content: &[u8]) -> String {
+    let hash = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+    format!("{:016x}", content.iter().fold(0xcbf2_9ce4_8422_2325, hash))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_are_for_ever() {
+        assert_eq!(super::name(b""), "cbf29ce484222325");
+        assert_eq!(super::name(b"foobar"), "85944171f73967e8");
+    }
+}

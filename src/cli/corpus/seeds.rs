@@ -1,0 +1,61 @@
+//! `vmadiff corpus seeds`: a folder of inputs for an engine, made of programs as text.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use vmadiff::program::bytes::is_long;
+
+use super::{From, name};
+use crate::cli::Status;
+use crate::cli::input::read_case;
+use crate::cli::output::{create_new, print};
+
+/// Writes each program as bytes into a folder, under a name made of them: what is there already
+/// stays.
+///
+/// Programs longer than engines run (more than 64 calls) are left out, as is what occurs twice.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  vmadiff corpus seeds corpus -o fuzz/corpus/serial")]
+pub struct Args {
+    #[command(flatten)]
+    from: From,
+    /// The folder; made if it is not there.
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+}
+
+pub fn run(args: &Args) -> Result<Status> {
+    let mut seeds = Vec::new();
+    let mut long = 0;
+    for file in args.from.files()? {
+        let bytes = read_case(&file)?.0.program.encode();
+        if is_long(&bytes) {
+            long += 1;
+        } else {
+            seeds.push(bytes);
+        }
+    }
+    let folder = &args.output;
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let mut written = 0;
+    for bytes in &seeds {
+        written += usize::from(write_seed(&folder.join(name(bytes)), bytes)?);
+    }
+    let same = seeds.len() - written;
+    let folder = folder.display();
+    print(&format!(
+        "{folder}: {written} seeds written, {same} were there, {long} too long for engines\n"
+    ))?;
+    Ok(Status::Agreed)
+}
+
+/// Writes a file, unless it is there; whether it was not.
+fn write_seed(path: &Path, bytes: &[u8]) -> Result<bool> {
+    let written = create_new(path).and_then(|mut file| io::Write::write_all(&mut file, bytes));
+    match written {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error).with_context(|| path.display().to_string()),
+    }
+}

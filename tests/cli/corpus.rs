@@ -1,0 +1,99 @@
+//! `vmadiff corpus`: texts become seeds, a campaign becomes texts.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::shell::Shell;
+
+const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus");
+
+fn count(folder: &Path) -> usize {
+    std::fs::read_dir(folder).unwrap().count()
+}
+
+#[test]
+fn seeds_are_made_once() {
+    let shell = Shell::new();
+    let seeds = format!("corpus seeds {CORPUS}/conformance/munmap -o seeds");
+    let first = shell.run(&seeds);
+    let made = count(&shell.folder().join("seeds"));
+    assert!(made > 10, "{made}");
+    let words = format!("{made} seeds written");
+    assert!(first.succeeds().text().contains(&words), "{first:?}");
+    let again = shell.run(&seeds);
+    assert!(
+        again.succeeds().text().contains(" 0 seeds written"),
+        "{again:?}"
+    );
+    assert_eq!(count(&shell.folder().join("seeds")), made);
+    // What engines do not run is no seed.
+    let long = shell.run(&format!("corpus seeds {CORPUS}/traces/rustc.vma -o long"));
+    assert!(long.text().contains("1 too long for engines"), "{long:?}");
+    assert_eq!(count(&shell.folder().join("long")), 0);
+}
+
+fn features(shell: &Shell, folder: &str) -> Value {
+    let said = shell.run(&format!("corpus reach {folder} --json"));
+    serde_json::from_slice(&said.succeeds().stdout).unwrap()
+}
+
+#[test]
+fn a_distilled_campaign_is_small_and_reaches_as_much() {
+    let shell = Shell::new();
+    shell
+        .run("fuzz --runs 1500 --seed 1 --corpus kept")
+        .succeeds();
+    let said = shell.run("corpus distill kept -o texts");
+    let kept = count(&shell.folder().join("kept"));
+    let texts = count(&shell.folder().join("texts"));
+    assert!(texts * 2 < kept, "{texts} of {kept}");
+    let reaches = |text: &str| {
+        let words: Vec<&str> = text.split(' ').collect();
+        let at = words
+            .iter()
+            .position(|word| word.trim_end_matches([',', '\n']) == "features")
+            .unwrap();
+        words[at - 1].parse::<usize>().unwrap()
+    };
+    let of = |folder: &str| reaches(shell.run(&format!("corpus reach {folder}")).text());
+    assert_eq!(reaches(said.succeeds().text()), of("texts"));
+    assert!(of("texts") >= of("kept"));
+    let calls = |folder: &str| features(&shell, folder)["calls"].as_u64().unwrap();
+    assert!(calls("texts") * 4 < calls("kept"));
+    // Nothing is mixed with what is there.
+    let again = shell.run("corpus distill kept -o texts");
+    again.refuses(&["texts: expected an empty folder"]);
+}
+
+#[test]
+fn what_diverges_is_left_out_and_named() {
+    let shell = Shell::new();
+    let defect = "--defect c2-offset-not-lowered";
+    shell.run(&format!("fuzz --runs 100000 --seed 1 {defect}"));
+    let distill = "corpus distill artifacts -o texts";
+    shell.run(distill).succeeds();
+    let said = shell.run(&format!("corpus distill artifacts -o none {defect}"));
+    assert_eq!(said.status, 1, "{said:?}");
+    assert!(
+        said.text().contains("the managers diverge: artifacts/"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn what_is_never_seen_is_listed() {
+    let shell = Shell::new();
+    let said = shell.run(&format!("corpus reach {CORPUS}/conformance/brk"));
+    assert!(
+        said.succeeds()
+            .text()
+            .contains("\n  a mremap that succeeds\n")
+    );
+    assert!(!said.text().contains("a brk that succeeds"));
+    shell.run("corpus reach nowhere").refuses(&["nowhere"]);
+    std::fs::create_dir(shell.folder().join("empty")).unwrap();
+    shell
+        .run("corpus reach empty")
+        .refuses(&["empty: found no file, expected programs"]);
+}
