@@ -26,6 +26,26 @@ pub struct Program {
     pub schedule: Schedule,
 }
 
+impl Program {
+    /// Chooses one program in so many: always the same ones, here and everywhere.
+    pub fn is_one_in(&self, many: u64) -> bool {
+        let mix = |mixed: u64, word: u64| {
+            let mixed = (mixed.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            mixed ^ mixed >> 32
+        };
+        let words = self.calls.iter().flat_map(|step| {
+            let head = [
+                step.call.kind() as u64,
+                step.task.0.into(),
+                step.fail.0.into(),
+            ];
+            head.into_iter().chain(shape::words(&step.call))
+        });
+        // Not 0, which stands for a program without calls.
+        words.fold(self.schedule.seed, mix) % many == 1
+    }
+}
+
 /// One call of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -117,4 +137,24 @@ pub struct Expect {
     pub outcome: Option<Outcome>,
     /// The VMAs that it frees, once all grace periods have ended.
     pub frees: Option<Vec<VmaId>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mutate::{Profile, generate};
+    use super::*;
+
+    #[test]
+    fn one_program_in_many_is_chosen_and_always_the_same() {
+        let chosen = || {
+            let programs = (1..20_000).map(|seed| generate(seed, &Profile::default()));
+            programs
+                .enumerate()
+                .filter(|(_, program)| program.is_one_in(100))
+        };
+        let first: Vec<usize> = chosen().map(|(index, _)| index).collect();
+        assert!((150..250).contains(&first.len()), "{}", first.len());
+        assert!(chosen().map(|(index, _)| index).eq(first));
+        assert!(!Program::default().is_one_in(100));
+    }
 }

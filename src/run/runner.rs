@@ -11,7 +11,8 @@ use crate::judge::{
 };
 use crate::program::{Program, Step};
 
-/// One run in so many is made twice and must be the same.
+/// One program in so many is run twice and must do the same. Which ones depends on what they are and
+/// on nothing else: to a fuzzing engine the same input must always do the same.
 const TWICE_IN: u64 = 1000;
 
 /// Runs programs on a reference and a candidate, one after another.
@@ -19,13 +20,11 @@ pub struct Runner<R, C> {
     reference: Bench<R>,
     candidate: Bench<C>,
     known: Capabilities,
-    runs: u64,
     make: Make<C>,
     /// For programs with a schedule, once there was one.
     loom: Option<Loom<C>>,
 }
 
-/// A second candidate, for woven runs, and their judge.
 struct Loom<C> {
     weaver: Weaver<C>,
     alone: Alone,
@@ -62,7 +61,6 @@ impl<R: Replay, C: Manager> Runner<R, C> {
             reference,
             candidate,
             known,
-            runs: 0,
             make,
             loom: None,
         }
@@ -77,7 +75,6 @@ impl<R: Replay, C: Manager> Runner<R, C> {
     ///
     /// `watch` sees the first run only.
     pub fn run(&mut self, program: &Program, watch: &mut impl Watch) -> Option<Box<Ran>> {
-        self.runs += 1;
         if !program.schedule.is_serial() {
             return self.run_woven(program, watch);
         }
@@ -89,7 +86,7 @@ impl<R: Replay, C: Manager> Runner<R, C> {
                 Err(Objects)
             }
         };
-        if fast.is_ok() && !self.runs.is_multiple_of(TWICE_IN) {
+        if fast.is_ok() && !program.is_one_in(TWICE_IN) {
             return None;
         }
         let mut ran = self.observe_twice(program);
@@ -136,7 +133,7 @@ impl<R: Replay, C: Manager> Runner<R, C> {
     /// Runs a woven program; none if all is well.
     fn run_woven(&mut self, program: &Program, watch: &mut impl Watch) -> Option<Box<Ran>> {
         let verdict = self.weave(program, watch);
-        if verdict == Verdict::Agree && !self.runs.is_multiple_of(TWICE_IN) {
+        if verdict == Verdict::Agree && !program.is_one_in(TWICE_IN) {
             return None;
         }
         let first = self.ran_woven(verdict);
