@@ -36,6 +36,13 @@ fn decode_bounded(bytes: &[u8]) -> Result<Program> {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Input(pub Program);
 
+impl Input {
+    /// What engines without [`Arbitrary`] run; `None` for what none of them runs.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        decode_bounded(bytes).ok().map(Self)
+    }
+}
+
 impl<'a> Arbitrary<'a> for Input {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         Program::arbitrary(u).map(Self)

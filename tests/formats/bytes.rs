@@ -4,6 +4,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use proptest::prelude::*;
 use vmadiff::program::Program;
 use vmadiff::program::bytes::{HEADER, LONG, MAX_STEPS, RECORD};
+use vmadiff::program::input::Input;
 use vmadiff_contract::{Call, Config, Fd, TaskId};
 
 use crate::strategy;
@@ -42,6 +43,8 @@ proptest! {
         let one = Program::arbitrary(&mut Unstructured::new(&bytes)).ok();
         let other = Program::arbitrary_take_rest(Unstructured::new(&bytes)).ok();
         prop_assert_eq!(&one, &other);
+        let third = Input::from_bytes(&bytes).map(|Input(program)| program);
+        prop_assert_eq!(&one, &third);
         let expected = (bytes.get(2) != Some(&LONG)).then(|| Program::decode(&bytes));
         prop_assert_eq!(one, expected);
     }
