@@ -1,0 +1,3 @@
+#!/bin/bash -eu
+# As on OSS-Fuzz.
+exec bash -eu "$SRC/vmadiff/fuzz/oss-fuzz/build.sh"

@@ -1,0 +1,23 @@
+#!/bin/bash -eu
+# Builds all targets into $OUT, each with its seeds, its dictionary and its options, as OSS-Fuzz and
+# ClusterFuzzLite ask for it. `check.sh` beside it does the same where no container runs.
+
+cd "$SRC/vmadiff"
+
+# The sanitizer is in RUSTFLAGS already. Under SANITIZER=coverage the image's `cargo` makes of this
+# a plain `cargo build --bins` in fuzz/.
+cargo fuzz build -O --sanitizer none
+
+# Seeds are made of the programs that are kept as text; no sanitizer needs to watch that.
+seeds="$WORK/seeds"
+rm -rf "$seeds"
+env -u RUSTFLAGS cargo run --release --locked --target-dir "$WORK/vmadiff" \
+    --no-default-features --features command -- corpus seeds corpus -o "$seeds"
+(cd "$seeds" && zip -q -r "$WORK/seeds.zip" .)
+
+for target in $(cargo fuzz list); do
+    cp "fuzz/target/x86_64-unknown-linux-gnu/release/$target" "$OUT/"
+    cp "$WORK/seeds.zip" "$OUT/${target}_seed_corpus.zip"
+    cp fuzz/oss-fuzz/vmadiff.dict "$OUT/$target.dict"
+    cp fuzz/oss-fuzz/vmadiff.options "$OUT/$target.options"
+done
