@@ -33,7 +33,7 @@ impl Program {
             let mixed = (mixed.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             mixed ^ mixed >> 32
         };
-        let words = self.calls.iter().flat_map(|step| {
+        let calls = self.calls.iter().flat_map(|step| {
             let head = [
                 step.call.kind() as u64,
                 step.task.0.into(),
@@ -41,6 +41,14 @@ impl Program {
             ];
             head.into_iter().chain(shape::words(&step.call))
         });
+        let switches = self.schedule.switches.iter().flat_map(|switch| {
+            let (at, nth) = match switch.at {
+                Moment::Gap(gap) => (gap, 0),
+                Moment::Site { site, nth, .. } => (site, nth),
+            };
+            [switch.to.0.into(), at.into(), nth.into()]
+        });
+        let words = calls.chain(switches);
         // Not 0, which stands for a program without calls.
         words.fold(self.schedule.seed, mix) % many == 1
     }
