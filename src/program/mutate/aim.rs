@@ -12,6 +12,7 @@ use vmadiff_contract::{
 use super::dice::Dice;
 use super::place::{self, allows};
 use super::{Profile, argument, change, fresh};
+use crate::program::bytes::MAX_STEPS;
 use crate::program::shape::{self, Param};
 use crate::program::world::{Area, Space, World};
 use crate::program::{Program, Step};
@@ -22,28 +23,39 @@ const LEFT: u64 = 4;
 /// One access in so many that would not fault is aimed where it would.
 const IDLE: u64 = 8;
 
-/// Aims most of the calls that miss.
+/// Aims most of the calls that miss, and puts before them what they need.
 pub(super) fn aim(dice: &mut Dice<'_>, program: &mut Program, profile: &Profile) {
     let mut world = World::new(&program.config);
-    let last = program.calls.len().saturating_sub(1);
-    for (at, step) in program.calls.iter_mut().enumerate() {
-        let amiss = !runs(&world, step) || (at < last && ends_all(&world, step));
+    let mut at = 0;
+    while let Some(&step) = program.calls.get(at) {
+        let is_last = at + 1 == program.calls.len();
+        let mut step = step;
+        let amiss = !runs(&world, &step) || (!is_last && ends_all(&world, &step));
         if amiss && !dice.one_in(LEFT) {
             let task = fresh::task(dice, &world);
             // Zeroed records are mmap by nobody: the engine's own changes make many.
-            if step.task == TaskId(0) || ends_all(&world, step) {
+            if step.task == TaskId(0) || ends_all(&world, &step) {
                 let kind = change::kind(dice, profile);
-                *step = fresh::step(dice, &world, profile.calls, kind, task);
+                step = fresh::step(dice, &world, profile.calls, kind, task);
             }
             step.task = task;
         }
         let space = world.space(step.task);
-        let again = (misses(space, step) && !dice.one_in(LEFT))
-            || (is_idle(space, step) && dice.one_in(IDLE));
+        let again = (misses(space, &step) && !dice.one_in(LEFT))
+            || (is_idle(space, &step) && dice.one_in(IDLE));
         if again {
-            *step = aimed(dice, &world, profile, step);
+            let kind = step.call.kind();
+            if fresh::needed(space, kind).is_some() && program.calls.len() < MAX_STEPS {
+                let first = fresh::step(dice, &world, profile.calls, kind, step.task);
+                world.apply(&first);
+                program.calls.insert(at, first);
+                at += 1;
+            }
+            step = aimed(dice, world.space(step.task), &step);
         }
-        world.apply(step);
+        program.calls[at] = step;
+        world.apply(&step);
+        at += 1;
     }
 }
 
@@ -164,12 +176,8 @@ fn suits(step: &Step) -> fn(&Area) -> bool {
 }
 
 /// The same call about something that is there.
-fn aimed(dice: &mut Dice<'_>, world: &World, profile: &Profile, step: &Step) -> Step {
-    let space = world.space(step.task);
+fn aimed(dice: &mut Dice<'_>, space: &Space, step: &Step) -> Step {
     let kind = step.call.kind();
-    if fresh::needed(space, kind).is_some() {
-        return fresh::step(dice, world, profile.calls, kind, step.task);
-    }
     let mut words = shape::words(&step.call);
     match step.call {
         Call::Load { .. } => words[0] = place::access(dice, space, Prot::READ),

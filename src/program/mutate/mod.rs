@@ -60,7 +60,7 @@ const ENGINES_SHARE: u32 = 8;
 const RAW_SHARE: u32 = 4;
 
 /// Of so many of the other changes one starts anew.
-const FRESH_SHARE: u32 = 64;
+const FRESH_SHARE: u32 = 12;
 
 /// Changes the input in `data[..size]`, as `LLVMFuzzerCustomMutator` does: the result is in
 /// `data`, at most `max_size` bytes of it; their number is the answer. With `max_size` below
