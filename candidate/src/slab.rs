@@ -120,6 +120,9 @@ struct Slot<T> {
 pub struct Slab<T> {
     first: Box<[Slot<T>]>,
     more: [OnceLock<Box<[Slot<T>]>>; CHUNKS],
+    /// Slots that were ever used since the reset, and objects that live; the keeper writes them.
+    used: AtomicU32,
+    alive: AtomicU32,
     keeper: Mutex<Keeper>,
     events: Arc<dyn EventSink>,
 }
@@ -127,9 +130,7 @@ pub struct Slab<T> {
 #[derive(Default)]
 struct Keeper {
     free: Vec<u32>,
-    used: u32,
     ordinal: u32,
-    live: u32,
     reuse: bool,
 }
 
@@ -139,6 +140,8 @@ impl<T: Object> Slab<T> {
         Self {
             first: chunk(first),
             more: [const { OnceLock::new() }; CHUNKS],
+            used: AtomicU32::new(0),
+            alive: AtomicU32::new(0),
             keeper: Mutex::default(),
             events,
         }
@@ -146,14 +149,13 @@ impl<T: Object> Slab<T> {
 
     /// Forgets every object. With `reuse` the slot freed last is used first, otherwise none twice.
     pub fn reset(&mut self, reuse: bool) {
-        let used = self.keeper.get_mut().used;
-        for index in 0..used {
+        for index in 0..*self.used.get_mut() {
             self.slot(index).live.store(DEAD, Release);
         }
+        (*self.used.get_mut(), *self.alive.get_mut()) = (0, 0);
         let keeper = self.keeper.get_mut();
         keeper.free.clear();
-        (keeper.used, keeper.ordinal, keeper.live) = (0, 0, 0);
-        keeper.reuse = reuse;
+        (keeper.ordinal, keeper.reuse) = (0, reuse);
     }
 
     /// A new object, which holds what the slot's last one left: the caller sets it up.
@@ -161,10 +163,11 @@ impl<T: Object> Slab<T> {
         let (index, ordinal) = {
             let mut keeper = self.keeper.lock();
             keeper.ordinal += 1;
-            keeper.live += 1;
+            self.alive.store(self.alive.load(Acquire) + 1, Release);
             let index = keeper.free.pop().unwrap_or_else(|| {
-                keeper.used += 1;
-                keeper.used - 1
+                let used = self.used.load(Acquire);
+                self.used.store(used + 1, Release);
+                used
             });
             (index, keeper.ordinal)
         };
@@ -185,7 +188,7 @@ impl<T: Object> Slab<T> {
         }
         object.slot.live.store(DEAD, Release);
         let mut keeper = self.keeper.lock();
-        keeper.live -= 1;
+        self.alive.store(self.alive.load(Acquire) - 1, Release);
         if keeper.reuse {
             keeper.free.push(handle.index());
         }
@@ -222,13 +225,23 @@ impl<T: Object> Slab<T> {
 
     /// How many live.
     pub fn live(&self) -> u32 {
-        self.keeper.lock().live
+        self.alive.load(Acquire)
     }
 
     /// Those that live, in the order of their slots.
     pub fn iter(&self) -> impl Iterator<Item = Ref<'_, T>> {
-        let used = self.keeper.lock().used;
-        (0..used).filter_map(|index| self.at(index))
+        (0..self.used.load(Acquire)).filter_map(|index| self.at(index))
+    }
+
+    /// Those that live, by age: for slabs of few objects, since each is looked for anew.
+    pub fn by_age(&self) -> impl Iterator<Item = Ref<'_, T>> {
+        let younger = |than: &Ref<'_, T>| self.eldest_after(than.ordinal());
+        std::iter::successors(self.eldest_after(0), younger)
+    }
+
+    fn eldest_after(&self, ordinal: u32) -> Option<Ref<'_, T>> {
+        let younger = self.iter().filter(|object| object.ordinal() > ordinal);
+        younger.min_by_key(|object| object.ordinal())
     }
 
     #[inline]
@@ -348,6 +361,12 @@ impl<T: Object, W: Word> Field<'_, T, W> {
     pub fn peek(self) -> W {
         let value = self.cell.peek();
         self.checked(value)
+    }
+
+    /// Reads it of an object that was just found alive, between calls, for a snapshot.
+    #[inline]
+    pub fn shown(self) -> W {
+        self.cell.peek()
     }
 
     #[inline]

@@ -1,23 +1,26 @@
 //! What can be seen of the candidate between calls.
 
 use vmadiff_contract::{
-    AnonId, ByteState, FdState, FileByte, FileId, FileState, MmState, PageState, PolicyId,
-    Protocol, Snapshot, TaskId, TaskState, VmaState,
+    AnonId, ByteState, FdState, FileByte, FileId, FileState, MmId, MmState, PageState, PolicyId,
+    Protocol, Snapshot, TaskId, TaskState, VmFlags, VmaState,
 };
+use vmadiff_interleave::Word;
 
 use crate::candidate::Candidate;
+use crate::file::File;
 use crate::frame::{Frame, SwapSlot};
 use crate::mm::{Mm, mm_id};
 use crate::pte::{Maps, Pte};
 use crate::slab::{Handle, Ref};
-use crate::table::ENTRIES;
+use crate::table::Entries;
 use crate::vma::Vma;
 
 impl Candidate {
     /// Shows everything. Nothing is reported on the way, whatever state it is in.
     pub fn fill_snapshot(&self, into: &mut Snapshot) {
         into.clear();
-        for (number, task) in self.tasks().iter().enumerate() {
+        let last = self.last_task.peek() as usize;
+        for (number, task) in self.tasks().iter().enumerate().take(last + 1) {
             if task.live.peek() {
                 into.tasks.push(TaskState {
                     task: TaskId(number as u8),
@@ -28,17 +31,12 @@ impl Candidate {
                 });
             }
         }
-        let mut mms = [Handle::NULL; 64];
-        let mut count = 0;
-        for mm in self.mms.iter().take(mms.len()) {
-            mms[count] = mm.handle();
-            count += 1;
+        for mm in self.mms.by_age() {
+            self.show_mm(mm.handle(), into);
         }
-        mms[..count].sort_unstable_by_key(|mm| mm.ordinal());
-        for mm in &mms[..count] {
-            self.show_mm(*mm, into);
+        for file in self.files.by_age() {
+            show_file(file, into);
         }
-        self.show_files(into);
         into.protocol.sort_unstable_by_key(|p| p.vma);
         into.committed = self.committed.peek();
         into.anon_frames = u64::from(self.frames.live()) + u64::from(self.swap.live());
@@ -66,7 +64,7 @@ impl Candidate {
         let mut next = self.vmas.find(mm.mmap.peek());
         while let Some(vma) = next.filter(|_| left > 0) {
             self.show_vma(vma, into);
-            next = self.vmas.find(vma.vm_next().peek());
+            next = self.vmas.find(vma.vm_next().shown());
             left -= 1;
         }
         self.show_pages(mm, handle, into);
@@ -81,21 +79,21 @@ impl Candidate {
 
     fn show_vma(&self, vma: Ref<'_, Vma>, into: &mut Snapshot) {
         let mut anon_chain = 0;
-        let mut link = self.avcs.find(vma.chain_first().peek());
+        let mut link = self.avcs.find(vma.chain_first().shown());
         while let Some(avc) = link {
             anon_chain += 1;
-            link = self.avcs.find(avc.vma_next().peek());
+            link = self.avcs.find(avc.vma_next().shown());
         }
         into.vmas.push(VmaState {
-            mm: mm_id(vma.vm_mm().peek()),
-            start: vma.start(),
-            end: vma.end(),
+            mm: mm_id(vma.vm_mm().shown()),
+            start: vma.vm_start().shown(),
+            end: vma.vm_end().shown(),
             vma: vma.id(),
-            flags: vma.flags(),
-            pgoff: vma.vm_pgoff().peek(),
-            file: vma.vm_file().peek().some().map(|f| FileId(f.ordinal())),
-            policy: policy_id(vma.vm_policy().peek()),
-            anon: vma.anon_vma().peek().some().map(|a| AnonId(a.ordinal())),
+            flags: VmFlags::from_bits_retain(vma.vm_flags().shown()),
+            pgoff: vma.vm_pgoff().shown(),
+            file: vma.vm_file().shown().some().map(|f| FileId(f.ordinal())),
+            policy: policy_id(vma.vm_policy().shown()),
+            anon: vma.anon_vma().shown().some().map(|a| AnonId(a.ordinal())),
             anon_chain,
         });
         into.protocol.push(Protocol {
@@ -106,37 +104,29 @@ impl Candidate {
     }
 
     fn show_pages(&self, mm: &Mm, handle: Handle<Mm>, into: &mut Snapshot) {
-        use vmadiff_interleave::Word;
-        let each = |entries: &crate::table::Entries, see: &mut dyn FnMut(usize, u64)| {
-            let mut from = 0;
-            while let Some(at) = entries.next(from).filter(|&at| at < ENTRIES) {
-                see(at, entries.peek(at));
-                from = at + 1;
+        let mm_name = mm_id(handle);
+        for (pud_at, pud) in self.tables_in(&mm.pgd) {
+            for (pmd_at, pmd) in self.tables_in(pud) {
+                for (table_at, table) in self.tables_in(pmd) {
+                    let first = ((pud_at << 9 | pmd_at) << 9 | table_at) << 9;
+                    for (at, pte) in table.iter() {
+                        let addr = ((first | at) as u64) << 12;
+                        self.show_page(mm_name, addr, Pte::from_word(pte), into);
+                    }
+                }
             }
-        };
-        each(&mm.pgd, &mut |g, pud| {
-            let Some(pud) = self.tables.find(Handle::from_word(pud)) else {
-                return;
-            };
-            each(pud.entries(), &mut |u, pmd| {
-                let Some(pmd) = self.tables.find(Handle::from_word(pmd)) else {
-                    return;
-                };
-                each(pmd.entries(), &mut |m, table| {
-                    let Some(table) = self.tables.find(Handle::from_word(table)) else {
-                        return;
-                    };
-                    each(table.entries(), &mut |at, pte| {
-                        let page = ((g << 9 | u) << 9 | m) << 9 | at;
-                        self.show_page(handle, (page as u64) << 12, Pte::from_word(pte), into);
-                    });
-                });
-            });
-        });
+        }
     }
 
-    fn show_page(&self, mm: Handle<Mm>, addr: u64, pte: Pte, into: &mut Snapshot) {
-        let mm = mm_id(mm);
+    /// The live tables that an upper table names, with their places.
+    fn tables_in<'a>(&'a self, upper: &'a Entries) -> impl Iterator<Item = (usize, &'a Entries)> {
+        upper.iter().filter_map(|(at, word)| {
+            let table = self.tables.find(Handle::from_word(word))?;
+            Some((at, table.entries()))
+        })
+    }
+
+    fn show_page(&self, mm: MmId, addr: u64, pte: Pte, into: &mut Snapshot) {
         let maps = pte.maps();
         into.pages.push(PageState {
             mm,
@@ -160,27 +150,23 @@ impl Candidate {
             });
         }
     }
+}
 
-    fn show_files(&self, into: &mut Snapshot) {
-        for file in self.files.iter() {
-            let id = FileId(file.ordinal());
-            into.files.push(FileState {
-                file: id,
-                kind: file.file_kind(),
-                refs: file.refs().peek(),
-                size: file.size().peek(),
-            });
-            file.contents().each(|offset, value| {
-                into.file_bytes.push(FileByte {
-                    file: id,
-                    offset,
-                    value,
-                });
-            });
-        }
-        into.files.sort_unstable_by_key(|f| f.file);
-        into.file_bytes.sort_unstable_by_key(|b| (b.file, b.offset));
-    }
+fn show_file(file: Ref<'_, File>, into: &mut Snapshot) {
+    let id = FileId(file.ordinal());
+    into.files.push(FileState {
+        file: id,
+        kind: file.file_kind(),
+        refs: file.refs().peek(),
+        size: file.size().shown(),
+    });
+    file.contents().each(|offset, value| {
+        into.file_bytes.push(FileByte {
+            file: id,
+            offset,
+            value,
+        });
+    });
 }
 
 fn policy_id(policy: Handle<crate::policy::Policy>) -> Option<PolicyId> {

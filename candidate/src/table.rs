@@ -29,6 +29,8 @@ pub struct Entries {
     words: [Cell<u64>; ENTRIES],
     /// Which entries are not zero, a bit each; written under the lock that the entries need.
     set: [Cell<u64>; ENTRIES / 64],
+    /// Which words of `set` are not zero, a bit each.
+    groups: Cell<u64>,
 }
 
 impl Default for Entries {
@@ -36,6 +38,7 @@ impl Default for Entries {
         Self {
             words: std::array::from_fn(|_| Cell::new(0)),
             set: std::array::from_fn(|_| Cell::new(0)),
+            groups: Cell::new(0),
         }
     }
 }
@@ -43,14 +46,13 @@ impl Default for Entries {
 impl Entries {
     /// Empties it, while nobody else can see it.
     pub fn clear(&self) {
-        let mut from = 0;
-        while let Some(at) = self.next(from) {
+        for (at, _) in self.iter() {
             self.words[at].init(0);
-            from = at + 1;
         }
         for word in &self.set {
             word.init(0);
         }
+        self.groups.init(0);
     }
 
     /// Reads an entry.
@@ -70,24 +72,43 @@ impl Entries {
     pub fn set(&self, site: Site, at: usize, word: u64) {
         self.words[at].set(site, word);
         let (bits, bit) = (&self.set[at / 64], 1 << (at % 64));
-        let others = bits.peek() & !bit;
-        bits.init(if word == 0 { others } else { others | bit });
+        bits.init(with(bits.peek(), bit, word != 0));
+        let group = with(self.groups.peek(), 1 << (at / 64), bits.peek() != 0);
+        self.groups.init(group);
     }
 
     /// The first entry from `from` on that is not zero.
     #[inline]
     pub fn next(&self, from: usize) -> Option<usize> {
-        let mut word = from / 64;
-        let mut mask = !0u64 << (from % 64);
-        while word < self.set.len() {
-            let bits = self.set[word].peek() & mask;
+        let group = from / 64;
+        let here = self.set.get(group)?.peek() & !0 << (from % 64);
+        if here != 0 {
+            return Some(group * 64 + here.trailing_zeros() as usize);
+        }
+        let mut later = self.groups.peek() & !0 << (group + 1);
+        while later != 0 {
+            let group = later.trailing_zeros() as usize;
+            let bits = self.set[group].peek();
             if bits != 0 {
-                return Some(word * 64 + bits.trailing_zeros() as usize);
+                return Some(group * 64 + bits.trailing_zeros() as usize);
             }
-            (word, mask) = (word + 1, !0);
+            later &= later - 1; // emptied meanwhile
         }
         None
     }
+
+    /// The entries that are not zero, by their places, without scheduling points.
+    #[inline]
+    pub fn iter(&self) -> impl Iterator<Item = (usize, u64)> {
+        let places = std::iter::successors(self.next(0), |at| self.next(at + 1));
+        places.map(|at| (at, self.peek(at)))
+    }
+}
+
+/// A word with a bit set or cleared.
+#[inline]
+fn with(word: u64, bit: u64, set: bool) -> u64 {
+    if set { word | bit } else { word & !bit }
 }
 
 object! {
@@ -166,15 +187,11 @@ mod tests {
             table.set(HERE, at, 5);
         }
         table.set(HERE, 64, 0);
-        let mut found = Vec::new();
-        let mut from = 0;
-        while let Some(at) = table.next(from) {
-            found.push(at);
-            from = at + 1;
-        }
-        assert_eq!(found, [0, 63, 300, 511]);
+        let found = |table: &Entries| table.iter().map(|(at, _)| at).collect::<Vec<_>>();
+        assert_eq!(found(&table), [0, 63, 300, 511]);
+        assert_eq!((table.next(301), table.next(512)), (Some(511), None));
         table.clear();
-        assert_eq!(table.next(0), None);
+        assert!(found(&table).is_empty());
         assert_eq!(table.get(HERE, 300), 0);
     }
 }
