@@ -14,7 +14,8 @@ const MAX_FILES: u32 = 1 << 16;
 pub struct Files {
     seen: Vec<Seen>,
     live: usize,
-    /// References by the state's own descriptors and areas, while a state is checked.
+    /// References by the state's own descriptors and areas, while a state is checked; otherwise
+    /// zeros.
     refs: Vec<u32>,
 }
 
@@ -88,11 +89,8 @@ impl Files {
     }
 
     fn settle_refs(&mut self, state: &Snapshot) -> Obeyed {
-        if state.files.is_empty() && state.fds.is_empty() {
-            return Ok(());
-        }
-        self.refs.clear();
         self.refs.resize(self.seen.len() + 1, 0);
+        let mut uncounted = 0;
         let by_areas = state.vmas.iter().filter_map(|v| v.file);
         for file in state.fds.iter().map(|d| d.file).chain(by_areas) {
             match self.refs.get_mut(file.0 as usize) {
@@ -105,15 +103,28 @@ impl Files {
                     ));
                 }
             }
+            uncounted += 1;
         }
         for f in &state.files {
-            let held = self.refs[f.file.0 as usize];
+            let held = std::mem::take(&mut self.refs[f.file.0 as usize]);
             if f.refs != held {
                 let what = format!("counts {} references and has {held}", f.refs);
                 return Err(file_broken(Rule::FileReferences, f.file, &what));
             }
+            uncounted -= held;
+        }
+        if uncounted != 0 {
+            return Err(self.gone());
         }
         Ok(())
+    }
+
+    /// A file is held that is not among those of the state.
+    #[cold]
+    fn gone(&self) -> Box<Broken> {
+        let held = self.refs.iter().position(|&refs| refs != 0).unwrap_or(0);
+        let file = FileId(held as u32);
+        file_broken(Rule::FileReferences, file, "is held and not there")
     }
 
     fn slot(&mut self, file: FileId) -> Result<&mut Seen, Box<Broken>> {
@@ -160,4 +171,46 @@ impl Vmas {
 #[cold]
 fn file_broken(rule: Rule, file: FileId, what: &str) -> Box<Broken> {
     broken(rule, Object::File(file), format!("{file} {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vmadiff_contract::{FdState, FileState};
+
+    /// One file, opened once.
+    fn opened() -> Snapshot {
+        let file = FileId(1);
+        let mut state = Snapshot::default();
+        state.fds.push(FdState {
+            mm: Default::default(),
+            fd: Default::default(),
+            file,
+        });
+        state.files.push(FileState {
+            file,
+            kind: None,
+            refs: 1,
+            size: 0,
+        });
+        state
+    }
+
+    #[test]
+    fn a_held_file_is_among_the_files() {
+        let (mut files, mut state) = (Files::default(), opened());
+        assert!(files.settle(&state).is_ok());
+        assert!(files.free(FileId(1)).is_ok());
+        state.files.clear();
+        let rule = files.settle(&state).map_err(|broken| broken.rule);
+        assert_eq!(rule, Err(Rule::FileReferences));
+    }
+
+    #[test]
+    fn counts_start_at_zero_for_each_state() {
+        let (mut files, state) = (Files::default(), opened());
+        for _ in 0..3 {
+            assert!(files.settle(&state).is_ok());
+        }
+    }
 }

@@ -89,14 +89,21 @@ impl Ledger {
     pub fn used(&self, id: u32, rule: Rule, by: &str) -> Obeyed {
         match self.lives.get((id as usize).wrapping_sub(1)) {
             Some(true) => Ok(()),
-            Some(false) => {
-                Err(self.broken(rule, id, &format!("was freed and {by} still names it")))
-            }
-            None => Err(self.broken(Rule::Ordinal, id, &format!("is named by {by} and unknown"))),
+            known => Err(self.misnamed(id, known.is_some(), rule, by)),
+        }
+    }
+
+    #[cold]
+    fn misnamed(&self, id: u32, known: bool, rule: Rule, by: &str) -> Box<Broken> {
+        if known {
+            self.broken(rule, id, &format!("was freed and {by} still names it"))
+        } else {
+            self.broken(Rule::Ordinal, id, &format!("is named by {by} and unknown"))
         }
     }
 
     /// So many live, as far as another account goes.
+    #[inline]
     pub fn counted(&self, held: u64, by: &str) -> Obeyed {
         if held == self.live {
             return Ok(());

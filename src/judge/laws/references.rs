@@ -2,7 +2,7 @@
 
 use vmadiff_contract::{Protocol, Snapshot, VmaId};
 
-use super::vma::{Tree, Vmas, about};
+use super::vma::{Record, Tree, Vmas, about};
 use super::{Broken, Obeyed};
 use crate::judge::Rule;
 
@@ -40,8 +40,12 @@ impl Vmas {
                 refs,
                 sequence,
             } = *entry;
-            let record = *self.live_record(vma)?;
-            if vma <= before || !matches!(record.tree, Tree::In(_)) {
+            let &mut Record {
+                tree,
+                refs: counted,
+                ..
+            } = self.live_record(vma)?;
+            if vma <= before || !matches!(tree, Tree::In(_)) {
                 return Err(about(
                     Rule::VmaReferences,
                     vma,
@@ -53,11 +57,8 @@ impl Vmas {
                 let what = format!("has {refs} references between calls, not {LINKED_REFS}");
                 return Err(about(Rule::VmaReferences, vma, &what));
             }
-            if refs != record.refs {
-                let what = format!(
-                    "has {} references by events, {refs} by its count",
-                    record.refs
-                );
+            if refs != counted {
+                let what = format!("has {counted} references by events, {refs} by its count");
                 return Err(about(Rule::VmaReferences, vma, &what));
             }
             if sequence % 2 != 0 {

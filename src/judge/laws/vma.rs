@@ -13,8 +13,8 @@ use crate::judge::{Object, Rule};
 pub struct Vmas {
     records: Vec<Record>,
     live: usize,
-    /// How many are linked in each address space, by its number.
-    linked: Vec<u32>,
+    /// How many are linked, in all address spaces together.
+    linked: usize,
     /// Allocated in this call.
     fresh: Vec<VmaId>,
     /// Unlinked in this call.
@@ -66,7 +66,7 @@ impl Vmas {
         } = self;
         records.clear();
         *live = 0;
-        linked.clear();
+        *linked = 0;
         fresh.clear();
         removed.clear();
         torn.clear();
@@ -109,26 +109,22 @@ impl Vmas {
             ));
         }
         record.tree = Tree::In(mm);
-        let slot = usize::from(mm.0);
-        if self.linked.len() <= slot {
-            self.linked.resize(slot + 1, 0);
-        }
-        self.linked[slot] += 1;
+        self.linked += 1;
         Ok(())
     }
 
     pub fn unlink(&mut self, vma: VmaId, by: Option<CallKind>) -> Obeyed {
         let record = self.live_record(vma)?;
-        let Tree::In(mm) = record.tree else {
+        if !matches!(record.tree, Tree::In(_)) {
             return Err(about(
                 Rule::VmaTree,
                 vma,
                 "left its tree without being in one",
             ));
-        };
+        }
         record.tree = Tree::Left;
         record.by = by;
-        self.linked[usize::from(mm.0)] -= 1;
+        self.linked -= 1;
         self.removed.push(vma);
         Ok(())
     }
@@ -146,7 +142,7 @@ impl Vmas {
         }
         record.owes_nothing(vma)?;
         if let Tree::In(mm) = record.tree {
-            self.linked[usize::from(mm.0)] -= 1;
+            self.linked -= 1;
             self.torn.push((vma, mm));
         }
         self.live -= 1;
@@ -154,18 +150,21 @@ impl Vmas {
         Ok(())
     }
 
-    /// The call has ended, and each area was [`shown`](Self::shown). `at_once`: whoever is not linked must be gone, under this rule.
+    /// The call has ended, and each area was [`shown`](Self::shown). `at_once`: whoever is not
+    /// linked must be gone, under this rule.
     pub fn settle(&mut self, state: &Snapshot, at_once: Option<Rule>) -> Obeyed {
         self.settle_trees(state)?;
-        for vma in self.fresh.drain(..) {
+        for &vma in &self.fresh {
             let record = &self.records[vma.0 as usize - 1];
             if record.live && record.tree == Tree::Never {
                 return Err(leaked(vma, record, Rule::VmaLeaked));
             }
         }
-        for vma in self.removed.drain(..) {
+        self.fresh.clear();
+        for &vma in &self.removed {
             self.records[vma.0 as usize - 1].owes_nothing(vma)?;
         }
+        self.removed.clear();
         match at_once {
             Some(rule) if self.live != state.vmas.len() => self.nobody_waits(rule),
             _ => Ok(()),
@@ -206,29 +205,36 @@ impl Vmas {
     /// The trees hold what is shown, and those of address spaces that are gone hold nothing.
     fn settle_trees(&mut self, state: &Snapshot) -> Obeyed {
         let lives = |mm: MmId| state.mms.iter().any(|m| m.mm == mm);
-        if let Some((vma, mm)) = self.torn.drain(..).find(|&(_, mm)| lives(mm)) {
+        if let Some(&(vma, mm)) = self.torn.iter().find(|&&(_, mm)| lives(mm)) {
             let what = format!("was freed while linked in {mm}, which lives on");
             return Err(about(Rule::VmaFreedLinked, vma, &what));
         }
-        let total: u32 = self.linked.iter().sum();
-        if total as usize == state.vmas.len() {
+        self.torn.clear();
+        if self.linked == state.vmas.len() {
             return Ok(());
         }
+        Err(self.hidden(state))
+    }
+
+    /// More are linked than are shown, or fewer.
+    #[cold]
+    fn hidden(&self, state: &Snapshot) -> Box<Broken> {
+        let lives = |mm: MmId| state.mms.iter().any(|m| m.mm == mm);
         let hidden = self.find(|r| match r.tree {
             Tree::In(mm) => r.live && !state.vmas.iter().any(|v| v.mm == mm && self.is(r, v.vma)),
             Tree::Never | Tree::Left => false,
         });
         let Some((vma, record)) = hidden else {
             let vma = state.vmas.last().map_or(VmaId(0), |v| v.vma);
-            return Err(about(Rule::VmaTree, vma, "or another is shown twice"));
+            return about(Rule::VmaTree, vma, "or another is shown twice");
         };
         match record.tree {
-            Tree::In(mm) if !lives(mm) => Err(leaked(vma, record, Rule::VmaLeaked)),
-            _ => Err(about(
+            Tree::In(mm) if !lives(mm) => leaked(vma, record, Rule::VmaLeaked),
+            _ => about(
                 Rule::VmaTree,
                 vma,
                 "is in its tree and the state does not show it",
-            )),
+            ),
         }
     }
 
