@@ -18,9 +18,6 @@ pub struct Machine {
     pub strict_overcommit: bool,
     /// Memory nodes that are online; 0 if the kernel knows none.
     pub nodes: u8,
-    /// The processor has protection keys, by which Linux makes memory that is only executable
-    /// unreadable.
-    pub protection_keys: bool,
     /// Agents may take CAP_IPC_LOCK.
     pub cap_ipc_lock: bool,
     /// Most bytes that an agent's RLIMIT_MEMLOCK may be set to.
@@ -40,7 +37,6 @@ impl Machine {
             max_map_count: u64::from(Config::default().max_map_count),
             strict_overcommit: false,
             nodes: 1,
-            protection_keys: false,
             cap_ipc_lock: false,
             most_locked: u64::MAX,
             heap: true,
@@ -83,9 +79,6 @@ impl Machine {
             max_map_count: number("/proc/sys/vm/max_map_count"),
             strict_overcommit: number("/proc/sys/vm/overcommit_memory") == 2,
             nodes: online_nodes(&read("/sys/devices/system/node/online")),
-            protection_keys: read("/proc/cpuinfo")
-                .split_whitespace()
-                .any(|flag| flag == "ospke"),
             cap_ipc_lock: effective & (1 << 14) != 0,
             most_locked: if may_raise { u64::MAX } else { limit.rlim_max },
             heap: false,

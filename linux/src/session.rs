@@ -175,7 +175,14 @@ impl<'a> Session<'a> {
             .copied()
             .flatten();
         let Some(mm) = mm else {
-            let slot = self.script.fixed(FIRST, Outcome::NoTask);
+            // Task 0, the kernel, only ends grace periods, which happens anyway.
+            let by_kernel = task == TaskId(0) && call.kind() == CallKind::Softirq;
+            let outcome = if by_kernel {
+                Outcome::Value(0)
+            } else {
+                Outcome::NoTask
+            };
+            let slot = self.script.fixed(FIRST, outcome);
             return self.slots.push(slot);
         };
         let owner = owner_of(mm);

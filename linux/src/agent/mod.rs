@@ -83,7 +83,9 @@ impl Agent {
         Ok(agent)
     }
 
-    /// Empties the first agent's address space and sets its signal handlers.
+    /// Empties the first agent's address space, sets its signal handlers, and takes all protection
+    /// keys: with none left, memory that is only executable can be read, as on a processor
+    /// without them.
     fn settle(&mut self) -> Result<(), Failed> {
         let first = |op: Op| Op { owner: FIRST, ..op };
         let mut ops = vec![
@@ -114,6 +116,8 @@ impl Agent {
                 });
             }
         }
+        const KEYS: usize = 16; // there is one less to be had, or none at all
+        self.batch(&[first(Op::call(libc::SYS_pkey_alloc, [0, 0])); KEYS])?;
         Ok(())
     }
 
