@@ -1,25 +1,27 @@
-//! `vmadiff convert`: text to bytes and back, and logs of strace to text.
+//! `vmadiff convert`: text to bytes and back, logs of strace to text, and programs to C.
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use vmadiff::pair::reference_answers;
 use vmadiff::program::Case;
+use vmadiff::program::c::to_c;
 use vmadiff::program::strace::{Difference, import_all};
-use vmadiff_contract::Outcome;
 
 use super::defects::Planted;
 use super::input::{Form, read_case};
 use super::output::{print_bytes, write_file};
 use super::{Status, paint, paste};
 
-/// Converts a program from text to bytes, or from bytes to text, or makes one of strace's log.
+/// Converts a program from text to bytes, from bytes to text, or to C, or makes one of strace's log.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     vmadiff convert corpus/seed > seed.vma\n  \
     vmadiff convert seed.vma -o corpus/seed\n  \
     vmadiff convert --rust artifacts/outcome-munmap-value.min.vma >> tests/found.rs\n  \
-    strace -f -e trace=memory,process,desc -o log ls && vmadiff convert --strace log -o ls.vma")]
+    strace -f -e trace=memory,process,desc -o log ls && vmadiff convert --strace log -o ls.vma\n  \
+    vmadiff convert --c found.vma -o found.c && cc -o found found.c && ./found")]
 pub struct Args {
     /// The program, or the log.
     file: PathBuf,
@@ -27,6 +29,10 @@ pub struct Args {
     /// the model does not know are counted and left out.
     #[arg(long)]
     strace: bool,
+    /// Writes a C program that makes the same calls, for itself, and prints each result in the
+    /// notation of program text.
+    #[arg(long, conflicts_with_all = ["rust", "to"])]
+    c: bool,
     /// Which of the programs of a log: each execve begins another.
     #[arg(long, value_name = "N", default_value_t = 1, requires = "strace",
           value_parser = clap::value_parser!(u32).range(1..))]
@@ -47,7 +53,7 @@ pub struct Args {
 
 pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     let (case, to) = if args.strace {
-        (import(args, planted)?, Form::Text)
+        (import(args)?, Form::Text)
     } else {
         let (case, form) = read_case(&args.file)?;
         (
@@ -59,7 +65,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
             },
         )
     };
-    let to = if args.rust {
+    let to = if args.rust || args.c {
         Form::Text
     } else {
         args.to.unwrap_or(to)
@@ -69,6 +75,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
             let stem = args.file.file_stem().unwrap_or_default().to_string_lossy();
             paste::rust_test(&stem, &case, planted.names()).into_bytes()
         }
+        _ if args.c => to_c(&case, &reference_answers(&case.program)).into_bytes(),
         Form::Text => case.to_string().into_bytes(),
         Form::Bytes => case.program.encode(),
     };
@@ -88,7 +95,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
 
 /// Makes a program of a log, and says on standard error what was left out of it and where the
 /// reference answers otherwise than Linux did.
-fn import(args: &Args, planted: &Planted) -> Result<Case> {
+fn import(args: &Args) -> Result<Case> {
     let name = args.file.display().to_string();
     let log = std::fs::read(&args.file).with_context(|| name.clone())?;
     // Names of files in a log may be in any encoding; they are not looked at.
@@ -108,14 +115,7 @@ fn import(args: &Args, planted: &Planted) -> Result<Case> {
     }
     let mut import = images.swap_remove(number - 1);
     note(import.summary.to_string().trim_end());
-    let ran = planted.pair().observe(&import.case.program);
-    let answers: Vec<Outcome> = ran
-        .reference
-        .calls
-        .iter()
-        .map(|call| call.outcome)
-        .collect();
-    for difference in import.compare(&answers) {
+    for difference in import.compare(&reference_answers(&import.case.program)) {
         let Difference {
             line, linux, other, ..
         } = difference;

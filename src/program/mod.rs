@@ -4,6 +4,7 @@
 //! expectations.
 
 pub mod bytes;
+pub mod c;
 pub mod input;
 pub mod mutate;
 pub mod settings;
