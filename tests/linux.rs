@@ -136,7 +136,7 @@ fn random_programs_agree_with_the_kernel() {
             jobs: 1,
             areas,
         };
-        let tally = fuzz(&campaign, &AtomicBool::new(false), |_, found| {
+        let tally = fuzz::<Reference>(&campaign, &AtomicBool::new(false), |_, found| {
             if let Some(found) = found {
                 let program = found.program.clone();
                 let text = Case {
@@ -149,7 +149,8 @@ fn random_programs_agree_with_the_kernel() {
         let tally = tally.unwrap();
         assert!(tally.findings.is_empty(), "{:?}", tally.findings);
         assert!(tally.stopped.is_empty(), "{:?}", tally.stopped);
-        assert!(tally.succeeded * 2 > tally.calls, "{tally:?}");
+        let calls = tally.all_calls();
+        assert!(calls.succeeded * 2 > calls.made, "{tally:?}");
     }
 }
 
@@ -208,6 +209,30 @@ impl<const DEFECT: u8> Manager for Wrong<DEFECT> {
     fn quiesce(&self) {
         self.0.quiesce();
     }
+}
+
+/// A campaign finds what is wrong, counts it, and tells of it once, small.
+#[test]
+fn a_campaign_finds_a_defect_and_makes_it_small() {
+    if linux().is_none() {
+        return;
+    }
+    let campaign = Campaign {
+        runs: Some(60),
+        time: None,
+        seed: 1,
+        jobs: 1,
+        areas: Areas::ByPage,
+    };
+    let mut told = Vec::new();
+    let tally = fuzz::<Wrong<UNMAPS>>(&campaign, &AtomicBool::new(false), |_, found| {
+        told.extend(found.map(|found| (found.signature(), found.program.calls.len())));
+    });
+    let tally = tally.unwrap();
+    let wanted = "linux/munmap/mapped";
+    assert!(tally.findings.contains_key(wanted), "{tally:?}");
+    let small: Vec<_> = told.iter().filter(|(name, _)| name == wanted).collect();
+    assert!(matches!(small[..], [(_, ..=2)]), "{told:?}");
 }
 
 /// A manager with this defect is found out, and the call that shows it is named.

@@ -32,6 +32,24 @@ pub enum Field {
     Totals,
 }
 
+impl Field {
+    /// Its name in a signature: one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Answer => "answer",
+            Self::Spaces => "spaces",
+            Self::Mapped => "mapped",
+            Self::Flags => "flags",
+            Self::Object => "object",
+            Self::Offset => "offset",
+            Self::Boundary => "boundary",
+            Self::Page => "page",
+            Self::Bytes => "bytes",
+            Self::Totals => "totals",
+        }
+    }
+}
+
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -98,6 +116,17 @@ pub enum Areas {
     ByPage,
     /// With their boundaries. Newer kernels merge where 5.1 does not.
     WithBoundaries,
+}
+
+impl Areas {
+    /// By whether boundaries matter.
+    pub fn new(boundaries: bool) -> Self {
+        if boundaries {
+            Self::WithBoundaries
+        } else {
+            Self::ByPage
+        }
+    }
 }
 
 /// What differs between a manager's view and Linux's.

@@ -21,8 +21,8 @@ pub enum Verdict {
         /// Index of the call with which the comparison ended before the program did: after a known
         /// difference, or because the kernel had more room for it than the program's world has.
         until: Option<usize>,
-        /// How many of the calls that were compared succeeded.
-        succeeded: usize,
+        /// What the manager said to the calls that were compared.
+        said: Vec<Outcome>,
     },
     /// A difference that nothing explains.
     Differs(Finding),
@@ -230,12 +230,10 @@ impl Hearing<'_> {
     }
 
     fn agrees(self, until: Option<usize>) -> Verdict {
-        let succeeded = self.said.iter().filter(|said| said.is_success()).count();
-        let known = self.known;
         Verdict::Agrees {
-            known,
+            known: self.known,
             until,
-            succeeded,
+            said: self.said,
         }
     }
 }

@@ -1,12 +1,13 @@
 //! A program that diverged, as text: with what happened and what made it.
 
-use vmadiff::judge::Signature;
+use std::fmt::Display;
+
 use vmadiff::program::{Case, Program};
 
 use super::provenance::Provenance;
 
 /// A program that diverged, as text, with what happened and what made it as comments.
-pub fn text(signature: &Signature, what: &str, program: &Program, defects: &[String]) -> String {
+pub fn text(signature: &impl Display, what: &str, program: &Program, defects: &[String]) -> String {
     let comments = [
         format!("{signature}: {what}."),
         Provenance::here(defects).to_string(),

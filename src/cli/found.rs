@@ -24,11 +24,13 @@ pub fn write_found(
     let Divergence {
         signature, what, ..
     } = divergence;
-    write_new(
-        folder,
-        &slug(&signature.to_string()),
-        &artifact::text(signature, what, program, defects),
-    )
+    let text = artifact::text(signature, what, program, defects);
+    write_signed(folder, &signature.to_string(), &text)
+}
+
+/// Writes a text into `folder`, named by a signature.
+pub fn write_signed(folder: &Path, signature: &str, text: &str) -> Result<PathBuf> {
+    write_new(folder, &slug(signature), text)
 }
 
 /// Writes the smaller program beside the one that it was made from: `x.min.vma` beside `x.vma`.

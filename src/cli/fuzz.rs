@@ -21,9 +21,10 @@ use crate::engine::{self, Failure, Fault, Limits, Plan, Progress, Settings};
 #[command(after_help = "Examples:\n  \
     vmadiff fuzz --seconds 60\n  \
     vmadiff fuzz --jobs 8 --corpus campaign --keep-going --known known.txt\n  \
-    vmadiff fuzz --runs 100000 --seed 1 --defect NAME --json")]
+    vmadiff fuzz --runs 100000 --seed 1 --defect NAME --json\n  \
+    vmadiff fuzz linux --seconds 60 --boundaries")]
 pub struct Args {
-    /// What is fuzzed: calls one after another.
+    /// What is fuzzed.
     #[arg(value_enum, default_value_t = Kind::Serial)]
     kind: Kind,
     /// Stops after this many seconds.
@@ -63,6 +64,9 @@ pub struct Args {
     /// Lets the harness fail in the first job, to see what is kept.
     #[arg(long, value_enum, hide = true)]
     harness_fault: Option<Fault>,
+    /// With `linux`: also compares where one area ends and the next one starts.
+    #[arg(long)]
+    boundaries: bool,
     /// Prints the summary as JSON, and nothing else.
     #[arg(long)]
     json: bool,
@@ -74,11 +78,19 @@ const REPORTS: usize = 3;
 /// What can be fuzzed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Kind {
-    /// Calls one after another.
+    /// Both managers: calls one after another.
     Serial,
+    /// The reference and the kernel of this machine: calls one after another.
+    Linux,
 }
 
 pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
+    if args.kind == Kind::Linux {
+        return linux(args, planted);
+    }
+    if args.boundaries {
+        bail!("--boundaries is for `fuzz linux`");
+    }
     // Jobs on one corpus, and one that takes another's place, need a folder even if nobody wants to
     // keep it.
     let shared = args.jobs > 1;
@@ -101,10 +113,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
             shared_corpus: shared,
             artifacts: args.artifacts.clone(),
             keep_going: args.keep_going,
-            known: args
-                .known
-                .as_deref()
-                .map_or_else(|| Ok(Vec::new()), read_known)?,
+            known: args.known()?,
             limits: Limits {
                 seconds: args.timeout,
                 memory_mib: args.memory,
@@ -130,6 +139,42 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
         complain(failure);
     }
     Ok(summary.status())
+}
+
+impl Args {
+    fn known(&self) -> Result<Vec<String>> {
+        let file = self.known.as_deref();
+        file.map_or_else(|| Ok(Vec::new()), read_known)
+    }
+}
+
+/// `fuzz linux`: no candidate, and no corpus of inputs.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn linux(args: &Args, planted: &Planted) -> Result<Status> {
+    if !planted.names().is_empty() {
+        bail!("--defect is for the candidate, which `fuzz linux` does not run");
+    }
+    if args.corpus.is_some() {
+        bail!("--corpus is for libFuzzer, which `fuzz linux` does without");
+    }
+    super::linux::fuzz::run(&super::linux::fuzz::Plan {
+        campaign: vmadiff::linux::Campaign {
+            runs: args.runs,
+            time: args.seconds.map(Duration::from_secs),
+            seed: args.seed.unwrap_or_else(draw_seed).into(),
+            jobs: args.jobs,
+            areas: vmadiff_linux::Areas::new(args.boundaries),
+        },
+        artifacts: args.artifacts.clone(),
+        keep_going: args.keep_going,
+        known: args.known()?,
+        json: args.json,
+    })
+}
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+fn linux(_: &Args, _: &Planted) -> Result<Status> {
+    bail!("programs can be run on the kernel of Linux on x86-64 only")
 }
 
 fn campaign(plan: &Plan, interrupt: &Interrupt) -> Result<engine::Ended> {
@@ -200,9 +245,10 @@ fn read_known(path: &Path) -> Result<Vec<String>> {
             continue;
         }
         let parts: Vec<&str> = signature.split('/').collect();
-        let rule_exists = vmadiff::judge::RULES
-            .iter()
-            .any(|info| info.name == parts[0]);
+        let rule_exists = parts[0] == "linux"
+            || vmadiff::judge::RULES
+                .iter()
+                .any(|info| info.name == parts[0]);
         if parts.len() != 3 || !rule_exists {
             bail!(
                 "{}:{}: found `{signature}`, expected a signature such as `outcome/munmap/value`",

@@ -276,6 +276,7 @@ pub fn share(part: u64, whole: u64) -> f64 {
     }
 }
 
-fn percent(share: f64) -> String {
+/// A share as people read it.
+pub fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
 }

@@ -9,10 +9,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use vmadiff_contract::Capabilities;
-use vmadiff_linux::{Areas, Closeness, Finding, Linux, Look, Stopped, Verdict};
+use vmadiff_contract::{Capabilities, Manager};
+use vmadiff_linux::{Areas, Closeness, Finding, Linux, Look, Stopped, Trial, Verdict};
 
-use super::{Court, judge, narrow, smallest};
+use super::{judge, narrow, smallest};
 use crate::program::Program;
 use crate::program::mutate::{Flavour, Profile, generate, mutate};
 
@@ -40,15 +40,29 @@ pub struct Found {
     pub finding: Finding,
 }
 
+impl Found {
+    /// The name of its kind.
+    pub fn signature(&self) -> String {
+        signature(&self.program, &self.finding)
+    }
+}
+
+/// Calls of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// That were compared.
+    pub made: u64,
+    /// That succeeded.
+    pub succeeded: u64,
+}
+
 /// What was done.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// Programs.
     pub programs: u64,
-    /// Calls.
-    pub calls: u64,
-    /// Calls that succeeded.
-    pub succeeded: u64,
+    /// Calls that were compared, by name. Those of programs that differ are not counted.
+    pub calls: BTreeMap<&'static str, Calls>,
     /// Programs whose comparison ended before they did.
     pub ended_early: u64,
     /// Programs that could not be run to their end, by the reason.
@@ -60,10 +74,23 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// All calls.
+    pub fn all_calls(&self) -> Calls {
+        let mut sum = Calls::default();
+        for calls in self.calls.values() {
+            sum.made += calls.made;
+            sum.succeeded += calls.succeeded;
+        }
+        sum
+    }
+
     fn add(&mut self, other: Self) {
         self.programs += other.programs;
-        self.calls += other.calls;
-        self.succeeded += other.succeeded;
+        for (name, calls) in other.calls {
+            let sum = self.calls.entry(name).or_default();
+            sum.made += calls.made;
+            sum.succeeded += calls.succeeded;
+        }
         self.ended_early += other.ended_early;
         for (why, count) in other.stopped {
             *self.stopped.entry(why).or_default() += count;
@@ -85,7 +112,7 @@ type News = (Tally, Option<Found>);
 ///
 /// # Errors
 /// If a job's agents can not be made, or die again and again.
-pub fn fuzz(
+pub fn fuzz<M: Manager>(
     campaign: &Campaign,
     stop: &AtomicBool,
     mut news: impl FnMut(&Tally, Option<&Found>),
@@ -96,7 +123,7 @@ pub fn fuzz(
         let jobs: Vec<_> = (0..campaign.jobs.max(1))
             .map(|number| {
                 let sender = sender.clone();
-                scope.spawn(move || Job::new(campaign, number, sender)?.run(stop))
+                scope.spawn(move || Job::<M>::new(campaign, number, sender)?.run(stop))
             })
             .collect();
         drop(sender);
@@ -104,7 +131,7 @@ pub fn fuzz(
         for (more, found) in receiver {
             tally.add(more);
             let found = found.filter(|found| {
-                let kind = signature(found);
+                let kind = found.signature();
                 let new = !kinds.contains(&kind);
                 kinds.push(kind);
                 new
@@ -119,21 +146,18 @@ pub fn fuzz(
     Ok(tally)
 }
 
-/// Names a kind of finding.
-fn signature(found: &Found) -> String {
-    let kind = found
-        .finding
-        .call
-        .map(|index| found.program.calls[index].call.kind());
-    let call = kind.map_or("the end", |kind| kind.name());
-    format!("{} after {call}", found.finding.difference.field)
+/// Names a kind of finding: `linux/`, the call after which something differs, and what.
+pub fn signature(program: &Program, finding: &Finding) -> String {
+    let kind = finding.call.map(|index| program.calls[index].call.kind());
+    let call = kind.map_or("end", |kind| kind.name());
+    format!("linux/{call}/{}", finding.difference.field.word())
 }
 
 /// A thread's share.
-struct Job<'a> {
+struct Job<'a, M> {
     campaign: &'a Campaign,
     number: u32,
-    court: Court,
+    court: Trial<M>,
     profile: Profile,
     /// Encoded programs that are worth changing.
     pool: Vec<Vec<u8>>,
@@ -149,10 +173,10 @@ const NEWS_EVERY: Duration = Duration::from_millis(250);
 /// How often agents may fail, one program after the other, before it is the harness that fails.
 const MOST_FAILURES: u32 = 8;
 
-impl<'a> Job<'a> {
+impl<'a, M: Manager> Job<'a, M> {
     fn new(campaign: &'a Campaign, number: u32, news: Sender<News>) -> Result<Self, Stopped> {
         vmadiff_linux::stay_on_one_processor(number);
-        let court = Court::new(Linux::new()?);
+        let court = Trial::new(Linux::new()?);
         let profile = Profile {
             flavour: Flavour::Serial,
             calls: Capabilities::of(vmadiff_linux::CALLS),
@@ -213,20 +237,19 @@ impl<'a> Job<'a> {
             return Ok(());
         }
         self.tally.programs += 1;
-        self.tally.calls += program.calls.len() as u64;
         let areas = self.campaign.areas;
         let how = Closeness {
             look: Look::AtEnd,
             areas,
         };
         match judge(&mut self.court, &program, how)? {
-            Verdict::Agrees {
-                known,
-                until,
-                succeeded,
-            } => {
+            Verdict::Agrees { known, until, said } => {
                 self.tally.ended_early += u64::from(until.is_some());
-                self.tally.succeeded += succeeded as u64;
+                for (step, said) in program.calls.iter().zip(said) {
+                    let calls = self.tally.calls.entry(step.call.kind().name()).or_default();
+                    calls.made += 1;
+                    calls.succeeded += u64::from(said.is_success());
+                }
                 for known in known {
                     *self.tally.known.entry(known.name).or_default() += 1;
                 }
@@ -242,7 +265,7 @@ impl<'a> Job<'a> {
             areas: self.campaign.areas,
         };
         let found = Found { program, finding };
-        let kind = signature(&found);
+        let kind = found.signature();
         *self.tally.findings.entry(kind.clone()).or_default() += 1;
         if self.kinds.contains(&kind) {
             return;

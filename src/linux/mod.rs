@@ -7,10 +7,10 @@
 mod fuzz;
 mod narrow;
 
-pub use fuzz::{Campaign, Found, Tally, fuzz};
+pub use fuzz::{Calls, Campaign, Found, Tally, fuzz, signature};
 pub use narrow::{narrow, with_nodes};
 
-use vmadiff_contract::{Call, TaskId};
+use vmadiff_contract::{Call, Manager, TaskId};
 use vmadiff_linux::{Closeness, Stopped, Trial, Verdict};
 use vmadiff_reference::Reference;
 
@@ -25,7 +25,11 @@ pub type Court = Trial<Reference>;
 ///
 /// # Errors
 /// If it can not be run here, or the harness fails.
-pub fn judge(court: &mut Court, program: &Program, how: Closeness) -> Result<Verdict, Stopped> {
+pub fn judge<M: Manager>(
+    court: &mut Trial<M>,
+    program: &Program,
+    how: Closeness,
+) -> Result<Verdict, Stopped> {
     let config = with_nodes(program, court.linux.machine().nodes);
     let steps = program.calls.iter();
     let calls: Vec<(TaskId, Call)> = steps.map(|step| (step.task, step.call)).collect();
@@ -34,17 +38,14 @@ pub fn judge(court: &mut Court, program: &Program, how: Closeness) -> Result<Ver
 
 /// Makes a program that differs smaller, as long as the same field differs after the same kind of
 /// call and no known difference explains it.
-pub fn smallest(court: &mut Court, program: &Program, how: Closeness) -> Shrunk {
-    let mut signature = |program: &Program| match judge(court, program, how) {
-        Ok(Verdict::Differs(finding)) => {
-            let kind = finding.call.map(|index| program.calls[index].call.kind());
-            Some((finding.difference.field, kind))
-        }
+pub fn smallest<M: Manager>(court: &mut Trial<M>, program: &Program, how: Closeness) -> Shrunk {
+    let mut named = |program: &Program| match judge(court, program, how) {
+        Ok(Verdict::Differs(finding)) => Some(signature(program, &finding)),
         _ => None,
     };
-    let wanted = signature(program);
+    let wanted = named(program);
     shrink(program, |smaller| {
-        if signature(smaller) == wanted {
+        if named(smaller) == wanted {
             Attempt::Same
         } else {
             Attempt::Other

@@ -183,3 +183,30 @@ fn a_job_that_dies_is_a_failure_of_the_harness() {
     assert!(said.stderr.contains("harness failure"), "{said:?}");
     assert_eq!(summary(&said)["failures"].as_array().map(Vec::len), Some(1));
 }
+
+/// Where programs can not be run on the kernel, that is said.
+#[test]
+fn the_running_kernel_is_fuzzed() {
+    let shell = Shell::new();
+    let run = || shell.run("fuzz linux --runs 300 --seed 3 --json --boundaries");
+    let said = run();
+    if said.status == 2 && said.stderr.contains("can not be run on") {
+        return eprintln!("skipped: {}", said.stderr);
+    }
+    let first = summary(said.succeeds());
+    assert_eq!(said.stderr, "", "quiet on a pipe");
+    assert!(first["programs"].as_u64() >= Some(290), "{first}");
+    assert!(first["succeeded_share"].as_f64() >= Some(0.6), "{first}");
+    assert_eq!(first["findings"].as_array().map(Vec::len), Some(0));
+    assert_eq!(first["by_call"], summary(&run())["by_call"], "by the seed");
+    for (wrong, says) in [
+        ("fuzz linux --corpus x", "--corpus is for libFuzzer"),
+        (
+            "fuzz linux --defect get-too-few",
+            "--defect is for the candidate",
+        ),
+        ("fuzz --boundaries", "--boundaries is for `fuzz linux`"),
+    ] {
+        shell.run(wrong).refuses(&[says]);
+    }
+}

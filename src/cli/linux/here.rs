@@ -1,8 +1,9 @@
 //! Runs the programs that the command names.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde::Serialize;
 use vmadiff::linux::{Court, judge};
 use vmadiff::program::{Case, Schedule};
@@ -36,25 +37,30 @@ pub fn run(args: &Args) -> Result<Status> {
     for file in &args.files {
         collect(file, &mut paths)?;
     }
-    let mut court = match Linux::new() {
-        Ok(linux) => Court::new(linux),
-        Err(why) => bail!("programs can not be run on this machine's kernel: {why}"),
-    };
-    let areas = if args.boundaries {
-        Areas::WithBoundaries
-    } else {
-        Areas::ByPage
-    };
+    let mut court = Linux::new().map(Court::new);
     let how = Closeness {
         look: Look::EachCall,
-        areas,
+        areas: Areas::new(args.boundaries),
     };
     let mut status = Status::Agreed;
+    let mut counts = BTreeMap::<&str, usize>::new();
     for path in &paths {
         let (case, _) = read_case(path)?;
-        let (line, came_to) = one(&mut court, path, &case, how);
+        let (line, came_to) = match &mut court {
+            Ok(court) => one(court, path, &case, how),
+            // Nothing is compared where the kernel refuses what agents need: that is said of each.
+            Err(why) => (Line::skipped(path, None, why.to_string()), Status::Agreed),
+        };
         status = status.max(came_to);
+        *counts.entry(line.verdict).or_default() += 1;
         print(&line, args.json);
+    }
+    if paths.len() > 1 && !args.json {
+        let counts = counts
+            .iter()
+            .map(|(verdict, count)| format!("{count} {verdict}"));
+        let counts = counts.collect::<Vec<_>>().join(", ");
+        anstream::println!("{} programs: {counts}", paths.len());
     }
     Ok(status)
 }
@@ -76,15 +82,27 @@ fn collect(path: &Path, to: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
+impl Line {
+    fn new(path: &Path, verdict: &'static str, call: Option<usize>) -> Self {
+        Self {
+            file: path.display().to_string(),
+            verdict,
+            call: call.map(|index| index + 1),
+            what: None,
+            known: Vec::new(),
+        }
+    }
+
+    fn skipped(path: &Path, call: Option<usize>, why: String) -> Self {
+        Self {
+            what: Some(why),
+            ..Self::new(path, "skipped", call)
+        }
+    }
+}
+
 fn one(court: &mut Court, path: &Path, case: &Case, how: Closeness) -> (Line, Status) {
-    let line = |verdict, call: Option<usize>, what, known| Line {
-        file: path.display().to_string(),
-        verdict,
-        call: call.map(|index| index + 1),
-        what,
-        known,
-    };
-    let skipped = |call, why: String| (line("skipped", call, Some(why), vec![]), Status::Agreed);
+    let skipped = |call, why: String| (Line::skipped(path, call, why), Status::Agreed);
     if case.program.schedule != Schedule::default() {
         return skipped(
             None,
@@ -102,20 +120,27 @@ fn one(court: &mut Court, path: &Path, case: &Case, how: Closeness) -> (Line, St
     match judge(court, &case.program, how) {
         Ok(Verdict::Agrees { known, until, .. }) => {
             let known = known.iter().map(|known| known.name).collect();
-            (line("agrees", until, None, known), Status::Agreed)
+            let line = Line {
+                known,
+                ..Line::new(path, "agrees", until)
+            };
+            (line, Status::Agreed)
         }
         Ok(Verdict::Differs(finding)) => {
-            let what = finding.difference.to_string();
-            (
-                line("differs", finding.call, Some(what), vec![]),
-                Status::Diverged,
-            )
+            let line = Line {
+                what: Some(finding.difference.to_string()),
+                ..Line::new(path, "differs", finding.call)
+            };
+            (line, Status::Diverged)
         }
         Err(Stopped::Unfit { call, why }) => skipped(call, why.to_string()),
-        Err(why) => (
-            line("failed", None, Some(why.to_string()), vec![]),
-            Status::HarnessFailed,
-        ),
+        Err(why) => {
+            let line = Line {
+                what: Some(why.to_string()),
+                ..Line::new(path, "failed", None)
+            };
+            (line, Status::HarnessFailed)
+        }
     }
 }
 

@@ -2,8 +2,12 @@
 //!
 //! There is something to run them on only on Linux on x86-64; elsewhere the command says so.
 
+#[cfg(all(feature = "engine", target_os = "linux", target_arch = "x86_64"))]
+pub mod fuzz;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod here;
+#[cfg(all(feature = "engine", target_os = "linux", target_arch = "x86_64"))]
+mod summary;
 
 use std::path::PathBuf;
 

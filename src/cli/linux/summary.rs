@@ -1,0 +1,219 @@
+//! What a campaign against the running kernel did: at its end, for people and as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use indicatif::HumanCount;
+use serde::Serialize;
+use vmadiff::linux::Tally;
+use vmadiff_linux::Areas;
+
+use super::super::provenance::{COMMIT, TOOLCHAIN, VERSION};
+use super::super::summary::{percent, share};
+use super::super::{Status, paint};
+use super::fuzz::Plan;
+
+/// A finding that was written into a file.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    pub signature: String,
+    pub what: String,
+    pub program: PathBuf,
+}
+
+/// The summary, as `--json` prints it.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    version: &'static str,
+    commit: &'static str,
+    toolchain: &'static str,
+    kernel: String,
+    boundaries: bool,
+    seed: u64,
+    jobs: u32,
+    seconds: f64,
+    interrupted: bool,
+    programs: u64,
+    programs_per_second: f64,
+    /// Calls that were compared.
+    calls: u64,
+    /// Of those, 0 to 1.
+    succeeded_share: f64,
+    by_call: Vec<Call>,
+    /// Programs that were compared up to a known difference only.
+    ended_early: u64,
+    /// Known differences, by name: programs that showed them.
+    known_differences: BTreeMap<&'static str, u64>,
+    /// Programs that could not be run to their end, by the reason.
+    stopped: BTreeMap<String, u64>,
+    findings: Vec<Found>,
+    exit_status: u8,
+    #[serde(skip)]
+    status: Status,
+}
+
+#[derive(Debug, Serialize)]
+struct Call {
+    call: &'static str,
+    made: u64,
+    succeeded: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Found {
+    signature: String,
+    count: u64,
+    known: bool,
+    what: Option<String>,
+    program: Option<PathBuf>,
+    /// The command that shows it again.
+    replay: Option<String>,
+}
+
+impl Summary {
+    /// Sums up.
+    pub fn new(
+        plan: &Plan,
+        kernel: String,
+        tally: &Tally,
+        kept: Vec<Kept>,
+        elapsed: Duration,
+        interrupted: bool,
+    ) -> Self {
+        let boundaries = plan.campaign.areas == Areas::WithBoundaries;
+        let (calls, seconds) = (tally.all_calls(), elapsed.as_secs_f64());
+        let status = if !kept.is_empty() {
+            Status::Diverged
+        } else if calls.made == 0 && tally.findings.is_empty() {
+            Status::HarnessFailed // a clean end that compared nothing proves nothing
+        } else {
+            Status::Agreed
+        };
+        let by_call = tally.calls.iter().map(|(&call, calls)| Call {
+            call,
+            made: calls.made,
+            succeeded: calls.succeeded,
+        });
+        Self {
+            version: VERSION,
+            commit: COMMIT,
+            toolchain: TOOLCHAIN,
+            kernel,
+            boundaries,
+            seed: plan.campaign.seed,
+            jobs: plan.campaign.jobs,
+            seconds,
+            interrupted,
+            programs: tally.programs,
+            programs_per_second: tally.programs as f64 / seconds.max(f64::MIN_POSITIVE),
+            calls: calls.made,
+            succeeded_share: share(calls.succeeded, calls.made),
+            by_call: by_call.collect(),
+            ended_early: tally.ended_early,
+            known_differences: tally.known.clone(),
+            stopped: tally.stopped.clone(),
+            findings: findings(plan, tally, &kept, boundaries),
+            exit_status: status.number(),
+            status,
+        }
+    }
+
+    /// How the command ends.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// It for people.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        self.write(&mut text).expect("a String takes all");
+        text
+    }
+
+    fn write(&self, out: &mut String) -> std::fmt::Result {
+        let jobs = if self.jobs == 1 { "job" } else { "jobs" };
+        let interrupted = if self.interrupted {
+            ", interrupted"
+        } else {
+            ""
+        };
+        writeln!(
+            out,
+            "{} {} programs on Linux {} in {:.1} s ({}/s) by {} {jobs}, seed {}{interrupted}",
+            paint::strong("fuzzed:  "),
+            HumanCount(self.programs),
+            self.kernel,
+            self.seconds,
+            HumanCount(self.programs_per_second as u64),
+            self.jobs,
+            self.seed,
+        )?;
+        writeln!(
+            out,
+            "{} {} compared, {} succeeded",
+            paint::strong("calls:   "),
+            HumanCount(self.calls),
+            percent(self.succeeded_share),
+        )?;
+        for Call {
+            call,
+            made,
+            succeeded,
+        } in &self.by_call
+        {
+            let share = percent(share(*succeeded, *made));
+            let made = HumanCount(*made).to_string();
+            writeln!(out, "  {call:<16}{made:>15} {share:>8}")?;
+        }
+        self.write_differences(out)
+    }
+
+    fn write_differences(&self, out: &mut String) -> std::fmt::Result {
+        for (name, count) in &self.known_differences {
+            let heading = paint::strong("known:   ");
+            writeln!(out, "{heading} {name} in {} programs", HumanCount(*count))?;
+        }
+        for (why, count) in &self.stopped {
+            let heading = paint::strong("stopped: ");
+            writeln!(out, "{heading} {} programs: {why}", HumanCount(*count))?;
+        }
+        let heading = paint::strong("findings:");
+        if self.findings.is_empty() {
+            writeln!(out, "{heading} {}", paint::good("none"))?;
+        }
+        for found in &self.findings {
+            let (signature, times) = (&found.signature, HumanCount(found.count));
+            if found.known {
+                writeln!(out, "{heading} {signature} ({times} times, known)")?;
+                continue;
+            }
+            writeln!(out, "{heading} {} ({times} times)", paint::bad(signature))?;
+            if let (Some(what), Some(replay)) = (&found.what, &found.replay) {
+                writeln!(out, "  {what}\n  {replay}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn findings(plan: &Plan, tally: &Tally, kept: &[Kept], boundaries: bool) -> Vec<Found> {
+    let option = if boundaries { " --boundaries" } else { "" };
+    let counted = tally.findings.iter();
+    counted
+        .map(|(signature, &count)| {
+            // A finding that looked otherwise once it was small is listed under both its names.
+            let news = kept.iter().find(|kept| kept.signature == *signature);
+            let replay = |kept: &Kept| format!("vmadiff linux{option} {}", kept.program.display());
+            Found {
+                signature: signature.clone(),
+                count,
+                known: plan.known.contains(signature),
+                what: news.map(|kept| kept.what.clone()),
+                program: news.map(|kept| kept.program.clone()),
+                replay: news.map(replay),
+            }
+        })
+        .collect()
+}
