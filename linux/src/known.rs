@@ -12,7 +12,7 @@ use crate::diff::{Difference, Field};
 use crate::machine::Machine;
 use crate::view::{Answer, View};
 
-pub use table::KNOWN;
+pub use table::known;
 
 /// A way in which the kernel differs from the rules.
 #[derive(Debug)]
@@ -68,6 +68,8 @@ pub struct Context<'a> {
     pub placed: bool,
     /// The manager's and Linux's state; none where an answer differs.
     pub views: Option<(&'a View, &'a View)>,
+    /// The same before the last call, where that was looked at.
+    pub before: Option<(&'a View, &'a View)>,
     /// The difference.
     pub difference: &'a Difference,
 }
@@ -99,6 +101,6 @@ pub fn explain(context: &Context) -> Option<&'static Known> {
         Origin::Since(major, minor) => version >= (major, minor),
         Origin::Chosen => true,
     };
-    let mut candidates = KNOWN.iter().filter(there);
+    let mut candidates = known().filter(there);
     candidates.find(|known| (known.explains)(context))
 }

@@ -10,7 +10,7 @@ pub const TASK_SIZE: u64 = (1 << 47) - 4096;
 pub struct Machine {
     /// The kernel's release, as `uname -r` has it.
     pub release: String,
-    /// `vm.mmap_min_addr`, bytes.
+    /// `vm.mmap_min_addr`, or the security module's own minimum if that is higher; bytes.
     pub mmap_min_addr: u64,
     /// `vm.max_map_count`, areas.
     pub max_map_count: u64,

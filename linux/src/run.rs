@@ -67,6 +67,7 @@ impl Linux {
         let mut machine = Machine::look();
         let mut agent = Agent::new(&machine)?;
         machine.mmap_base = probe_base(&mut agent)?;
+        machine.mmap_min_addr = probe_minimum(&mut agent, machine.mmap_min_addr)?;
         machine.heap = probe_heap(&mut agent)?;
         Ok(Self {
             machine,
@@ -176,6 +177,18 @@ fn probe_base(agent: &mut Agent) -> Result<u64, Failed> {
     };
     agent.batch(&[unmap])?;
     Ok(place + 4096)
+}
+
+/// The lowest address that a hint may name. Above what the setting says where the security module
+/// that was built in has a minimum of its own, which only fixed addresses do not heed.
+fn probe_minimum(agent: &mut Agent, setting: u64) -> Result<u64, Failed> {
+    let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
+    let first = |op: Op| Op { owner: FIRST, ..op };
+    let map = Op::call(libc::SYS_mmap, [setting, 4096, 0, flags, u64::MAX, 0]);
+    let place = must(&agent.batch(&[first(map)])?[0], "mmap")?;
+    agent.batch(&[first(Op::call(libc::SYS_munmap, [place, 4096]))])?;
+    const HIGHEST: u64 = 1 << 20; // beyond, the hint was not taken at all
+    Ok(if place < HIGHEST { place } else { setting })
 }
 
 /// Whether the start of the heap can be set.

@@ -118,17 +118,30 @@ impl<M: Manager> Trial<M> {
             answers: &run.answers,
             said: Vec::with_capacity(calls.len()),
             known: Vec::new(),
+            explained: Vec::new(),
             strict: how.areas == Areas::WithBoundaries,
         };
+        let nothing = View::default();
+        let mut before = None;
+        if how.look == Look::EachCall {
+            self.manager.snapshot(&mut self.snapshot);
+            before = Some(View::of(&self.snapshot));
+        }
         for (index, &(task, call)) in calls.iter().enumerate() {
             hearing
                 .said
                 .push(self.manager.call(task, &call, Fail::NONE));
-            let mut ruling = hearing.answer(index);
+            let last = index.checked_sub(1);
+            let theirs = last.and_then(|last| run.views.get(last));
+            let earlier = before
+                .as_ref()
+                .map(|ours| (ours, theirs.unwrap_or(&nothing)));
+            let mut ruling = hearing.answer(index, earlier);
             if how.look == Look::EachCall && matches!(ruling, Ruling::GoOn) {
                 self.manager.snapshot(&mut self.snapshot);
                 let (ours, theirs) = (View::of(&self.snapshot), &run.views[index]);
                 ruling = hearing.state(Some(index), &ours, theirs, how.areas);
+                before = Some(ours);
             }
             match ruling {
                 Ruling::GoOn => {}
@@ -162,20 +175,22 @@ struct Hearing<'a> {
     answers: &'a [Answer],
     said: Vec<Outcome>,
     known: Vec<&'static Known>,
+    /// Differences in pages that were explained: they stay, and need no other explanation.
+    explained: Vec<(Field, (u8, u64))>,
     /// Boundaries are compared: they remember every state that was different once.
     strict: bool,
 }
 
 impl Hearing<'_> {
     /// Compares the answers to a call.
-    fn answer(&mut self, index: usize) -> Ruling {
+    fn answer(&mut self, index: usize, before: Option<(&View, &View)>) -> Ruling {
         let (said, answer) = (Answer::Known(self.said[index]), &self.answers[index]);
         if *answer == said {
             return Ruling::GoOn;
         }
         let what = format!("{said}, Linux {answer}");
         let difference = Difference::new(Field::Answer, (0, 0), what);
-        let ruling = self.weigh(Some(index), None, difference);
+        let ruling = self.weigh(Some(index), None, before, difference);
         match ruling {
             Ruling::Differs(_) if matches!(answer, Answer::Elsewhere(_)) => Ruling::End,
             ruling => ruling,
@@ -190,7 +205,7 @@ impl Hearing<'_> {
             if over && difference.field == Field::Boundary {
                 break; // boundaries come last, and follow from what differs already
             }
-            match self.weigh(call, Some((ours, theirs)), difference) {
+            match self.weigh(call, Some((ours, theirs)), None, difference) {
                 Ruling::GoOn => {}
                 Ruling::End => worst = Ruling::End,
                 differs @ Ruling::Differs(_) => return differs,
@@ -203,8 +218,13 @@ impl Hearing<'_> {
         &mut self,
         call: Option<usize>,
         views: Option<(&View, &View)>,
+        before: Option<(&View, &View)>,
         difference: Difference,
     ) -> Ruling {
+        let place = (difference.field, difference.at);
+        if self.explained.contains(&place) {
+            return Ruling::GoOn;
+        }
         let context = Context {
             machine: self.machine,
             config: self.config,
@@ -213,6 +233,7 @@ impl Hearing<'_> {
             answers: &self.answers[..self.said.len()],
             placed: call.is_some(),
             views,
+            before,
             difference: &difference,
         };
         let Some(known) = explain(&context) else {
@@ -223,6 +244,9 @@ impl Hearing<'_> {
         }
         let over = views.is_some() && self.strict && call.is_some();
         if known.goes_on && !over {
+            if difference.field == Field::Page {
+                self.explained.push(place);
+            }
             Ruling::GoOn
         } else {
             Ruling::End

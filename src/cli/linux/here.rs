@@ -8,7 +8,7 @@ use serde::Serialize;
 use vmadiff::linux::{Court, judge};
 use vmadiff::program::{Case, Schedule};
 use vmadiff_contract::Fail;
-use vmadiff_linux::{Areas, Closeness, KNOWN, Linux, Look, Stopped, Verdict};
+use vmadiff_linux::{Areas, Closeness, Linux, Look, Stopped, Verdict, known};
 
 use super::super::input::read_case;
 use super::super::{Status, paint};
@@ -172,7 +172,7 @@ fn print(line: &Line, json: bool) {
 
 /// Prints the table of known differences.
 fn list(json: bool) {
-    for known in KNOWN {
+    for known in known() {
         if json {
             let value = serde_json::json!({
                 "name": known.name,

@@ -1,0 +1,127 @@
+//! How areas are placed, merged, cut and replaced. Sections 1, 6, 7 and 13.
+
+use vmadiff_contract::{Call, Config, Errno, MapFlags, Outcome};
+
+use super::{called, errno, grows_down, merged, not_copied};
+use crate::diff::{Difference, Field};
+use crate::known::{Known, Origin};
+use crate::view::Answer;
+
+pub const KNOWN: &[Known] = &[
+    Known {
+        name: "merges-more",
+        section: 1,
+        origin: Origin::Since(6, 16),
+        what: "a faulted range merges into an unfaulted neighbour; in 5.1 they stay two areas, and \
+               fork copies entries of the faulted one only.",
+        program: "mmap(0x1f0000, 0x2000, PROT_READ|PROT_WRITE, \
+                  MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  mlock(0x1f0000, 0x1000)\n\
+                  load(0x1f1000)\n\
+                  munlock(0x1f0000, 0x1000)\n\
+                  fork()\n",
+        goes_on: true,
+        explains: |context| {
+            let Difference { field, at, .. } = *context.difference;
+            let copied = called(context, |call| matches!(call, Call::Fork));
+            match field {
+                Field::Page => copied && merged(context, at),
+                Field::Boundary => merged(context, at),
+                _ => false,
+            }
+        },
+    },
+    Known {
+        name: "stacks-stay-apart",
+        section: 1,
+        origin: Origin::Since(6, 7),
+        what: "MAP_STACK forbids huge pages, and what it maps does not merge with other memory, so \
+               that fork copies other entries; in 5.1 the flag changes nothing.",
+        program: "mmap(0x1f1000, 0x1000, PROT_READ, \
+                  MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS|MAP_STACK, -1, 0)\n\
+                  mmap(0x1f0000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n",
+        goes_on: true,
+        explains: |context| {
+            let Difference { field, at, .. } = *context.difference;
+            let stack = |call: &Call| matches!(call, Call::Mmap { flags, .. } if flags.contains(MapFlags::STACK));
+            let boundary = field == Field::Boundary && !merged(context, at);
+            (boundary || not_copied(context)) && called(context, stack)
+        },
+    },
+    Known {
+        name: "heap-starts-anew",
+        section: 13,
+        origin: Origin::Since(6, 1),
+        what: "the heap's first part does not merge with an area that ends where the heap starts, \
+               so that fork copies other entries.",
+        program: "mmap(0x211000, 0x1000, PROT_READ|PROT_WRITE, \
+                  MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  brk(0x213000)\n",
+        goes_on: false,
+        explains: |context| {
+            let Difference { field, at, .. } = *context.difference;
+            let start = context.config.start_brk;
+            let boundary = field == Field::Boundary && at.1 == start && !merged(context, at);
+            let full = match context.answered() {
+                Some((_, Outcome::Value(_), answer)) => *answer == errno(Errno::ENOMEM),
+                _ => false,
+            };
+            let heap = called(context, |call| matches!(call, Call::Brk { .. }));
+            let few = context.config.max_map_count < Config::default().max_map_count;
+            heap && (boundary || full && few || not_copied(context))
+        },
+    },
+    Known {
+        name: "guard-gap-hides-places",
+        section: 7,
+        origin: Origin::Since(6, 1),
+        what: "when the highest gap ends in the guard gap of a GROWSDOWN area, the search goes on \
+               below the guard gap: places above, inside it, are passed over.",
+        program: "mmap(0x1f0000, 0x1000, PROT_NONE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  mmap(0x20f000, 0x1000, PROT_NONE, \
+                  MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS|MAP_GROWSDOWN, -1, 0)\n\
+                  mmap(NULL, 0x1000, PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)\n",
+        goes_on: false,
+        explains: |context| match context.answered() {
+            Some((
+                Call::Mmap { .. } | Call::Mremap { .. },
+                Outcome::Value(_),
+                Answer::Known(Outcome::Value(_)) | Answer::Elsewhere(_),
+            )) => called(context, grows_down),
+            _ => false,
+        },
+    },
+    Known {
+        name: "shrinking-heap-must-be-there",
+        section: 13,
+        origin: Origin::Since(6, 1),
+        what: "brk refuses to shrink where no area reaches below the old end of the heap; in 5.1 \
+               what is not mapped is as good as unmapped.",
+        program: "brk(0x213000)\nmunmap(0x212000, 0x1000)\nbrk(0x212000)\n",
+        goes_on: false,
+        explains: |context| match context.answered() {
+            Some((Call::Brk { addr }, Outcome::Value(said), Answer::Known(Outcome::Value(is)))) => {
+                said == addr && is > &addr
+            }
+            _ => false,
+        },
+    },
+    Known {
+        name: "failing-mmap-leaves-cuts",
+        section: 6,
+        origin: Origin::Since(6, 12),
+        what: "mmap with MAP_FIXED cuts what it is to replace before it looks at the limits, and \
+               leaves the cuts when it fails; in 5.1 the limits come first.",
+        program: "config rlimit_as=0x5000\n\
+                  mmap(0x1f0000, 0x2000, PROT_NONE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  mmap(0x1f1000, 0x6000, PROT_NONE, MAP_SHARED|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n",
+        goes_on: true,
+        explains: |context| match context.left() {
+            Some((Call::Mmap { flags, .. }, Outcome::Errno(_))) => {
+                let Difference { field, at, .. } = *context.difference;
+                flags.contains(MapFlags::FIXED) && field == Field::Boundary && !merged(context, at)
+            }
+            _ => false,
+        },
+    },
+];
