@@ -1,6 +1,7 @@
 //! Faulting a range in ahead of its use (`mm_populate`, `get_user_pages`).
 
 use vmadiff_contract::{Errno, POPULATE_MAX_PAGES, VmFlags};
+use vmadiff_interleave::at;
 
 use crate::current::Current;
 use crate::pte::Pte;
@@ -74,8 +75,13 @@ impl Current<'_> {
         while !self.follow_page(addr, write) {
             match self.handle_mm_fault(vma, addr, write) {
                 Fault::Served { major } => self.count_fault(major),
-                Fault::Oom => return Err(Errno::ENOMEM),
-                Fault::Bus | Fault::Segv | Fault::Retry => return Err(Errno::EFAULT),
+                refused => {
+                    at::refused(addr, write);
+                    return Err(match refused {
+                        Fault::Oom => Errno::ENOMEM,
+                        _ => Errno::EFAULT,
+                    });
+                }
             }
         }
         Ok(())

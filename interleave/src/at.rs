@@ -1,4 +1,4 @@
-//! What calls tell a judge of the order in which they took effect: marks at three sites, the same
+//! What calls tell a judge of the order in which they took effect: marks at four sites, the same
 //! for every manager.
 //!
 //! A call consists of a section (what it does under `mmap_sem` held for writing, or the one moment
@@ -19,6 +19,10 @@ pub static FAULT: Site = &SiteInfo::new("at.fault");
 /// An access was made, or refused for good.
 pub static ACCESS: Site = &SiteInfo::new("at.access");
 
+/// A fault that a call populates a range by was refused, after it may have given the area an
+/// anon_vma: the call populates no further in that area.
+pub static REFUSED: Site = &SiteInfo::new("at.refused");
+
 /// Marks the section of the current call.
 #[inline]
 pub fn section() {
@@ -35,4 +39,10 @@ pub fn fault(addr: u64, store: bool) {
 #[inline]
 pub fn access() {
     mark_at(ACCESS, 0);
+}
+
+/// Marks a fault on the page at `addr` that a call populates a range by and that was refused.
+#[inline]
+pub fn refused(addr: u64, store: bool) {
+    mark_at(REFUSED, addr & !1 | u64::from(store));
 }

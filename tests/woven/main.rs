@@ -5,6 +5,7 @@ mod weave;
 use std::ops::Range;
 
 use vmadiff::judge::Verdict;
+use vmadiff::program::Policy;
 use vmadiff_candidate::Defects;
 use weave::Loom;
 
@@ -12,7 +13,15 @@ use weave::Loom;
 fn objections(loom: &mut Loom, seeds: Range<u64>) -> (Vec<String>, u64) {
     let (mut found, mut skipped) = (Vec::new(), 0);
     for seed in seeds {
-        let program = loom.program(seed);
+        let mut program = loom.program(seed);
+        // Most schedules of the generator are a few preemptions: here half of them are wilder.
+        program.schedule.policy = match seed % 6 {
+            0 => Policy::RandomWalk,
+            1 => Policy::Pct,
+            2 => Policy::Pos,
+            _ => program.schedule.policy,
+        };
+        program.schedule.seed ^= seed;
         match loom.run(&program) {
             Some(Verdict::Agree) => {}
             Some(Verdict::Skip(_)) => skipped += 1,

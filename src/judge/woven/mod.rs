@@ -55,7 +55,7 @@ impl WovenJudge {
         if let Some(divergence) = miscounted(parts, woven) {
             return Verdict::Diverge(divergence);
         }
-        order::natural(parts, order);
+        order::natural(program, parts, order);
         order::sorted(order, sorted);
         let trial = Trial {
             program,

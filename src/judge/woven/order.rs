@@ -4,7 +4,7 @@
 //! as well have come just before or just after it: a section that goes over many pages is not at
 //! all of them at once, and a TLB may be stale until it is flushed.
 
-use vmadiff_contract::{Call, Lender, Touch};
+use vmadiff_contract::{Call, Fail, Lender, Touch};
 
 use super::parts::{Act, Part, Parts};
 use crate::program::Program;
@@ -75,7 +75,7 @@ pub enum Move {
 const SCALE: u64 = 8;
 
 /// The order of the marks. A call that populates under its own lock does so after its section.
-pub fn natural(parts: &Parts, order: &mut Order) {
+pub fn natural(program: &Program, parts: &Parts, order: &mut Order) {
     order.clear();
     order.extend(parts.list.iter().map(|part| Setting {
         key: u64::from(part.at) * SCALE + SCALE / 2,
@@ -87,6 +87,10 @@ pub fn natural(parts: &Parts, order: &mut Order) {
             let first = part.act == Act::Fault(Touch::Store) && parts.took_fresh_anon(part.call);
             if first && may_borrow(parts, i) {
                 order[i].lender = Tell::Nobody;
+            }
+            let fails = program.calls[part.call].fail != Fail::NONE;
+            if matches!(part.act, Act::Unserved(_)) && fails {
+                order[i].serves = Serves::Anon;
             }
             continue;
         }
@@ -115,8 +119,9 @@ pub fn moves(
 ) {
     into.clear();
     let part = &parts.list[x];
-    let fault = matches!(part.act, Act::Fault(_));
-    let mut contended = false;
+    let fault = matches!(part.act, Act::Fault(_) | Act::Unserved(_));
+    // Without memory a fault ends with or without an anon_vma.
+    let mut contended = fault && program.calls[part.call].fail != Fail::NONE;
     for (c, other) in parts.list.iter().enumerate() {
         if other.call == part.call || !part.overlaps(other) {
             continue;
@@ -172,7 +177,7 @@ fn may_borrow(parts: &Parts, x: usize) -> bool {
     parts.list.iter().any(|other| {
         let installs = matches!(
             other.act,
-            Act::Fault(Touch::Store) | Act::Refused(Touch::Store)
+            Act::Fault(Touch::Store) | Act::Refused(Touch::Store) | Act::Unserved(Touch::Store)
         );
         other.call != part.call && other.mm == part.mm && installs && part.overlaps(other)
     })

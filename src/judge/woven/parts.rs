@@ -42,6 +42,8 @@ pub enum Act {
     Access,
     /// An access that got a signal, or no memory.
     Refused(Touch),
+    /// A fault of a call that populates, which got no page.
+    Unserved(Touch),
 }
 
 /// How mmap_sem is held, by which sections of one address space exclude each other.
@@ -156,6 +158,15 @@ impl Parts {
                     self.access(program, woven, call, i, since, irq_off);
                 } else if step.site == at::FAULT {
                     self.fault(program, call, i, since, word);
+                } else if step.site == at::REFUSED {
+                    let touch = touch_by(word);
+                    self.list.push(Part {
+                        act: Act::Unserved(touch),
+                        page: Some(word & !(PAGE_SIZE - 1)),
+                        at: i,
+                        window: (since, i),
+                        ..section(program, call)
+                    });
                 }
             }
             What::Begin(_) | What::Chose(_) => {}
@@ -163,11 +174,7 @@ impl Parts {
     }
 
     fn fault(&mut self, program: &Program, call: usize, i: u32, since: u32, word: u64) {
-        let touch = touch_of(&program.calls[call].call).unwrap_or(if word & 1 == 1 {
-            Touch::Store
-        } else {
-            Touch::Load
-        });
+        let touch = touch_of(&program.calls[call].call).unwrap_or_else(|| touch_by(word));
         self.faults[usize::from(program.calls[call].task.0).min(TASKS)] += 1;
         let part = Part {
             act: Act::Fault(touch),
@@ -345,6 +352,15 @@ fn touch_of(call: &Call) -> Option<Touch> {
         Call::Store { .. } => Some(Touch::Store),
         Call::Exec { .. } => Some(Touch::Exec),
         _ => None,
+    }
+}
+
+/// What a marked fault was for, where that is not the call's own access.
+fn touch_by(word: u64) -> Touch {
+    if word & 1 == 1 {
+        Touch::Store
+    } else {
+        Touch::Load
     }
 }
 

@@ -95,6 +95,7 @@ impl Replayer {
             Some(task) => match part.act {
                 Act::Section => self.section(trial, reference, i, task, theirs),
                 Act::Fault(touch) => self.fault(reference, i, part, step, task, touch, setting),
+                Act::Unserved(touch) => self.unserved(reference, i, part, task, touch, setting),
                 Act::Access => self.access(reference, i, part, step, task, theirs),
                 Act::Refused(touch) => {
                     let ours = refused(reference, part, step, task, touch, theirs, setting);
@@ -166,6 +167,32 @@ impl Replayer {
                 outcome_text(step.call.kind(), ours)
             );
             self.object(i, part, Rule::FaultUnexplained, "served", what);
+        }
+    }
+
+    /// A populated page that could not be had: for a reason that the reference shares, or, where
+    /// an allocation was made to fail, after the area's anon_vma or before.
+    fn unserved<R: Replay>(
+        &mut self,
+        reference: &R,
+        i: usize,
+        part: &Part,
+        task: TaskId,
+        touch: Touch,
+        setting: Setting,
+    ) {
+        let (page, lender) = (part.page.unwrap_or_default(), setting.lender.into());
+        match (setting.serves, touch) {
+            (Serves::Page, _) => {
+                if reference.fault(task, page, touch, lender) == Outcome::Value(0) {
+                    let what = format!("page {page:#x} was not populated, the reference has it");
+                    self.object(i, part, Rule::FaultUnexplained, "refused", what);
+                }
+            }
+            (Serves::Anon, Touch::Store) => {
+                reference.prepare(task, page, lender);
+            }
+            (Serves::Anon | Serves::Nothing, _) => {}
         }
     }
 
