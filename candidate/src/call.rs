@@ -47,6 +47,13 @@ impl Current<'_> {
                 off,
                 len,
             } => self.sys_fallocate(fd, flags, off, len),
+            Call::Mlock { addr, len } => self.sys_mlock(addr, len),
+            Call::Mlock2 { addr, len, flags } => self.sys_mlock2(addr, len, flags),
+            Call::Munlock { addr, len } => self.sys_munlock(addr, len),
+            Call::Mlockall { flags } => self.sys_mlockall(flags),
+            Call::Munlockall => self.sys_munlockall(),
+            Call::Msync { addr, len, flags } => self.sys_msync(addr, len, flags),
+            Call::Mincore { addr, len } => self.sys_mincore(addr, len),
             _ => return Outcome::Unsupported,
         };
         outcome(answer)

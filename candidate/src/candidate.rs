@@ -71,6 +71,13 @@ const SUPPORTED: Capabilities = Capabilities::of(&[
     CallKind::Reclaim,
     CallKind::Softirq,
     CallKind::Fallocate,
+    CallKind::Mlock,
+    CallKind::Mlock2,
+    CallKind::Munlock,
+    CallKind::Mlockall,
+    CallKind::Munlockall,
+    CallKind::Msync,
+    CallKind::Mincore,
 ]);
 
 impl Candidate {

@@ -40,7 +40,7 @@ impl Candidate {
         let mut next = Some(first);
         while let Some(vma) = next.filter(|_| mm.locked_vm.peek() != 0) {
             if vma.flags().contains(VmFlags::LOCKED) {
-                self.munlock_vma_pages_all(vma);
+                self.munlock_vma_pages_range(vma);
             }
             next = self.next(vma);
         }

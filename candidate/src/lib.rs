@@ -40,6 +40,8 @@ mod link;
 mod madvise;
 mod memory;
 mod merge;
+mod mincore;
+mod mlock;
 mod mm;
 mod mmap;
 mod mprotect;

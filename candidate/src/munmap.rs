@@ -95,7 +95,7 @@ impl Current<'_> {
         while let Some(vma) = next.filter(|vma| vma.start() < end) {
             if vma.flags().contains(VmFlags::LOCKED) {
                 mm.locked_vm.count(vma.pages().wrapping_neg());
-                self.munlock_vma_pages_all(vma);
+                self.munlock_vma_pages_range(vma);
             }
             next = self.next(vma);
         }
@@ -137,14 +137,6 @@ impl Current<'_> {
 }
 
 impl Candidate {
-    /// Takes an area's lock flags away (`munlock_vma_pages_all`), in a bracket.
-    pub fn munlock_vma_pages_all(&self, vma: Ref<'_, Vma>) {
-        self.vm_write_begin(site::MUNLOCK_VMA_PAGES__BEGIN, vma);
-        let flags = vma.flags() - (VmFlags::LOCKED | VmFlags::LOCKONFAULT);
-        vma.set_flags(site::MUNLOCK_VMA_PAGES__VM_FLAGS, flags);
-        self.vm_write_end(site::MUNLOCK_VMA_PAGES__END, vma);
-    }
-
     /// Removes a list of areas that left their tree (`remove_vma_list`).
     fn remove_vma_list(&self, mm: &Mm, first: Ref<'_, Vma>) {
         let mut accounted = 0;

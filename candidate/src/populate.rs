@@ -28,7 +28,7 @@ impl Current<'_> {
         let end = start.saturating_add(len);
         let mut budget = POPULATE_MAX_PAGES;
         let mut next = self.find_vma(start);
-        while let Some(vma) = next.filter(|vma| vma.start() < end) {
+        while let Some(vma) = next.filter(|vma| vma.start() < end && budget > 0) {
             let (from, to) = (start.max(vma.start()), end.min(vma.end()));
             let populated = self.populate_vma_page_range(vma, from, to, &mut budget);
             if !ignore_errors {

@@ -21,6 +21,7 @@ vmadiff_interleave::sites! {
     ANON_VMA__LOCK = "anon_vma.lock";
     ANON_VMA__PUT = "anon_vma.put";
     ANON_VMA__UNLINK = "anon_vma.unlink";
+    APPLY_MLOCKALL__DEF_FLAGS = "apply_mlockall.def_flags";
     BRK__BRK = "brk.brk";
     BRK__MMAP_SEM = "brk.mmap_sem";
     BRK__RESTORE = "brk.restore";
@@ -153,6 +154,15 @@ vmadiff_interleave::sites! {
     MADVISE__MMAP_SEM_READ = "madvise.mmap_sem_read";
     MAY_EXPAND_VM__DATA_VM = "may_expand_vm.data_vm";
     MAY_EXPAND_VM__TOTAL_VM = "may_expand_vm.total_vm";
+    MINCORE__MMAP_SEM = "mincore.mmap_sem";
+    MINCORE__PTE = "mincore.pte";
+    MINCORE__PTL = "mincore.ptl";
+    MINCORE__SIZE = "mincore.size";
+    MLOCKALL__MMAP_SEM = "mlockall.mmap_sem";
+    MLOCK_FIXUP__BEGIN = "mlock_fixup.begin";
+    MLOCK_FIXUP__END = "mlock_fixup.end";
+    MLOCK_FIXUP__VM_FLAGS = "mlock_fixup.vm_flags";
+    MLOCK__MMAP_SEM = "mlock.mmap_sem";
     MMAP_REGION__BEGIN = "mmap_region.begin";
     MMAP_REGION__END = "mmap_region.end";
     MMAP__FGET = "mmap.fget";
@@ -164,9 +174,12 @@ vmadiff_interleave::sites! {
     MPROTECT_FIXUP__END = "mprotect_fixup.end";
     MPROTECT_FIXUP__VM_FLAGS = "mprotect_fixup.vm_flags";
     MPROTECT__MMAP_SEM = "mprotect.mmap_sem";
+    MSYNC__MMAP_SEM = "msync.mmap_sem";
+    MUNLOCKALL__MMAP_SEM = "munlockall.mmap_sem";
     MUNLOCK_VMA_PAGES__BEGIN = "munlock_vma_pages.begin";
     MUNLOCK_VMA_PAGES__END = "munlock_vma_pages.end";
     MUNLOCK_VMA_PAGES__VM_FLAGS = "munlock_vma_pages.vm_flags";
+    MUNLOCK__MMAP_SEM = "munlock.mmap_sem";
     MUNMAP__DOWNGRADE = "munmap.downgrade";
     MUNMAP__MMAP_SEM = "munmap.mmap_sem";
     OPEN__FILE_LOCK = "open.file_lock";
