@@ -68,8 +68,10 @@ impl Current<'_> {
                 end = other.end();
             }
             if let Err(no_memory) = self.import_anon_vma(vma, other, fate) {
-                self.vm_write_end(site::VMA_ADJUST__END_FAILED, other);
-                self.vm_write_end(site::VMA_ADJUST__END_FAILED, vma);
+                if !defect!(self, AdjustLeavesOpen) {
+                    self.vm_write_end(site::VMA_ADJUST__END_FAILED, other);
+                    self.vm_write_end(site::VMA_ADJUST__END_FAILED, vma);
+                }
                 return Err(no_memory);
             }
         }

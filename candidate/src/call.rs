@@ -3,7 +3,9 @@
 use vmadiff_contract::{Call, Errno, Outcome};
 
 use crate::current::Current;
+use crate::mempolicy::Asked;
 use crate::mmap::MapRequest;
+use crate::mremap::Remap;
 use crate::pte::Need;
 
 impl Current<'_> {
@@ -54,7 +56,35 @@ impl Current<'_> {
             Call::Munlockall => self.sys_munlockall(),
             Call::Msync { addr, len, flags } => self.sys_msync(addr, len, flags),
             Call::Mincore { addr, len } => self.sys_mincore(addr, len),
-            _ => return Outcome::Unsupported,
+            Call::Mremap {
+                addr,
+                old_len,
+                new_len,
+                flags,
+                new_addr,
+            } => self.sys_mremap(Remap {
+                addr,
+                old_len,
+                new_len,
+                flags,
+                new_addr,
+            }),
+            Call::Mbind {
+                addr,
+                len,
+                mode,
+                nodes,
+                flags,
+            } => self.sys_mbind(addr, len, Asked { mode, nodes, flags }),
+            Call::SetMempolicy { mode, nodes, flags } => {
+                self.sys_set_mempolicy(Asked { mode, nodes, flags })
+            }
+            Call::UffdRegister { addr, len } => self.sys_uffd_register(addr, len),
+            Call::UffdUnregister { addr, len } => self.sys_uffd_unregister(addr, len),
+            Call::Collapse { addr, len } => Ok(self.step_collapse(addr, len)),
+            Call::NumaScan { addr, len } => Ok(self.step_numa_scan(addr, len)),
+            // Made by no task in particular, before one is looked up.
+            Call::Softirq => return Outcome::Unsupported,
         };
         outcome(answer)
     }

@@ -53,32 +53,8 @@ pub enum Deferred {
     FreePolicy(Handle<Policy>),
 }
 
-/// The calls that the candidate knows.
-const SUPPORTED: Capabilities = Capabilities::of(&[
-    CallKind::Mmap,
-    CallKind::Munmap,
-    CallKind::Mprotect,
-    CallKind::Madvise,
-    CallKind::Brk,
-    CallKind::Fork,
-    CallKind::Exit,
-    CallKind::Load,
-    CallKind::Store,
-    CallKind::Exec,
-    CallKind::Open,
-    CallKind::Ftruncate,
-    CallKind::Close,
-    CallKind::Reclaim,
-    CallKind::Softirq,
-    CallKind::Fallocate,
-    CallKind::Mlock,
-    CallKind::Mlock2,
-    CallKind::Munlock,
-    CallKind::Mlockall,
-    CallKind::Munlockall,
-    CallKind::Msync,
-    CallKind::Mincore,
-]);
+/// The calls that the candidate knows: all.
+const SUPPORTED: Capabilities = Capabilities::of(CallKind::ALL);
 
 impl Candidate {
     /// Boots as [`Manager::new`] does, with these defects.

@@ -109,6 +109,39 @@ defects! {
         "Where an area is merged with both areas above, only the first of them is removed."
         from "__vma_adjust, `again`; spf-v12 C17"
         fires "state", "events";
+    AdjustLeavesOpen Serial "a3-adjust-leaves-open"
+        "Where the memory for an anon_vma import is missing, the sequence counts stay odd."
+        from "series patch 11, found by D. Rientjes in the ninth version; spf-v12 A3"
+        fires "vma-sequence";
+    MbindWrongOffset Serial "c3-mbind-wrong-offset"
+        "mbind merges a piece of an area by the offset of the whole area."
+        from "mbind_range, 7329e3ebe359; spf-v12 C3"
+        fires "state", "events";
+    MbindKeepsMerged Serial "c4-mbind-keeps-merged"
+        "mbind goes on with the area that it had before the merge, which may have swallowed it."
+        from "mbind_range, fixes 9d8cebd4bcd7; spf-v12 C4"
+        fires "state", "events", "outcome", "misuse-dead-vma", "misuse-put-below-zero", "livelock",
+            "panic";
+    ForkedMerges Serial "c7-forked-merges"
+        "An area whose pages fork shared merges with one that was never touched."
+        from "is_mergeable_anon_vma, the limit of forked areas; spf-v12 C7"
+        fires "state", "events";
+    CloneNotUndone Serial "c8-clone-not-undone"
+        "Where the memory for a copy of an anon_vma chain is missing, the links made so far stay."
+        from "824135c46b00; spf-v12 C8"
+        fires "state", "anon-leaked", "left-over", "misuse-dead-vma", "events", "deferred";
+    AccountNotRestored Serial "c15-account-not-restored"
+        "What remains of an area that was moved in part is counted as committed no more."
+        from "move_vma, VM_ACCOUNT; spf-v12 C15"
+        fires "state";
+    PolicyCountedTwice Serial "d3-policy-counted-twice"
+        "A new policy starts with a reference that nobody puts."
+        from "4ad099559b00, CVE-2022-49080; spf-v12 D3"
+        fires "policy-leaked", "left-over";
+    NoReserveForMoves Serial "mremap-without-reserve"
+        "A move does not keep its distance from the limit on areas."
+        from "move_vma, sysctl_max_map_count - 3; made up"
+        fires "outcome";
     PutTooMany Serial "put-too-many"
         "A speculative fault that gives up on the area's flags puts the VMA twice."
         from "handle_speculative_fault's exits; made up"
@@ -118,6 +151,35 @@ defects! {
         from "series patch 21, vma_rb_insert; made up"
         fires "vma-references";
 
+    DestinationOpen Interleaved "a1-destination-open"
+        "The place that mremap moves to is open to speculation before the entries are there."
+        from "series patch 11; spf-v12 A1"
+        fires "outcome", "state", "frame-leaked", "left-over";
+    CollapseUnnoticed Interleaved "a10-collapse-unnoticed"
+        "A collapse leaves the sequence count alone, and the page-table lock is taken without a look \
+         at whether the table is still the one that was found."
+        from "series patch 22, pte_map_lock; spf-v12 A10"
+        fires "outcome", "state", "misuse-dead-table", "frame-leaked", "left-over";
+    TableMovedUnlocked Interleaved "a12-table-moved-unlocked"
+        "mremap moves a whole page table without the lock of its entries."
+        from "Android 529351c4c820, move_normal_pmd; spf-v12 A12"
+        fires "outcome", "state";
+    UserfaultUnchecked Interleaved "a18-userfault-unchecked"
+        "A speculative fault serves a page of an area that is registered with userfaultfd."
+        from "series patch 22, review; spf-v12 A18"
+        fires "outcome", "state";
+    SourceOpenEarly Interleaved "a28-source-open-early"
+        "The place that mremap moves from is open to speculation before it is unmapped."
+        from "series patch 11, move_vma; spf-v12 A28"
+        fires "outcome", "state";
+    AnonBeforeCount Interleaved "b1-anon-before-count"
+        "A speculative fault looks for the anon_vma before it samples the sequence count."
+        from "657b5146955e; spf-v12 B1"
+        fires "outcome", "state", "misuse-dead-anon";
+    PolicyFreedAtOnce Interleaved "b3-policy-freed-at-once"
+        "A policy that mbind replaced is freed with its last put, while a fault reads it."
+        from "6c21e066f925, CVE-2023-4611; spf-v12 B3"
+        fires "misuse-dead-policy", "policy-used-after-free";
     ForkWithoutBracket Interleaved "a4-fork-without-bracket"
         "fork write-protects a parent's entries while speculative faults copy its pages, before the \
          TLBs are flushed."

@@ -91,13 +91,6 @@ impl Descriptors {
         self.slots.lock().clear();
     }
 
-    /// The file of a number.
-    pub fn fget(&self, site: Site, fd: Fd) -> Option<Handle<File>> {
-        let _lock = self.file_lock.lock(site);
-        let at = usize::try_from(fd.0).ok()?.checked_sub(FIRST_FD)?;
-        self.slots.lock().get(at)?.some()
-    }
-
     /// Whether a number below `limit` is free.
     fn has_room(&self, limit: u32) -> bool {
         let slots = self.slots.lock();
@@ -204,6 +197,16 @@ impl Candidate {
         if file.alive() && file.refs().get(site::GET_FILE__REFS).is_err() {
             self.misuse(Misuse::DeadFile(FileId(file.ordinal())));
         }
+    }
+
+    /// The file of a number, with a reference (`fget`): taken before the number can be closed.
+    pub fn fget(&self, site: Site, mm: &Mm, fd: Fd) -> Option<Ref<'_, File>> {
+        let _lock = mm.files.file_lock.lock(site);
+        let at = usize::try_from(fd.0).ok()?.checked_sub(FIRST_FD)?;
+        let file = mm.files.slots.lock().get(at)?.some()?;
+        let file = self.files.get(file);
+        self.get_file(file);
+        Some(file)
     }
 
     /// Puts a reference (`fput`): the file goes with the last.

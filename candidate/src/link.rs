@@ -99,6 +99,7 @@ impl Current<'_> {
         if !defect!(self, NodeNotCleared) {
             vma.rb_clear(site::VMA_RB_ERASE__RB_CLEAR_NODE);
         }
+        self.vm_write_release(site::VMA_RB_ERASE__RELEASE, vma);
     }
 
     /// Out of tree and list, when it is merged away (`__vma_unlink_common`).

@@ -211,6 +211,7 @@ impl Current<'_> {
     /// the other was not copied by fork, whose pages may be shared with others.
     fn is_mergeable_anon_vma(&self, anon: Handle<AnonVma>, vma: Ref<'_, Vma>) -> bool {
         let other = vma.anon_vma().peek();
-        anon == other || ((anon.is_null() || other.is_null()) && self.chain_is_singular(vma))
+        let singular = || self.chain_is_singular(vma) || defect!(self, ForkedMerges);
+        anon == other || ((anon.is_null() || other.is_null()) && singular())
     }
 }

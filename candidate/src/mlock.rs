@@ -209,7 +209,7 @@ impl Current<'_> {
 
     /// Pages of a range that are locked already (`count_mm_mlocked_page_nr`).
     fn count_mm_mlocked_page_nr(&self, start: u64, len: u64) -> u64 {
-        let end = start.wrapping_add(len);
+        let end = start.saturating_add(len);
         let mut pages = 0;
         let mut next = self.find_vma(start);
         while let Some(vma) = next.filter(|vma| vma.start() < end) {

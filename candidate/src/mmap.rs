@@ -54,12 +54,25 @@ impl Current<'_> {
         let file = if request.flags.contains(MapFlags::ANONYMOUS) {
             None
         } else {
-            let file = self.mm_struct().files.fget(site::MMAP__FGET, request.fd);
+            let file = self.fget(site::MMAP__FGET, self.mm_struct(), request.fd);
             Some(file.ok_or(Errno::EBADF)?)
         };
+        let mapped = self.vm_mmap_pgoff(&request, file);
+        if let Some(file) = file {
+            self.fput(file);
+        }
+        mapped
+    }
+
+    /// Maps under mmap_sem, and populates afterwards.
+    fn vm_mmap_pgoff(
+        &self,
+        request: &MapRequest,
+        file: Option<Ref<'_, File>>,
+    ) -> Result<u64, Errno> {
         let (addr, populate) = {
             let _write = Section::enter(self.mm_struct(), site::MMAP__MMAP_SEM);
-            self.do_mmap(&request, file.map(|file| self.files.get(file)))?
+            self.do_mmap(request, file)?
         };
         if populate {
             self.mm_populate(addr, page_align(request.len));

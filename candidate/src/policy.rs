@@ -76,7 +76,8 @@ impl Current<'_> {
         }
         let policy = self.policies.alloc();
         policy.init_kind(kind);
-        policy.refs().init(1);
+        let nobodys = u32::from(defect!(self, PolicyCountedTwice));
+        policy.refs().init(1 + nobodys);
         self.raise(Event::PolicyAlloc {
             policy: PolicyId(policy.ordinal()),
         });
@@ -122,7 +123,9 @@ impl Candidate {
             return;
         }
         match policy.refs().put(site) {
-            Ok(0) if defect!(self, PolicyWithoutReference) => self.free_policy(policy.handle()),
+            Ok(0) if defect!(self, PolicyWithoutReference) || defect!(self, PolicyFreedAtOnce) => {
+                self.free_policy(policy.handle());
+            }
             Ok(0) => self.rcu.call(
                 site::MPOL_PUT__CALL_RCU,
                 Deferred::FreePolicy(policy.handle()),

@@ -27,7 +27,7 @@ impl Current<'_> {
         let _read = mm.mmap_sem.read(site::MM_POPULATE__MMAP_SEM);
         let end = start.saturating_add(len);
         let mut budget = POPULATE_MAX_PAGES;
-        let mut next = self.find_vma(start);
+        let mut next = self.find_vma(start).filter(|_| start < end);
         while let Some(vma) = next.filter(|vma| vma.start() < end && budget > 0) {
             let (from, to) = (start.max(vma.start()), end.min(vma.end()));
             let populated = self.populate_vma_page_range(vma, from, to, &mut budget);
@@ -90,7 +90,8 @@ impl Current<'_> {
     /// Whether a page is there as it is wanted (`follow_page_mask`).
     fn follow_page(&self, addr: u64, write: bool) -> bool {
         let pte = self.pte_of(addr);
-        pte.present() && (!write || pte.writable())
+        // What a NUMA scan hides has kept its write permission (FOLL_NUMA is not asked for).
+        pte.present() && (!write || pte.writable() || pte.saved_write())
     }
 
     /// The entry of an address, read under its lock.

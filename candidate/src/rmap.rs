@@ -5,6 +5,7 @@ use vmadiff_contract::{Note, VmFlags};
 use crate::anon::AnonVma;
 use crate::candidate::Candidate;
 use crate::current::Current;
+use crate::defects::defect;
 use crate::sites as site;
 use crate::slab::{Handle, Ref};
 use crate::vma::Vma;
@@ -95,7 +96,9 @@ impl Current<'_> {
             if self.fails() {
                 // The degree was not raised yet, so unlinking must not lower it.
                 dst.anon_vma().set(site::ANON_VMA_CLONE__UNDO, Handle::NULL);
-                self.unlink_anon_vmas(dst);
+                if !defect!(self, CloneNotUndone) {
+                    self.unlink_anon_vmas(dst);
+                }
                 self.note(Note::Undo("anon_vma_clone"));
                 return Err(NoMemory);
             }

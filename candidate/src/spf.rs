@@ -59,6 +59,11 @@ impl Current<'_> {
                 || vma.vm_end().get(site::HANDLE_SPECULATIVE_FAULT__VM_END) <= addr
         };
         let outside_before = defect!(self, BoundsBeforeCount).then(outside);
+        let faulted = || {
+            let anon = vma.anon_vma();
+            !anon.get(site::HANDLE_SPECULATIVE_FAULT__ANON_VMA).is_null()
+        };
+        let faulted_before = defect!(self, AnonBeforeCount).then(faulted);
         let sequence = vma
             .vm_sequence()
             .read(site::HANDLE_SPECULATIVE_FAULT__SEQUENCE);
@@ -69,15 +74,14 @@ impl Current<'_> {
         if ops.fault() {
             return Err(self.give_up(Retry::VmOps));
         }
-        let anon = vma.anon_vma().get(site::HANDLE_SPECULATIVE_FAULT__ANON_VMA);
-        if anon.is_null() {
+        if !faulted_before.unwrap_or_else(faulted) {
             return Err(self.give_up(Retry::NoAnonVma));
         }
         let flags = vma.read_flags(site::HANDLE_SPECULATIVE_FAULT__VM_FLAGS);
         let page_prot = vma
             .vm_page_prot()
             .get(site::HANDLE_SPECULATIVE_FAULT__PAGE_PROT);
-        if flags.contains(VmFlags::UFFD_MISSING) {
+        if flags.contains(VmFlags::UFFD_MISSING) && !defect!(self, UserfaultUnchecked) {
             return Err(self.give_up(Retry::Userfault));
         }
         if flags.contains(VmFlags::GROWSDOWN) {

@@ -16,18 +16,19 @@ impl Current<'_> {
         if size > i64::MAX as u64 {
             return Err(Errno::EINVAL);
         }
-        let file = self.mm_struct().files.fget(site::FTRUNCATE__FGET, fd);
-        let file = self.files.get(file.ok_or(Errno::EBADF)?);
-        if !file.access().contains(Access::WRITE) {
-            return Err(Errno::EINVAL);
-        }
-        if size > MAX_SIZE {
-            return Err(Errno::EFBIG);
-        }
-        self.get_file(file);
-        self.truncate_setsize(file, size);
+        let file = self
+            .fget(site::FTRUNCATE__FGET, self.mm_struct(), fd)
+            .ok_or(Errno::EBADF)?;
+        let truncated = if !file.access().contains(Access::WRITE) {
+            Err(Errno::EINVAL)
+        } else if size > MAX_SIZE {
+            Err(Errno::EFBIG)
+        } else {
+            self.truncate_setsize(file, size);
+            Ok(0)
+        };
         self.fput(file);
-        Ok(0)
+        truncated
     }
 
     /// `fallocate`.
@@ -38,8 +39,21 @@ impl Current<'_> {
         off: u64,
         len: u64,
     ) -> Result<u64, Errno> {
-        let file = self.mm_struct().files.fget(site::FALLOCATE__FGET, fd);
-        let file = self.files.get(file.ok_or(Errno::EBADF)?);
+        let file = self
+            .fget(site::FALLOCATE__FGET, self.mm_struct(), fd)
+            .ok_or(Errno::EBADF)?;
+        let allocated = self.vfs_fallocate(file, flags, off, len);
+        self.fput(file);
+        allocated
+    }
+
+    fn vfs_fallocate(
+        &self,
+        file: Ref<'_, File>,
+        flags: FallocFlags,
+        off: u64,
+        len: u64,
+    ) -> Result<u64, Errno> {
         let largest = i64::MAX as u64;
         if off > largest || len == 0 || len > largest {
             return Err(Errno::EINVAL);
@@ -56,14 +70,12 @@ impl Current<'_> {
         if end > MAX_SIZE {
             return Err(Errno::EFBIG);
         }
-        self.get_file(file);
         if flags.contains(punch) {
             self.punch_hole(file, off, end);
         } else if !flags.contains(keep) && end > file.size().get(site::FALLOCATE__SIZE) {
             file.size().set(site::FALLOCATE__SET_SIZE, end);
             at::section();
         }
-        self.fput(file);
         Ok(0)
     }
 }

@@ -52,6 +52,9 @@ object! {
         vm_policy: Handle<Policy>,
         /// Whether it is registered with its address space's userfaultfd.
         vm_userfaultfd_ctx: bool,
+        /// Its sequence count stays odd until it is released or leaves the tree: brackets in between
+        /// are parts of this one. Only where mmap_sem is held for writing.
+        held: bool,
         /// Its anon_vma.
         anon_vma: Handle<AnonVma>,
         /// The first link of its chain.
@@ -225,6 +228,7 @@ impl<'a> Ref<'a, Vma> {
     fn init_vma(self) {
         self.vm_ref_count().init(1);
         self.vm_sequence().init(0);
+        self.held().init(false);
         self.init_lists();
     }
 
@@ -289,9 +293,15 @@ impl Current<'_> {
         if defect!(self, NotInitialised) {
             vma.vm_ref_count().init(orig.vm_ref_count().peek());
             vma.vm_sequence().init(orig.vm_sequence().peek());
+            vma.held().init(false);
             vma.init_lists();
         } else {
             vma.init_vma();
+            if orig.held().peek() {
+                // A piece of what is closed is closed from the start.
+                vma.held().init(true);
+                vma.vm_sequence().init(1);
+            }
         }
         self.raise(Event::VmaAlloc {
             vma: vma.id(),
@@ -396,6 +406,9 @@ impl Candidate {
 
     /// Opens a write bracket (`vm_write_begin`). Brackets do not nest.
     pub fn vm_write_begin(&self, site: Site, vma: Ref<'_, Vma>) {
+        if vma.held().peek() {
+            return;
+        }
         if vma.alive() && vma.vm_sequence().write_begin(site).is_err() {
             self.misuse(Misuse::SequenceNested(vma.id()));
         }
@@ -404,9 +417,20 @@ impl Candidate {
 
     /// Closes a write bracket (`vm_write_end`).
     pub fn vm_write_end(&self, site: Site, vma: Ref<'_, Vma>) {
+        if vma.held().peek() {
+            return;
+        }
         if vma.alive() && vma.vm_sequence().write_end(site).is_err() {
             self.misuse(Misuse::SequenceNested(vma.id()));
         }
         vma.alive();
+    }
+
+    /// Closes the bracket of an area that is held, if it is.
+    pub fn vm_write_release(&self, site: Site, vma: Ref<'_, Vma>) {
+        if vma.held().peek() {
+            vma.held().init(false);
+            self.vm_write_end(site, vma);
+        }
     }
 }

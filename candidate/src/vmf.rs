@@ -154,7 +154,8 @@ impl Current<'_> {
         }
         self.task.walking.init(vmf.pmd.handle());
         let at = index(vmf.address, PMD_SHIFT);
-        if vmf.pmd.lower(site::PTE_MAP_LOCK__PMD, at) != vmf.orig_pmd {
+        let changed = vmf.pmd.lower(site::PTE_MAP_LOCK__PMD, at) != vmf.orig_pmd;
+        if changed && !defect!(self, CollapseUnnoticed) {
             return Err(Retry::PmdChanged);
         }
         let pmd = if defect!(self, PmdReadAgain) {
