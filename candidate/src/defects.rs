@@ -81,6 +81,10 @@ defects! {
         from "series patch 20 against Android's __free_vma; spf-v12 A24"
         fires "file-put", "file-references", "file-used-after-free", "misuse-dead-file", "events",
             "deferred";
+    UserfaultUnchecked Serial "a18-userfault-unchecked"
+        "A speculative fault serves a page of an area that is registered with userfaultfd."
+        from "series patch 22, review; spf-v12 A18"
+        fires "outcome", "state";
     ExecUnchecked Serial "a26-exec-unchecked"
         "A speculative fault serves an instruction fetch from an area that is not executable."
         from "series patches 22 and 28; spf-v12 A26"
@@ -120,8 +124,7 @@ defects! {
     MbindKeepsMerged Serial "c4-mbind-keeps-merged"
         "mbind goes on with the area that it had before the merge, which may have swallowed it."
         from "mbind_range, fixes 9d8cebd4bcd7; spf-v12 C4"
-        fires "state", "events", "outcome", "misuse-dead-vma", "misuse-put-below-zero", "livelock",
-            "panic";
+        fires "state", "events", "outcome", "misuse-sequence-nested", "misuse-dead-vma";
     ForkedMerges Serial "c7-forked-merges"
         "An area whose pages fork shared merges with one that was never touched."
         from "is_mergeable_anon_vma, the limit of forked areas; spf-v12 C7"
@@ -163,10 +166,6 @@ defects! {
     TableMovedUnlocked Interleaved "a12-table-moved-unlocked"
         "mremap moves a whole page table without the lock of its entries."
         from "Android 529351c4c820, move_normal_pmd; spf-v12 A12"
-        fires "outcome", "state";
-    UserfaultUnchecked Interleaved "a18-userfault-unchecked"
-        "A speculative fault serves a page of an area that is registered with userfaultfd."
-        from "series patch 22, review; spf-v12 A18"
         fires "outcome", "state";
     SourceOpenEarly Interleaved "a28-source-open-early"
         "The place that mremap moves from is open to speculation before it is unmapped."
