@@ -242,11 +242,11 @@ impl Candidate {
     /// Copies a process's descriptors for its child (`dup_fd`).
     pub fn dup_fd(&self, from: &Mm, to: &Mm) {
         let _lock = from.files.file_lock.lock(site::DUP_FD__FILE_LOCK);
-        let copy = from.files.slots.lock().clone();
-        for file in copy.iter().filter_map(|file| file.some()) {
+        let slots = |at| to.files.slots.lock().get(at).copied();
+        to.files.slots.lock().clone_from(&*from.files.slots.lock());
+        for file in (0..).map_while(slots).filter_map(Handle::some) {
             self.get_file(self.files.get(file));
         }
-        *to.files.slots.lock() = copy;
     }
 
     /// Closes all descriptors of a process, by number (`exit_files`).

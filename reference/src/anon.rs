@@ -29,7 +29,7 @@ pub(crate) struct Rmap {
     pub anon: Option<AnonId>,
     /// Every anon_vma that a page of it may belong to, oldest first. (Linux keeps the list newest
     /// first and clones it from its end.)
-    pub chain: SmallVec<[AnonId; 2]>,
+    pub chain: SmallVec<[AnonId; 4]>,
 }
 
 impl Rmap {

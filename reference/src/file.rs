@@ -106,11 +106,26 @@ impl World {
         let file = self.file(id);
         file.refs -= 1;
         if file.refs == 0 {
-            file.bytes = Vec::new();
+            file.bytes.clear();
             let charged = file.charged;
             self.committed -= charged;
             self.raise(Event::FileFree { file: id });
         }
+    }
+
+    /// Forgets all files, but keeps the memory of their contents for files to come.
+    pub fn forget_files(&mut self) {
+        let contents = self.files.drain(..).map(|file| file.bytes);
+        self.spare_bytes
+            .extend(contents.filter(|bytes| bytes.capacity() != 0));
+    }
+
+    /// No bytes, with the memory of those of a forgotten file, or room for what most files hold.
+    fn no_bytes(&mut self) -> Vec<(u64, u8)> {
+        let spare = self.spare_bytes.pop();
+        let mut bytes = spare.unwrap_or_else(|| Vec::with_capacity(32));
+        bytes.clear();
+        bytes
     }
 
     fn new_file(&mut self, file: File) -> FileId {
@@ -123,13 +138,13 @@ impl World {
     pub fn new_shared_memory(&mut self, size: u64, noreserve: bool) -> Result<FileId, NoMemory> {
         let charged = if noreserve { 0 } else { size / PAGE_SIZE };
         self.charge(charged)?;
-        let access = Access::all();
+        let (access, bytes) = (Access::all(), self.no_bytes());
         Ok(self.new_file(File {
             kind: None,
             access,
             size,
             refs: 1,
-            bytes: Vec::new(),
+            bytes,
             charged,
         }))
     }
@@ -160,9 +175,8 @@ impl World {
             return Err(Errno::EMFILE);
         }
         let pages = size.div_ceil(PAGE_SIZE).min(16);
-        let bytes = (0..pages)
-            .map(|i| (i * PAGE_SIZE, 0xa0 + i as u8))
-            .collect();
+        let mut bytes = self.no_bytes();
+        bytes.extend((0..pages).map(|i| (i * PAGE_SIZE, 0xa0 + i as u8)));
         let file = self.new_file(File {
             kind: Some(kind),
             access,

@@ -50,6 +50,8 @@ pub(crate) struct World {
     pub anons: Vec<Anon>,
     pub live_anons: u64,
     pub files: Vec<File>,
+    /// Memory of the contents of files that a reset has forgotten.
+    pub spare_bytes: Vec<Vec<(u64, u8)>>,
     pub policies: Vec<Policy>,
     pub frames: Vec<Frame>,
     pub slots: Vec<Slot>,
@@ -82,6 +84,7 @@ impl World {
             anons: Vec::new(),
             live_anons: 0,
             files: Vec::new(),
+            spare_bytes: Vec::new(),
             policies: Vec::new(),
             frames: Vec::new(),
             slots: Vec::new(),
@@ -111,7 +114,7 @@ impl World {
         let (tasks, brk) = (config.tasks, config.start_brk);
         self.tasks.clear();
         self.anons.clear();
-        self.files.clear();
+        self.forget_files();
         self.policies.clear();
         self.frames.clear();
         self.slots.clear();
