@@ -1,0 +1,43 @@
+//! Judges fresh programs and prints how much memory is resident as it goes on: it must stay flat.
+//!
+//! `cargo run --release --example resident -- 10000000`
+
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use vmadiff::pair::pair;
+use vmadiff::program::mutate::{Profile, generate};
+use vmadiff_candidate::Defects;
+
+/// Lines printed.
+const LINES: u64 = 20;
+
+fn main() -> Result<()> {
+    let programs: u64 = std::env::args()
+        .nth(1)
+        .context("expected how many programs to judge")?
+        .parse()
+        .context("expected a number of programs")?;
+    let mut pair = pair(Defects::NONE);
+    let profile = Profile {
+        calls: pair.known(),
+        ..Profile::default()
+    };
+    for seed in 0..programs {
+        if seed.is_multiple_of((programs / LINES).max(1)) {
+            println!("{seed:>12} programs {:>8} KiB", resident()?);
+        }
+        let verdict = pair.run(&generate(seed, &profile), &mut ());
+        ensure!(verdict.is_none(), "the managers diverge at seed {seed}");
+    }
+    println!("{programs:>12} programs {:>8} KiB", resident()?);
+    Ok(())
+}
+
+/// Resident memory of this process, KiB.
+fn resident() -> Result<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let size = line.context("no VmRSS")?.trim_end_matches("kB").trim();
+    Ok(size.parse()?)
+}
