@@ -15,8 +15,11 @@ pub mod judge;
 #[cfg(all(feature = "command", target_os = "linux", target_arch = "x86_64"))]
 pub mod linux;
 pub mod pair;
+#[cfg(feature = "command")]
+pub mod picture;
 pub mod program;
 pub mod report;
 pub mod run;
 pub mod shrink;
+pub mod story;
 pub mod target;

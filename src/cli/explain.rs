@@ -4,7 +4,7 @@ use std::path::Path;
 
 use vmadiff::judge::Divergence;
 use vmadiff::program::Program;
-use vmadiff::report::{Role, explain};
+use vmadiff::report::{Report, Role, explain};
 use vmadiff::run::Ran;
 
 use super::paint;
@@ -18,7 +18,11 @@ pub fn text(
     defects: &[String],
 ) -> String {
     let replay = replay(file, defects);
-    let report = explain(program, divergence, &ran.reference, &ran.candidate, &replay);
+    painted(&explain(program, divergence, ran, &replay))
+}
+
+/// A report in colour.
+pub fn painted(report: &Report) -> String {
     let lines = report.lines.iter();
     lines
         .map(|line| paint::line(style(line.role), &line.text))

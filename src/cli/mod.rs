@@ -22,6 +22,7 @@ pub mod panics;
 mod paste;
 mod provenance;
 mod run;
+mod show;
 mod shrinking;
 mod status;
 #[cfg(feature = "engine")]
@@ -55,6 +56,7 @@ enum Command {
     Fuzz(fuzz::Args),
     Run(run::Args),
     Minimize(minimize::Args),
+    Show(show::Args),
     Convert(convert::Args),
     Corpus(corpus::Args),
     Defects(defects::Args),
@@ -77,6 +79,7 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Fuzz(args) => fuzz::run(&args, &planted),
         Command::Run(args) => run::run(&args, &planted),
         Command::Minimize(args) => minimize::run(&args, &planted),
+        Command::Show(args) => show::run(&args, &planted),
         Command::Convert(args) => convert::run(&args, &planted),
         Command::Corpus(args) => corpus::run(&args, &planted),
         Command::Defects(args) => defects::run(&args),

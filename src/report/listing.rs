@@ -6,7 +6,7 @@ use super::{Report, Role};
 use crate::judge::Divergence;
 use crate::program::text::outcome_text;
 use crate::program::{Program, Schedule};
-use crate::run::{Observation, Observed};
+use crate::run::{Observation, Observed, Woven};
 
 pub fn add(
     report: &mut Report,
@@ -38,6 +38,28 @@ pub fn add(
     }
 }
 
+/// The program of a woven run, with its schedule.
+pub fn add_woven(report: &mut Report, program: &Program, divergence: &Divergence, woven: &Woven) {
+    report.heading("program");
+    for line in frame(program).lines() {
+        report.line(Role::Plain, format!("       {line}"));
+    }
+    for (at, (step, outcome)) in program.calls.iter().zip(&woven.outcomes).enumerate() {
+        let answer = match outcome {
+            Some(outcome) => format!(" = {}", outcome_text(step.call.kind(), *outcome)),
+            None => "   never returned".to_owned(),
+        };
+        number(report, Some(at), divergence, &format!("{step}{answer}"));
+    }
+    let schedule = Program {
+        schedule: program.schedule.clone(),
+        ..Program::default()
+    };
+    for line in schedule.to_string().lines() {
+        report.line(Role::Plain, format!("       {line}"));
+    }
+}
+
 /// A numbered line, marked if it is the offending one.
 fn number(report: &mut Report, at: Option<usize>, divergence: &Divergence, text: &str) {
     let number = at.map_or_else(String::new, |at| (at + 1).to_string());
@@ -59,7 +81,11 @@ fn frame(program: &Program) -> String {
     bare.to_string()
 }
 
-fn answers(kind: CallKind, reference: Option<&Observed>, candidate: Option<&Observed>) -> String {
+pub(super) fn answers(
+    kind: CallKind,
+    reference: Option<&Observed>,
+    candidate: Option<&Observed>,
+) -> String {
     let text = |seen: Option<&Observed>| seen.map(|seen| outcome_text(kind, seen.outcome));
     match (text(reference), text(candidate)) {
         (Some(ours), Some(theirs)) if ours == theirs => format!(" = {ours}"),

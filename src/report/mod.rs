@@ -4,17 +4,20 @@
 //! A [`Report`] is a list of lines, each with a role; as text it is plain, and a caller that has
 //! colours gives them by role.
 
-pub mod columns;
+pub(crate) mod columns;
 mod life;
 mod listing;
 mod map;
-mod states;
+mod race;
+pub(crate) mod states;
+pub mod walk;
 
 use std::fmt;
 
-use crate::judge::Divergence;
+use crate::judge::{Divergence, Side};
 use crate::program::Program;
-use crate::run::Observation;
+use crate::run::{Observation, Ran, Woven};
+use crate::story;
 
 /// An explanation, line by line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,19 +55,13 @@ pub enum Role {
 }
 
 /// Explains a divergence of a program. `replay` is the command that shows it again.
-pub fn explain(
-    program: &Program,
-    divergence: &Divergence,
-    reference: &Observation,
-    candidate: &Observation,
-    replay: &str,
-) -> Report {
+pub fn explain(program: &Program, divergence: &Divergence, ran: &Ran, replay: &str) -> Report {
     let mut report = Report::default();
     report.headline(divergence);
-    listing::add(&mut report, program, divergence, reference, candidate);
-    map::add(&mut report, program, divergence, reference, candidate);
-    states::add(&mut report, divergence, reference, candidate);
-    life::add(&mut report, program, divergence, reference, candidate);
+    match &ran.woven {
+        Some(woven) => report.woven(program, divergence, woven),
+        None => report.serial(program, divergence, &ran.reference, &ran.candidate),
+    }
     report.heading("replay");
     report.line(Role::Command, format!("  {replay}"));
     report
@@ -84,8 +81,35 @@ impl Report {
         );
     }
 
+    fn serial(
+        &mut self,
+        program: &Program,
+        divergence: &Divergence,
+        reference: &Observation,
+        candidate: &Observation,
+    ) {
+        listing::add(self, program, divergence, reference, candidate);
+        map::add(self, program, divergence, reference, candidate);
+        states::add(self, divergence, reference, candidate);
+        let seen = match divergence.side {
+            Some(Side::Reference) => reference,
+            Some(Side::Candidate) | None => candidate,
+        };
+        let story = story::serial(program, seen, Some(divergence));
+        life::add(self, program, divergence, &story);
+    }
+
+    fn woven(&mut self, program: &Program, divergence: &Divergence, woven: &Woven) {
+        listing::add_woven(self, program, divergence, woven);
+        let story = story::woven(program, woven, Some(divergence));
+        race::add(self, program, divergence, &story);
+        life::add(self, program, divergence, &story);
+    }
+
     fn heading(&mut self, text: &str) {
-        self.line(Role::Plain, String::new());
+        if !self.lines.is_empty() {
+            self.line(Role::Plain, String::new());
+        }
         self.line(Role::Heading, format!("{text}:"));
     }
 

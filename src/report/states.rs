@@ -20,22 +20,34 @@ pub fn add(
     reference: &Observation,
     candidate: &Observation,
 ) {
-    let after = |seen: &Observation| match divergence.at {
-        Some(at) => seen.calls.get(at).map(|call| render(&call.state)),
-        None => Some(render(&seen.last)),
+    let (ours, theirs) = match divergence.at {
+        None => (Some(&reference.last), Some(&candidate.last)),
+        Some(at) => {
+            let ours = reference.calls.get(at).map(|call| &call.state);
+            (ours, candidate.calls.get(at).map(|call| &call.state))
+        }
     };
-    let (Some(ours), Some(theirs)) = (after(reference), after(candidate)) else {
+    let (Some(ours), Some(theirs)) = (ours, theirs) else {
         return;
     };
-    let diff = TextDiff::from_lines(&ours, &theirs);
-    let groups = diff.grouped_ops(NEIGHBOURS);
-    if groups.is_empty() {
+    let lines = differences(ours, theirs);
+    if lines.is_empty() {
         return;
     }
     report.heading("state afterwards, - reference, + candidate");
-    for (i, group) in groups.iter().enumerate() {
+    for (role, text) in lines {
+        report.line(role, format!("  {text}"));
+    }
+}
+
+/// What differs between two states and its neighbours, as a diff: each line with whose it is.
+pub fn differences(ours: &Snapshot, theirs: &Snapshot) -> Vec<(Role, String)> {
+    let (ours, theirs) = (render(ours), render(theirs));
+    let diff = TextDiff::from_lines(&ours, &theirs);
+    let mut lines = Vec::new();
+    for (i, group) in diff.grouped_ops(NEIGHBOURS).iter().enumerate() {
         if i != 0 {
-            report.line(Role::Plain, "    ...".to_owned());
+            lines.push((Role::Plain, "  ...".to_owned()));
         }
         for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
             let (role, sign) = match change.tag() {
@@ -43,10 +55,10 @@ pub fn add(
                 ChangeTag::Delete => (Role::Reference, '-'),
                 ChangeTag::Insert => (Role::Candidate, '+'),
             };
-            let text = change.value().trim_end();
-            report.line(role, format!("  {sign} {text}"));
+            lines.push((role, format!("{sign} {}", change.value().trim_end())));
         }
     }
+    lines
 }
 
 /// Everything that is compared of a state, a line each.
@@ -139,7 +151,8 @@ fn task_line(state: &TaskState) -> String {
     format!("  task {task} faults {minor_faults} minor {major_faults} major{policy}")
 }
 
-fn vma_line(state: &VmaState) -> String {
+/// An area, with all that maps does not show.
+pub fn vma_line(state: &VmaState) -> String {
     let VmaState {
         mm: _,
         start: _,

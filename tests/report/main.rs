@@ -15,15 +15,14 @@ use vmadiff_reference::Reference;
 #[track_caller]
 fn check(name: &str, text: &str, forge: impl Fn(&mut Observation)) {
     let program = Case::parse(name, text).expect("a program").program;
-    let ran = Runner::new(Reference::new, Reference::new).observe(&program);
+    let mut ran = Runner::new(Reference::new, Reference::new).observe(&program);
     assert_eq!(ran.verdict, Verdict::Agree, "before it is forged");
-    let mut forged = ran.reference.clone();
-    forge(&mut forged);
-    let Verdict::Diverge(found) = judge(&program, &ran.reference, &forged) else {
+    forge(&mut ran.candidate);
+    let Verdict::Diverge(found) = judge(&program, &ran.reference, &ran.candidate) else {
         panic!("the forgery agrees");
     };
     let replay = format!("vmadiff run artifacts/{name}.vma");
-    let report = explain(&program, &found, &ran.reference, &forged, &replay).to_string();
+    let report = explain(&program, &found, &ran, &replay).to_string();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/report/{name}.txt"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, &report).expect("a golden text can be written");

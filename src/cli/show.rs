@@ -1,0 +1,81 @@
+//! `vmadiff show`: a run explained, as text or as a picture.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use vmadiff::judge::Verdict;
+use vmadiff::picture::{self, Subject};
+use vmadiff::report::walk;
+
+use super::defects::Planted;
+use super::input::read_case;
+use super::output::{print, write_file};
+use super::run::warn_of_differences;
+use super::{Status, explain};
+
+/// Explains a run: the areas after each call, and how the managers diverge, if they do.
+///
+/// `--html` draws the address space over time for both managers side by side, and a timeline with
+/// a lane for each thread and each object, as one file that needs nothing else; `--svg` draws the
+/// timeline alone.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    vmadiff show corpus/conformance/munmap/middle.vma\n  \
+    vmadiff show --html --defect NAME found.vma -o found.html\n  \
+    vmadiff show --svg found.vma > found.svg")]
+pub struct Args {
+    /// The program.
+    file: PathBuf,
+    /// Draws a page.
+    #[arg(long, conflicts_with = "svg")]
+    html: bool,
+    /// Draws the timeline.
+    #[arg(long)]
+    svg: bool,
+    /// Where to write; standard output otherwise. A file that exists is left alone.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replaces the output if it exists.
+    #[arg(long, requires = "output")]
+    force: bool,
+}
+
+pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
+    let (case, _) = read_case(&args.file)?;
+    warn_of_differences(&args.file, &case, planted.names());
+    let ran = planted.pair().observe_twice(&case.program);
+    let subject = Subject {
+        name: &args.file.display().to_string(),
+        program: &case.program,
+        ran: &ran,
+        replay: &explain::replay(&args.file, planted.names()),
+    };
+    let text = if args.html {
+        picture::html(&subject)
+    } else if args.svg {
+        picture::svg(&subject)
+    } else {
+        let walk = explain::painted(&walk::walk(&case.program, &ran));
+        let report = match &ran.verdict {
+            Verdict::Diverge(divergence) => {
+                let defects = planted.names();
+                "\n".to_owned()
+                    + &explain::text(&args.file, &case.program, divergence, &ran, defects)
+            }
+            Verdict::Agree | Verdict::Skip(_) => String::new(),
+        };
+        walk + &report
+    };
+    match &args.output {
+        Some(path) => write_file(
+            path,
+            args.force,
+            anstream::adapter::strip_str(&text).to_string().as_bytes(),
+        )?,
+        None => print(&text)?,
+    }
+    Ok(match ran.verdict {
+        Verdict::Diverge(_) => Status::Diverged,
+        Verdict::Agree | Verdict::Skip(_) => Status::Agreed,
+    })
+}

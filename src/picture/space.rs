@@ -1,0 +1,380 @@
+//! The address space over time: a row a call, the two managers side by side, differences marked.
+
+use maud::{Markup, html};
+use vmadiff_contract::{ByteState, CallKind, MmId, Outcome, PageState, Snapshot, VmaId, VmaState};
+
+use super::{Subject, px, told};
+use crate::program::text::{maps_line, outcome_text};
+use crate::report::columns::{Columns, Stretch};
+use crate::report::{Role, states};
+use crate::run::Observed;
+use crate::story::words;
+
+/// A page's width where there are few.
+const PAGE: f64 = 22.0;
+/// The width of a stretch of nothing.
+const GAP: f64 = 16.0;
+/// How high an area is.
+const HEIGHT: f64 = 31.0;
+/// How many colours areas have.
+const COLOURS: u32 = 8;
+
+/// One moment: what is said of it, and the states of the managers then.
+struct Row<'a> {
+    number: Option<usize>,
+    says: String,
+    outcomes: Vec<(&'static str, String)>,
+    offends: bool,
+    states: Vec<(&'static str, Option<&'a Snapshot>)>,
+}
+
+pub fn draw(subject: &Subject<'_>) -> Markup {
+    let rows = rows(subject);
+    let snapshots = || rows.iter().flat_map(|row| row.states.iter());
+    let all: Vec<&[VmaState]> = snapshots()
+        .filter_map(|(_, state)| state.map(|state| &state.vmas[..]))
+        .collect();
+    let mut mms: Vec<MmId> = all
+        .iter()
+        .flat_map(|vmas| vmas.iter().map(|v| v.mm))
+        .collect();
+    mms.sort_unstable();
+    mms.dedup();
+    let columns: Vec<(MmId, Columns)> = mms
+        .into_iter()
+        .map(|mm| (mm, Columns::of(mm, &all, &[])))
+        .collect();
+    html! { ol.space { @for row in &rows { (draw_row(row, &columns)) } } }
+}
+
+fn rows<'a>(subject: &Subject<'a>) -> Vec<Row<'a>> {
+    let Subject { program, ran, .. } = *subject;
+    let at = subject.divergence().map(|found| found.at);
+    if let Some(woven) = &ran.woven {
+        let calls = program.calls.iter().zip(&woven.outcomes).enumerate();
+        let mut rows: Vec<Row<'_>> = calls
+            .map(|(index, (step, outcome))| Row {
+                number: Some(index + 1),
+                says: step.to_string(),
+                outcomes: vec![("", answer(step.call.kind(), *outcome))],
+                offends: at == Some(Some(index)),
+                states: Vec::new(),
+            })
+            .collect();
+        rows.push(Row {
+            number: None,
+            says: "when all calls had returned".to_owned(),
+            outcomes: Vec::new(),
+            offends: false,
+            states: vec![("candidate", woven.finished().then_some(&woven.state))],
+        });
+        return rows;
+    }
+    let (ours, theirs) = (&ran.reference, &ran.candidate);
+    let count = ours.calls.len().max(theirs.calls.len());
+    // The exits that end every run are shown if that is where it goes wrong.
+    let shown = |index: &usize| *index < program.calls.len() || at == Some(Some(*index));
+    let mut rows: Vec<Row<'_>> = (0..count)
+        .filter(shown)
+        .map(|index| {
+            let seen = (ours.calls.get(index), theirs.calls.get(index));
+            serial_row(subject, index, seen)
+        })
+        .collect();
+    rows.push(Row {
+        number: None,
+        says: "the end of all grace periods".to_owned(),
+        outcomes: Vec::new(),
+        offends: at == Some(None),
+        states: vec![
+            ("reference", Some(&ours.last)),
+            ("candidate", Some(&theirs.last)),
+        ],
+    });
+    rows
+}
+
+fn serial_row<'a>(
+    subject: &Subject<'a>,
+    index: usize,
+    (ours, theirs): (Option<&'a Observed>, Option<&'a Observed>),
+) -> Row<'a> {
+    let kind = subject
+        .program
+        .calls
+        .get(index)
+        .map(|step| step.call.kind());
+    let kind = kind.unwrap_or(CallKind::Exit);
+    let said = |seen: Option<&Observed>| answer(kind, seen.map(|seen| seen.outcome));
+    let outcomes = if said(ours) == said(theirs) {
+        vec![("", said(ours))]
+    } else {
+        vec![("reference", said(ours)), ("candidate", said(theirs))]
+    };
+    let task = subject
+        .program
+        .calls
+        .get(index)
+        .map_or(1, |step| step.task.0);
+    let tag = if task == 1 {
+        String::new()
+    } else {
+        format!("[{task}] ")
+    };
+    Row {
+        number: Some(index + 1),
+        says: tag + &words::call(subject.program, Some(index)),
+        outcomes,
+        offends: subject
+            .divergence()
+            .is_some_and(|found| found.at == Some(index)),
+        states: vec![
+            ("reference", ours.map(|seen| &seen.state)),
+            ("candidate", theirs.map(|seen| &seen.state)),
+        ],
+    }
+}
+
+fn answer(kind: CallKind, outcome: Option<Outcome>) -> String {
+    outcome.map_or_else(
+        || "never returned".to_owned(),
+        |outcome| outcome_text(kind, outcome),
+    )
+}
+
+fn draw_row(row: &Row<'_>, columns: &[(MmId, Columns)]) -> Markup {
+    let differing = match row.states[..] {
+        [(_, Some(ours)), (_, Some(theirs))] => states::differences(ours, theirs),
+        _ => Vec::new(),
+    };
+    let class = match (row.offends, differing.is_empty()) {
+        (true, _) => "offends",
+        (false, false) => "differs",
+        (false, true) => "same",
+    };
+    html! {
+        li class=(class) {
+            p.says {
+                span.no { @if let Some(number) = row.number { (number) } }
+                span {
+                    code { (row.says) }
+                    @for (side, outcome) in &row.outcomes {
+                        " " span class=(format!("answer {side}")) { (side) " = " (outcome) }
+                    }
+                }
+            }
+            @if !row.states.is_empty() {
+                div.sides {
+                    @for (index, (side, state)) in row.states.iter().enumerate() {
+                        @let other = row.states.get(1 - index.min(1)).and_then(|(_, state)| *state);
+                        (side_of(side, *state, other, columns))
+                    }
+                }
+            }
+            @if !differing.is_empty() {
+                details open[row.offends] {
+                    summary { "what differs" }
+                    pre { @for (role, line) in &differing { (diff_line(*role, line)) } }
+                }
+            }
+        }
+    }
+}
+
+fn diff_line(role: Role, line: &str) -> Markup {
+    let class = match role {
+        Role::Reference => "reference",
+        Role::Candidate => "candidate",
+        _ => "both",
+    };
+    html! { span class=(class) { (line) } "\n" }
+}
+
+fn side_of(
+    side: &str,
+    state: Option<&Snapshot>,
+    other: Option<&Snapshot>,
+    columns: &[(MmId, Columns)],
+) -> Markup {
+    html! {
+        figure class=(side) {
+            @match state {
+                None => { (caption(side, None)) p.none { "no state" } },
+                Some(state) => {
+                    @let mms = columns.iter().filter(|(mm, _)| state.vmas.iter().any(|v| v.mm == *mm));
+                    @for (mm, columns) in mms {
+                        (caption(side, (state.mms.len() > 1).then_some(*mm)))
+                        (strip(*mm, columns, state, other))
+                    }
+                    @if state.vmas.is_empty() {
+                        (caption(side, None))
+                        p.none { "no areas" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn caption(side: &str, mm: Option<MmId>) -> Markup {
+    html! { figcaption { (side) @if let Some(mm) = mm { ", " (mm) } } }
+}
+
+/// One address space of one manager.
+fn strip(mm: MmId, columns: &Columns, state: &Snapshot, other: Option<&Snapshot>) -> Markup {
+    let places = places(columns.stretches());
+    let width = places.last().map_or(1.0, |place| place.x + place.width);
+    let axis = 12.0;
+    html! {
+        @if !places.is_empty() {
+            svg.strip viewBox=(format!("0 0 {} {}", px(width), px(HEIGHT + axis + 2.0)))
+                style=(format!("max-width:{}px", px(width * 1.6))) role="img"
+                aria-label=(format!("areas of {mm}")) {
+                (addresses(&places))
+                @for place in &places {
+                    @if let Some(area) = at(state, mm, place.stretch.range.start) {
+                        (draw_area(area, place, columns, state, axis))
+                    }
+                }
+                @for (from, until) in wrong(&places, state, other, mm) {
+                    rect.wrong x=(px(from + 1.0)) y=(px(axis + 1.0)) width=(px(until - from - 2.0))
+                        height=(px(HEIGHT - 2.0)) {}
+                }
+            }
+        }
+    }
+}
+
+/// From where to where two managers differ.
+fn wrong(
+    places: &[Place<'_>],
+    state: &Snapshot,
+    other: Option<&Snapshot>,
+    mm: MmId,
+) -> Vec<(f64, f64)> {
+    let mut frames: Vec<(f64, f64)> = Vec::new();
+    let Some(other) = other else {
+        return frames;
+    };
+    for place in places {
+        let end = place.x + place.width;
+        match frames.last_mut() {
+            _ if !differs(state, other, mm, place.stretch) => {}
+            Some(frame) if frame.1 == place.x => frame.1 = end,
+            _ => frames.push((place.x, end)),
+        }
+    }
+    frames
+}
+
+/// A stretch on paper.
+struct Place<'a> {
+    stretch: &'a Stretch,
+    x: f64,
+    width: f64,
+}
+
+fn places(stretches: &[Stretch]) -> Vec<Place<'_>> {
+    let mut x = 0.0;
+    stretches
+        .iter()
+        .map(|stretch| {
+            let pages = stretch.pages() as f64;
+            let width = match (stretch.used, pages > 4.0) {
+                (false, _) => GAP.min(PAGE * pages),
+                (true, false) => PAGE * pages,
+                // Long areas grow by the logarithm of their pages.
+                (true, true) => PAGE * 4.0 + PAGE * (pages / 4.0).log2(),
+            };
+            let place = Place { stretch, x, width };
+            x += width;
+            place
+        })
+        .collect()
+}
+
+fn addresses(places: &[Place<'_>]) -> Markup {
+    let mut free_from = 0.0;
+    let shown = places.iter().filter(|place| {
+        let fits = place.stretch.used && place.x >= free_from;
+        if fits {
+            free_from = place.x + 40.0;
+        }
+        fits
+    });
+    html! {
+        @for place in shown {
+            text.address x=(px(place.x)) y="9" { (format!("{:x}", place.stretch.range.start)) }
+        }
+    }
+}
+
+fn at(state: &Snapshot, mm: MmId, addr: u64) -> Option<&VmaState> {
+    let mut areas = state.vmas.iter().filter(|area| area.mm == mm);
+    areas.find(|area| area.start <= addr && addr < area.end)
+}
+
+/// Whether areas, pages or bytes of a stretch differ.
+fn differs(ours: &Snapshot, theirs: &Snapshot, mm: MmId, stretch: &Stretch) -> bool {
+    let range = &stretch.range;
+    let pages = |state: &Snapshot| -> Vec<PageState> {
+        let pages = state.pages.iter();
+        let here = pages.filter(|page| page.mm == mm && range.contains(&page.addr));
+        here.copied().collect()
+    };
+    let bytes = |state: &Snapshot| -> Vec<ByteState> {
+        let bytes = state.bytes.iter();
+        let here = bytes.filter(|byte| byte.mm == mm && range.contains(&byte.addr));
+        here.copied().collect()
+    };
+    at(ours, mm, range.start) != at(theirs, mm, range.start)
+        || pages(ours) != pages(theirs)
+        || bytes(ours) != bytes(theirs)
+}
+
+fn draw_area(
+    area: &VmaState,
+    place: &Place<'_>,
+    columns: &Columns,
+    state: &Snapshot,
+    axis: f64,
+) -> Markup {
+    let VmaId(number) = area.vma;
+    let range = &place.stretch.range;
+    let within = |addr: u64| range.contains(&addr);
+    let pages = state
+        .pages
+        .iter()
+        .filter(|p| p.mm == area.mm && within(p.addr));
+    let text = format!(
+        "{}: {}",
+        columns.letter(area.vma),
+        states::vma_line(area).trim()
+    );
+    let is_first = area.start == range.start;
+    let per_page = place.width / place.stretch.pages().max(1) as f64;
+    told(
+        &format!("area c{}", number % COLOURS),
+        &text,
+        &html! {
+            rect x=(px(place.x)) y=(px(axis)) width=(px(place.width)) height=(px(HEIGHT)) {}
+            @if is_first {
+                line.edge x1=(px(place.x)) x2=(px(place.x)) y1=(px(axis)) y2=(px(axis + HEIGHT)) {}
+                text.letter x=(px(place.x + 3.0)) y=(px(axis + 10.0)) { (columns.letter(area.vma)) }
+            text.perms x=(px(place.x + 3.0)) y=(px(axis + 19.0)) { (permissions(area)) }
+            }
+            @for page in pages {
+                @let x = place.x + (page.addr - range.start) as f64 / 4096.0 * per_page;
+                @let class = if page.present { "page" } else { "swapped" };
+                rect class=(class) x=(px(x + 1.5)) y=(px(axis + HEIGHT - 7.0))
+                    width=(px((per_page - 3.0).max(1.0))) height="5" {}
+            }
+        },
+    )
+}
+
+/// `rw-p`, as /proc/PID/maps has it.
+fn permissions(area: &VmaState) -> String {
+    let line = maps_line(area);
+    line.split(' ').nth(1).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,327 @@
+//! A lane a thread: its calls, where it ran, what it held, where others went on.
+
+use std::collections::BTreeSet;
+
+use maud::{Markup, html};
+use vmadiff_contract::{Event, Note, TaskId};
+use vmadiff_interleave::Kind;
+
+use super::lanes::{Lanes, name};
+use super::timeline::Axis;
+use super::{px, told};
+use crate::program::Program;
+use crate::story::{Happening, words};
+
+/// How high a call is.
+const CALL: f64 = 20.0;
+/// How high a lock or a section is, with the space below it.
+const HELD: f64 = 12.0;
+/// Half of what a mark takes.
+const MARK: f64 = 4.0;
+/// Pixels of a letter in a call's box.
+const LETTER: f64 = 6.2;
+
+/// How sites of the speculative fault begin.
+const SPECULATIVE: [&str; 2] = ["handle_speculative_fault.", "find_vma_rcu."];
+
+/// What a thread can be in for a while.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// A lock, by the object's number; and whether it was only tried.
+    Lock { object: u32, tried: bool },
+    /// A share of one.
+    Share(u32),
+    /// A read-side section of RCU.
+    Rcu,
+    /// Interrupts are off.
+    Irq,
+}
+
+impl Held {
+    fn begun(kind: Kind, object: u32) -> Option<Self> {
+        match kind {
+            Kind::Lock | Kind::TryLock => {
+                let tried = kind == Kind::TryLock;
+                Some(Self::Lock { object, tried })
+            }
+            Kind::LockShared | Kind::Downgrade => Some(Self::Share(object)),
+            Kind::ReadSection => Some(Self::Rcu),
+            Kind::IrqOff => Some(Self::Irq),
+            _ => None,
+        }
+    }
+
+    fn is_ended_by(self, kind: Kind, with: u32) -> bool {
+        match self {
+            Self::Lock { object, .. } => {
+                matches!(kind, Kind::Unlock | Kind::Downgrade) && object == with
+            }
+            Self::Share(object) => kind == Kind::UnlockShared && object == with,
+            Self::Rcu => kind == Kind::ReadSectionEnd,
+            Self::Irq => kind == Kind::IrqOn,
+        }
+    }
+
+    fn class(self) -> &'static str {
+        match self {
+            Self::Lock { .. } => "lock",
+            Self::Share(_) => "share",
+            Self::Rcu => "rcu",
+            Self::Irq => "irq",
+        }
+    }
+
+    fn name(self, lock: &str) -> String {
+        match self {
+            Self::Lock { .. } => lock.to_owned(),
+            Self::Share(_) => format!("{lock}, shared"),
+            Self::Rcu => "RCU read section".to_owned(),
+            Self::Irq => "interrupts off".to_owned(),
+        }
+    }
+}
+
+/// From where to where a thread is in something, and in which row below its calls.
+struct Span {
+    held: Held,
+    /// What it is called at the site where it is taken.
+    lock: &'static str,
+    from: usize,
+    until: Option<usize>,
+    row: usize,
+}
+
+pub fn draw(program: &Program, axis: &Axis<'_>, lanes: &mut Lanes) -> Markup {
+    // What the kernel frees at the end is in the lanes of objects.
+    let acts = |what| !matches!(what, Happening::Event(_));
+    let acting = axis.moments.iter().filter(|moment| acts(moment.what));
+    let tasks: BTreeSet<TaskId> = acting.map(|moment| moment.task).collect();
+    let mut tops = Vec::new();
+    let drawn: Vec<Markup> = tasks
+        .iter()
+        .map(|&task| {
+            let spans = spans(axis, task);
+            let rows = spans.iter().map(|span| span.row + 1).max().unwrap_or(0);
+            let top = lanes.add(CALL + rows as f64 * HELD);
+            tops.push((task, top));
+            thread(program, axis, task, top, &spans)
+        })
+        .collect();
+    html! {
+        @for lane in drawn { (lane) }
+        (switches(axis, &tops))
+    }
+}
+
+fn thread(program: &Program, axis: &Axis<'_>, task: TaskId, top: f64, spans: &[Span]) -> Markup {
+    let label = if task.0 == 0 {
+        "kernel".to_owned()
+    } else {
+        format!("task {task}")
+    };
+    html! {
+        g.thread {
+            (name(&label, top + 14.0))
+            @for (from, until) in calls(axis, task) { (call(program, axis, from, until, top)) }
+            @for (from, until) in speculations(axis, task) { (speculation(axis, from, until, top)) }
+            @for span in spans { (holding(axis, span, top)) }
+            @for (index, moment) in axis.moments.iter().enumerate() {
+                @if moment.task == task { (mark(program, axis, index, top)) }
+            }
+        }
+    }
+}
+
+/// From where to where each call of a task goes.
+fn calls(axis: &Axis<'_>, task: TaskId) -> Vec<(usize, usize)> {
+    let mut calls = Vec::new();
+    let mut open = None;
+    let mut last = 0;
+    for (index, moment) in axis.moments.iter().enumerate() {
+        if moment.task != task {
+            continue;
+        }
+        match moment.what {
+            Happening::Begin => open = Some(index),
+            Happening::End(_) => calls.extend(open.take().map(|from| (from, index))),
+            _ => {}
+        }
+        last = index;
+    }
+    calls.extend(open.map(|from| (from, last)));
+    calls
+}
+
+fn call(program: &Program, axis: &Axis<'_>, from: usize, until: usize, top: f64) -> Markup {
+    let begin = axis.moments[from];
+    let text = words::call(program, begin.call);
+    let number = begin.call.map_or(0, |call| call + 1);
+    let answer = words::moment(program, axis.moments[until]).unwrap_or_default();
+    let (x, width) = (axis.x(from) - 3.0, axis.x(until) - axis.x(from) + 6.0);
+    let short = text.split('(').next().unwrap_or_default();
+    let fits = short.len() as f64 * LETTER + 6.0 < width;
+    let ran = runs(axis, begin.task, from, until);
+    told(
+        "call",
+        &format!("{number}. {text} {answer}"),
+        &html! {
+            rect.waits x=(px(x)) y=(px(top)) width=(px(width)) height=(px(CALL)) rx="3" {}
+            @for (from, until) in ran {
+                @let (x, width) = (axis.x(from) - 3.0, axis.x(until) - axis.x(from) + 6.0);
+                rect.runs x=(px(x)) y=(px(top)) width=(px(width)) height=(px(CALL)) rx="3" {}
+            }
+            @if fits { text.in x=(px(x + 5.0)) y=(px(top + 14.0)) { (short) } }
+        },
+    )
+}
+
+/// The parts of a call in which its task ran, and nobody else.
+fn runs(axis: &Axis<'_>, task: TaskId, from: usize, until: usize) -> Vec<(usize, usize)> {
+    let mut runs: Vec<(usize, usize)> = Vec::new();
+    for index in from..=until {
+        if axis.moments[index].task != task {
+            continue;
+        }
+        match runs.last_mut() {
+            Some(run) if run.1 + 1 == index => run.1 = index,
+            _ => runs.push((index, index)),
+        }
+    }
+    runs
+}
+
+/// From where to where a task served faults speculatively, or tried to.
+fn speculations(axis: &Axis<'_>, task: TaskId) -> Vec<(usize, usize)> {
+    let mut sections = Vec::new();
+    let mut open = None;
+    let own = axis.moments.iter().enumerate();
+    for (index, moment) in own.filter(|(_, moment)| moment.task == task) {
+        match moment.what {
+            Happening::Access { site, .. }
+                if SPECULATIVE.iter().any(|start| site.name.starts_with(start)) =>
+            {
+                open = open.or(Some(index));
+            }
+            Happening::Event(Event::Note(Note::Speculative | Note::GiveUp(_))) => {
+                sections.extend(open.take().map(|from| (from, index)));
+            }
+            _ => {}
+        }
+    }
+    sections
+}
+
+fn speculation(axis: &Axis<'_>, from: usize, until: usize, top: f64) -> Markup {
+    let (x, width) = (axis.x(from), axis.x(until) - axis.x(from));
+    told(
+        "speculates",
+        "a speculative section",
+        &html! {
+            rect x=(px(x)) y=(px(top + CALL - 4.0)) width=(px(width)) height="4" {}
+        },
+    )
+}
+
+/// Locks and sections of a task, each in the first row that is free.
+fn spans(axis: &Axis<'_>, task: TaskId) -> Vec<Span> {
+    let mut all: Vec<Span> = Vec::new();
+    for (index, moment) in axis.moments.iter().enumerate() {
+        let Happening::Access { kind, object, site } = moment.what else {
+            continue;
+        };
+        if moment.task != task {
+            continue;
+        }
+        let mut open = all.iter_mut().rev().filter(|span| span.until.is_none());
+        let ended = open.find(|span| span.held.is_ended_by(kind, object));
+        let mut lock = words::thing(site);
+        if let Some(span) = ended {
+            span.until = Some(index);
+            // A lock that is downgraded keeps its name.
+            lock = span.lock;
+        }
+        if let Some(held) = Held::begun(kind, object) {
+            let open = all.iter().filter(|span| span.until.is_none());
+            let used: BTreeSet<usize> = open.map(|span| span.row).collect();
+            all.push(Span {
+                held,
+                lock,
+                from: index,
+                until: None,
+                row: (0..).find(|row| !used.contains(row)).unwrap_or(0),
+            });
+        }
+    }
+    // A try that no unlock follows has failed.
+    all.retain(|span| span.until.is_some() || !matches!(span.held, Held::Lock { tried: true, .. }));
+    all
+}
+
+fn holding(axis: &Axis<'_>, span: &Span, top: f64) -> Markup {
+    let name = span.held.name(span.lock);
+    let x = axis.x(span.from);
+    let end = span.until.map_or(axis.end(), |until| axis.x(until));
+    let width = (end - x).max(2.0);
+    let y = top + CALL + 4.0 + span.row as f64 * HELD;
+    told(
+        span.held.class(),
+        &name,
+        &html! {
+            rect x=(px(x)) y=(px(y)) width=(px(width)) height="10" rx="2" {}
+            @if name.len() as f64 * 4.8 + 6.0 < width {
+                text.held x=(px(x + 3.0)) y=(px(y + 7.8)) { (name) }
+            }
+        },
+    )
+}
+
+/// What is marked in a call: where it took effect, and how its faults were served.
+fn mark(program: &Program, axis: &Axis<'_>, index: usize, top: f64) -> Markup {
+    let moment = axis.moments[index];
+    let class = match moment.what {
+        Happening::Mark(_) => "effect",
+        Happening::Event(Event::Note(Note::Speculative)) => "served",
+        Happening::Event(Event::Note(Note::Classic)) => "classic",
+        Happening::Event(Event::Note(Note::GiveUp(_))) => "gave-up",
+        Happening::Event(Event::Misuse(_)) => "misuse",
+        _ => return html! {},
+    };
+    let text = words::moment(program, moment).unwrap_or_default();
+    let (x, y) = (axis.x(index), top + CALL);
+    told(
+        class,
+        &text,
+        &html! {
+            path d=(format!(
+                "M{} {} l{MARK} -{MARK} l{MARK} {MARK} l-{MARK} {MARK} z", px(x - MARK), px(y)
+            )) {}
+        },
+    )
+}
+
+/// From whom to whom the run went while a call was not over.
+fn switches(axis: &Axis<'_>, tops: &[(TaskId, f64)]) -> Markup {
+    let top = |task: TaskId| {
+        let lane = tops.iter().find(|(other, _)| *other == task);
+        lane.map_or(0.0, |(_, top)| top + CALL / 2.0)
+    };
+    let between = axis.moments.windows(2).enumerate();
+    let switches = between.filter(|(_, pair)| {
+        let over = matches!(pair[0].what, Happening::End(_)) || pair[0].call.is_none();
+        pair[0].task != pair[1].task && !over
+    });
+    html! {
+        @for (index, pair) in switches {
+            @let x = (axis.x(index) + axis.x(index + 1)) / 2.0;
+            @let (from, to) = (top(pair[0].task), top(pair[1].task));
+            @let text = format!("switch: task {} goes on after task {}", pair[1].task, pair[0].task);
+            @let point = if from < to { -5.0 } else { 5.0 };
+            (told("switch", &text, &html! {
+                path d=(format!(
+                    "M{0} {1} V{2} m-3 {3} l3 {4} l3 {3}", px(x), px(from), px(to), px(point),
+                    px(-point)
+                )) {}
+            }))
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! A race as a table: a column a thread, switches marked, and the story numbered: (1) looked up
+//! here, (2) unlinked here, (3) used here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use vmadiff_contract::{Event, TaskId};
+use vmadiff_interleave::{Kind, at};
+
+use super::{Report, Role};
+use crate::judge::Divergence;
+use crate::program::Program;
+use crate::story::{Happening, Moment, words};
+
+/// Columns that a thread's text may take, of all that there are.
+const WIDTH: usize = 96;
+/// The narrowest and the widest that a thread's column gets.
+const COLUMN: (usize, usize) = (20, 44);
+/// Rows above which accesses to what threads share are left out.
+const MANY: usize = 60;
+
+pub fn add(report: &mut Report, program: &Program, divergence: &Divergence, story: &[Moment]) {
+    let notes = notes(story, divergence);
+    let mut rows = rows(program, story, &notes, &shared(story));
+    if rows.len() > MANY {
+        rows = self::rows(program, story, &notes, &BTreeSet::new());
+    }
+    let tasks: BTreeSet<TaskId> = rows.iter().map(|row| row.task).collect();
+    let tasks: Vec<TaskId> = tasks.into_iter().collect();
+    if tasks.is_empty() {
+        return;
+    }
+    let width = (WIDTH / tasks.len()).clamp(COLUMN.0, COLUMN.1);
+    report.heading("threads, a column each");
+    let heads: String = tasks
+        .iter()
+        .map(|task| match task.0 {
+            0 => format!("  {:<width$}", "kernel"),
+            task => format!("  {:<width$}", format!("task {task}")),
+        })
+        .collect();
+    report.line(Role::Plain, heads.trim_end().to_owned());
+    let ruler = format!("  {}", "-".repeat(width)).repeat(tasks.len());
+    report.line(Role::Plain, ruler);
+    for row in rows {
+        let place = tasks.iter().position(|task| *task == row.task).unwrap_or(0);
+        let before = " ".repeat(2 + place * (width + 2));
+        let after = (tasks.len() - place) * (width + 2) - 2;
+        let text = fitted(&row.text, width);
+        let line = format!("{before}{text:after$}  {}", row.note);
+        let role = if row.note.is_empty() {
+            Role::Plain
+        } else {
+            Role::Marked
+        };
+        report.line(role, line.trim_end().to_owned());
+    }
+}
+
+/// A line of the table.
+struct Row {
+    task: TaskId,
+    text: String,
+    note: String,
+}
+
+fn rows(
+    program: &Program,
+    story: &[Moment],
+    notes: &BTreeMap<usize, String>,
+    shared: &BTreeSet<u32>,
+) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    let mut skip_to = 0;
+    for (index, moment) in story.iter().enumerate() {
+        let mut row = |task, text: String| {
+            let note = notes.get(&index).cloned().unwrap_or_default();
+            rows.push(Row { task, text, note });
+        };
+        if index < skip_to {
+            continue;
+        }
+        if let Some(end) = alone(story, index, notes) {
+            let call = words::call(program, moment.call);
+            let answer = words::moment(program, &story[end]).unwrap_or_default();
+            row(moment.task, format!("{call} {answer}"));
+            skip_to = end + 1;
+            continue;
+        }
+        let begins = moment.what == Happening::Begin;
+        let came = index > 0 && switches(&story[index - 1], moment) && !begins;
+        let left = story
+            .get(index + 1)
+            .is_some_and(|next| switches(moment, next));
+        if notes.contains_key(&index) || came || left || is_shown(moment, shared) {
+            let text = words::moment(program, moment);
+            row(
+                moment.task,
+                text.unwrap_or_else(|| format!("{:?}", moment.what)),
+            );
+        }
+        if let Some(next) = story.get(index + 1).filter(|_| left) {
+            let to = match next.task.0 {
+                0 => "the kernel".to_owned(),
+                task => format!("task {task}"),
+            };
+            rows.push(Row {
+                task: moment.task,
+                text: format!("-- switch to {to}"),
+                note: String::new(),
+            });
+        }
+    }
+    rows
+}
+
+/// Whether the run goes from an unfinished call to another thread.
+fn switches(from: &Moment, to: &Moment) -> bool {
+    from.task != to.task && from.call.is_some() && !matches!(from.what, Happening::End(_))
+}
+
+/// The end of the call that begins here, if nobody came in between and nothing of it is told.
+fn alone(story: &[Moment], begin: usize, notes: &BTreeMap<usize, String>) -> Option<usize> {
+    let first = &story[begin];
+    if first.what != Happening::Begin {
+        return None;
+    }
+    let mut rest = story.iter().enumerate().skip(begin + 1);
+    let (end, _) = rest.find(|(_, moment)| {
+        moment.call != first.call || matches!(moment.what, Happening::End(_))
+    })?;
+    let whole = story[end].call == first.call;
+    let told = notes.range(begin..=end).next().is_some();
+    (whole && !told).then_some(end)
+}
+
+/// What is told of calls that others came into.
+fn is_shown(moment: &Moment, shared: &BTreeSet<u32>) -> bool {
+    match moment.what {
+        Happening::Begin | Happening::End(_) => true,
+        Happening::Mark(site) => site == at::SECTION,
+        Happening::Access { kind, object, .. } => match kind {
+            Kind::Read | Kind::Write | Kind::Update => shared.contains(&object),
+            _ => true,
+        },
+        Happening::Event(Event::Note(note)) => words::note(note).is_some(),
+        Happening::Event(event) => matches!(
+            event,
+            Event::VmaUnlink { .. }
+                | Event::VmaLink { .. }
+                | Event::VmaGet { .. }
+                | Event::VmaPut { .. }
+                | Event::VmaFree { .. }
+                | Event::Misuse(_)
+        ),
+    }
+}
+
+/// Objects that one thread writes and another uses while calls of both are not over.
+fn shared(story: &[Moment]) -> BTreeSet<u32> {
+    let mut users: BTreeMap<u32, (BTreeSet<TaskId>, bool)> = BTreeMap::new();
+    let mut open: BTreeSet<TaskId> = BTreeSet::new();
+    for moment in story {
+        match moment.what {
+            Happening::Begin => _ = open.insert(moment.task),
+            Happening::End(_) => _ = open.remove(&moment.task),
+            Happening::Access { kind, object, .. } if open.len() > 1 => {
+                let (tasks, written) = users.entry(object).or_default();
+                tasks.insert(moment.task);
+                *written |= matches!(kind, Kind::Write | Kind::Update);
+            }
+            _ => {}
+        }
+    }
+    let raced = users.into_iter();
+    raced
+        .filter(|(_, (tasks, written))| tasks.len() > 1 && *written)
+        .map(|(object, _)| object)
+        .collect()
+}
+
+/// What the story's numbered points are, by the moment's index.
+fn notes(story: &[Moment], divergence: &Divergence) -> BTreeMap<usize, String> {
+    let Some(wrong) = story.iter().position(|moment| moment.offends) else {
+        return BTreeMap::new();
+    };
+    let mut points: BTreeMap<usize, &str> = BTreeMap::new();
+    let own = |moment: &Moment| moment.call == story[wrong].call;
+    if let Some(object) = divergence.object {
+        let (mut taken, mut found) = (None, None);
+        for (index, moment) in story[..wrong].iter().enumerate() {
+            match moment.what {
+                Happening::Event(event) if words::event(&event).is_some_and(|e| e.0 == object) => {
+                    match event {
+                        Event::VmaUnlink { .. } => _ = points.insert(index, "unlinked here"),
+                        Event::VmaFree { .. }
+                        | Event::FrameFree { .. }
+                        | Event::TableFree { .. } => {
+                            points.insert(index, "freed here");
+                        }
+                        Event::VmaGet { .. } if own(moment) => taken = Some(index),
+                        _ => {}
+                    }
+                }
+                Happening::Access { site, .. }
+                    if points.is_empty() && own(moment) && site.name.starts_with("find_vma") =>
+                {
+                    found = Some(index);
+                }
+                _ => {}
+            }
+        }
+        if let Some(looked_up) = taken.or(found) {
+            points.insert(looked_up, "looked up here");
+        }
+    } else {
+        let effects = story[..wrong].iter().enumerate().filter(|(_, moment)| {
+            matches!(moment.what, Happening::Mark(site) if site == at::SECTION) && !own(moment)
+        });
+        if let Some((index, _)) = effects.last() {
+            points.insert(index, "takes effect here");
+        }
+    }
+    let last = match story[wrong].what {
+        Happening::Event(Event::Misuse(_)) => "used here",
+        Happening::Event(Event::VmaFree { .. }) => "freed here",
+        _ => "wrong here",
+    };
+    points.insert(wrong, last);
+    let numbered = points.into_iter().zip(1..);
+    numbered
+        .map(|((index, text), number)| (index, format!("({number}) {text}")))
+        .collect()
+}
+
+/// Text that is no wider than its column.
+fn fitted(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(width - 1).collect();
+    short.push('…');
+    short
+}

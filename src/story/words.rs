@@ -1,0 +1,149 @@
+//! Moments in words.
+
+use vmadiff_contract::{CallKind, Event, Misuse, Note};
+use vmadiff_interleave::{Kind, Site};
+
+use super::{Happening, Moment};
+use crate::judge::Object;
+use crate::program::Program;
+use crate::program::text::outcome_text;
+
+/// What a moment is, in a few words; none for what only counts.
+pub fn moment(program: &Program, moment: &Moment) -> Option<String> {
+    Some(match moment.what {
+        Happening::Begin => call(program, moment.call),
+        Happening::End(outcome) => {
+            let step = moment.call.and_then(|at| program.calls.get(at));
+            let kind = step.map_or(CallKind::Exit, |step| step.call.kind());
+            format!("= {}", outcome_text(kind, outcome))
+        }
+        Happening::Access { kind, site, .. } => access(kind, site),
+        Happening::Mark(_) => "takes effect".to_owned(),
+        Happening::Event(Event::Note(note)) => self::note(note)?,
+        Happening::Event(event) => {
+            let (object, text) = self::event(&event)?;
+            format!("{object} {text}")
+        }
+    })
+}
+
+/// A call without the task that makes it.
+pub fn call(program: &Program, at: Option<usize>) -> String {
+    match at {
+        None => "the kernel".to_owned(),
+        Some(at) => program.calls.get(at).map_or_else(
+            || "exit()".to_owned(),
+            |step| {
+                let text = step.to_string();
+                let tag = format!("[{}] ", step.task);
+                text.strip_prefix(&tag).unwrap_or(&text).to_owned()
+            },
+        ),
+    }
+}
+
+/// What is locked, or read, at a site: its name behind the function's.
+pub fn thing(site: Site) -> &'static str {
+    site.name.rsplit('.').next().unwrap_or(site.name)
+}
+
+fn access(kind: Kind, site: Site) -> String {
+    let (name, thing) = (site.name, thing(site));
+    match kind {
+        Kind::Read => format!("reads {name}"),
+        Kind::Write => format!("writes {name}"),
+        Kind::Update => format!("updates {name}"),
+        Kind::Lock => format!("takes {thing}"),
+        Kind::LockShared => format!("takes {thing}, shared"),
+        Kind::TryLock => format!("tries {thing}"),
+        Kind::Unlock | Kind::UnlockShared => format!("gives back {thing}"),
+        Kind::Downgrade => format!("lets readers in to {thing}"),
+        Kind::ReadSection => "rcu_read_lock".to_owned(),
+        Kind::ReadSectionEnd => "rcu_read_unlock".to_owned(),
+        Kind::IrqOff => "interrupts off".to_owned(),
+        Kind::IrqOn => "interrupts on".to_owned(),
+        Kind::CallRcu => format!("call_rcu ({name})"),
+        Kind::PopCallback => "a grace period has ended".to_owned(),
+        Kind::Ipi => format!("interrupts the others ({name})"),
+        other => format!("{other:?} {name}"),
+    }
+}
+
+/// How a fault was served, or why not; none for other notes.
+pub fn note(note: Note) -> Option<String> {
+    match note {
+        Note::Speculative => Some("served speculatively".to_owned()),
+        Note::Classic => Some("served under mmap_sem".to_owned()),
+        Note::GiveUp(why) => Some(format!("gives up: {why:?}")),
+        _ => None,
+    }
+}
+
+/// Which object an event is about, and what happened to it.
+pub fn event(event: &Event) -> Option<(Object, String)> {
+    let vma = Object::Vma;
+    let (object, text) = match *event {
+        Event::VmaAlloc { vma: id, copy_of } => {
+            let of = copy_of.map_or_else(String::new, |of| format!(", a copy of {of}"));
+            return Some((vma(id), format!("allocated{of}")));
+        }
+        Event::VmaLink { vma: id, mm } => return Some((vma(id), format!("linked into {mm}"))),
+        Event::VmaGet { vma: id, refs } => {
+            return Some((vma(id), format!("reference taken: {refs}")));
+        }
+        Event::VmaPut { vma: id, refs } => {
+            return Some((vma(id), format!("reference put: {refs}")));
+        }
+        Event::FilePut { file, vma: id } => return Some((vma(id), format!("puts {file}"))),
+        Event::VmaUnlink { vma: id } => (vma(id), "unlinked"),
+        Event::VmaOpen { vma: id } => (vma(id), "opened"),
+        Event::VmaClose { vma: id } => (vma(id), "closed"),
+        Event::VmaFree { vma: id } => (vma(id), "freed"),
+        Event::FileFree { file } => (Object::File(file), "freed"),
+        Event::AnonAlloc { anon } => (Object::Anon(anon), "allocated"),
+        Event::AnonFree { anon } => (Object::Anon(anon), "freed"),
+        Event::PolicyAlloc { policy } => (Object::Policy(policy), "allocated"),
+        Event::PolicyFree { policy } => (Object::Policy(policy), "freed"),
+        Event::FrameAlloc { frame } => (Object::Frame(frame), "allocated"),
+        Event::FrameFree { frame } => (Object::Frame(frame), "freed"),
+        Event::TableAlloc { table } => (Object::Table(table), "allocated"),
+        Event::TableFree { table } => (Object::Table(table), "freed"),
+        Event::Misuse(misuse) => misused(misuse),
+        Event::Note(_) => return None,
+    };
+    Some((object, text.to_owned()))
+}
+
+fn misused(misuse: Misuse) -> (Object, &'static str) {
+    match misuse {
+        Misuse::DeadVma(id) => (Object::Vma(id), "used though freed"),
+        Misuse::DeadFrame(id) => (Object::Frame(id), "used though freed"),
+        Misuse::DeadTable(id) => (Object::Table(id), "used though freed"),
+        Misuse::DeadAnon(id) => (Object::Anon(id), "used though freed"),
+        Misuse::DeadPolicy(id) => (Object::Policy(id), "used though freed"),
+        Misuse::DeadFile(id) => (Object::File(id), "used though put for the last time"),
+        Misuse::GetFromZero(id) => (Object::Vma(id), "reference taken though none is left"),
+        Misuse::PutBelowZero(id) => (Object::Vma(id), "reference put though none is left"),
+        Misuse::FreedLinked(id) => (Object::Vma(id), "freed though linked"),
+        Misuse::FreedInTlb(id) => (Object::Frame(id), "freed though a TLB maps it"),
+        Misuse::FreedTableInUse(id) => (Object::Table(id), "freed though walked"),
+        Misuse::SequenceNested(id) => (Object::Vma(id), "sequence count begun or ended twice"),
+    }
+}
+
+/// What an event means in the life of an object; none if it is about others.
+pub fn of_life(object: Object, event: &Event) -> Option<String> {
+    match *event {
+        Event::VmaAlloc {
+            vma,
+            copy_of: Some(original),
+        } if object == Object::Vma(original) => Some(format!("copied: {vma}")),
+        Event::FilePut { file, vma } if object == Object::File(file) => {
+            Some(format!("put by {vma}"))
+        }
+        _ => {
+            let (subject, text) = self::event(event)?;
+            (subject == object).then_some(text)
+        }
+    }
+}

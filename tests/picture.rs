@@ -1,0 +1,182 @@
+//! The picture in a browser: its parts are there, nothing comes from elsewhere, shapes say what
+//! they are when tapped, and it fits a narrow screen. Where there is no Chromium the browser's part
+//! is left out, and says so.
+#![cfg(feature = "command")]
+
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+
+/// An area that grows down and keeps its offset; a fault that is served speculatively.
+const SERIAL: &str = "mmap(NULL, 0x2000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, 3, 0)\n\
+    store(0x20e000, 7)\n\
+    [2] store(0x20f000, 8)\n\
+    mmap(NULL, 0x1000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, 3, 0)\n";
+const DEFECT: &str = "c2-offset-not-lowered";
+
+/// A speculative fault that a munmap comes into.
+const WOVEN: &str = "mmap(0x1f0000, 0x2000, PROT_READ|PROT_WRITE, \
+    MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+    store(0x1f0000, 1)\n\
+    [2] store(0x1f1000, 2)\n\
+    munmap(0x1f0000, 0x2000)\n\
+    switch: 2@handle_speculative_fault.vm_start#1 -> 1\n";
+
+/// Taps a call, and says what is seen of it and whether the page is wider than the screen.
+const PROBE: &str = "<script>\
+    document.querySelector('.call').dispatchEvent(new MouseEvent('click', {bubbles: true}));\
+    const page = document.documentElement;\
+    document.body.insertAdjacentHTML('beforeend', '<p id=\"probe\">tip=' +\
+    document.getElementById('tip').textContent + ' wide=' + (page.scrollWidth > innerWidth) +\
+    ' shown=' + (document.querySelector('.timeline').getBoundingClientRect().height > 60) + '</p>');\
+    </script>";
+
+/// What `vmadiff show` prints of a program.
+fn shown(folder: &TempDir, program: &str, arguments: &str) -> String {
+    std::fs::write(folder.path().join("in.vma"), program).unwrap();
+    let ran = Command::new(env!("CARGO_BIN_EXE_vmadiff"))
+        .args(format!("show {arguments} in.vma").split_whitespace())
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(
+        ran.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
+    String::from_utf8(ran.stdout).unwrap()
+}
+
+/// The page after its scripts ran, on a screen as narrow as the browser allows; none without one.
+fn in_browser(page: &Path) -> Option<String> {
+    let browser = BROWSERS.iter().find(|name| {
+        let tried = Command::new(name).arg("--version").output();
+        tried.is_ok_and(|tried| tried.status.success())
+    })?;
+    let ran = Command::new(browser)
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--window-size=500,900",
+        ])
+        .args(["--timeout=20000", "--dump-dom"])
+        .arg(format!("file://{}", page.display()))
+        .output()
+        .unwrap();
+    Some(String::from_utf8(ran.stdout).unwrap())
+}
+
+#[track_caller]
+fn has(page: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(page.contains(part), "no {part}");
+    }
+}
+
+/// Nothing is fetched: no address but the namespace of SVG, and no file that is named.
+fn stands_alone(page: &str) {
+    let addresses = page.matches("http").count();
+    let namespaces = page.matches("xmlns=\"http://www.w3.org/2000/svg\"").count();
+    assert_eq!(addresses, namespaces, "{page}");
+    for part in ["src=", "href=", "@import", "url("] {
+        assert!(!page.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn the_page_has_its_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = shown(&folder, SERIAL, &format!("--html --defect {DEFECT}"));
+    stands_alone(&page);
+    has(
+        &page,
+        &[
+            "h1 class=\"diverge\"",
+            "state/mmap/vmas.pgoff",
+            "class=\"wrong\"",
+        ],
+    );
+    has(
+        &page,
+        &[
+            "<figure class=\"reference\">",
+            "<figure class=\"candidate\">",
+        ],
+    );
+    has(
+        &page,
+        &["class=\"t served\"", "class=\"refs\"", "class=\"offence\""],
+    );
+    has(&page, &["run --defect c2-offset-not-lowered in.vma"]);
+}
+
+#[test]
+fn a_woven_run_has_switches_locks_and_sections() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = shown(&folder, WOVEN, "--html");
+    stands_alone(&page);
+    has(
+        &page,
+        &["class=\"t switch\"", "class=\"t lock\"", "mmap_sem, shared"],
+    );
+    has(
+        &page,
+        &[
+            "class=\"t speculates\"",
+            "class=\"t rcu\"",
+            "class=\"t effect\"",
+        ],
+    );
+}
+
+#[test]
+fn a_browser_shows_it_and_says_what_is_tapped() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("page.html");
+    let page = shown(&folder, SERIAL, &format!("--html --defect {DEFECT}"));
+    std::fs::write(&path, page.replace("</body>", &format!("{PROBE}</body>"))).unwrap();
+    let Some(seen) = in_browser(&path) else {
+        eprintln!("no Chromium here: the page was not looked at");
+        return;
+    };
+    let probe = "tip=1. mmap(NULL, 0x2000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, 3, 0) = \
+        0x20e000 wide=false shown=true";
+    has(&seen, &[probe]);
+}
+
+#[test]
+fn the_timeline_alone_is_an_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = shown(&folder, WOVEN, "--svg");
+    assert!(
+        image.starts_with("<svg class=\"timeline\" xmlns="),
+        "{image}"
+    );
+    has(
+        &image,
+        &[
+            "<style>",
+            "prefers-color-scheme: dark",
+            "class=\"t switch\"",
+        ],
+    );
+    stands_alone(&image);
+}
+
+#[test]
+fn as_text_it_is_a_map_after_each_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = shown(&folder, SERIAL, &format!("--defect {DEFECT}"));
+    has(
+        &text,
+        &[
+            "\n   AA         1  mmap(NULL",
+            "\n  AAA         4  mmap(NULL",
+            "divergence:",
+        ],
+    );
+}
