@@ -213,10 +213,10 @@ fn notes(story: &[Moment], divergence: &Divergence) -> BTreeMap<usize, String> {
             points.insert(looked_up, "looked up here");
         }
     } else {
-        let effects = story[..wrong].iter().enumerate().filter(|(_, moment)| {
+        let effect = story[..wrong].iter().rposition(|moment| {
             matches!(moment.what, Happening::Mark(site) if site == at::SECTION) && !own(moment)
         });
-        if let Some((index, _)) = effects.last() {
+        if let Some(index) = effect {
             points.insert(index, "takes effect here");
         }
     }

@@ -210,17 +210,17 @@ fn what_is_not_forged_is_agreed_to() {
 pub fn what_differs_from_the_replay_is_objected_to() {
     let plain = plain();
     objects(&plain, Rule::Outcome, |w| {
-        w.outcomes[2] = Some(Outcome::Value(8))
+        w.outcomes[2] = Some(Outcome::Value(8));
     });
     objects(&plain, Rule::Outcome, |w| {
-        w.outcomes[0] = Some(Outcome::Value(0))
+        w.outcomes[0] = Some(Outcome::Value(0));
     });
     objects(&plain, Rule::State, |w| w.state.vmas[0].pgoff += 1);
     objects(&plain, Rule::State, |w| w.state.pages[0].writable = false);
     objects(&plain, Rule::LostStore, |w| w.state.bytes[0].value = 7);
     objects(&plain, Rule::LostStore, |w| w.state.bytes.clear());
     objects(&plain, Rule::FaultCount, |w| {
-        w.state.tasks[1].minor_faults += 1
+        w.state.tasks[1].minor_faults += 1;
     });
     objects(&plain, Rule::Events, |w| {
         let unlink = |e: &Event| matches!(e, Event::VmaUnlink { .. });
@@ -235,7 +235,7 @@ pub fn an_entry_from_nowhere_is_objected_to() {
     let calls = [map(1), store(1, 7)];
     let silent = woven(How::NoFaults, &calls, &[]);
     objects(&silent, Rule::StaleEntry, |w| {
-        w.state.tasks[0].minor_faults = 0
+        w.state.tasks[0].minor_faults = 0;
     });
 }
 
