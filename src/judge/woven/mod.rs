@@ -149,6 +149,19 @@ fn beyond(trial: &Trial<'_>) -> Option<&'static str> {
             Call::Fork if overlap(a, &|c| matches!(c, Call::Open { .. } | Call::Close { .. })) => {
                 Some("fork copies descriptors and areas at different times")
             }
+            Call::Fork if overlap(a, &|c| matches!(c, Call::Reclaim { .. })) => {
+                Some("a page is swapped out in one address space and just then copied to another")
+            }
+            Call::NumaScan { .. } | Call::Collapse { .. }
+                if overlap(a, &|c| takes_pages(c) || *c == Call::Exit) =>
+            {
+                Some(
+                    "pages that fork shared are given up one by one while it is asked who has them",
+                )
+            }
+            Call::Mincore { .. } if overlap(a, &takes_pages) => {
+                Some("mincore looks at pages one by one while they are taken away one by one")
+            }
             Call::Madvise {
                 advice: Advice::Remove,
                 ..
@@ -158,4 +171,18 @@ fn beyond(trial: &Trial<'_>) -> Option<&'static str> {
             _ => None,
         }
     })
+}
+
+/// Calls that take pages away without mmap_sem held for writing.
+fn takes_pages(call: &Call) -> bool {
+    matches!(
+        call,
+        Call::Munmap { .. }
+            | Call::Brk { .. }
+            | Call::Mremap { .. }
+            | Call::Madvise { .. }
+            | Call::Ftruncate { .. }
+            | Call::Fallocate { .. }
+            | Call::Reclaim { .. }
+    )
 }

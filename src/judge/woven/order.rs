@@ -4,7 +4,7 @@
 //! as well have come just before or just after it: a section that goes over many pages is not at
 //! all of them at once, and a TLB may be stale until it is flushed.
 
-use vmadiff_contract::{Call, Fail, Lender, Touch};
+use vmadiff_contract::{Call, Fail, Lender, Outcome, Touch};
 
 use super::parts::{Act, Part, Parts};
 use crate::program::Program;
@@ -137,6 +137,9 @@ pub fn moves(
             into.push(Move::Before(c));
         }
     }
+    if contended && part.is_section() && gives_up(program, woven, part) {
+        into.push(Move::Serve(Serves::Nothing));
+    }
     if fault && contended {
         for tell in [Tell::Nobody, Tell::Prev, Tell::Rule] {
             if tell != order[x].lender && may_borrow(parts, x) {
@@ -159,6 +162,15 @@ fn anchors(program: &Program, woven: &Woven, part: &Part, other: &Part) -> bool 
     }
     // A step of the kernel at one page, and what others do there meanwhile.
     matches!(program.calls[part.call].call, Call::Reclaim { .. })
+}
+
+/// Steps of the kernel give up, for another time, where somebody else holds the page.
+fn gives_up(program: &Program, woven: &Woven, part: &Part) -> bool {
+    let step = matches!(
+        program.calls[part.call].call,
+        Call::Reclaim { .. } | Call::Collapse { .. }
+    );
+    step && woven.outcomes[part.call] == Some(Outcome::Value(0))
 }
 
 /// A private copy is made before it is mapped, and what others store into the original meanwhile

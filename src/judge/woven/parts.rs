@@ -316,7 +316,12 @@ impl Part {
             return true;
         };
         if self.holds != Holds::Nothing && self.mm != other.mm {
-            return matches!(program.calls[self.call].call, Call::Fork);
+            // A child maps its parent's pages, and these ask who else does.
+            let call = &program.calls[self.call].call;
+            return matches!(
+                call,
+                Call::Fork | Call::NumaScan { .. } | Call::Collapse { .. }
+            );
         }
         let within = |addr: u64, len: u64| {
             page >= addr & !(PAGE_SIZE - 1) && page < addr.saturating_add(len)

@@ -93,6 +93,7 @@ impl Replayer {
                 "there is no such task".into(),
             ),
             Some(task) => match part.act {
+                Act::Section if setting.serves == Serves::Nothing => {}
                 Act::Section => self.section(trial, reference, i, task, theirs),
                 Act::Fault(touch) => self.fault(reference, i, part, step, task, touch, setting),
                 Act::Unserved(touch) => self.unserved(reference, i, part, task, touch, setting),
