@@ -14,7 +14,7 @@ mod weaver;
 mod woven;
 
 pub use recorder::Recorder;
-pub use runner::{Ran, Runner};
+pub use runner::{Ran, Runner, TWICE_IN};
 pub use tagger::Tagger;
 pub use watch::{Seen, Watch};
 pub use weaver::Weaver;

@@ -13,7 +13,7 @@ use crate::program::{Program, Step};
 
 /// One program in so many is run twice and must do the same. Which ones depends on what they are and
 /// on nothing else: to a fuzzing engine the same input must always do the same.
-const TWICE_IN: u64 = 1000;
+pub const TWICE_IN: u64 = 1000;
 
 /// Runs programs on a reference and a candidate, one after another.
 pub struct Runner<R, C> {
