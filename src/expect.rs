@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use vmadiff_contract::{Event, MmId, VmaId};
+use vmadiff_contract::{Event, MmId, Outcome, Snapshot, VmaId};
 
 use crate::program::Case;
 use crate::program::text::{maps_lines, outcome_text};
-use crate::run::Observation;
+use crate::run::{Observation, Ran, Woven};
 
 /// The address space that a `maps:` block is about.
 const FIRST: MmId = MmId(1);
@@ -46,11 +46,86 @@ impl fmt::Display for Unmet {
 
 /// What a manager did not meet of a case's expectations, in the order of the calls.
 pub fn unmet(case: &Case, seen: &Observation) -> Vec<Unmet> {
+    unmet_by(case, seen)
+}
+
+/// What was not met in a run, woven or not, by manager, in the order of the calls.
+pub fn unmet_in(case: &Case, ran: &Ran) -> Vec<Unmet> {
+    match &ran.woven {
+        Some(woven) => unmet_by(case, woven.as_ref()),
+        None => {
+            let mut all = unmet_by(case, &ran.reference);
+            all.append(&mut unmet_by(case, &ran.candidate));
+            all
+        }
+    }
+}
+
+/// What expectations are about.
+trait Seen {
+    fn manager(&self) -> &'static str;
+    fn outcome(&self, call: usize) -> Option<Outcome>;
+    fn frees(&self, call: usize) -> BTreeSet<VmaId>;
+    /// The state after the last of so many calls.
+    fn state(&self, calls: usize) -> Option<&Snapshot>;
+}
+
+impl Seen for Observation {
+    fn manager(&self) -> &'static str {
+        self.manager
+    }
+
+    fn outcome(&self, call: usize) -> Option<Outcome> {
+        self.calls.get(call).map(|observed| observed.outcome)
+    }
+
+    fn frees(&self, call: usize) -> BTreeSet<VmaId> {
+        frees(self, call)
+    }
+
+    fn state(&self, calls: usize) -> Option<&Snapshot> {
+        let last = self.calls.get(calls.checked_sub(1)?)?;
+        Some(&last.state)
+    }
+}
+
+impl Seen for Woven {
+    fn manager(&self) -> &'static str {
+        self.manager
+    }
+
+    fn outcome(&self, call: usize) -> Option<Outcome> {
+        self.outcomes.get(call).copied().flatten()
+    }
+
+    /// As in a serial run: what the call took out of a tree, or freed without that.
+    fn frees(&self, call: usize) -> BTreeSet<VmaId> {
+        let unlinked = |vma| {
+            let mut events = self.events.iter();
+            let found = events.find(|raised| raised.event == Event::VmaUnlink { vma });
+            found.map(|raised| raised.call)
+        };
+        let freed_in = self.events.iter().map(|raised| (raised.call, raised.event));
+        let later = self.deferred.iter().map(|&event| (None, event));
+        let freed = freed_in.chain(later).filter_map(|(by, event)| match event {
+            Event::VmaFree { vma } => Some((vma, unlinked(vma).unwrap_or(by))),
+            _ => None,
+        });
+        let its_own = freed.filter(|&(_, by)| by == Some(call as u32));
+        its_own.map(|(vma, _)| vma).collect()
+    }
+
+    fn state(&self, _calls: usize) -> Option<&Snapshot> {
+        self.finished().then_some(&self.state)
+    }
+}
+
+fn unmet_by(case: &Case, seen: &impl Seen) -> Vec<Unmet> {
     let mut all = Vec::new();
     let mut object = |call, expected: String, found: String| {
         if expected != found {
             all.push(Unmet {
-                manager: seen.manager,
+                manager: seen.manager(),
                 call,
                 expected,
                 found,
@@ -60,23 +135,17 @@ pub fn unmet(case: &Case, seen: &Observation) -> Vec<Unmet> {
     for (index, (expect, step)) in case.expect.iter().zip(&case.program.calls).enumerate() {
         if let Some(expected) = expect.outcome {
             let show = |outcome| outcome_text(step.call.kind(), outcome);
-            let found = seen.calls.get(index).map(|observed| show(observed.outcome));
+            let found = seen.outcome(index).map(show);
             object(Some(index), show(expected), found.unwrap_or_else(nothing));
         }
         if let Some(expected) = &expect.frees {
             let expected = expected.iter().copied().collect();
-            object(
-                Some(index),
-                show_frees(&expected),
-                show_frees(&frees(seen, index)),
-            );
+            let found = seen.frees(index);
+            object(Some(index), show_frees(&expected), show_frees(&found));
         }
     }
     if let Some(expected) = &case.maps {
-        let last = case.program.calls.len().checked_sub(1);
-        let state = last
-            .and_then(|last| seen.calls.get(last))
-            .map(|call| &call.state);
+        let state = seen.state(case.program.calls.len());
         let found = state.map_or_else(Vec::new, |state| maps_lines(state, FIRST));
         object(None, show_maps(expected), show_maps(&found));
     }

@@ -26,6 +26,19 @@ thread_local! {
 /// differ by its rule and its call: services that tell bugs apart by their stacks tell these
 /// apart.
 pub fn serial(program: &Program, counters: &mut [u8]) {
+    run(program, counters);
+}
+
+/// The same for a program with a schedule, whose calls are woven.
+///
+/// # Panics
+///
+/// As [`serial`] does.
+pub fn interleaved(program: &Program, counters: &mut [u8]) {
+    run(program, counters);
+}
+
+fn run(program: &Program, counters: &mut [u8]) {
     let ran = SUBJECT
         .with_borrow_mut(|(pair, stats)| pair.run(program, &mut Coverage::new(counters, stats)));
     if let Some(Verdict::Diverge(divergence)) = ran.map(|ran| ran.verdict) {
@@ -43,11 +56,17 @@ pub fn serial(program: &Program, counters: &mut [u8]) {
 
 /// What programs of a serial target are made of.
 pub fn serial_profile() -> Profile {
+    profile(Flavour::Serial)
+}
+
+/// What programs of an interleaved target are made of.
+pub fn interleaved_profile() -> Profile {
+    profile(Flavour::Interleaved)
+}
+
+fn profile(flavour: Flavour) -> Profile {
     let calls = SUBJECT.with_borrow(|(pair, _)| pair.known());
-    Profile {
-        flavour: Flavour::Serial,
-        calls,
-    }
+    Profile { flavour, calls }
 }
 
 type Site = fn(&Divergence, &str) -> !;

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use vmadiff::expect::unmet;
+use vmadiff::expect::unmet_in;
 use vmadiff::judge::Verdict;
 use vmadiff::pair::{Pair, pair};
 use vmadiff::program::{Case, Program};
@@ -55,9 +55,7 @@ fn objections(pair: &mut Pair, name: &str, text: &str) -> Vec<String> {
     if ran.verdict != Verdict::Agree {
         wrong.push(format!("{:?}", ran.verdict));
     }
-    for seen in [&ran.reference, &ran.candidate] {
-        wrong.extend(unmet(&case, seen).iter().map(ToString::to_string));
-    }
+    wrong.extend(unmet_in(&case, &ran).iter().map(ToString::to_string));
     wrong
 }
 

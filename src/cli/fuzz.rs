@@ -20,12 +20,13 @@ use crate::engine::{self, Failure, Fault, Limits, Plan, Progress, Settings};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     vmadiff fuzz --seconds 60\n  \
+    vmadiff fuzz interleaved --seconds 600 --keep-going\n  \
     vmadiff fuzz --jobs 8 --corpus campaign --keep-going --known known.txt\n  \
     vmadiff fuzz --runs 100000 --seed 1 --defect NAME --json\n  \
     vmadiff fuzz linux --seconds 60 --boundaries")]
 pub struct Args {
     /// What is fuzzed.
-    #[arg(value_enum, default_value_t = Kind::Serial)]
+    #[arg(value_enum, default_value_t)]
     kind: Kind,
     /// Stops after this many seconds.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -76,12 +77,28 @@ pub struct Args {
 const REPORTS: usize = 3;
 
 /// What can be fuzzed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Kind {
+    /// Both managers: programs of both kinds.
+    #[default]
+    All,
     /// Both managers: calls one after another.
     Serial,
+    /// Both managers: calls of several tasks at once, woven by schedules.
+    Interleaved,
     /// The reference and the kernel of this machine: calls one after another.
     Linux,
+}
+
+impl Kind {
+    /// What programs jobs make; the kernel has a loop of its own.
+    fn of_jobs(self) -> engine::Kind {
+        match self {
+            Self::All => engine::Kind::All,
+            Self::Serial | Self::Linux => engine::Kind::Serial,
+            Self::Interleaved => engine::Kind::Interleaved,
+        }
+    }
 }
 
 pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
@@ -106,6 +123,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     }
     let plan = Plan {
         settings: Settings {
+            kind: args.kind.of_jobs(),
             defects: planted.names().to_vec(),
             runs: args.runs,
             seed: args.seed.unwrap_or_else(draw_seed),

@@ -205,6 +205,13 @@ impl Summary {
         if !reasons.is_empty() {
             writeln!(out, "{} {}", paint::strong("gave up: "), reasons.join(", "))?;
         }
+        let raced = self.reached.raced.iter();
+        let raced: Vec<_> = raced
+            .map(|(call, count)| format!("{call} {}", HumanCount(*count)))
+            .collect();
+        if !raced.is_empty() {
+            writeln!(out, "{} {}", paint::strong("racing:  "), raced.join(", "))?;
+        }
         Ok(())
     }
 

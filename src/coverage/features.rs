@@ -3,6 +3,7 @@
 use vmadiff_contract::{Call, CallKind, Event, MmId, Note, PAGE_SIZE, Snapshot, TaskId, VmaId};
 
 use super::layout::{self, Gone, Served};
+use super::races::Races;
 use crate::program::Step;
 use crate::run::Seen;
 
@@ -12,6 +13,7 @@ pub struct Features {
     last: Option<Reach>,
     /// Allocated in this call and not linked so far.
     fresh: Vec<VmaId>,
+    pub(super) races: Races,
 }
 
 /// The bytes that a call is about.
@@ -24,6 +26,11 @@ struct Reach {
 }
 
 impl Features {
+    /// A program begins.
+    pub fn begin(&mut self) {
+        self.last = None;
+    }
+
     /// Tells `hit` each feature of the call; one that occurs twice, twice.
     pub fn of(&mut self, seen: &Seen<'_>, mut hit: impl FnMut(usize)) {
         let call = seen.step.call.kind();
@@ -75,7 +82,7 @@ impl Features {
     }
 }
 
-fn feature(call: CallKind, note: Note) -> usize {
+pub(super) fn feature(call: CallKind, note: Note) -> usize {
     match note {
         Note::Merge(case) => layout::merge(call, case),
         Note::Split { below } => layout::split(call, below),
@@ -146,7 +153,7 @@ fn address_space(task: TaskId, state: &Snapshot) -> Option<MmId> {
 
 /// The first address space's sizes, and how many of the rest there are. Not asked after accesses,
 /// which are many and change little.
-fn sizes(state: &Snapshot, hit: &mut impl FnMut(usize)) {
+pub(super) fn sizes(state: &Snapshot, hit: &mut impl FnMut(usize)) {
     if let Some(mm) = state.mms.first() {
         hit(layout::size(0, mm.map_count.into()));
         hit(layout::size(1, mm.rss_anon));

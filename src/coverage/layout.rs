@@ -27,10 +27,25 @@ const UNDO: usize = GONE + CALLS * 4;
 const MEETING: usize = UNDO + UNDOS;
 const SIZE: usize = MEETING + CALLS * CALLS;
 
-/// Counters in all: 2.5 KiB. libFuzzer sweeps them after every execution.
+/// Counters of serial runs: 2.5 KiB. libFuzzer sweeps them after every execution.
 pub const COUNTERS: usize = SIZE + SIZES * BUCKETS;
 
 const _: () = assert!(COUNTERS <= 4096);
+
+/// Who had been reading when an area was erased, and who freed it.
+const GRACES: usize = 16;
+
+const RACED: usize = COUNTERS;
+const OVERLAP: usize = RACED + RETRIES * CALLS;
+const GRACE: usize = OVERLAP + CALLS * CALLS;
+
+/// Where the counters of pairs begin: which write met which read of another task, by a hash.
+pub const PAIRS: usize = GRACE + GRACES;
+
+/// Counters of woven runs: 13 KiB.
+pub const WOVEN_COUNTERS: usize = PAIRS + (8 << 10);
+
+const _: () = assert!(WOVEN_COUNTERS <= 16 << 10);
 
 /// How a fault was served.
 #[derive(Clone, Copy)]
@@ -86,6 +101,34 @@ pub fn undo(name: &str) -> usize {
 
 pub fn meeting(first: CallKind, second: CallKind) -> usize {
     MEETING + first as usize * CALLS + second as usize
+}
+
+/// A speculative fault gave up while another task was in this call.
+pub fn raced(reason: Retry, call: CallKind) -> usize {
+    RACED + reason as usize * CALLS + call as usize
+}
+
+/// The second call began while another task was in the first.
+pub fn overlap(first: CallKind, second: CallKind) -> usize {
+    OVERLAP + first as usize * CALLS + second as usize
+}
+
+/// Who freed an area that had been erased.
+#[derive(Clone, Copy)]
+pub enum Freed {
+    /// The task that erased it.
+    Eraser,
+    /// Another task, that put the last reference.
+    Other,
+    /// The end of a grace period.
+    Softirq,
+    /// Nobody before all calls had returned.
+    Later,
+}
+
+/// An area was erased while so many were inside a section, and freed so.
+pub fn grace(readers: u32, freed: Freed) -> usize {
+    GRACE + readers.min(3) as usize * 4 + freed as usize
 }
 
 /// How large one of the state's sizes is; `which` below 8.

@@ -7,20 +7,25 @@
 
 mod features;
 mod layout;
+mod races;
 mod stats;
 
-pub use layout::COUNTERS;
+pub use layout::{COUNTERS, WOVEN_COUNTERS};
 pub use stats::{CallStats, Stats, Summary};
+
+use std::cell::Cell;
 
 use vmadiff_contract::Config;
 
-use crate::run::{Seen, Watch};
+use crate::program::Program;
+use crate::run::{Seen, Watch, Woven};
 use features::Features;
 
 /// Counts what runs reach, in an engine's counters and in totals.
 ///
-/// The counters are [`COUNTERS`] bytes that stop at 255. The engine clears them before each input;
-/// fewer bytes than that lose the features beyond.
+/// The counters are [`COUNTERS`] bytes that stop at 255, or [`WOVEN_COUNTERS`] where programs with
+/// schedules run. The engine clears them before each input; fewer bytes than that lose the features
+/// beyond.
 pub struct Coverage<'a> {
     counters: &'a mut [u8],
     stats: &'a mut Stats,
@@ -41,7 +46,26 @@ impl<'a> Coverage<'a> {
 impl Watch for Coverage<'_> {
     fn begin(&mut self, _config: &Config) {
         self.stats.begin();
-        self.features = Features::default();
+        self.features.begin();
+    }
+
+    fn woven(&mut self, program: &Program, woven: &Woven) {
+        let Self {
+            counters,
+            stats,
+            features,
+        } = self;
+        features.woven(program, woven, |feature| {
+            stats.hit(feature);
+            if let Some(counter) = counters.get_mut(feature) {
+                *counter = counter.saturating_add(1);
+            }
+        });
+    }
+
+    fn pairs(&mut self) -> Option<&[Cell<u8>]> {
+        let pairs = self.counters.get_mut(layout::PAIRS..)?;
+        Some(Cell::from_mut(pairs).as_slice_of_cells())
     }
 
     fn call(&mut self, seen: &Seen<'_>) {

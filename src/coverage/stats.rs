@@ -3,13 +3,14 @@
 use vmadiff_contract::{CallKind, Config, Errno, Outcome, Retry, SegvCode};
 
 use super::features::Features;
-use super::layout::{self, COUNTERS, Served};
-use crate::run::{Seen, Watch};
+use super::layout::{self, PAIRS, Served};
+use crate::program::Program;
+use crate::run::{Seen, Watch, Woven};
 
 /// Counts every feature over all runs.
 pub struct Stats {
     executions: u64,
-    hits: Box<[u64; COUNTERS]>,
+    hits: Box<[u64; PAIRS]>,
     features: Features,
 }
 
@@ -29,6 +30,8 @@ pub struct Summary {
     pub classic: u64,
     /// Why faults were not served speculatively, the most frequent first.
     pub gave_up: Vec<(&'static str, u64)>,
+    /// In woven runs, while which call of another task they were not, the most frequent first.
+    pub raced: Vec<(&'static str, u64)>,
     /// By call, those that were made.
     pub by_call: Vec<CallStats>,
     /// By vma_merge's cases 1 to 8: how often each was taken.
@@ -55,7 +58,7 @@ impl Default for Stats {
     fn default() -> Self {
         Self {
             executions: 0,
-            hits: Box::new([0; COUNTERS]),
+            hits: Box::new([0; PAIRS]),
             features: Features::default(),
         }
     }
@@ -70,12 +73,17 @@ impl Watch for Stats {
         let Self { hits, features, .. } = self;
         features.of(seen, |feature| hits[feature] += 1);
     }
+
+    fn woven(&mut self, program: &Program, woven: &Woven) {
+        let Self { hits, features, .. } = self;
+        features.woven(program, woven, |feature| hits[feature] += 1);
+    }
 }
 
 impl Stats {
     pub(super) fn begin(&mut self) {
         self.executions += 1;
-        self.features = Features::default();
+        self.features.begin();
     }
 
     #[inline]
@@ -151,6 +159,7 @@ impl Stats {
             speculative: served(Served::Speculative),
             classic: served(Served::Classic),
             gave_up: self.gave_up(),
+            raced: self.raced(),
             never: self.never(&by_call, &merges),
             by_call,
             merges,
@@ -183,6 +192,18 @@ impl Stats {
             .collect();
         reasons.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
         reasons
+    }
+
+    fn raced(&self) -> Vec<(&'static str, u64)> {
+        let of_call = |&call: &CallKind| {
+            let by_reason = REASONS.iter();
+            let hits = by_reason.map(|&(reason, ..)| self.hits[layout::raced(reason, call)]);
+            (call.name(), hits.sum())
+        };
+        let calls = CallKind::ALL.iter().map(of_call);
+        let mut raced: Vec<_> = calls.filter(|&(_, count)| count != 0).collect();
+        raced.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+        raced
     }
 
     fn reason(&self, reason: Retry) -> u64 {

@@ -45,7 +45,7 @@ struct Job {
 /// Runs a job with these settings (JSON). Comes back only if it could not start.
 pub fn run(settings: &str) -> Result<i32> {
     let settings: Settings = serde_json::from_str(settings).context("settings of a job")?;
-    let subject = Subject::new(&settings.defects)?;
+    let subject = Subject::new(settings.kind, &settings.defects)?;
     let arguments = arguments(&settings);
     let written = settings.known.iter().cloned().collect();
     let job = Job {

@@ -7,7 +7,7 @@ use std::ffi::{CString, c_char, c_int};
 
 use libfuzzer_sys::{Corpus, fuzz_crossover, fuzz_mutator, fuzz_target};
 
-use vmadiff::coverage::COUNTERS;
+use vmadiff::coverage::WOVEN_COUNTERS as COUNTERS;
 
 use super::child;
 

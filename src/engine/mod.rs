@@ -18,4 +18,4 @@ mod subject;
 pub use campaign::{Ended, Failure, Plan, Progress, run};
 pub use child::run as run_child;
 pub use fault::Fault;
-pub use protocol::{Finding, Limits, Settings};
+pub use protocol::{Finding, Kind, Limits, Settings};

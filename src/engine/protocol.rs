@@ -7,9 +7,24 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
 
+/// What programs are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Both kinds.
+    #[default]
+    All,
+    /// Calls one after another.
+    Serial,
+    /// Calls of several tasks at once, woven by schedules.
+    Interleaved,
+}
+
 /// What a child is asked to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Settings {
+    /// What programs it makes.
+    pub kind: Kind,
     /// Defects that are enabled, by name.
     pub defects: Vec<String>,
     /// Executions after which it stops.

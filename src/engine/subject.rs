@@ -7,6 +7,7 @@ use vmadiff::pair::Pair;
 use vmadiff::program::Program;
 use vmadiff::program::mutate::{self, Flavour, Profile};
 
+use super::protocol::Kind;
 use crate::cli::defects::Planted;
 
 /// What an execution came to.
@@ -20,19 +21,15 @@ pub enum Ran {
 pub struct Subject {
     pair: Pair,
     program: Program,
-    profile: Profile,
+    kind: Kind,
     stats: Stats,
 }
 
 impl Subject {
-    pub fn new(defects: &[String]) -> Result<Self> {
-        let pair = Planted::parse(defects)?.pair();
+    pub fn new(kind: Kind, defects: &[String]) -> Result<Self> {
         Ok(Self {
-            profile: Profile {
-                flavour: Flavour::Serial,
-                calls: pair.known(),
-            },
-            pair,
+            pair: Planted::parse(defects)?.pair(),
+            kind,
             program: Program::default(),
             stats: Stats::default(),
         })
@@ -60,18 +57,37 @@ impl Subject {
 
     /// Mutates an input in place and answers its new length.
     pub fn mutate(&self, data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
+        let profile = self.profile(&data[..size], seed);
         mutate::mutate(
             data,
             size,
             max_size,
             seed,
-            &self.profile,
+            &profile,
             libfuzzer_sys::fuzzer_mutate,
         )
     }
 
     /// Writes a cross of two inputs to `out` and answers its length.
     pub fn crossover(&self, one: &[u8], other: &[u8], out: &mut [u8], seed: u32) -> usize {
-        mutate::crossover(one, other, out, seed, &self.profile)
+        mutate::crossover(one, other, out, seed, &self.profile(one, seed))
+    }
+
+    /// What is to become of an input. Where both kinds are made, one with a schedule keeps its
+    /// kind, and half of the others get one.
+    fn profile(&self, bytes: &[u8], seed: u32) -> Profile {
+        let woven = match self.kind {
+            Kind::Serial => false,
+            Kind::Interleaved => true,
+            Kind::All => seed & 1 << 16 != 0 || !Program::decode(bytes).schedule.is_serial(),
+        };
+        Profile {
+            flavour: if woven {
+                Flavour::Interleaved
+            } else {
+                Flavour::Serial
+            },
+            calls: self.pair.known(),
+        }
     }
 }

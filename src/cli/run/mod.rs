@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Serialize;
-use vmadiff::expect::unmet;
+use vmadiff::expect::unmet_in;
 use vmadiff::judge::Verdict;
 use vmadiff::program::Case;
 use vmadiff::run::Ran;
@@ -136,8 +136,7 @@ pub fn warn_of_differences(file: &Path, case: &Case, defects: &[String]) {
 }
 
 fn judged(file: &Path, case: &Case, ran: &Ran) -> Outcome {
-    let managers = [&ran.reference, &ran.candidate];
-    let unmet = managers.into_iter().flat_map(|seen| unmet(case, seen));
+    let unmet = unmet_in(case, ran);
     let mut outcome = Outcome {
         file: file.to_owned(),
         verdict: "agree",
@@ -146,7 +145,7 @@ fn judged(file: &Path, case: &Case, ran: &Ran) -> Outcome {
         signature: None,
         at_call: None,
         what: None,
-        unmet: unmet.map(|unmet| unmet.to_string()).collect(),
+        unmet: unmet.iter().map(ToString::to_string).collect(),
         report: None,
     };
     match &ran.verdict {
