@@ -187,7 +187,7 @@ defects! {
     BoundsBeforeCount Interleaved "a6-bounds-before-count"
         "A speculative fault looks at the bounds before it samples the sequence count."
         from "V. Menon's report, series patch 23; spf-v12 A6"
-        fires "outcome", "state";
+        fires "outcome", "state", "frame-leaked", "left-over";
     BracketUnderRead Interleaved "a11-bracket-under-read"
         "Zapping brackets the sequence count where mmap_sem is not held for writing."
         from "series patches 09 and 10; spf-v12 A11"
@@ -229,7 +229,8 @@ defects! {
     PutWithoutGracePeriod Interleaved "put-without-grace-period"
         "The tree's reference is put as soon as the VMA is erased."
         from "series patch 21, vm_rcu_put; made up"
-        fires "misuse-dead-vma", "misuse-get-from-zero", "vma-used-after-free";
+        fires "grace-period", "misuse-dead-vma", "misuse-get-from-zero",
+            "vma-used-after-free";
     PolicyWithoutReference Interleaved "a22-policy-without-reference"
         "A speculative fault uses a policy without a reference, and the last put frees it at once."
         from "series patches 10 and 22; spf-v12 A22"

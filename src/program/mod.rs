@@ -15,6 +15,7 @@ pub mod text;
 mod world;
 
 use vmadiff_contract::{Call, Config, Fail, Outcome, TaskId, VmaId};
+use vmadiff_interleave::policy as sim;
 
 /// What runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +47,7 @@ impl Program {
             let (at, nth) = match switch.at {
                 Moment::Gap(gap) => (gap, 0),
                 Moment::Site { site, nth, .. } => (site, nth),
+                Moment::Callback { nth } => (0, nth),
             };
             [switch.to.0.into(), at.into(), nth.into()]
         });
@@ -73,7 +75,7 @@ pub struct Schedule {
     pub policy: Policy,
     /// For the policies that draw.
     pub seed: u64,
-    /// The preemptions, in order.
+    /// The preemptions, in order. A policy that draws does so from the first of them on.
     pub switches: Vec<Switch>,
 }
 
@@ -121,6 +123,30 @@ pub enum Moment {
         /// Which time.
         nth: u32,
     },
+    /// When one of several ready callbacks of RCU is taken for the `nth` time (from 1) in the run;
+    /// `to` is which, from 0 in the order of queueing.
+    Callback {
+        /// Which time.
+        nth: u32,
+    },
+}
+
+impl From<sim::Switch> for Switch {
+    fn from(switch: sim::Switch) -> Self {
+        let at = match switch.at {
+            sim::Moment::Gap(points) => Moment::Gap(points),
+            sim::Moment::Site { task, site, nth } => Moment::Site {
+                task: TaskId(task),
+                site,
+                nth,
+            },
+            sim::Moment::Callback { nth } => Moment::Callback { nth },
+        };
+        Self {
+            at,
+            to: TaskId(switch.to),
+        }
+    }
 }
 
 /// What a text file holds.

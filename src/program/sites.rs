@@ -1,6 +1,10 @@
 //! The sites that a schedule may name. Text holds their names, bytes their numbers.
 
-use vmadiff_interleave::SiteInfo;
+use vmadiff_interleave::sim::SITES;
+use vmadiff_interleave::{Site, SiteInfo};
+
+/// Where a task stands between two calls.
+pub static BEGIN: Site = &SiteInfo::new("call.begin");
 
 /// A table of sites.
 #[derive(Clone, Copy, Debug)]
@@ -22,18 +26,21 @@ impl Sites {
         self.0
     }
 
+    /// All of them, and those of the simulation itself.
+    fn each(&self) -> impl Iterator<Item = Site> {
+        self.0.iter().chain(SITES).copied()
+    }
+
     /// The name of the site with this number.
     pub fn name(&self, number: u32) -> Option<&'static str> {
-        self.0
-            .iter()
+        self.each()
             .find(|site| site.number() == number)
             .map(|site| site.name)
     }
 
     /// The number of the site with this name.
     pub fn number(&self, name: &str) -> Option<u32> {
-        self.0
-            .iter()
+        self.each()
             .find(|site| site.name == name)
             .map(|site| site.number())
     }
@@ -47,7 +54,7 @@ mod tests {
     #[test]
     fn names_and_numbers_lead_to_each_other() {
         let sites = Sites::known();
-        for site in sites.all() {
+        for site in sites.each() {
             assert_eq!(
                 sites.number(site.name),
                 Some(site.number()),

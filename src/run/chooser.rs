@@ -1,5 +1,5 @@
 //! A program's schedule as a policy of the simulation: its switches, and where they say nothing,
-//! the policy that it names.
+//! the policy that it names. One that draws begins to draw at the first switch, if there are any.
 
 use vmadiff_interleave::policy::{self as sim, Choice, Pct, Pending, Pos, Preemptions, RandomWalk};
 
@@ -8,7 +8,7 @@ use crate::program::{Moment, Policy, Schedule, Switch};
 /// Ordered events of the bugs that PCT looks for, and scheduling points of the runs it looks in:
 /// those of a few calls of two or three tasks.
 const PCT_DEPTH: u32 = 3;
-const PCT_POINTS: u32 = 400;
+const PCT_POINTS: u32 = 200;
 
 /// The policy of a schedule; made once and used for one after another.
 pub(super) struct Chooser {
@@ -19,6 +19,8 @@ pub(super) struct Chooser {
     pos: Pos,
     /// The point that is being decided is one of the list's.
     listed: bool,
+    /// The policy draws from here on.
+    draws: bool,
     switches: Vec<sim::Switch>,
 }
 
@@ -31,6 +33,7 @@ impl Default for Chooser {
             pct: Pct::new(0, PCT_DEPTH, PCT_POINTS),
             pos: Pos::new(0),
             listed: false,
+            draws: false,
             switches: Vec::new(),
         }
     }
@@ -69,6 +72,7 @@ fn switch(switch: &Switch) -> sim::Switch {
             site,
             nth,
         },
+        Moment::Callback { nth } => sim::Moment::Callback { nth },
     };
     sim::Switch {
         at,
@@ -79,6 +83,7 @@ fn switch(switch: &Switch) -> sim::Switch {
 impl sim::Policy for Chooser {
     fn begin(&mut self) {
         self.list.begin();
+        self.draws = self.switches.is_empty();
         if let Some(policy) = self.drawing() {
             policy.begin();
         }
@@ -87,7 +92,8 @@ impl sim::Policy for Chooser {
     #[inline]
     fn asks(&mut self, arrived: &Pending) -> bool {
         self.listed = self.list.asks(arrived);
-        self.listed || self.policy != Policy::Preemptions
+        self.draws |= self.listed;
+        self.listed || self.draws && self.policy != Policy::Preemptions
     }
 
     fn pick(&mut self, choice: &Choice<'_>) -> usize {

@@ -6,6 +6,7 @@
 
 mod bench;
 mod chooser;
+mod explore;
 mod recorder;
 mod runner;
 mod tagger;

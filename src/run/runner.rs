@@ -1,6 +1,7 @@
 //! The fast path over both managers, and the slow one that finds words for what it objects to.
 
 use vmadiff_contract::{Capabilities, Config, EventSink, Manager, Outcome, Replay};
+use vmadiff_interleave::policy::Policy;
 
 use std::sync::Arc;
 
@@ -147,28 +148,52 @@ impl<R: Replay, C: Manager> Runner<R, C> {
 
     /// Runs a woven program once and judges it.
     fn weave(&mut self, program: &Program, watch: &mut impl Watch) -> Verdict {
+        let known = self.known;
+        let loom = self.loom();
+        watch.begin(&program.config);
+        let woven = loom.weaver.weave(program, known, watch.pairs());
+        watch.woven(program, woven);
+        self.judge_woven(program)
+    }
+
+    /// The same by another policy than its own, behind so many calls one after another.
+    pub(super) fn weave_by(
+        &mut self,
+        program: &Program,
+        ground: usize,
+        policy: &mut dyn Policy,
+    ) -> Verdict {
+        let known = self.known;
+        self.loom().weaver.weave_by(program, known, ground, policy);
+        self.judge_woven(program)
+    }
+
+    fn loom(&mut self) -> &mut Loom<C> {
         let make = &self.make;
-        let fresh = || Loom {
+        self.loom.get_or_insert_with(|| Loom {
             weaver: Weaver::new(Arc::clone(make)),
             alone: Alone::default(),
             judge: WovenJudge::default(),
-        };
-        let loom = self.loom.get_or_insert_with(fresh);
-        let Loom {
+        })
+    }
+
+    fn judge_woven(&mut self, program: &Program) -> Verdict {
+        let Some(Loom {
             weaver,
             alone,
             judge,
-        } = loom;
-        watch.begin(&program.config);
-        let woven = weaver.weave(program, self.known, watch.pairs());
-        watch.woven(program, woven);
+        }) = &mut self.loom
+        else {
+            return Verdict::Agree;
+        };
+        let woven = weaver.woven();
         match alone.judge(program, woven) {
             Ok(()) => judge.judge(program, &mut self.reference.manager, woven),
             Err(divergence) => Verdict::Diverge(*divergence),
         }
     }
 
-    fn ran_woven(&self, verdict: Verdict) -> Ran {
+    pub(super) fn ran_woven(&self, verdict: Verdict) -> Ran {
         let woven = self.loom.as_ref().map(|loom| loom.weaver.woven().clone());
         Ran {
             verdict,

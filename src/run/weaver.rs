@@ -58,22 +58,35 @@ impl<M: Manager> Weaver<M> {
     ) -> &Woven {
         let mut chooser = std::mem::take(&mut self.chooser);
         chooser.set(&program.schedule);
-        self.weave_by(program, known, pairs, &mut chooser);
+        self.plan_from(program, 0);
+        self.run(program, known, pairs, &mut chooser);
         self.chooser = chooser;
         &self.woven
     }
 
-    /// Runs a program's calls by another policy than its own.
+    /// Runs a program's calls by another policy than its own: the first `ground` of them one after
+    /// another, and then all others.
     pub fn weave_by(
+        &mut self,
+        program: &Program,
+        known: Capabilities,
+        ground: usize,
+        policy: &mut dyn Policy,
+    ) -> &Woven {
+        self.plan_from(program, ground);
+        self.run(program, known, None, policy);
+        &self.woven
+    }
+
+    fn run(
         &mut self,
         program: &Program,
         known: Capabilities,
         pairs: Option<&[Cell<u8>]>,
         policy: &mut dyn Policy,
-    ) -> &Woven {
+    ) {
         self.manager.reset(&program.config);
         Tagger::clear();
-        plan(program, &mut self.plan);
         self.woven.clear(program.calls.len(), &mut self.spare);
         self.woven.manager = self.manager.name();
         self.simulate(program, known, pairs, policy);
@@ -86,7 +99,24 @@ impl<M: Manager> Weaver<M> {
             // Nobody knows what was left behind.
             self.manager = (self.make)(&Config::default(), Arc::new(Tagger));
         }
-        &self.woven
+    }
+
+    /// Plans the program's calls. One of the kernel itself, or of a task that there cannot be, is
+    /// made by the thread that makes the call before it. Each of the ground's is waited for, as one
+    /// that makes tasks is.
+    fn plan_from(&mut self, program: &Program, ground: usize) {
+        self.plan.clear();
+        let mut host = 1;
+        for (index, step) in program.calls.iter().enumerate() {
+            if (1..=TASKS).contains(&usize::from(step.task.0)) {
+                host = step.task.0;
+            }
+            self.plan.push(Planned {
+                task: host,
+                forks: step.call == Call::Fork || index < ground,
+                after_forks: host > program.config.tasks || ground > 0,
+            });
+        }
     }
 
     /// Lets all calls run until each has returned or nothing can move.
@@ -192,22 +222,5 @@ fn fresh_exit() -> Exited {
             events: Vec::new(),
             state: Snapshot::default(),
         },
-    }
-}
-
-/// The program's calls as the simulation sees them. A call of the kernel itself, or of a task that
-/// there cannot be, is made by the thread that makes the call before it.
-fn plan(program: &Program, plan: &mut Vec<Planned>) {
-    plan.clear();
-    let mut host = 1;
-    for step in &program.calls {
-        if (1..=TASKS).contains(&usize::from(step.task.0)) {
-            host = step.task.0;
-        }
-        plan.push(Planned {
-            task: host,
-            forks: step.call == Call::Fork,
-            after_forks: host > program.config.tasks,
-        });
     }
 }

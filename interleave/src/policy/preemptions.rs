@@ -17,7 +17,8 @@ pub struct Switch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Moment {
     /// After so many scheduling points, counted from the last switch of the list that came; 0 is
-    /// the very next one. Switches of this form come one after another.
+    /// the very next one. Switches of this form come one after another, and one that is listed
+    /// right behind a switch by site comes after that.
     Gap(u32),
     /// When this task arrives at the site of this number for the `nth` time, from 1, in the run.
     /// Switches of this form come whenever their moment does. Each task stands at the begin of its
@@ -50,11 +51,26 @@ struct AtSite {
     to: u8,
 }
 
+impl AtSite {
+    /// It has not come yet.
+    fn is_ahead(&self) -> bool {
+        self.passed < self.nth
+    }
+}
+
+/// A switch by gap, and the switch by site that must have come before it.
+#[derive(Clone, Copy, Debug)]
+struct AtGap {
+    points: u32,
+    to: u8,
+    behind: Option<usize>,
+}
+
 /// The policy of a list of switches. A switch to a task that cannot move is passed over. Every
 /// list is a schedule, and so is every part of it; the empty one runs call after call.
 #[derive(Clone, Debug, Default)]
 pub struct Preemptions {
-    gaps: Vec<(u32, u8)>,
+    gaps: Vec<AtGap>,
     sites: Vec<AtSite>,
     callbacks: Vec<(u32, u8)>,
     next_gap: usize,
@@ -76,16 +92,24 @@ impl Preemptions {
         self.gaps.clear();
         self.sites.clear();
         self.callbacks.clear();
+        let mut behind = None;
         for &Switch { at, to } in switches {
             match at {
-                Moment::Gap(points) => self.gaps.push((points, to)),
-                Moment::Site { task, site, nth } => self.sites.push(AtSite {
-                    task,
-                    site,
-                    nth,
-                    passed: 0,
+                Moment::Gap(points) => self.gaps.push(AtGap {
+                    points,
                     to,
+                    behind: behind.take(),
                 }),
+                Moment::Site { task, site, nth } => {
+                    behind = Some(self.sites.len());
+                    self.sites.push(AtSite {
+                        task,
+                        site,
+                        nth,
+                        passed: 0,
+                        to,
+                    });
+                }
                 Moment::Callback { nth } => self.callbacks.push((nth, to)),
             }
         }
@@ -115,9 +139,10 @@ impl Policy for Preemptions {
         }
         if to.is_none() {
             match self.gaps.get(self.next_gap) {
-                Some(&(points, task)) if points == self.points => {
+                Some(gap) if gap.behind.is_some_and(|site| self.sites[site].is_ahead()) => {}
+                Some(gap) if gap.points == self.points => {
                     self.next_gap += 1;
-                    to = Some(task);
+                    to = Some(gap.to);
                 }
                 _ => self.points += 1,
             }

@@ -30,12 +30,16 @@ use super::{Status, paint};
     vmadiff run corpus/conformance/munmap/*.vma\n  \
     vmadiff run --json artifacts/*.vma\n  \
     vmadiff run artifacts\n  \
+    vmadiff run --trace corpus/races/recheck-under-lock.vma\n  \
     vmadiff run --junit corpus > results.xml\n  \
     vmadiff run --defect NAME artifacts/outcome-munmap-value.vma")]
 pub struct Args {
     /// The programs, or folders of them.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Prints each step of a program with a schedule: what its switches can name.
+    #[arg(long, conflicts_with_all = ["json", "junit"])]
+    trace: bool,
     /// Prints a list of verdicts as JSON; where a folder is given, an object with `verdicts` and
     /// `groups`.
     #[arg(long)]
@@ -91,6 +95,9 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
             outcome.report = Some(report);
         }
         if !is_quiet {
+            if let (true, Some(woven)) = (args.trace, &ran.woven) {
+                print(&format!("{}\n", woven.trace))?;
+            }
             print(&text(&outcome))?;
             print(outcome.report.as_deref().unwrap_or_default())?;
         }

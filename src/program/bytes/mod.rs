@@ -6,8 +6,8 @@
 //! +0 kind: <208 call (mod the version's count) | <240 switch | else config
 //! call:   +1 task, +2 fail, +3 file, +4 operand classes (2 bits × 4), 3 zero,
 //!         +8 u32 (prot, advice, mode, value or access), +12 flags u32, +16 four operands u64
-//! switch: +1 to, +2 form (0 gap, 1 site, else a gap below 64), +3 task of the site,
-//!         +8 gap or site u32, +12 nth u32
+//! switch: +1 to, +2 form (0 gap, 1 site, 2 callback, else a gap below 64), +3 task of
+//!         the site, +8 gap, site or callback's nth u32, +12 site's nth u32
 //! config: +1 key, +16 value u64; the last wins
 //! ```
 //!

@@ -22,6 +22,7 @@ const WIDE_FD: u8 = 0xc0;
 /// Forms of a switch.
 const GAP: u8 = 0;
 const SITE: u8 = 1;
+const CALLBACK: u8 = 2;
 
 /// Gaps of switches in any other form are below it: a run has few points.
 const SMALL_GAPS: u32 = 64;
@@ -84,6 +85,7 @@ impl Record<'_> {
                 site: number,
                 nth: self.u32(12).max(1),
             },
+            CALLBACK => Moment::Callback { nth: number.max(1) },
             _ => Moment::Gap(number % SMALL_GAPS),
         };
         Switch {
@@ -160,6 +162,10 @@ pub(super) fn of_switch(switch: &Switch) -> [u8; RECORD] {
             record[3] = task.0;
             put(&mut record, 8, &site.to_le_bytes());
             put(&mut record, 12, &nth.to_le_bytes());
+        }
+        Moment::Callback { nth } => {
+            record[2] = CALLBACK;
+            put(&mut record, 8, &nth.to_le_bytes());
         }
     }
     record

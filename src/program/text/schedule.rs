@@ -1,5 +1,5 @@
 //! The lines of a schedule: `policy: pct seed=7`, `switch: 1@munmap.unlink#1 -> 2`,
-//! `switch: +12 -> 2`.
+//! `switch: +12 -> 2`, `switch: callback#1 -> 2`.
 
 use std::fmt::{self, Write};
 
@@ -42,6 +42,7 @@ pub(super) fn print(f: &mut impl Write, schedule: &Schedule, sites: &Sites) -> f
                 }
                 write!(f, "#{nth}")?;
             }
+            Moment::Callback { nth } => write!(f, "switch: callback#{nth}")?,
         }
         writeln!(f, " -> {to}")?;
     }
@@ -68,6 +69,10 @@ pub(super) fn parse_policy(cursor: &mut Cursor<'_>, schedule: &mut Schedule) -> 
 pub(super) fn parse_switch(cursor: &mut Cursor<'_>, sites: &Sites) -> Result<Switch, Fault> {
     let at = if cursor.eat("+") {
         Moment::Gap(number(cursor, "a number of points, 32 bits", 0)?)
+    } else if cursor.eat("callback") {
+        cursor.expect("#")?;
+        let nth = number(cursor, "which time, a number from 1", 1)?;
+        Moment::Callback { nth }
     } else {
         let task = task(cursor)?;
         cursor.expect("@")?;
