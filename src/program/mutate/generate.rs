@@ -7,7 +7,7 @@ use mutatis::{Context, Generate, Session};
 use vmadiff_contract::{CallKind, Config, PAGE_SIZE, TaskId};
 
 use super::dice::Dice;
-use super::{Flavour, Profile, fresh, switches};
+use super::{Flavour, Profile, fresh, races, switches};
 use crate::program::world::World;
 use crate::program::{Program, Step};
 
@@ -67,6 +67,9 @@ impl Generate<Program> for Generator<'_> {
     fn generate(&mut self, context: &mut Context) -> mutatis::Result<Program> {
         let Self(profile) = self;
         let dice = &mut Dice(context.rng());
+        if profile.flavour == Flavour::Interleaved && !dice.one_in(5) {
+            return Ok(races::race(dice, profile));
+        }
         let mut program = Program {
             config: config(dice, profile.flavour),
             ..Program::default()

@@ -11,6 +11,7 @@ mod dice;
 mod fresh;
 mod generate;
 mod place;
+mod races;
 mod reargue;
 mod switches;
 

@@ -75,6 +75,7 @@ pub(super) fn change(dice: &mut Dice<'_>, switch: &mut Switch, program: &Program
             *nth = nth.saturating_add_signed(dice.pick(&[-1, 1])).max(1);
         }
         (_, Moment::Site { task, .. }) => *task = self::task(dice, program, 1),
+        (_, Moment::Callback { nth }) => *nth = 1 + dice.below(4) as u32,
     }
 }
 
@@ -84,7 +85,7 @@ fn gap(dice: &mut Dice<'_>) -> u32 {
 }
 
 /// A task that makes a call of this program; 0, where it may be, is the softirq.
-fn task(dice: &mut Dice<'_>, program: &Program, least: u8) -> TaskId {
+pub(super) fn task(dice: &mut Dice<'_>, program: &Program, least: u8) -> TaskId {
     if least == 0 && dice.one_in(6) {
         return TaskId(0);
     }

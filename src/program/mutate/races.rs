@@ -1,0 +1,198 @@
+//! Fresh programs for races: a little memory that every task has touched, then calls of all tasks
+//! aimed at it, woven from the moment at which it is there.
+
+use vmadiff_contract::{Call, CallKind, Config, Fail, Fd, MapFlags, PAGE_SIZE, Prot, TaskId};
+use vmadiff_interleave::Site;
+
+use super::dice::Dice;
+use super::{Profile, fresh, place, switches};
+use crate::program::sites::BEGIN;
+use crate::program::world::World;
+use crate::program::{Moment, Policy, Program, Schedule, Step, Switch};
+
+/// Where a task stands between two calls.
+static BETWEEN_CALLS: Site = BEGIN;
+
+/// How often a call races, of those that the managers know: half of all accesses, since most of
+/// what can go wrong does so under a fault.
+const WEIGHTS: &[(u32, CallKind)] = &[
+    (20, CallKind::Load),
+    (28, CallKind::Store),
+    (1, CallKind::Exec),
+    (12, CallKind::Munmap),
+    (12, CallKind::Mprotect),
+    (8, CallKind::Mmap),
+    (8, CallKind::Madvise),
+    (5, CallKind::Fork),
+    (4, CallKind::Mremap),
+    (3, CallKind::Mbind),
+    (2, CallKind::Mlock),
+    (2, CallKind::Reclaim),
+    (1, CallKind::Munlock),
+    (1, CallKind::Brk),
+    (1, CallKind::Exit),
+    (1, CallKind::Ftruncate),
+    (1, CallKind::UffdRegister),
+    (1, CallKind::Collapse),
+    (1, CallKind::NumaScan),
+    (1, CallKind::Softirq),
+];
+
+/// A program of this kind.
+pub(super) fn race(dice: &mut Dice<'_>, profile: &Profile) -> Program {
+    let mut program = Program {
+        config: Config {
+            tasks: dice.weighted(&[(3, 2), (2, 3)]),
+            reuse_slots: !dice.one_in(4),
+            ..Config::default()
+        },
+        ..Program::default()
+    };
+    ground(dice, &mut program);
+    let known = |step: &Step| profile.calls.knows(step.call.kind());
+    program.calls.retain(known);
+    let anchor = program.calls.len();
+    let there = World::after(&program, anchor);
+    let mut world = there.clone();
+    let weights = taste(dice, profile);
+    let tasks = program.config.tasks;
+    for nth in 0..3 + dice.below(5) {
+        let task = task(dice, &world, tasks, nth);
+        let kind = dice.weighted(&weights);
+        // What another task has taken away meanwhile is the very thing to aim at.
+        let seen = if dice.one_in(4) { &world } else { &there };
+        let step = fresh::step(dice, seen, profile.calls, kind, task);
+        world.apply(&step);
+        program.calls.push(step);
+    }
+    program.schedule = schedule(dice, &program, anchor);
+    program
+}
+
+/// One to three neighbouring areas of private memory, written, so that faults in them may be
+/// speculative; what else tasks have touched is in their caches and TLBs.
+fn ground(dice: &mut Dice<'_>, program: &mut Program) {
+    let mut step = |task, call| {
+        program.calls.push(Step {
+            task: TaskId(task),
+            call,
+            fail: Fail::NONE,
+        });
+    };
+    let (read, write) = (Prot::READ, Prot::READ | Prot::WRITE);
+    let mut start = place::page(dice);
+    let tasks = program.config.tasks;
+    for nth in 0..dice.weighted(&[(3, 1), (3, 2), (1, 3)]) {
+        let pages = dice.weighted(&[(2, 1), (3, 2), (3, 4), (1, 8)]);
+        let prot = if nth > 0 && dice.one_in(2) {
+            read
+        } else {
+            write
+        };
+        step(1, map(start, pages, write));
+        step(
+            1,
+            Call::Store {
+                addr: start,
+                value: 1,
+            },
+        );
+        for _ in 0..dice.below(3) {
+            let addr = start + dice.below(pages) * PAGE_SIZE;
+            let task = 1 + dice.below(tasks.into()) as u8;
+            let touch = if dice.one_in(2) {
+                Call::Load { addr }
+            } else {
+                Call::Store { addr, value: 2 }
+            };
+            step(task, touch);
+        }
+        if prot == read {
+            let len = pages * PAGE_SIZE;
+            step(
+                1,
+                Call::Mprotect {
+                    addr: start,
+                    len,
+                    prot,
+                },
+            );
+        }
+        start += pages * PAGE_SIZE;
+    }
+}
+
+fn map(addr: u64, pages: u64, prot: Prot) -> Call {
+    Call::Mmap {
+        addr,
+        len: pages * PAGE_SIZE,
+        prot,
+        flags: MapFlags::PRIVATE | MapFlags::ANONYMOUS | MapFlags::FIXED,
+        fd: Fd(-1),
+        off: 0,
+    }
+}
+
+/// Some calls are switched off and others more frequent, as in every fresh program.
+fn taste(dice: &mut Dice<'_>, profile: &Profile) -> Vec<(u32, CallKind)> {
+    let known = WEIGHTS
+        .iter()
+        .filter(|(_, kind)| profile.calls.knows(*kind));
+    let weigh = |&(weight, kind): &(u32, CallKind)| match kind {
+        CallKind::Load | CallKind::Store => (weight, kind),
+        _ => (weight * dice.weighted(&[(2, 0), (3, 1), (2, 4)]), kind),
+    };
+    known.map(weigh).collect()
+}
+
+/// The first calls are of different threads; later ones of any task, now and then of a child.
+fn task(dice: &mut Dice<'_>, world: &World, threads: u8, nth: u64) -> TaskId {
+    if nth < u64::from(threads) {
+        return TaskId(nth as u8 + 1);
+    }
+    if dice.one_in(6) {
+        return fresh::task(dice, world);
+    }
+    TaskId(1 + dice.below(threads.into()) as u8)
+}
+
+/// The race begins where the first task begins its first call behind the ground: preemptions are
+/// counted from there, and a drawing policy draws from there on.
+fn schedule(dice: &mut Dice<'_>, program: &Program, anchor: usize) -> Schedule {
+    let first = TaskId(1);
+    let calls = program.calls[..anchor].iter();
+    let before = calls.filter(|step| step.task == first).count() as u32;
+    let start = Switch {
+        at: Moment::Site {
+            task: first,
+            site: BETWEEN_CALLS.number(),
+            nth: before + 1,
+        },
+        to: switches::task(dice, &racing(program, anchor), 1),
+    };
+    let policy = switches::policy(dice);
+    let count = match policy {
+        Policy::Preemptions => 1 + dice.below(4),
+        _ => 0,
+    };
+    let mut list = vec![start];
+    for _ in 0..count {
+        list.push(switches::switch(dice, &racing(program, anchor)));
+    }
+    Schedule {
+        policy,
+        seed: match policy {
+            Policy::Preemptions => 0,
+            _ => dice.word(),
+        },
+        switches: list,
+    }
+}
+
+/// The calls that race, for choosing among those who make them.
+fn racing(program: &Program, anchor: usize) -> Program {
+    Program {
+        calls: program.calls[anchor..].to_vec(),
+        ..Program::default()
+    }
+}
