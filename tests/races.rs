@@ -1,0 +1,73 @@
+//! The races in corpus/races/ are those of the defects: each program finds what it is about once
+//! that is planted, under one of its rules. That all agree without is for tests/corpus.rs.
+
+use std::path::{Path, PathBuf};
+
+use vmadiff::judge::Verdict;
+use vmadiff::pair::pair;
+use vmadiff::program::Case;
+use vmadiff_candidate::{DEFECTS, Defects};
+
+/// A program, and the defect that it is about.
+const ABOUT: &[(&str, &str)] = &[
+    ("always-writable", "a25-wrong-segv"),
+    ("bounds-then-count", "a6-bounds-before-count"),
+    ("cached-while-unmapped", "a23-lookup-by-cache"),
+    ("dontneed-twice", "a11-bracket-under-read"),
+    ("fork-stale-entry", "a4-fork-without-bracket"),
+    ("found-while-merged", "put-without-grace-period"),
+    ("found-while-unmapped", "no-rcu-read-lock"),
+    ("held-while-merged", "a21-freed-at-once"),
+    ("held-while-unmapped", "no-reference"),
+    ("node-cleared", "a19-node-not-cleared"),
+    ("recheck-under-lock", "skip-last-recheck"),
+    ("table-cleared", "a29-pmd-read-again"),
+];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/races")
+}
+
+fn read(path: &Path) -> Case {
+    let text = std::fs::read_to_string(path).expect("a program");
+    Case::parse(&path.display().to_string(), &text).expect("a program")
+}
+
+#[test]
+fn each_finds_the_defect_that_it_is_about() {
+    let mut wrong = Vec::new();
+    for &(name, defect) in ABOUT {
+        let info = DEFECTS.iter().find(|info| info.name == defect);
+        let info = info.expect("a defect of that name");
+        let case = read(&folder().join(name).with_extension("vma"));
+        let verdict = pair(Defects::only(info.defect))
+            .observe_twice(&case.program)
+            .verdict;
+        match verdict {
+            Verdict::Diverge(found) if info.rules.contains(&found.signature.rule.name()) => {
+                println!("{defect}: {}", found.what);
+            }
+            other => wrong.push(format!("{name} with {defect}: {other:#?}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn each_has_a_schedule_and_one_line_about_it() {
+    let entries = std::fs::read_dir(folder()).expect("a folder");
+    let paths: Vec<_> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    assert!(paths.len() >= 25, "{} programs", paths.len());
+    for path in paths {
+        let case = read(&path);
+        let name = path.file_stem().expect("a name").to_string_lossy();
+        assert!(!case.program.schedule.is_serial(), "{name} has no schedule");
+        let about: Vec<_> = case.comments.iter().map(|(_, line)| line).collect();
+        assert!(
+            about.len() == 1 && about[0].contains(&*name),
+            "{name}: {about:?}"
+        );
+    }
+}
