@@ -12,6 +12,8 @@ mod findings;
 pub mod found;
 #[cfg(feature = "engine")]
 mod fuzz;
+#[cfg(feature = "engine")]
+mod hunt;
 mod input;
 mod interrupt;
 mod linux;
@@ -54,6 +56,8 @@ pub struct Cli {
 enum Command {
     #[cfg(feature = "engine")]
     Fuzz(fuzz::Args),
+    #[cfg(feature = "engine")]
+    Hunt(hunt::Args),
     Run(run::Args),
     Minimize(minimize::Args),
     Show(show::Args),
@@ -77,6 +81,8 @@ pub fn run(cli: Cli) -> Result<Status> {
     match cli.command {
         #[cfg(feature = "engine")]
         Command::Fuzz(args) => fuzz::run(&args, &planted),
+        #[cfg(feature = "engine")]
+        Command::Hunt(args) => hunt::run(&args, &planted),
         Command::Run(args) => run::run(&args, &planted),
         Command::Minimize(args) => minimize::run(&args, &planted),
         Command::Show(args) => show::run(&args, &planted),

@@ -19,6 +19,12 @@ pub fn shrink_to(
     interrupt: &Interrupt,
 ) -> Shrunk {
     let start = Instant::now();
+    let spelled_out = pair.spelled_out(program);
+    let same = match pair.observe(&spelled_out).verdict {
+        Verdict::Diverge(divergence) => divergence.signature == *wanted,
+        _ => false,
+    };
+    let program = if same { &spelled_out } else { program };
     shrink(program, |smaller| {
         if interrupt.came() || limit.is_some_and(|limit| start.elapsed() > limit) {
             return Attempt::Stop;

@@ -7,7 +7,8 @@ use vmadiff_contract::{Call, Config, Fail, Fd, TaskId};
 use super::{Attempt, Shrinker};
 use crate::program::settings::{SETTINGS, fit_together};
 use crate::program::shape::{Param, build, params, words};
-use crate::program::{Program, Schedule};
+use crate::program::sites::BEGIN;
+use crate::program::{Moment, Program, Schedule};
 
 /// Pairs of calls are tried only in programs of at most so many: they grow with the square.
 const PAIRS_UP_TO: usize = 24;
@@ -79,14 +80,68 @@ impl<A: FnMut(&Program) -> Attempt> Shrinker<A> {
                     renumber_descriptors(program, start, opens as i32);
                     renumber_tasks(program, start, forks as u8);
                 })
+            || self.drop_with_passes(range)
+    }
+
+    /// Drops calls, and counts them out of the switches that name points of their tasks: with each
+    /// call a task passes the begin of one less, and of other points mostly one less, too.
+    fn drop_with_passes(&mut self, range: Range<usize>) -> bool {
+        let sites = self.best.schedule.switches.iter();
+        if !sites
+            .clone()
+            .any(|switch| matches!(switch.at, Moment::Site { .. }))
+        {
+            return false;
+        }
+        let dropped = self.best.calls[range.clone()].to_vec();
+        let fewer = |program: &mut Program, only_begins: bool| {
+            program.calls.drain(range.clone());
+            for switch in &mut program.schedule.switches {
+                let Moment::Site { task, site, nth } = &mut switch.at else {
+                    continue;
+                };
+                let own = dropped.iter().filter(|step| step.task == *task).count() as u32;
+                if *site == BEGIN.number() || !only_begins {
+                    *nth = nth.saturating_sub(own).max(1);
+                }
+            }
+        };
+        self.change(|program| fewer(program, true)) || self.change(|program| fewer(program, false))
     }
 
     fn schedule(&mut self) -> bool {
         let mut changed = self.change(|program| program.schedule = Schedule::default());
-        for index in (0..self.best.schedule.switches.len()).rev() {
-            changed |= self.change(|program| {
-                program.schedule.switches.remove(index);
-            });
+        let mut size = self.best.schedule.switches.len();
+        while size > 0 {
+            let mut end = self.best.schedule.switches.len();
+            while end > 0 {
+                let start = end.saturating_sub(size);
+                changed |= self.change(|program| {
+                    program.schedule.switches.drain(start..end);
+                });
+                end = start.min(self.best.schedule.switches.len());
+            }
+            size /= 2;
+        }
+        changed | self.earlier()
+    }
+
+    /// Moves switches to an earlier pass of their point.
+    fn earlier(&mut self) -> bool {
+        let mut changed = false;
+        for index in 0..self.best.schedule.switches.len() {
+            while let Moment::Site { nth, .. } = self.best.schedule.switches[index].at
+                && nth > 1
+                && [1, nth / 2, nth - 1].into_iter().any(|earlier| {
+                    self.change(|program| {
+                        if let Moment::Site { nth, .. } = &mut program.schedule.switches[index].at {
+                            *nth = earlier;
+                        }
+                    })
+                })
+            {
+                changed = true;
+            }
         }
         changed
     }

@@ -1,0 +1,228 @@
+//! `vmadiff hunt`: how fast each named defect is found, from nothing.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+use vmadiff_candidate::{DEFECTS, DefectInfo, DefectKind};
+
+use super::defects::Planted;
+use super::interrupt::Interrupt;
+use super::output::print;
+use super::{HarnessFailed, Status, paint};
+use crate::engine::{self, Ended, Kind, Limits, Plan, Settings};
+
+/// Seconds and memory that one program may take; it needs a fraction of both.
+const LIMITS: Limits = Limits {
+    seconds: 10,
+    memory_mib: 1024,
+};
+
+/// Measures how fast fuzzing finds each named defect, each time from an empty corpus.
+///
+/// Of the defects given with --defect, or of all: those that need calls to interleave are looked
+/// for by `fuzz interleaved`, the others by `fuzz serial`. A finding counts if it is of a rule that
+/// the defect breaks.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    vmadiff hunt\n  \
+    vmadiff hunt --seeds 10 --seconds 60 --json\n  \
+    vmadiff hunt --defect no-reference --defect a25-wrong-segv\n\n\
+    Exit status: 0 each was found at every seed, 1 not so, 2 wrong usage, 3 the harness failed.")]
+pub struct Args {
+    /// Seeds for each defect, from 1.
+    #[arg(long, value_name = "N", default_value_t = 3,
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    seeds: u32,
+    /// Seconds for each seed.
+    #[arg(long, value_name = "N", default_value_t = 60,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
+    /// Only defects of this kind.
+    #[arg(long, value_enum, value_name = "KIND")]
+    only: Option<Kind>,
+    /// Prints a list as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How a defect was looked for.
+#[derive(Debug, Serialize)]
+struct Hunted {
+    defect: &'static str,
+    kind: &'static str,
+    /// Seeds at which it was found.
+    found: u32,
+    seeds: u32,
+    seconds_each: u64,
+    tries: Vec<Try>,
+}
+
+/// One seed.
+#[derive(Debug, Serialize)]
+struct Try {
+    seed: u32,
+    /// Under what signature it was found.
+    signature: Option<String>,
+    executions: u64,
+    seconds: f64,
+}
+
+pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
+    let wanted: Vec<_> = DEFECTS
+        .iter()
+        .filter(|info| is_wanted(args, planted, info))
+        .collect();
+    if wanted.is_empty() {
+        bail!("no defect is left to hunt: --only and --defect name none in common");
+    }
+    let interrupt = Interrupt::catch()?;
+    let mut all = Vec::new();
+    for info in wanted {
+        let hunted = hunt(args, info, &interrupt)?;
+        if !args.json {
+            print(&text(&hunted))?;
+        }
+        all.push(hunted);
+        if interrupt.came() {
+            break;
+        }
+    }
+    if args.json {
+        print(&format!("{}\n", serde_json::to_string_pretty(&all)?))?;
+    }
+    let complete = all.iter().all(|hunted| hunted.found == args.seeds);
+    Ok(if complete {
+        Status::Agreed
+    } else {
+        Status::Diverged
+    })
+}
+
+fn is_wanted(args: &Args, planted: &Planted, info: &DefectInfo) -> bool {
+    let named = planted.names().is_empty() || planted.names().iter().any(|name| name == info.name);
+    named
+        && args
+            .only
+            .is_none_or(|only| only == Kind::All || only == kind(info))
+}
+
+fn kind(info: &DefectInfo) -> Kind {
+    match info.kind {
+        DefectKind::Serial => Kind::Serial,
+        DefectKind::Interleaved => Kind::Interleaved,
+    }
+}
+
+fn hunt(args: &Args, info: &'static DefectInfo, interrupt: &Interrupt) -> Result<Hunted> {
+    let mut hunted = Hunted {
+        defect: info.name,
+        kind: match info.kind {
+            DefectKind::Serial => "serial",
+            DefectKind::Interleaved => "interleaved",
+        },
+        found: 0,
+        seeds: args.seeds,
+        seconds_each: args.seconds,
+        tries: Vec::new(),
+    };
+    for seed in 1..=args.seeds {
+        let tried = try_seed(args, info, seed, interrupt)?;
+        hunted.found += u32::from(tried.signature.is_some());
+        hunted.tries.push(tried);
+        if interrupt.came() {
+            break;
+        }
+    }
+    Ok(hunted)
+}
+
+/// One campaign, which ends with its first finding.
+fn try_seed(args: &Args, info: &DefectInfo, seed: u32, interrupt: &Interrupt) -> Result<Try> {
+    let scratch = tempfile::tempdir().context("a folder for what is found")?;
+    let plan = Plan {
+        settings: Settings {
+            kind: kind(info),
+            defects: vec![info.name.to_owned()],
+            runs: None,
+            seed,
+            corpus: None,
+            shared_corpus: false,
+            artifacts: scratch.path().to_owned(),
+            keep_going: false,
+            known: Vec::new(),
+            limits: LIMITS,
+            fault: None,
+        },
+        jobs: 1,
+        duration: Some(Duration::from_secs(args.seconds)),
+    };
+    let Ended {
+        progress,
+        findings,
+        failures,
+        ..
+    } = engine::run(&plan, || interrupt.came(), |_| {})?;
+    if let Some(failure) = failures.first() {
+        let how = format!("{}, seed {seed}: {}", info.name, failure.how);
+        return Err(HarnessFailed(how).into());
+    }
+    let its_own = |signature: &&String| {
+        let rule = signature.split('/').next().unwrap_or_default();
+        info.rules.contains(&rule)
+    };
+    let signature = findings
+        .iter()
+        .map(|finding| &finding.signature)
+        .find(its_own);
+    Ok(Try {
+        seed,
+        signature: signature.cloned(),
+        executions: progress.stats.executions(),
+        seconds: progress.elapsed.as_secs_f64(),
+    })
+}
+
+/// A line, and what it was found as.
+fn text(hunted: &Hunted) -> String {
+    let Hunted {
+        defect,
+        found,
+        seeds,
+        seconds_each,
+        tries,
+        ..
+    } = hunted;
+    let hits = || tries.iter().filter(|tried| tried.signature.is_some());
+    let mut executions: Vec<u64> = hits().map(|tried| tried.executions).collect();
+    let mut seconds: Vec<f64> = hits().map(|tried| tried.seconds).collect();
+    executions.sort_unstable();
+    seconds.sort_by(f64::total_cmp);
+    let share = format!("{found}/{seeds}");
+    let share = if found == seeds {
+        paint::good(&share)
+    } else {
+        paint::bad(&share)
+    };
+    let mut line = format!("{defect:32} {share}");
+    if let (Some(executions), Some(seconds), Some(worst)) =
+        (median(&executions), median(&seconds), seconds.last())
+    {
+        let _ = write!(
+            line,
+            "  median {executions} executions, {seconds:.1} s; worst {worst:.1} s"
+        );
+    } else {
+        let tried: u64 = tries.iter().map(|tried| tried.executions).sum();
+        let _ = write!(
+            line,
+            "  not in {seconds_each} s ({tried} executions in all)"
+        );
+    }
+    line + "\n"
+}
+
+fn median<T: Copy>(sorted: &[T]) -> Option<T> {
+    sorted.get(sorted.len() / 2).copied()
+}
