@@ -17,7 +17,8 @@ pub struct Weaver<M> {
     make: Make<M>,
     manager: M,
     sim: Sim,
-    chooser: Chooser,
+    /// Away while it chooses.
+    chooser: Option<Box<Chooser>>,
     plan: Vec<Planned>,
     woven: Woven,
     spare: Vec<Exited>,
@@ -31,7 +32,7 @@ impl<M: Manager> Weaver<M> {
             make,
             manager,
             sim: Sim::new(),
-            chooser: Chooser::default(),
+            chooser: None,
             plan: Vec::new(),
             woven: Woven::default(),
             spare: Vec::new(),
@@ -56,11 +57,11 @@ impl<M: Manager> Weaver<M> {
         known: Capabilities,
         pairs: Option<&[Cell<u8>]>,
     ) -> &Woven {
-        let mut chooser = std::mem::take(&mut self.chooser);
+        let mut chooser = self.chooser.take().unwrap_or_default();
         chooser.set(&program.schedule);
         self.plan_from(program, 0);
-        self.run(program, known, pairs, &mut chooser);
-        self.chooser = chooser;
+        self.run(program, known, pairs, &mut *chooser);
+        self.chooser = Some(chooser);
         &self.woven
     }
 
