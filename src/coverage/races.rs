@@ -38,10 +38,10 @@ impl Features {
         let steps = woven.trace.steps();
         for raised in &woven.events {
             races.advance(program, &steps[..raised.step as usize], &mut hit);
-            if let (Event::Note(note), Some(call)) = (raised.event, raised.call) {
-                if let Some(call) = kind(call as usize) {
-                    hit(feature(call, note));
-                }
+            if let (Event::Note(note), Some(call)) = (raised.event, raised.call)
+                && let Some(call) = kind(call as usize)
+            {
+                hit(feature(call, note));
             }
             races.event(raised, &mut hit);
         }

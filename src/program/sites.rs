@@ -42,7 +42,7 @@ impl Sites {
     pub fn number(&self, name: &str) -> Option<u32> {
         self.each()
             .find(|site| site.name == name)
-            .map(|site| site.number())
+            .map(vmadiff_interleave::SiteInfo::number)
     }
 }
 
