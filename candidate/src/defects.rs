@@ -166,7 +166,7 @@ defects! {
     TableMovedUnlocked Interleaved "a12-table-moved-unlocked"
         "mremap moves a whole page table without the lock of its entries."
         from "Android 529351c4c820, move_normal_pmd; spf-v12 A12"
-        fires "outcome", "state";
+        fires "outcome", "state", "misuse-freed-in-tlb", "misuse-dead-frame";
     SourceOpenEarly Interleaved "a28-source-open-early"
         "The place that mremap moves from is open to speculation before it is unmapped."
         from "series patch 11, move_vma; spf-v12 A28"
@@ -174,7 +174,7 @@ defects! {
     AnonBeforeCount Interleaved "b1-anon-before-count"
         "A speculative fault looks for the anon_vma before it samples the sequence count."
         from "657b5146955e; spf-v12 B1"
-        fires "outcome", "state", "misuse-dead-anon";
+        fires "outcome", "state", "misuse-dead-anon", "misuse-dead-vma";
     PolicyFreedAtOnce Interleaved "b3-policy-freed-at-once"
         "A policy that mbind replaced is freed with its last put, while a fault reads it."
         from "6c21e066f925, CVE-2023-4611; spf-v12 B3"

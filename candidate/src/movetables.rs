@@ -45,8 +45,8 @@ impl Current<'_> {
     /// Moves a whole table (`move_normal_pmd`); false if there is one already at the new place.
     ///
     /// Deviation (A12): v12 does so without the lock of the table's entries, which a speculative
-    /// fault may hold that has just looked at the area for the last time; it then maps a page at
-    /// the new place for an access to the old one.
+    /// fault may hold that has just looked at the area for the last time. Copying a page, it would
+    /// then clear the entry at the new address and flush the old one.
     fn move_normal_pmd(&self, vma: Ref<'_, Vma>, part: PteTable<'_>, new_addr: u64) -> bool {
         let mm = self.mm_struct();
         let Some(old_pmd) = self.pmd_table(mm, part.addr) else {

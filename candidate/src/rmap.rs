@@ -84,7 +84,8 @@ impl Current<'_> {
             return None;
         }
         let anon = donor.anon_vma().get(site::REUSABLE_ANON_VMA__ANON_VMA);
-        (!anon.is_null() && self.chain_is_singular(donor)).then(|| self.anon(anon))
+        let reusable = donor.alive() && !anon.is_null() && self.chain_is_singular(donor);
+        reusable.then(|| self.anon(anon))
     }
 
     /// Links `dst` to all that `src` is linked to (`anon_vma_clone`). If `dst` points at no

@@ -92,24 +92,27 @@ impl Candidate {
         }
         let first = size.div_ceil(4096);
         self.unmap_mapping_range(file, first, u64::MAX, Which::All);
-        {
-            let _pages = file.pages().lock(site::TRUNCATE__PAGES);
-            file.contents()
-                .clear_range(site::TRUNCATE__CONTENTS, size, u64::MAX);
-            at::section();
-        }
-        // Faults that had looked at the size before it was set may have mapped pages since.
+        let _pages = file.pages().lock(site::TRUNCATE__PAGES);
+        // Faults that had looked at the size before it was set may have mapped pages since; what
+        // is still mapped goes from the mappings before its contents do (`truncate_cleanup_page`).
         self.unmap_mapping_range(file, first, u64::MAX, Which::All);
+        file.contents()
+            .clear_range(site::TRUNCATE__CONTENTS, size, u64::MAX);
+        at::section();
     }
 
     /// Zeroes a range of a file and takes its whole pages out of all mappings, but not private
     /// copies (`shmem_fallocate`).
     pub fn punch_hole(&self, file: Ref<'_, File>, from: u64, to: u64) {
         let (first, last) = (from.div_ceil(4096), to / 4096);
-        if first < last {
-            self.unmap_mapping_range(file, first, last, Which::FileOnly);
-        }
+        let unmap = || {
+            if first < last {
+                self.unmap_mapping_range(file, first, last, Which::FileOnly);
+            }
+        };
+        unmap();
         let _pages = file.pages().lock(site::PUNCH_HOLE__PAGES);
+        unmap();
         file.contents()
             .clear_range(site::PUNCH_HOLE__CONTENTS, from, to);
         at::section();
