@@ -56,9 +56,9 @@ impl Default for Profile {
 /// Of so many changes one is the engine's.
 const ENGINES_SHARE: u32 = 8;
 
-/// One of so many of the engine's changes is left as it is. It knows nothing of calls, so after
-/// the others those that miss are aimed again.
-const RAW_SHARE: u32 = 4;
+/// One of so many of the engine's changes is left as it is. The engine knows nothing of calls, so
+/// after the others those that miss are aimed again.
+const UNAIMED_SHARE: u32 = 4;
 
 /// Of so many of the other changes one starts anew.
 const FRESH_SHARE: u32 = 12;
@@ -83,12 +83,11 @@ pub fn mutate(
         if bytes::is_long(&data[..size]) {
             data[2] = 0;
         }
-        if (seed / ENGINES_SHARE).is_multiple_of(RAW_SHARE) {
-            return size;
-        }
         let mut program = Program::decode(&data[..size]);
         let mut session = Session::new().seed(seed.into());
-        let _ = session.mutate_with(&mut Aimed(profile), &mut program);
+        if !(seed / ENGINES_SHARE).is_multiple_of(UNAIMED_SHARE) {
+            let _ = session.mutate_with(&mut Aimed(profile), &mut program);
+        }
         return finish(program, &mut data[..max_size], &mut session, profile);
     }
     let mut program = Program::decode(&data[..size]);
