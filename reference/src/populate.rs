@@ -27,6 +27,9 @@ impl World {
         let end = start.saturating_add(len);
         let mut budget = POPULATE_MAX_PAGES;
         for i in self.mms[m].overlap(start, end) {
+            if budget == 0 {
+                break;
+            }
             let area = &self.mms[m].areas[i];
             let (from, to) = (area.start.max(start), area.end.min(end));
             match self.populate_area(t, i, from, to, &mut budget) {

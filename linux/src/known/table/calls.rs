@@ -67,6 +67,10 @@ pub const KNOWN: &[Known] = &[
             };
             let more = match context.answered() {
                 Some((Call::Mincore { .. }, said, answer)) => only_adds(said, answer),
+                // It comes to what cannot be had, behind the pages that the model looks at.
+                Some((Call::Mlock { len, .. } | Call::Mlock2 { len, .. }, _, _)) => {
+                    return len > 512 * 4096;
+                }
                 Some(_) => false,
                 None => context.difference.field == Field::Page,
             };
