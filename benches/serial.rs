@@ -1,5 +1,5 @@
 //! How many programs of 16 calls a second, and where the time goes: each stage in the same run, so
-//! that the ratios mean something on any machine. The time is the thread's own on the processor:
+//! that the ratios mean something on any machine. Last, programs of three threads that are woven. The time is the thread's own on the processor:
 //! what other work takes away from it does not count.
 
 use std::cell::RefCell;
@@ -10,11 +10,11 @@ use std::time::Duration;
 use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
 use rustix::time::{ClockId, clock_gettime};
 use vmadiff::coverage::{COUNTERS, Coverage, Stats};
-use vmadiff::program::Program;
-use vmadiff::program::mutate::{Profile, generate};
+use vmadiff::program::mutate::{Flavour, Profile, generate};
+use vmadiff::program::{Policy, Program};
 use vmadiff::run::{Recorder, Runner};
 use vmadiff_candidate::{Candidate, Defects};
-use vmadiff_contract::{Capabilities, Manager, Snapshot};
+use vmadiff_contract::{Capabilities, Manager, Snapshot, TaskId};
 use vmadiff_reference::Reference;
 
 /// Calls of each program.
@@ -74,6 +74,10 @@ fn stages(group: &mut BenchmarkGroup<'_, WallTime>, times: &Times) {
     measure(group, times, "judged in full", &programs, |p| {
         runner.observe(p);
     });
+    let woven = woven_programs(&mut runner);
+    measure(group, times, "woven and judged", &woven, |p| {
+        runner.run(p, &mut ());
+    });
 }
 
 /// Programs of exactly so many calls.
@@ -90,6 +94,30 @@ fn programs(known: Capabilities) -> Vec<Program> {
             program.calls.truncate(CALLS);
             program
         })
+        .collect()
+}
+
+/// Programs of three threads that make four calls each, woven by a list of preemptions.
+fn woven_programs(runner: &mut Runner<Reference, Candidate>) -> Vec<Program> {
+    let profile = Profile {
+        flavour: Flavour::Interleaved,
+        calls: runner.known(),
+    };
+    let woven = (0..)
+        .map(|seed| generate(seed, &profile))
+        .filter(|p| p.calls.len() >= 12 && p.schedule.policy == Policy::Preemptions)
+        .map(|mut program| {
+            program.calls.truncate(12);
+            program.config.tasks = 3;
+            for (task, step) in (0..3).cycle().zip(&mut program.calls) {
+                step.task = TaskId(1 + task);
+            }
+            program
+        });
+    // What diverges is for `fuzz` to find; here it would only be slow.
+    woven
+        .filter(|p| !p.schedule.is_serial() && runner.run(p, &mut ()).is_none())
+        .take(PROGRAMS / 4)
         .collect()
 }
 
@@ -151,7 +179,11 @@ fn ratios(times: &BTreeMap<&'static str, (Duration, u64)>) {
         1.0 / whole
     );
     for name in times.keys() {
-        let ratio = each(name).map_or(0.0, |time| time / whole);
-        println!("  {ratio:>6.2}  {name}");
+        let time = each(name).unwrap_or(whole);
+        println!(
+            "  {:>6.2}  {:>9.0} a second  {name}",
+            time / whole,
+            1.0 / time
+        );
     }
 }
