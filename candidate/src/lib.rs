@@ -13,7 +13,8 @@
 //! ```text
 //! access ─► fault ─► spf ──────────► find (under RCU) ─► vmf (locks) ─► memory, swapin
 //!              └───► mmap_sem ─► find ─► stack ─► memory, filemap, swapin ─► rmap
-//! mmap, munmap, mprotect, madvise, brk ─► merge, split ─► adjust ─► link ─► tree
+//! mmap, munmap, mremap, brk, and by pieces mprotect, mlock, madvise, mempolicy, userfaultfd
+//!                                     ─► merge, split ─► adjust ─► link ─► tree
 //!                                     └─► zap, pgtable ─► gather (TLBs)
 //! ```
 
@@ -23,6 +24,7 @@ mod access;
 mod account;
 mod adjust;
 mod anon;
+mod bracket;
 mod brk;
 mod call;
 mod candidate;
@@ -52,6 +54,7 @@ mod mremap;
 mod munmap;
 mod numa;
 mod pgtable;
+mod pieces;
 mod place;
 mod policy;
 mod populate;

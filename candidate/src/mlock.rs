@@ -112,32 +112,15 @@ impl Current<'_> {
         if end == start {
             return Ok(());
         }
-        let mut vma = self
+        let first = self
             .find_vma(start)
             .filter(|vma| vma.start() <= start)
             .ok_or(Errno::ENOMEM)?;
-        let mut prev = if start > vma.start() {
-            Some(vma)
-        } else {
-            self.prev(vma)
-        };
-        let mut from = start;
-        loop {
+        self.change_pieces(first, start, end, |vma, prev, from, to| {
             let flags = (vma.flags() - LOCKS) | locks;
-            let to = end.min(vma.end());
-            let done = self
-                .mlock_fixup(vma, prev, from, to, flags)
-                .map_err(|_| Errno::ENOMEM)?;
-            from = to.max(done.end());
-            if from >= end {
-                return Ok(());
-            }
-            prev = Some(done);
-            vma = self
-                .next(done)
-                .filter(|next| next.start() == from)
-                .ok_or(Errno::ENOMEM)?;
-        }
+            self.mlock_fixup(vma, prev, from, to, flags)
+                .map_err(|_| Errno::ENOMEM)
+        })
     }
 
     /// Replaces the lock flags of areas to come, and, unless only those are meant, of all that are

@@ -10,7 +10,6 @@ use crate::pgtable::PteTable;
 use crate::section::Section;
 use crate::sites as site;
 use crate::slab::Ref;
-use crate::split::SplitError;
 use crate::table::index;
 use crate::vma::{PageProt, Vma};
 
@@ -49,31 +48,14 @@ impl Current<'_> {
         end: u64,
         prot: VmFlags,
     ) -> Result<(), Errno> {
-        let mut vma = first;
-        let mut prev = if start > vma.start() {
-            Some(vma)
-        } else {
-            self.prev(vma)
-        };
-        let mut from = start;
-        loop {
+        self.change_pieces(first, start, end, |vma, prev, from, to| {
             let flags = prot | (vma.flags() - RWX);
             let may = VmFlags::from_bits_retain(flags.bits() >> 4);
             if !(flags - may).intersection(RWX).is_empty() {
                 return Err(Errno::EACCES);
             }
-            let to = end.min(vma.end());
-            let done = self.mprotect_fixup(vma, prev, from, to, flags)?;
-            from = to.max(done.end());
-            if from >= end {
-                return Ok(());
-            }
-            prev = Some(done);
-            vma = self
-                .next(done)
-                .filter(|next| next.start() == from)
-                .ok_or(Errno::ENOMEM)?;
-        }
+            self.mprotect_fixup(vma, prev, from, to, flags)
+        })
     }
 
     /// Gives a piece of an area new flags (`mprotect_fixup`); answers the area that it is in then.
@@ -123,26 +105,6 @@ impl Current<'_> {
         }
         self.vm_stat_account(mm, old, pages.wrapping_neg());
         self.vm_stat_account(mm, flags, pages);
-        Ok(vma)
-    }
-
-    /// Makes a piece of an area, which is to be as `range` says, one with its neighbours or an
-    /// area of its own: the tail of mprotect_fixup, mlock_fixup, and their like.
-    pub fn merge_or_split<'a>(
-        &'a self,
-        vma: Ref<'a, Vma>,
-        prev: Option<Ref<'a, Vma>>,
-        range: &Range,
-    ) -> Result<Ref<'a, Vma>, SplitError> {
-        if let Some(merged) = self.vma_merge(prev, range) {
-            return Ok(merged);
-        }
-        if range.addr != vma.start() {
-            self.split_vma(vma, range.addr, true)?;
-        }
-        if range.end != vma.end() {
-            self.split_vma(vma, range.end, false)?;
-        }
         Ok(vma)
     }
 }

@@ -403,34 +403,4 @@ impl Candidate {
             self.raise(Event::VmaFree { vma: vma.id() });
         }
     }
-
-    /// Opens a write bracket (`vm_write_begin`). Brackets do not nest.
-    pub fn vm_write_begin(&self, site: Site, vma: Ref<'_, Vma>) {
-        if vma.held().peek() {
-            return;
-        }
-        if vma.alive() && vma.vm_sequence().write_begin(site).is_err() {
-            self.misuse(Misuse::SequenceNested(vma.id()));
-        }
-        vma.alive();
-    }
-
-    /// Closes a write bracket (`vm_write_end`).
-    pub fn vm_write_end(&self, site: Site, vma: Ref<'_, Vma>) {
-        if vma.held().peek() {
-            return;
-        }
-        if vma.alive() && vma.vm_sequence().write_end(site).is_err() {
-            self.misuse(Misuse::SequenceNested(vma.id()));
-        }
-        vma.alive();
-    }
-
-    /// Closes the bracket of an area that is held, if it is.
-    pub fn vm_write_release(&self, site: Site, vma: Ref<'_, Vma>) {
-        if vma.held().peek() {
-            vma.held().init(false);
-            self.vm_write_end(site, vma);
-        }
-    }
 }
