@@ -1,6 +1,6 @@
 //! Judges woven runs: explains what the candidate did, while its calls overlapped, by the reference.
 //!
-//! The run falls into parts (`parts`): sections, faults, accesses. In the order in which they were
+//! The run falls into parts (`parts`, `read`): sections, faults, accesses. In the order in which they were
 //! marked they are replayed on the reference (`replay`), and almost always that agrees: outcomes,
 //! what sections did to VMAs, and the state at the end, in the reference's names (`names`). Where it
 //! doesn't, parts that overlap a section are moved to its other side (`order`, `search`): what a
@@ -14,6 +14,7 @@ mod life;
 mod names;
 mod order;
 mod parts;
+mod read;
 mod replay;
 mod search;
 mod wing_gong;

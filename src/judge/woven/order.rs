@@ -203,19 +203,15 @@ pub fn apply(parts: &Parts, order: &mut Order, x: usize, change: Move) {
         Move::Before(c) => {
             let key = order[c].key - distance(parts, x);
             order[x].key = key;
-            for (y, earlier) in order[..x].iter_mut().enumerate() {
-                if same_place(parts, x, y) {
-                    earlier.key = earlier.key.min(key);
-                }
+            for y in (0..x).filter(|&y| same_place(parts, x, y)) {
+                order[y].key = order[y].key.min(key);
             }
         }
         Move::After(c) => {
             let key = order[c].key + distance(parts, x);
             order[x].key = key;
-            for (y, later) in order.iter_mut().enumerate().skip(x + 1) {
-                if same_place(parts, x, y) {
-                    later.key = later.key.max(key);
-                }
+            for y in (x + 1..order.len()).filter(|&y| same_place(parts, x, y)) {
+                order[y].key = order[y].key.max(key);
             }
         }
     }

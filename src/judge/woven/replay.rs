@@ -1,6 +1,8 @@
 //! Replays the parts of a woven run on the reference in some order, and lists what differs.
 
-use vmadiff_contract::{Call, Errno, Event, Fail, Note, Outcome, Replay, Snapshot, TaskId, Touch};
+use vmadiff_contract::{
+    Call, CallKind, Errno, Event, Fail, Note, Outcome, Replay, Snapshot, TaskId, Touch,
+};
 
 use super::life::Life;
 use super::names::Names;
@@ -76,54 +78,57 @@ impl Replayer {
         &mut self,
         trial: &Trial<'_>,
         reference: &R,
-        i: usize,
+        index: usize,
         setting: Setting,
     ) -> bool {
-        let part = &trial.parts.list[i];
+        let part = &trial.parts.list[index];
         let step = &trial.program.calls[part.call];
         let theirs = trial.woven.outcomes[part.call].unwrap_or(Outcome::NoTask);
         let before = self.objections.len();
+        let here = |task| Here {
+            index,
+            part,
+            step,
+            task,
+            theirs,
+            setting,
+        };
         match self.names.task(step.task) {
             None if theirs == Outcome::NoTask => {}
-            None => self.object(
-                i,
-                part,
-                Rule::Outcome,
-                "kind",
-                "there is no such task".into(),
-            ),
-            Some(task) => match part.act {
-                Act::Section if setting.serves == Serves::Nothing => {}
-                Act::Section => self.section(trial, reference, i, task, theirs),
-                Act::Fault(touch) => self.fault(reference, i, part, step, task, touch, setting),
-                Act::Unserved(touch) => self.unserved(reference, i, part, task, touch, setting),
-                Act::Access => self.access(reference, i, part, step, task, theirs),
-                Act::Refused(touch) => {
-                    let ours = refused(reference, part, step, task, touch, theirs, setting);
-                    self.compare(i, part, step, ours, theirs);
-                }
-            },
+            None => {
+                let what = format!("there is no task {}", step.task);
+                self.object(&here(step.task), Rule::Outcome, "kind", what);
+            }
+            Some(task) => self.act(trial, reference, &here(task)),
         }
         Recorder::clear();
         self.objections.len() == before
     }
 
-    fn section<R: Replay>(
-        &mut self,
-        trial: &Trial<'_>,
-        reference: &R,
-        i: usize,
-        task: TaskId,
-        theirs: Outcome,
-    ) {
-        let part = &trial.parts.list[i];
-        let step = &trial.program.calls[part.call];
-        let ours = reference.section(task, &step.call, step.fail);
+    fn act<R: Replay>(&mut self, trial: &Trial<'_>, reference: &R, here: &Here<'_>) {
+        match here.part.act {
+            Act::Section if here.setting.serves == Serves::Nothing => {}
+            Act::Section => self.section(trial, reference, here),
+            Act::Fault(touch) => self.fault(reference, here, touch),
+            Act::Unserved(touch) => self.unserved(reference, here, touch),
+            Act::Access => self.access(reference, here),
+            Act::Refused(touch) => {
+                let ours = refused(reference, here, touch);
+                self.compare(here, ours);
+            }
+        }
+    }
+
+    fn section<R: Replay>(&mut self, trial: &Trial<'_>, reference: &R, here: &Here<'_>) {
+        let Here {
+            part, step, theirs, ..
+        } = *here;
+        let ours = reference.section(here.task, &step.call, step.fail);
         match (step.call, ours, theirs) {
             (Call::Fork, Outcome::Value(ours), Outcome::Value(theirs)) => {
                 if !self.names.tasks.pair(theirs as u32, ours as u32) {
                     let what = format!("task {theirs} is made twice");
-                    self.object(i, part, Rule::Outcome, "value", what);
+                    self.object(here, Rule::Outcome, "value", what);
                 }
             }
             // What the populating answers is not the section's.
@@ -132,97 +137,71 @@ impl Replayer {
                 Outcome::Value(0),
                 Outcome::Errno(Errno::ENOMEM | Errno::EAGAIN),
             ) => {}
-            _ => self.compare(i, part, step, ours, theirs),
+            _ => self.compare(here, ours),
         }
         let theirs = trial.parts.life_of(part.call);
         let Self { life, names, .. } = self;
         let differs = Recorder::drain(|ours| life.differs(names, ours, theirs));
         if let Some(kind) = differs {
             let what = format!("{kind} events differ from those of the same call in the reference");
-            self.object(i, part, Rule::Events, kind, what);
+            self.object(here, Rule::Events, kind, what);
         }
     }
 
-    #[expect(clippy::too_many_arguments)]
-    fn fault<R: Replay>(
-        &mut self,
-        reference: &R,
-        i: usize,
-        part: &Part,
-        step: &Step,
-        task: TaskId,
-        touch: Touch,
-        setting: Setting,
-    ) {
-        let addr = address(step, part);
-        let lender = setting.lender.into();
-        let ours = match setting.serves {
-            Serves::Page => reference.fault(task, addr, touch, lender),
-            Serves::Anon => reference.prepare(task, addr, lender),
+    fn fault<R: Replay>(&mut self, reference: &R, here: &Here<'_>, touch: Touch) {
+        let (addr, lender) = (here.address(), here.setting.lender.into());
+        let ours = match here.setting.serves {
+            Serves::Page => reference.fault(here.task, addr, touch, lender),
+            Serves::Anon => reference.prepare(here.task, addr, lender),
             Serves::Nothing => Outcome::Value(0),
         };
         if ours != Outcome::Value(0) {
             let what = format!(
                 "a fault on page {:#x} was served, where the reference answers {}",
-                part.page.unwrap_or(addr),
-                outcome_text(step.call.kind(), ours)
+                here.part.page.unwrap_or(addr),
+                outcome_text(CallKind::Load, ours)
             );
-            self.object(i, part, Rule::FaultUnexplained, "served", what);
+            self.object(here, Rule::FaultUnexplained, "served", what);
         }
     }
 
     /// A populated page that could not be had: for a reason that the reference shares, or, where
     /// an allocation was made to fail, after the area's anon_vma or before.
-    fn unserved<R: Replay>(
-        &mut self,
-        reference: &R,
-        i: usize,
-        part: &Part,
-        task: TaskId,
-        touch: Touch,
-        setting: Setting,
-    ) {
-        let (page, lender) = (part.page.unwrap_or_default(), setting.lender.into());
-        match (setting.serves, touch) {
+    fn unserved<R: Replay>(&mut self, reference: &R, here: &Here<'_>, touch: Touch) {
+        let (page, lender) = (here.address(), here.setting.lender.into());
+        match (here.setting.serves, touch) {
             (Serves::Page, _) => {
-                if reference.fault(task, page, touch, lender) == Outcome::Value(0) {
+                if reference.fault(here.task, page, touch, lender) == Outcome::Value(0) {
                     let what = format!("page {page:#x} was not populated, the reference has it");
-                    self.object(i, part, Rule::FaultUnexplained, "refused", what);
+                    self.object(here, Rule::FaultUnexplained, "refused", what);
                 }
             }
             (Serves::Anon, Touch::Store) => {
-                reference.prepare(task, page, lender);
+                reference.prepare(here.task, page, lender);
             }
             (Serves::Anon | Serves::Nothing, _) => {}
         }
     }
 
-    fn access<R: Replay>(
-        &mut self,
-        reference: &R,
-        i: usize,
-        part: &Part,
-        step: &Step,
-        task: TaskId,
-        theirs: Outcome,
-    ) {
-        let ours = reference.call(task, &step.call, Fail::NONE);
-        self.compare(i, part, step, ours, theirs);
+    fn access<R: Replay>(&mut self, reference: &R, here: &Here<'_>) {
+        let ours = reference.call(here.task, &here.step.call, Fail::NONE);
+        self.compare(here, ours);
         let served = |e: &Event| matches!(e, Event::Note(Note::Classic));
         let faulted = Recorder::drain(|events| events.iter().any(served));
-        if ours == theirs && faulted {
-            let page = part.page.unwrap_or_default();
+        if ours == here.theirs && faulted {
+            let page = here.part.page.unwrap_or_default();
             let what = format!(
                 "an access to page {page:#x} went through, where the reference has no entry that \
                  allows it"
             );
-            self.object(i, part, Rule::StaleEntry, "entry", what);
+            self.object(here, Rule::StaleEntry, "entry", what);
         }
     }
 
-    fn compare(&mut self, i: usize, part: &Part, step: &Step, ours: Outcome, theirs: Outcome) {
-        if let Some((field, what)) = outcome::difference(step.call.kind(), ours, theirs) {
-            self.object(i, part, Rule::Outcome, field, what);
+    fn compare(&mut self, here: &Here<'_>, ours: Outcome) {
+        let kind = here.step.call.kind();
+        if let Some((field, what)) = outcome::difference(kind, ours, here.theirs) {
+            self.object(here, Rule::Outcome, field, what);
         }
     }
 
@@ -253,42 +232,49 @@ impl Replayer {
         objections.is_empty()
     }
 
-    fn object(&mut self, i: usize, part: &Part, rule: Rule, field: &'static str, what: String) {
+    fn object(&mut self, here: &Here<'_>, rule: Rule, field: &'static str, what: String) {
         self.objections.push(Objection {
             rule,
             field,
-            part: Some(i),
-            page: part.page,
+            part: Some(here.index),
+            page: here.part.page,
             what,
         });
     }
 }
 
-/// What the reference answers to an access that was refused.
-fn refused<R: Replay>(
-    reference: &R,
-    part: &Part,
-    step: &Step,
+/// A part that is being replayed.
+struct Here<'a> {
+    index: usize,
+    part: &'a Part,
+    step: &'a Step,
+    /// Who makes the call, in the reference's names.
     task: TaskId,
-    touch: Touch,
+    /// What the candidate's call answered.
     theirs: Outcome,
     setting: Setting,
-) -> Outcome {
-    if theirs == Outcome::Oom {
-        return reference.call(task, &step.call, step.fail);
-    }
-    let ours = reference.fault(task, address(step, part), touch, setting.lender.into());
-    match ours {
-        // It would have been served.
-        Outcome::Value(0) => reference.call(task, &step.call, Fail::NONE),
-        _ => ours,
+}
+
+impl Here<'_> {
+    /// Where a fault was: an access's own address, or a page that is populated.
+    fn address(&self) -> u64 {
+        match self.step.call {
+            Call::Load { addr } | Call::Store { addr, .. } | Call::Exec { addr } => addr,
+            _ => self.part.page.unwrap_or_default(),
+        }
     }
 }
 
-/// Where a part's fault was: an access's own address, or a page that is populated.
-fn address(step: &Step, part: &Part) -> u64 {
-    match step.call {
-        Call::Load { addr } | Call::Store { addr, .. } | Call::Exec { addr } => addr,
-        _ => part.page.unwrap_or_default(),
+/// What the reference answers to an access that was refused.
+fn refused<R: Replay>(reference: &R, here: &Here<'_>, touch: Touch) -> Outcome {
+    let call = &here.step.call;
+    if here.theirs == Outcome::Oom {
+        return reference.call(here.task, call, here.step.fail);
+    }
+    let lender = here.setting.lender.into();
+    match reference.fault(here.task, here.address(), touch, lender) {
+        // It would have been served.
+        Outcome::Value(0) => reference.call(here.task, call, Fail::NONE),
+        ours => ours,
     }
 }
