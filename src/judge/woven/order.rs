@@ -119,9 +119,11 @@ pub fn moves(
 ) {
     into.clear();
     let part = &parts.list[x];
-    let fault = matches!(part.act, Act::Fault(_) | Act::Unserved(_));
+    let fails = program.calls[part.call].fail != Fail::NONE;
+    let refused = matches!(part.act, Act::Refused(_)) && fails;
+    let fault = matches!(part.act, Act::Fault(_) | Act::Unserved(_)) || refused;
     // Without memory a fault ends with or without an anon_vma.
-    let mut contended = fault && program.calls[part.call].fail != Fail::NONE;
+    let mut contended = fault && fails;
     for (c, other) in parts.list.iter().enumerate() {
         if other.call == part.call || !part.overlaps(other) {
             continue;

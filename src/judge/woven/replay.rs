@@ -265,11 +265,16 @@ impl Here<'_> {
     }
 }
 
-/// What the reference answers to an access that was refused.
+/// What the reference answers to an access that was refused. Where an allocation is made to fail it
+/// is first tried whole: only a speculative fault that gave up can have used the failure up.
 fn refused<R: Replay>(reference: &R, here: &Here<'_>, touch: Touch) -> Outcome {
-    let call = &here.step.call;
-    if here.theirs == Outcome::Oom {
-        return reference.call(here.task, call, here.step.fail);
+    let (call, fail) = (&here.step.call, here.step.fail);
+    if fail != Fail::NONE {
+        match here.setting.serves {
+            Serves::Page => return reference.call(here.task, call, fail),
+            Serves::Anon => {}
+            Serves::Nothing => return here.theirs,
+        }
     }
     let lender = here.setting.lender.into();
     match reference.fault(here.task, here.address(), touch, lender) {
