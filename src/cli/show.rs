@@ -56,15 +56,20 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
         picture::svg(&subject)
     } else {
         let walk = explain::painted(&walk::walk(&case.program, &ran));
-        let report = match &ran.verdict {
+        match &ran.verdict {
             Verdict::Diverge(divergence) => {
                 let defects = planted.names();
-                "\n".to_owned()
-                    + &explain::text(&args.file, &case.program, divergence, &ran, defects)
+                let report = explain::text(&args.file, &case.program, divergence, &ran, defects);
+                // A race's report has its threads already.
+                let walk = if ran.woven.is_some() {
+                    String::new()
+                } else {
+                    walk + "\n"
+                };
+                walk + &report
             }
-            Verdict::Agree | Verdict::Skip(_) => String::new(),
-        };
-        walk + &report
+            Verdict::Agree | Verdict::Skip(_) => walk,
+        }
     };
     match &args.output {
         Some(path) => write_file(

@@ -24,7 +24,8 @@ pub fn add(
     for (at, step) in program.calls[..shown].iter().enumerate() {
         let kind = step.call.kind();
         let answers = answers(kind, reference.calls.get(at), candidate.calls.get(at));
-        number(report, Some(at), divergence, &format!("{step}{answers}"));
+        let text = format!("{step}{answers}");
+        number(report, Some(at), divergence.at == Some(at), &text);
     }
     if shown < calls {
         let left = calls - shown;
@@ -32,14 +33,19 @@ pub fn add(
         report.line(Role::Plain, format!("       and {left} more {calls}"));
     }
     match divergence.at {
-        Some(at) if at >= calls => number(report, Some(at), divergence, "exit() of a task left"),
-        None => number(report, None, divergence, "the end of all grace periods"),
+        Some(at) if at >= calls => number(report, Some(at), true, "exit() of a task left"),
+        None => number(report, None, true, "the end of all grace periods"),
         Some(_) => {}
     }
 }
 
 /// The program of a woven run, with its schedule.
-pub fn add_woven(report: &mut Report, program: &Program, divergence: &Divergence, woven: &Woven) {
+pub fn add_woven(
+    report: &mut Report,
+    program: &Program,
+    divergence: Option<&Divergence>,
+    woven: &Woven,
+) {
     report.heading("program");
     for line in frame(program).lines() {
         report.line(Role::Plain, format!("       {line}"));
@@ -49,7 +55,8 @@ pub fn add_woven(report: &mut Report, program: &Program, divergence: &Divergence
             Some(outcome) => format!(" = {}", outcome_text(step.call.kind(), *outcome)),
             None => "   never returned".to_owned(),
         };
-        number(report, Some(at), divergence, &format!("{step}{answer}"));
+        let marked = divergence.is_some_and(|found| found.at == Some(at));
+        number(report, Some(at), marked, &format!("{step}{answer}"));
     }
     let schedule = Program {
         schedule: program.schedule.clone(),
@@ -61,9 +68,9 @@ pub fn add_woven(report: &mut Report, program: &Program, divergence: &Divergence
 }
 
 /// A numbered line, marked if it is the offending one.
-fn number(report: &mut Report, at: Option<usize>, divergence: &Divergence, text: &str) {
+fn number(report: &mut Report, at: Option<usize>, marked: bool, text: &str) {
     let number = at.map_or_else(String::new, |at| (at + 1).to_string());
-    let (role, mark) = if at == divergence.at {
+    let (role, mark) = if marked {
         (Role::Marked, '>')
     } else {
         (Role::Plain, ' ')

@@ -100,9 +100,9 @@ impl Report {
     }
 
     fn woven(&mut self, program: &Program, divergence: &Divergence, woven: &Woven) {
-        listing::add_woven(self, program, divergence, woven);
+        listing::add_woven(self, program, Some(divergence), woven);
         let story = story::woven(program, woven, Some(divergence));
-        race::add(self, program, divergence, &story);
+        race::add(self, program, Some(divergence), &story);
         life::add(self, program, divergence, &story);
     }
 

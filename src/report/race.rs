@@ -7,7 +7,7 @@ use vmadiff_contract::{Event, TaskId};
 use vmadiff_interleave::{Kind, at};
 
 use super::{Report, Role};
-use crate::judge::Divergence;
+use crate::judge::{Divergence, Object};
 use crate::program::Program;
 use crate::story::{Happening, Moment, words};
 
@@ -18,17 +18,28 @@ const COLUMN: (usize, usize) = (20, 44);
 /// Rows above which accesses to what threads share are left out.
 const MANY: usize = 60;
 
-pub fn add(report: &mut Report, program: &Program, divergence: &Divergence, story: &[Moment]) {
-    let notes = notes(story, divergence);
-    let mut rows = rows(program, story, &notes, &shared(story));
+pub fn add(
+    report: &mut Report,
+    program: &Program,
+    divergence: Option<&Divergence>,
+    story: &[Moment],
+) {
+    let notes = divergence.map_or_else(BTreeMap::new, |found| notes(story, found));
+    let mut rows = pairs(rows(program, story, &notes, &shared(story)));
     if rows.len() > MANY {
-        rows = self::rows(program, story, &notes, &BTreeSet::new());
+        rows = pairs(self::rows(program, story, &notes, &BTreeSet::new()));
     }
+    let told = rows.iter().rposition(|row| !row.note.is_empty());
+    let cut = told.map_or(rows.len(), |last| last + AFTERWARDS);
+    let is_cut = cut < rows.len();
+    rows.truncate(cut);
     let tasks: BTreeSet<TaskId> = rows.iter().map(|row| row.task).collect();
-    let tasks: Vec<TaskId> = tasks.into_iter().collect();
+    let mut tasks: Vec<TaskId> = tasks.into_iter().collect();
     if tasks.is_empty() {
         return;
     }
+    // The kernel itself, which is 0, has the last column.
+    tasks.sort_by_key(|task| (task.0 == 0, task.0));
     let width = (WIDTH / tasks.len()).clamp(COLUMN.0, COLUMN.1);
     report.heading("threads, a column each");
     let heads: String = tasks
@@ -54,7 +65,13 @@ pub fn add(report: &mut Report, program: &Program, divergence: &Divergence, stor
         };
         report.line(role, line.trim_end().to_owned());
     }
+    if is_cut {
+        report.line(Role::Plain, "  and so on".to_owned());
+    }
 }
+
+/// Rows shown behind the last that is told.
+const AFTERWARDS: usize = 4;
 
 /// A line of the table.
 struct Row {
@@ -80,8 +97,8 @@ fn rows(
             continue;
         }
         if let Some(end) = alone(story, index, notes) {
-            let call = words::call(program, moment.call);
             let answer = words::moment(program, &story[end]).unwrap_or_default();
+            let call = numbered(program, moment.call);
             row(moment.task, format!("{call} {answer}"));
             skip_to = end + 1;
             continue;
@@ -92,7 +109,11 @@ fn rows(
             .get(index + 1)
             .is_some_and(|next| switches(moment, next));
         if notes.contains_key(&index) || came || left || is_shown(moment, shared) {
-            let text = words::moment(program, moment);
+            let text = if begins {
+                Some(numbered(program, moment.call))
+            } else {
+                words::moment(program, moment)
+            };
             row(
                 moment.task,
                 text.unwrap_or_else(|| format!("{:?}", moment.what)),
@@ -111,6 +132,37 @@ fn rows(
         }
     }
     rows
+}
+
+/// A call, with its number in the program.
+fn numbered(program: &Program, call: Option<usize>) -> String {
+    let text = words::call(program, call);
+    call.map_or_else(|| text.clone(), |call| format!("{}. {text}", call + 1))
+}
+
+/// Puts what begins and ends at once on one line.
+fn pairs(rows: Vec<Row>) -> Vec<Row> {
+    let mut short: Vec<Row> = Vec::new();
+    for row in rows {
+        let before = short.last_mut().filter(|before| before.task == row.task);
+        let both = before.as_ref().and_then(|before| {
+            let both = match (before.text.as_str(), row.text.as_str()) {
+                ("interrupts off", "interrupts on") => "interrupts off, on".to_owned(),
+                ("rcu_read_lock", "rcu_read_unlock") => "rcu_read_lock, unlock".to_owned(),
+                (taken, given) => {
+                    let lock = taken.strip_prefix("takes ")?.trim_end_matches(", shared");
+                    (given.strip_prefix("gives back ")? == lock)
+                        .then(|| format!("{taken}, gives it back"))?
+                }
+            };
+            (before.note.is_empty() && row.note.is_empty()).then_some(both)
+        });
+        match (before, both) {
+            (Some(before), Some(both)) => before.text = both,
+            _ => short.push(row),
+        }
+    }
+    short
 }
 
 /// Whether the run goes from an unfinished call to another thread.
@@ -186,32 +238,42 @@ fn notes(story: &[Moment], divergence: &Divergence) -> BTreeMap<usize, String> {
     let mut points: BTreeMap<usize, &str> = BTreeMap::new();
     let own = |moment: &Moment| moment.call == story[wrong].call;
     if let Some(object) = divergence.object {
-        let (mut taken, mut found) = (None, None);
+        let about = |moment: &Moment| match moment.what {
+            Happening::Event(event) => {
+                let (subject, _) = words::event(&event)?;
+                (subject == object).then_some(event)
+            }
+            _ => None,
+        };
         for (index, moment) in story[..wrong].iter().enumerate() {
-            match moment.what {
-                Happening::Event(event) if words::event(&event).is_some_and(|e| e.0 == object) => {
-                    match event {
-                        Event::VmaUnlink { .. } => _ = points.insert(index, "unlinked here"),
-                        Event::VmaFree { .. }
-                        | Event::FrameFree { .. }
-                        | Event::TableFree { .. } => {
-                            points.insert(index, "freed here");
-                        }
-                        Event::VmaGet { .. } if own(moment) => taken = Some(index),
-                        _ => {}
-                    }
-                }
-                Happening::Access { site, .. }
-                    if points.is_empty() && own(moment) && site.name.starts_with("find_vma") =>
-                {
-                    found = Some(index);
+            match about(moment) {
+                Some(Event::VmaUnlink { .. }) => _ = points.insert(index, "unlinked here"),
+                Some(Event::VmaFree { .. } | Event::FrameFree { .. } | Event::TableFree { .. }) => {
+                    _ = points.insert(index, "freed here")
                 }
                 _ => {}
             }
         }
-        if let Some(looked_up) = taken.or(found) {
-            points.insert(looked_up, "looked up here");
-        }
+        let used = story
+            .iter()
+            .skip(wrong)
+            .position(|moment| matches!(about(moment), Some(Event::Misuse(_))));
+        let used = used.map(|after| wrong + after);
+        points.extend(used.map(|used| (used, "used here")));
+        let first = points.keys().next().copied().unwrap_or(wrong);
+        let reader = used.and_then(|used| story[used].call);
+        let before = story[..first].iter().enumerate().rev();
+        let mut own = before.filter(|(_, moment)| moment.call.is_some() && moment.call == reader);
+        let looks = |moment: &Moment| match moment.what {
+            Happening::Access { .. } => true,
+            _ => matches!(about(moment), Some(Event::VmaGet { .. })),
+        };
+        let looked = own.find(|(_, moment)| looks(moment));
+        let found = match object {
+            Object::Vma(_) => "looked up here",
+            _ => "found here",
+        };
+        points.extend(looked.map(|(index, _)| (index, found)));
     } else {
         let effect = story[..wrong].iter().rposition(|moment| {
             matches!(moment.what, Happening::Mark(site) if site == at::SECTION) && !own(moment)
@@ -226,8 +288,8 @@ fn notes(story: &[Moment], divergence: &Divergence) -> BTreeMap<usize, String> {
         _ => "wrong here",
     };
     points.insert(wrong, last);
-    let numbered = points.into_iter().zip(1..);
-    numbered
+    let in_order = points.into_iter().zip(1..);
+    in_order
         .map(|((index, text), number)| (index, format!("({number}) {text}")))
         .collect()
 }

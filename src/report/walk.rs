@@ -1,15 +1,27 @@
-//! The whole way of a program: the areas after each call, the candidate's where they differ.
+//! The whole way of a program: the areas after each call, the candidate's where they differ; of a
+//! woven one, the threads.
 
 use vmadiff_contract::{MmId, Snapshot, VmaState};
 
 use super::columns::Columns;
-use super::{Report, Role, listing};
+use super::{Report, Role, listing, race};
 use crate::program::Program;
 use crate::run::{Observed, Ran};
+use crate::story;
 
 /// Tells a run call by call.
 pub fn walk(program: &Program, ran: &Ran) -> Report {
     let mut report = Report::default();
+    if let Some(woven) = &ran.woven {
+        listing::add_woven(&mut report, program, None, woven);
+        race::add(
+            &mut report,
+            program,
+            None,
+            &story::woven(program, woven, None),
+        );
+        return report;
+    }
     let (ours, theirs) = (&ran.reference.calls, &ran.candidate.calls);
     let states = ours.iter().chain(theirs).map(|seen| &seen.state);
     let vmas: Vec<&[VmaState]> = states.clone().map(|state| &state.vmas[..]).collect();

@@ -42,9 +42,15 @@ pub fn call(program: &Program, at: Option<usize>) -> String {
     }
 }
 
-/// What is locked, or read, at a site: its name behind the function's.
+/// What is locked at a site: its name behind the function's.
 pub fn thing(site: Site) -> &'static str {
-    site.name.rsplit('.').next().unwrap_or(site.name)
+    match site.name.rsplit('.').next() {
+        // No other lock is ever downgraded, or tried.
+        Some("downgrade") => "mmap_sem",
+        Some("trylock") => "ptl",
+        Some("lock") | None => site.name,
+        Some(name) => name,
+    }
 }
 
 fn access(kind: Kind, site: Site) -> String {
@@ -57,7 +63,7 @@ fn access(kind: Kind, site: Site) -> String {
         Kind::LockShared => format!("takes {thing}, shared"),
         Kind::TryLock => format!("tries {thing}"),
         Kind::Unlock | Kind::UnlockShared => format!("gives back {thing}"),
-        Kind::Downgrade => format!("lets readers in to {thing}"),
+        Kind::Downgrade => format!("keeps {thing} as a reader"),
         Kind::ReadSection => "rcu_read_lock".to_owned(),
         Kind::ReadSectionEnd => "rcu_read_unlock".to_owned(),
         Kind::IrqOff => "interrupts off".to_owned(),
@@ -65,6 +71,7 @@ fn access(kind: Kind, site: Site) -> String {
         Kind::CallRcu => format!("call_rcu ({name})"),
         Kind::PopCallback => "a grace period has ended".to_owned(),
         Kind::Ipi => format!("interrupts the others ({name})"),
+        Kind::AwaitIpi => format!("waits for the others ({name})"),
         other => format!("{other:?} {name}"),
     }
 }

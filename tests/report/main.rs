@@ -1,13 +1,19 @@
 //! Reports against golden texts: a program runs on the reference, its observation is forged into a
-//! candidate's, and what the judge finds is explained. `UPDATE_GOLDEN=1` writes the texts anew; a
-//! person reads them before they are committed.
+//! candidate's, and what the judge finds is explained; races run with a defect. Addresses are pages
+//! from the lowest one on. `UPDATE_GOLDEN=1` writes the texts anew; a person reads them before they
+//! are committed.
 
+mod normal;
+
+use normal::normalised;
 use std::path::Path;
 
 use vmadiff::judge::{Verdict, judge};
+use vmadiff::pair::pair;
 use vmadiff::program::Case;
 use vmadiff::report::explain;
 use vmadiff::run::{Observation, Runner};
+use vmadiff_candidate::Defects;
 use vmadiff_contract::{Errno, Event, Manager, Misuse, Outcome, VmFlags, VmaId};
 use vmadiff_reference::Reference;
 
@@ -22,7 +28,25 @@ fn check(name: &str, text: &str, forge: impl Fn(&mut Observation)) {
         panic!("the forgery agrees");
     };
     let replay = format!("vmadiff run artifacts/{name}.vma");
-    let report = explain(&program, &found, &ran, &replay).to_string();
+    compare(name, &explain(&program, &found, &ran, &replay).to_string());
+}
+
+/// Explains how a program diverges with a defect planted.
+#[track_caller]
+fn check_race(name: &str, defect: &str, text: &str) {
+    let program = Case::parse(name, text).expect("a program").program;
+    let ran = pair(Defects::parse(defect).expect("a defect")).observe(&program);
+    let Verdict::Diverge(found) = &ran.verdict else {
+        panic!("{:?}", ran.verdict);
+    };
+    let replay = format!("vmadiff run --defect {defect} artifacts/{name}.vma");
+    compare(name, &explain(&program, found, &ran, &replay).to_string());
+}
+
+/// Compares a report with its golden text.
+#[track_caller]
+fn compare(name: &str, report: &str) {
+    let report = normalised(report);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/report/{name}.txt"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, &report).expect("a golden text can be written");
@@ -92,4 +116,38 @@ fn a_panic() {
 #[test]
 fn something_left_at_the_end() {
     check("left", TAIL, |o| o.last.anons = 1);
+}
+
+/// A lookup finds an area that is merged away and freed, with no grace period, before it takes its
+/// reference.
+#[test]
+fn a_race_for_a_reference() {
+    check_race(
+        "race-reference",
+        "put-without-grace-period",
+        "\
+mmap(0x1f0000, 0x1000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)
+mmap(0x1f1000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)
+store(0x1f0000, 1)
+[2] load(0x1f1000)
+mprotect(0x1f1000, 0x1000, PROT_READ|PROT_WRITE)
+switch: 2@find_vma_rcu.get_vma#1 -> 1
+",
+    );
+}
+
+/// A fault reads a page-table entry again after it was checked, and meanwhile the table is freed.
+#[test]
+fn a_race_for_a_table() {
+    check_race(
+        "race-table",
+        "a29-pmd-read-again",
+        "\
+mmap(0x1f0000, 0x2000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)
+store(0x1f0000, 1)
+[2] store(0x1f1000, 2)
+munmap(0x1f0000, 0x2000)
+switch: 2@pte_map_lock.pmd_again#1 -> 1
+",
+    );
 }
