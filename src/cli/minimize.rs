@@ -59,12 +59,12 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     let interrupt = Interrupt::catch()?;
     let signature = &divergence.signature;
     let shrunk = shrinking::shrink_to(&mut pair, &case.program, signature, limit, &interrupt);
-    let text = artifact::text(
-        signature,
-        &divergence.what,
-        &shrunk.program,
-        planted.names(),
-    );
+    // In words of the small program, whose objects have other numbers.
+    let what = match pair.observe(&shrunk.program).verdict {
+        Verdict::Diverge(small) => small.what,
+        Verdict::Agree | Verdict::Skip(_) => divergence.what.clone(),
+    };
+    let text = artifact::text(signature, &what, &shrunk.program, planted.names());
     write_file(&output, args.force, text.as_bytes())?;
     print(&format!(
         "{}: {} calls, {} before; {signature}{}\n",

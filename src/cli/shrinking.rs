@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use vmadiff::judge::{Signature, Verdict};
 use vmadiff::pair::Pair;
 use vmadiff::program::Program;
-use vmadiff::shrink::{Attempt, Shrunk, shrink};
+use vmadiff::run::Ran;
+use vmadiff::shrink::{Attempt, Passes, Shrunk, shrink};
 
 use super::interrupt::Interrupt;
 
@@ -19,19 +20,23 @@ pub fn shrink_to(
     interrupt: &Interrupt,
 ) -> Shrunk {
     let start = Instant::now();
-    let spelled_out = pair.spelled_out(program);
-    let same = match pair.observe(&spelled_out).verdict {
-        Verdict::Diverge(divergence) => divergence.signature == *wanted,
-        _ => false,
-    };
-    let program = if same { &spelled_out } else { program };
     shrink(program, |smaller| {
         if interrupt.came() || limit.is_some_and(|limit| start.elapsed() > limit) {
             return Attempt::Stop;
         }
-        match pair.run(smaller, &mut ()).map(|ran| ran.verdict) {
-            Some(Verdict::Diverge(divergence)) if divergence.signature == *wanted => Attempt::Same,
+        match pair.run(smaller, &mut ()) {
+            Some(ran) if signature(&ran) == Some(wanted) => {
+                let woven = ran.woven.as_deref();
+                woven.map_or(Attempt::Same, |woven| Attempt::Woven(Passes::of(woven)))
+            }
             _ => Attempt::Other,
         }
     })
+}
+
+fn signature(ran: &Ran) -> Option<&Signature> {
+    match &ran.verdict {
+        Verdict::Diverge(divergence) => Some(&divergence.signature),
+        Verdict::Agree | Verdict::Skip(_) => None,
+    }
 }

@@ -29,16 +29,6 @@ impl<R: Replay, C: Manager> Runner<R, C> {
         }
         Ok(search.explored())
     }
-
-    /// The program with the schedule of its run spelled out: each switch by a named point, whatever
-    /// policy drew it. So it can be shrunk.
-    pub fn spelled_out(&mut self, program: &Program) -> Program {
-        let ran = self.observe(program);
-        match ran.woven {
-            Some(_) => shown(program, &ran),
-            None => program.clone(),
-        }
-    }
 }
 
 /// The program with the schedule that a run of it had.

@@ -4,18 +4,27 @@
 //! changed means something. Each step makes the program simpler in one respect and in none more
 //! complicated, so it ends; it takes steps in a fixed order, so the same program shrinks the same
 //! way everywhere. When it ends, no single call or switch can be left out.
+//!
+//! Switches are named by how often a task has passed a place. Of a woven run the attempt tells which
+//! places were passed, so that switches keep theirs when a call before them goes.
 
 mod arguments;
 mod pages;
+mod passes;
+mod schedule;
 mod structure;
+
+pub use passes::Passes;
 
 use crate::program::Program;
 
 /// What an attempt came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Attempt {
     /// It diverges as it should: with the same signature.
     Same,
+    /// So does a woven run, which passed these sites.
+    Woven(Passes),
     /// It agrees, or diverges otherwise.
     Other,
     /// It was not tried: no more time.
@@ -37,10 +46,15 @@ pub struct Shrunk {
 pub fn shrink(program: &Program, attempt: impl FnMut(&Program) -> Attempt) -> Shrunk {
     let mut shrinker = Shrinker {
         best: program.clone(),
+        passes: None,
         attempt,
         tried: 0,
         stopped: false,
     };
+    if !program.schedule.is_serial() {
+        // Only to know which sites it passes.
+        shrinker.accept(program.clone());
+    }
     while shrinker.structure() | shrinker.arguments() | shrinker.pages() {}
     let Shrinker {
         best: program,
@@ -58,6 +72,8 @@ pub fn shrink(program: &Program, attempt: impl FnMut(&Program) -> Attempt) -> Sh
 /// Passes over a program; each answers whether it made it simpler.
 struct Shrinker<A> {
     best: Program,
+    /// The sites that the best passes, if it is woven.
+    passes: Option<Passes>,
     attempt: A,
     tried: u64,
     stopped: bool,
@@ -71,13 +87,15 @@ impl<A: FnMut(&Program) -> Attempt> Shrinker<A> {
         }
         self.tried += 1;
         match (self.attempt)(&program) {
-            Attempt::Same => self.best = program,
+            Attempt::Same => self.passes = None,
+            Attempt::Woven(passes) => self.passes = Some(passes),
             Attempt::Other => return false,
             Attempt::Stop => {
                 self.stopped = true;
                 return false;
             }
         }
+        self.best = program;
         true
     }
 

@@ -7,7 +7,6 @@ use vmadiff_contract::{Call, Config, Fail, Fd, TaskId};
 use super::{Attempt, Shrinker};
 use crate::program::settings::{SETTINGS, fit_together};
 use crate::program::shape::{Param, build, params, words};
-use crate::program::sites::BEGIN;
 use crate::program::{Moment, Program, Schedule};
 
 /// Pairs of calls are tried only in programs of at most so many: they grow with the square.
@@ -19,8 +18,10 @@ const FIRST_FD: Fd = Fd(3);
 impl<A: FnMut(&Program) -> Attempt> Shrinker<A> {
     /// Leaves out what can be left out.
     pub(super) fn structure(&mut self) -> bool {
+        let schedule = self.pin() | self.drop_switches();
         let calls = self.drop_calls() | self.drop_pairs();
-        calls | self.schedule() | self.config() | self.tasks() | self.fails()
+        let rest = self.config() | self.tasks() | self.fails();
+        schedule | calls | rest | self.move_switches()
     }
 
     /// Drops runs of calls, long ones first, from the end: what comes after the divergence goes at
@@ -72,7 +73,8 @@ impl<A: FnMut(&Program) -> Attempt> Shrinker<A> {
             .filter(|step| step.call == Call::Fork)
             .count();
         let start = range.start;
-        self.change(|program| drop(program.calls.drain(range.clone())))
+        self.drop_with_switches(range.clone())
+            || self.change(|program| drop(program.calls.drain(range.clone())))
             // Later descriptors and tasks move up when an earlier one is not made.
             || opens + forks > 0
                 && self.change(|program| {
@@ -80,70 +82,18 @@ impl<A: FnMut(&Program) -> Attempt> Shrinker<A> {
                     renumber_descriptors(program, start, opens as i32);
                     renumber_tasks(program, start, forks as u8);
                 })
-            || self.drop_with_passes(range)
     }
 
-    /// Drops calls, and counts them out of the switches that name points of their tasks: with each
-    /// call a task passes the begin of one less, and of other points mostly one less, too.
-    fn drop_with_passes(&mut self, range: Range<usize>) -> bool {
-        let sites = self.best.schedule.switches.iter();
-        if !sites
-            .clone()
-            .any(|switch| matches!(switch.at, Moment::Site { .. }))
-        {
+    /// Drops calls, and names the switches as they are called without them.
+    fn drop_with_switches(&mut self, range: Range<usize>) -> bool {
+        let Some(passes) = &self.passes else {
             return false;
-        }
-        let dropped = self.best.calls[range.clone()].to_vec();
-        let fewer = |program: &mut Program, only_begins: bool| {
-            program.calls.drain(range.clone());
-            for switch in &mut program.schedule.switches {
-                let Moment::Site { task, site, nth } = &mut switch.at else {
-                    continue;
-                };
-                let own = dropped.iter().filter(|step| step.task == *task).count() as u32;
-                if *site == BEGIN.number() || !only_begins {
-                    *nth = nth.saturating_sub(own).max(1);
-                }
-            }
         };
-        self.change(|program| fewer(program, true)) || self.change(|program| fewer(program, false))
-    }
-
-    fn schedule(&mut self) -> bool {
-        let mut changed = self.change(|program| program.schedule = Schedule::default());
-        let mut size = self.best.schedule.switches.len();
-        while size > 0 {
-            let mut end = self.best.schedule.switches.len();
-            while end > 0 {
-                let start = end.saturating_sub(size);
-                changed |= self.change(|program| {
-                    program.schedule.switches.drain(start..end);
-                });
-                end = start.min(self.best.schedule.switches.len());
-            }
-            size /= 2;
-        }
-        changed | self.earlier()
-    }
-
-    /// Moves switches to an earlier pass of their point.
-    fn earlier(&mut self) -> bool {
-        let mut changed = false;
-        for index in 0..self.best.schedule.switches.len() {
-            while let Moment::Site { nth, .. } = self.best.schedule.switches[index].at
-                && nth > 1
-                && [1, nth / 2, nth - 1].into_iter().any(|earlier| {
-                    self.change(|program| {
-                        if let Moment::Site { nth, .. } = &mut program.schedule.switches[index].at {
-                            *nth = earlier;
-                        }
-                    })
-                })
-            {
-                changed = true;
-            }
-        }
-        changed
+        let switches = passes.without(&self.best.schedule.switches, &range);
+        self.change(|program| {
+            program.calls.drain(range);
+            program.schedule.switches = switches;
+        })
     }
 
     fn config(&mut self) -> bool {
@@ -180,6 +130,7 @@ impl<A: FnMut(&Program) -> Attempt> Shrinker<A> {
                 changed |= self.change(|program| {
                     let steps = program.calls.iter_mut().filter(|step| step.task.0 == from);
                     steps.for_each(|step| step.task = TaskId(to));
+                    rename_in_switches(&mut program.schedule, TaskId(from), TaskId(to));
                 });
             }
         }
@@ -197,6 +148,26 @@ impl<A: FnMut(&Program) -> Attempt> Shrinker<A> {
             changed |= self.change(|program| program.calls[index].fail = Fail::NONE);
         }
         changed
+    }
+}
+
+/// A task's switches are another's.
+fn rename_in_switches(schedule: &mut Schedule, from: TaskId, to: TaskId) {
+    let renamed = |task: &mut TaskId| {
+        if *task == from {
+            *task = to;
+        }
+    };
+    for switch in &mut schedule.switches {
+        match &mut switch.at {
+            Moment::Gap(_) => renamed(&mut switch.to),
+            Moment::Site { task, .. } => {
+                renamed(task);
+                renamed(&mut switch.to);
+            }
+            // There it is a callback that is chosen.
+            Moment::Callback { .. } => {}
+        }
     }
 }
 

@@ -7,10 +7,10 @@ mod races;
 
 use figures::{Figures, processor_time};
 use vmadiff::judge::{Rule, Signature, Verdict};
-use vmadiff::program::mutate::{Profile, generate};
+use vmadiff::program::mutate::{Flavour, Profile, generate};
 use vmadiff::program::{Case, Program};
 use vmadiff::run::{Ran, Runner};
-use vmadiff::shrink::{Attempt, Shrunk, shrink};
+use vmadiff::shrink::{Attempt, Passes, Shrunk, shrink};
 use vmadiff_candidate::{Candidate, DEFECTS, Defect, DefectInfo, DefectKind, Defects};
 use vmadiff_contract::Manager;
 use vmadiff_reference::Reference;
@@ -39,14 +39,17 @@ fn pair(defects: Defects) -> Pair {
 }
 
 /// The first program that a pair of managers disagrees on, and how many were tried.
-fn first_found(runner: &mut Pair, programs: u64) -> Option<(u64, Program, Box<Ran>)> {
-    let profile = Profile {
-        calls: runner.known(),
-        ..Profile::default()
-    };
+fn first_found(
+    runner: &mut Pair,
+    programs: u64,
+    flavour: Flavour,
+) -> Option<(u64, Program, Box<Ran>)> {
+    let calls = runner.known();
+    let profile = Profile { flavour, calls };
     (0..programs).find_map(|tried| {
         let program = generate(SEED + tried, &profile);
         let ran = runner.run(&program, &mut ())?;
+        signature(&ran.verdict)?;
         Some((tried + 1, program, ran))
     })
 }
@@ -67,7 +70,9 @@ fn signature(verdict: &Verdict) -> Option<&Signature> {
 
 #[test]
 fn without_a_defect_nothing_is_found() {
-    if let Some((tried, program, ran)) = first_found(&mut pair(Defects::NONE), AGREEING) {
+    if let Some((tried, program, ran)) =
+        first_found(&mut pair(Defects::NONE), AGREEING, Flavour::Serial)
+    {
         panic!("program {tried}:\n{program}{:#?}", ran.verdict);
     }
 }
@@ -95,7 +100,7 @@ fn found(info: &DefectInfo, figures: &mut Figures) -> Result<(), String> {
     let known = BY_PROGRAM.iter().find(|(of, _)| *of == defect);
     let found = match known {
         Some((_, text)) => by_program(&mut runner, text),
-        None => first_found(&mut runner, PROGRAMS),
+        None => first_found(&mut runner, PROGRAMS, Flavour::Serial),
     };
     let Some((tried, program, ran)) = found else {
         return Err(format!("{name}: not found in {PROGRAMS} programs"));
@@ -121,11 +126,12 @@ fn found(info: &DefectInfo, figures: &mut Figures) -> Result<(), String> {
 
 fn shrunk(runner: &mut Pair, program: &Program, wanted: &Signature) -> Shrunk {
     let shrunk = shrink(program, |smaller| {
-        if signature(&runner.observe(smaller).verdict) == Some(wanted) {
-            Attempt::Same
-        } else {
-            Attempt::Other
+        let ran = runner.observe(smaller);
+        if signature(&ran.verdict) != Some(wanted) {
+            return Attempt::Other;
         }
+        let woven = ran.woven.as_deref();
+        woven.map_or(Attempt::Same, |woven| Attempt::Woven(Passes::of(woven)))
     });
     assert!(shrunk.finished);
     shrunk
@@ -147,6 +153,35 @@ fn can_go(runner: &mut Pair, program: &Program, wanted: &Signature) -> Option<St
     fewer
         .find(|(_, less)| signature(&runner.observe(less).verdict) == Some(wanted))
         .map(|(what, _)| what)
+}
+
+/// Programs in which races are looked for.
+const RACING: u64 = 300;
+
+/// What shows a defect only in a race shrinks as well as what shows it always.
+#[test]
+fn programs_that_race_shrink() {
+    let interleaved = DEFECTS.iter().filter(|d| d.kind == DefectKind::Interleaved);
+    let (mut figures, mut left) = (Figures::default(), Vec::new());
+    for DefectInfo { defect, name, .. } in interleaved {
+        let mut runner = pair(Defects::only(*defect));
+        let found = first_found(&mut runner, RACING, Flavour::Interleaved);
+        let Some((tried, program, ran)) = found else {
+            println!("{name}: not found in {RACING} programs\n");
+            continue;
+        };
+        let fired = signature(&ran.verdict).expect("a divergence");
+        let start = processor_time();
+        let small = shrunk(&mut runner, &program, fired);
+        figures.add(&program, &small, processor_time() - start);
+        let small = small.program;
+        println!("{name}: {fired} after {tried} programs\n{small}");
+        if let Some(what) = can_go(&mut runner, &small, fired) {
+            left.push(format!("{name}: {what} can be left out of\n{small}"));
+        }
+    }
+    println!("{figures}");
+    assert!(left.is_empty(), "{}", left.join("\n"));
 }
 
 /// That nothing can be left out is worth something only if what can be is noticed.
