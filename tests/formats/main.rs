@@ -2,6 +2,7 @@
 
 mod bytes;
 mod corpus;
+mod earlier;
 mod mutate;
 mod strace;
 mod strategy;
