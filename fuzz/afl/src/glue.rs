@@ -1,24 +1,25 @@
 //! Where AFL++ and vmadiff meet: its loop, and what it learns of a run beside the edges of code.
 
-use vmadiff::coverage::COUNTERS;
 use vmadiff::program::Program;
 use vmadiff::program::input::Input;
+use vmadiff::target::run;
 
-/// Runs `target` on one input after another for as long as afl-fuzz asks.
+/// Runs one input after another for as long as afl-fuzz asks. There are so many counters of what
+/// is reached.
 ///
 /// A panic of a manager is a finding like others: it unwinds to the target, which judges it and
 /// panics with its signature. So there is no hook that ends the process at the first panic.
-pub fn fuzz(target: fn(&Program, &mut [u8])) {
+pub fn fuzz<const COUNTERS: usize>() {
     let mut counters = [0; COUNTERS];
     // What is kept from run to run is made before afl-fuzz forks: every run finds the same.
-    target(&Program::default(), &mut counters);
+    run(&Program::default(), &mut counters);
     afl::fuzz(false, move |bytes| {
-        // The engines call `Arbitrary` differently; this is the one decoder behind it.
+        // Not by afl's own `Arbitrary`, which it calls otherwise than libFuzzer does.
         let Some(Input(program)) = Input::from_bytes(bytes) else {
             return;
         };
         counters.fill(0);
-        target(&program, &mut counters);
+        run(&program, &mut counters);
         tell(&counters);
     });
 }
@@ -35,8 +36,7 @@ fn tell(counters: &[u8]) {
     }
 }
 
-/// Tells the runtime to make room for annotations; it looks for this symbol.
-// SAFETY: the runtime has it as a weak symbol of this type, to be given a value like this.
+/// Tells the runtime to make room for annotations: it has a weak symbol of this name and type.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals)]
 static mut __afl_ijon_enabled: u32 = 1;

@@ -1,12 +1,7 @@
-//! Calls one after another, on both managers, for AFL++.
-//!
-//! ```text
-//! cargo afl build --release --bins          # in fuzz/afl
-//! cargo build --release -p vmadiff-afl-mutator
-//! ```
+//! Calls one after another, for AFL++. How to build and run it is in docs/fleet.md.
 
 mod glue;
 
 fn main() {
-    glue::fuzz(vmadiff::target::serial);
+    glue::fuzz::<{ vmadiff::coverage::COUNTERS }>();
 }

@@ -5,6 +5,8 @@
 use std::ffi::{c_int, c_uint, c_void};
 use std::slice;
 
+use vmadiff::program::mutate::Flavour;
+
 use super::Mutator;
 
 /// # Safety
@@ -26,10 +28,21 @@ unsafe fn input<'a>(bytes: *const u8, size: usize) -> &'a [u8] {
     unsafe { slice::from_raw_parts(bytes, size) }
 }
 
-/// Begins. afl-fuzz keeps the answer and hands it back in every call.
+/// Names the kind of programs to make. afl-fuzz has no other way to tell a mutator of its target.
+const VARIABLE: &str = "VMADIFF_TARGET";
+
+/// Begins. afl-fuzz keeps the answer and hands it back in every call; null makes it give up.
 #[unsafe(no_mangle)]
 pub extern "C" fn afl_custom_init(_afl: *mut c_void, seed: c_uint) -> *mut c_void {
-    Box::into_raw(Box::new(Mutator::new(seed))).cast()
+    let flavour = match std::env::var(VARIABLE).as_deref() {
+        Ok("interleaved") => Flavour::Interleaved,
+        Ok("serial") | Err(_) => Flavour::Serial,
+        Ok(other) => {
+            eprintln!("{VARIABLE} is `{other}`, expected `serial` or `interleaved`");
+            return std::ptr::null_mut();
+        }
+    };
+    Box::into_raw(Box::new(Mutator::new(seed, flavour))).cast()
 }
 
 /// Ends.
@@ -59,8 +72,7 @@ pub unsafe extern "C" fn afl_custom_fuzz(
     max_size: usize,
 ) -> usize {
     // SAFETY: the caller's promises.
-    let (this, one, two) =
-        unsafe { (mutator(data), input(bytes, size), input(other, other_size)) };
+    let (this, one, two) = unsafe { (mutator(data), input(bytes, size), input(other, other_size)) };
     let made = this.fuzz(one, two, max_size);
     // SAFETY: the caller's promise; the answer lives in `data` until the next call.
     unsafe { out.write(made.as_ptr()) };

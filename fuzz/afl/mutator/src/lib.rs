@@ -8,8 +8,8 @@ mod ffi;
 mod trim;
 
 use vmadiff::program::bytes::{HEADER, MAX_STEPS, RECORD};
-use vmadiff::program::mutate::{Profile, crossover, mutate};
-use vmadiff::target::serial_profile;
+use vmadiff::program::mutate::{Flavour, Profile, crossover, mutate};
+use vmadiff::target::profile;
 
 pub use trim::Trim;
 
@@ -26,10 +26,10 @@ pub struct Mutator {
 }
 
 impl Mutator {
-    /// Draws from this seed.
-    pub fn new(seed: u32) -> Self {
+    /// Draws from this seed, programs of this kind.
+    pub fn new(seed: u32, flavour: Flavour) -> Self {
         Self {
-            profile: serial_profile(),
+            profile: profile(flavour),
             seed,
             out: Vec::new(),
             trim: Trim::default(),
@@ -76,16 +76,17 @@ impl Mutator {
 
 #[cfg(test)]
 mod tests {
+    use super::Flavour::Serial;
     use super::*;
     use vmadiff::program::Program;
     use vmadiff::program::mutate::generate;
 
     #[test]
     fn the_same_seed_mutates_the_same_and_programs_stay_bounded() {
-        let input = generate(1, &serial_profile()).encode();
-        let other = generate(2, &serial_profile()).encode();
+        let input = generate(1, &profile(Serial)).encode();
+        let other = generate(2, &profile(Serial)).encode();
         let made = |seed| {
-            let mut mutator = Mutator::new(seed);
+            let mut mutator = Mutator::new(seed, Serial);
             let all = (0..200).map(|_| mutator.fuzz(&input, &other, 1 << 20).to_vec());
             all.collect::<Vec<_>>()
         };
@@ -98,10 +99,23 @@ mod tests {
     }
 
     #[test]
+    fn only_interleaved_programs_have_schedules() {
+        let input = generate(1, &profile(Flavour::Interleaved)).encode();
+        let switches = |flavour| {
+            let mut mutator = Mutator::new(3, flavour);
+            let made = (0..50).map(|_| Program::decode(mutator.fuzz(&input, &[], 1 << 20)));
+            made.map(|program| program.schedule.switches.len())
+                .sum::<usize>()
+        };
+        assert_eq!(switches(Serial), 0);
+        assert!(switches(Flavour::Interleaved) > 0);
+    }
+
+    #[test]
     fn a_small_buffer_is_respected() {
-        let input = generate(1, &serial_profile()).encode();
+        let input = generate(1, &profile(Serial)).encode();
         for max_size in [0, 1, HEADER, HEADER + RECORD, 200] {
-            assert!(Mutator::new(5).fuzz(&input, &[], max_size).len() <= max_size);
+            assert!(Mutator::new(5, Serial).fuzz(&input, &[], max_size).len() <= max_size);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Trimming: leave out one record after another, and keep what does as much without it.
 
-use vmadiff::program::bytes::{HEADER, RECORD};
 use vmadiff::program::Program;
+use vmadiff::program::bytes::{HEADER, RECORD};
 
 /// An input that is being trimmed. A step leaves out one record, the last first: what comes early
 /// is what the rest stands on.
@@ -54,8 +54,8 @@ impl Trim {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use vmadiff::program::mutate::Profile;
     use vmadiff::program::mutate::generate;
-    use vmadiff::target::serial_profile;
     use vmadiff_contract::CallKind;
 
     fn trimmed(input: &[u8], does_as_much: impl Fn(&[u8]) -> bool) -> Vec<u8> {
@@ -70,11 +70,14 @@ mod tests {
 
     #[test]
     fn what_is_needed_stays_and_nothing_else() {
-        let input = generate(4, &serial_profile()).encode();
+        let input = generate(4, &Profile::default()).encode();
         let mmaps = |bytes: &[u8]| {
             let calls = Program::decode(bytes).calls;
             let is_mmap = |kind| kind == CallKind::Mmap;
-            calls.iter().filter(|step| is_mmap(step.call.kind())).count()
+            calls
+                .iter()
+                .filter(|step| is_mmap(step.call.kind()))
+                .count()
         };
         let before = mmaps(&input);
         assert!(before > 0 && Program::decode(&input).calls.len() > before);
