@@ -7,6 +7,9 @@
 //! ```
 #![no_main]
 
+#[cfg(feature = "planted")]
+mod planted;
+
 use libfuzzer_sys::{fuzz_crossover, fuzz_mutator, fuzz_target, fuzzer_mutate};
 use vmadiff::coverage::COUNTERS;
 use vmadiff::program::input::Input;
@@ -22,6 +25,8 @@ static mut REACHED: Aligned = Aligned([0; COUNTERS]);
 struct Aligned([u8; COUNTERS]);
 
 fuzz_target!(|input: Input| {
+    #[cfg(feature = "planted")]
+    planted::fault();
     let reached = &raw mut REACHED;
     // SAFETY: libFuzzer executes one input at a time, on one thread, and looks at the counters
     // only between executions.

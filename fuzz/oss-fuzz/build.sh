@@ -6,7 +6,9 @@ cd "$SRC/vmadiff"
 
 # The sanitizer is in RUSTFLAGS already. Under SANITIZER=coverage the image's `cargo` makes of this
 # a plain `cargo build --bins` in fuzz/.
-cargo fuzz build -O --sanitizer none
+features=()
+if [ "$SANITIZER" = address ]; then features=(--features asan); fi
+cargo fuzz build -O --sanitizer none "${features[@]}"
 
 # Seeds are made of the programs that are kept as text; no sanitizer needs to watch that.
 seeds="$WORK/seeds"

@@ -2,6 +2,9 @@
 
 mod glue;
 
+use vmadiff::coverage::WOVEN_COUNTERS;
+use vmadiff::target::{interleaved, interleaved_profile};
+
 fn main() {
-    glue::fuzz::<{ vmadiff::coverage::WOVEN_COUNTERS }>();
+    glue::fuzz::<WOVEN_COUNTERS>(interleaved, &interleaved_profile());
 }

@@ -2,6 +2,9 @@
 
 mod glue;
 
+use vmadiff::coverage::COUNTERS;
+use vmadiff::target::{serial, serial_profile};
+
 fn main() {
-    glue::fuzz::<{ vmadiff::coverage::COUNTERS }>();
+    glue::fuzz::<COUNTERS>(serial, &serial_profile());
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use vmadiff::coverage::{COUNTERS, Coverage, Stats};
+use vmadiff::coverage::{Coverage, Stats, WOVEN_COUNTERS};
 use vmadiff::distill::{Kept, Reach, distill};
 use vmadiff::pair::Pair;
 use vmadiff::program::{Case, Program};
@@ -83,7 +83,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
 
 /// What a program reaches; none if the managers do not agree on it.
 fn reach(pair: &mut Pair, program: &Program) -> Option<Reach> {
-    let mut counters = vec![0; COUNTERS];
+    let mut counters = vec![0; WOVEN_COUNTERS];
     let mut stats = Stats::default();
     let ran = pair.run(program, &mut Coverage::new(&mut counters, &mut stats));
     ran.is_none().then(|| Reach::of(&counters))

@@ -9,12 +9,19 @@ mod trim;
 
 use vmadiff::program::bytes::{HEADER, MAX_STEPS, RECORD};
 use vmadiff::program::mutate::{Flavour, Profile, crossover, mutate};
-use vmadiff::target::profile;
+use vmadiff::target::{interleaved_profile, serial_profile};
 
 pub use trim::Trim;
 
 /// Bytes of the longest program that is made: all calls, all switches and as many settings.
 const LONGEST: usize = HEADER + RECORD * 3 * MAX_STEPS;
+
+fn profile(flavour: Flavour) -> Profile {
+    match flavour {
+        Flavour::Serial => serial_profile(),
+        Flavour::Interleaved => interleaved_profile(),
+    }
+}
 
 /// What afl-fuzz hands back to us in every call.
 pub struct Mutator {
