@@ -27,7 +27,8 @@ find_tools() {
 }
 
 find_tools
-RUSTFLAGS="-Cinstrument-coverage" cargo build --locked --target-dir "$out/build" \
+# Names uncompressed: not all builds of the tools can read them otherwise.
+RUSTFLAGS="-Cinstrument-coverage -Cllvm-args=-enable-name-compression=false" cargo build --locked --target-dir "$out/build" \
     --no-default-features --features command
 rm -rf "$out/profiles" "$out/html"
 mapfile -t programs <<<"${programs[0]}"

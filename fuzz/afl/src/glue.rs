@@ -1,12 +1,9 @@
 //! Where AFL++ and vmadiff meet: its loop, and what it learns of a run beside the edges of code.
 
+use vmadiff::program::bytes::MAX_STEPS;
 use vmadiff::program::input::Input;
 use vmadiff::program::mutate::{Flavour, Profile, generate};
-use vmadiff::program::{Policy, Program};
-
-/// Programs that run before afl-fuzz forks. What is kept from run to run, as memory for reuse, has
-/// its final size by then, and the same input takes the same way each time.
-const WARM_UP: u64 = 300;
+use vmadiff::program::{Case, Policy, Program};
 
 /// Runs `target` on one input after another for as long as afl-fuzz asks. There are so many counters
 /// of what is reached.
@@ -15,8 +12,8 @@ const WARM_UP: u64 = 300;
 /// panics with its signature. So there is no hook that ends the process at the first panic.
 pub fn fuzz<const COUNTERS: usize>(target: fn(&Program, &mut [u8]), profile: &Profile) {
     let mut counters = [0; COUNTERS];
-    for seed in 1..=WARM_UP {
-        target(&generate(seed, profile), &mut counters);
+    for program in warm_up(profile) {
+        target(&program, &mut counters);
     }
     let nothing = nothing(profile.flavour);
     afl::fuzz(false, move |bytes| {
@@ -33,6 +30,23 @@ pub fn fuzz<const COUNTERS: usize>(target: fn(&Program, &mut [u8]), profile: &Pr
             target(nothing, &mut counters);
         }
     });
+}
+
+/// Programs that run before afl-fuzz forks. What is kept from run to run, as memory for reuse, has
+/// its final size by then, and the same input takes the same way each time.
+fn warm_up(profile: &Profile) -> impl Iterator<Item = Program> {
+    // As much of everything as there can be.
+    const OPEN: &str = "open(\"plain\", O_RDWR, 0x3000)\n";
+    const POPULATE: &str = "mmap(NULL, 0x20000, PROT_READ|PROT_WRITE, \
+                            MAP_PRIVATE|MAP_ANONYMOUS|MAP_POPULATE, -1, 0)\n";
+    let greedy = [
+        OPEN.repeat(MAX_STEPS),
+        POPULATE.repeat(MAX_STEPS),
+        OPEN.repeat(16) + &"fork()\n".repeat(MAX_STEPS - 16),
+    ];
+    let greedy = greedy.map(|text| Case::parse("warm-up", &text).expect("a program").program);
+    let drawn = (1..=300).map(|seed| generate(seed, profile));
+    greedy.into_iter().chain(drawn)
 }
 
 /// Programs without calls: for each way of running one.
