@@ -249,7 +249,7 @@ fn notes(story: &[Moment], divergence: &Divergence) -> BTreeMap<usize, String> {
             match about(moment) {
                 Some(Event::VmaUnlink { .. }) => _ = points.insert(index, "unlinked here"),
                 Some(Event::VmaFree { .. } | Event::FrameFree { .. } | Event::TableFree { .. }) => {
-                    _ = points.insert(index, "freed here")
+                    _ = points.insert(index, "freed here");
                 }
                 _ => {}
             }
