@@ -12,7 +12,7 @@ use vmadiff_contract::{CallKind, Manager};
 
 /// Different programs, and rounds until nothing grows any more.
 const PROGRAMS: u64 = 60;
-const ROUNDS: u32 = 3;
+const ROUNDS: u32 = 8;
 
 const POLICIES: [Policy; 4] = [
     Policy::Preemptions,

@@ -2,11 +2,11 @@
 //! aimed at it, woven from the moment at which it is there.
 
 use vmadiff_contract::{Call, CallKind, Config, Fail, Fd, MapFlags, PAGE_SIZE, Prot, TaskId};
-use vmadiff_interleave::Site;
+use vmadiff_interleave::{Site, SiteInfo};
 
 use super::dice::Dice;
 use super::{Profile, fresh, place, switches};
-use crate::program::sites::BEGIN;
+use crate::program::sites::{BEGIN, Sites};
 use crate::program::world::World;
 use crate::program::{Moment, Policy, Program, Schedule, Step, Switch};
 
@@ -133,13 +133,16 @@ fn map(addr: u64, pages: u64, prot: Prot) -> Call {
     }
 }
 
-/// Some calls are switched off and others more frequent, as in every fresh program.
+/// Some calls are switched off and others more frequent, as in every fresh program; half of them
+/// make only the calls that change areas most.
 fn taste(dice: &mut Dice<'_>, profile: &Profile) -> Vec<(u32, CallKind)> {
+    let few = dice.one_in(2);
     let known = WEIGHTS
         .iter()
         .filter(|(_, kind)| profile.calls.knows(*kind));
     let weigh = |&(weight, kind): &(u32, CallKind)| match kind {
         CallKind::Load | CallKind::Store => (weight, kind),
+        _ if few && weight < 8 => (0, kind),
         _ => (weight * dice.weighted(&[(2, 0), (3, 1), (2, 4)]), kind),
     };
     known.map(weigh).collect()
@@ -176,8 +179,14 @@ fn schedule(dice: &mut Dice<'_>, program: &Program, anchor: usize) -> Schedule {
         _ => 0,
     };
     let mut list = vec![start];
+    let racing = racing(program, anchor);
     for _ in 0..count {
-        list.push(switches::switch(dice, &racing(program, anchor)));
+        let switch = if dice.one_in(2) {
+            under_fault(dice, &racing)
+        } else {
+            switches::switch(dice, &racing)
+        };
+        list.push(switch);
     }
     Schedule {
         policy,
@@ -186,6 +195,34 @@ fn schedule(dice: &mut Dice<'_>, program: &Program, anchor: usize) -> Schedule {
             _ => dice.word(),
         },
         switches: list,
+    }
+}
+
+/// The functions in which a speculative fault stands between what it has seen and what it makes of
+/// it.
+const FAULT: [&str; 4] = [
+    "find_vma_rcu.",
+    "handle_speculative_fault.",
+    "pte_map_lock.",
+    "vma_has_changed.",
+];
+
+/// A switch away from a task in the middle of a speculative fault.
+fn under_fault(dice: &mut Dice<'_>, racing: &Program) -> Switch {
+    let all = Sites::known().all().iter();
+    let within = |site: &&&SiteInfo| FAULT.iter().any(|name| site.name.starts_with(name));
+    let mut within = all.filter(within);
+    let nth = dice.index(within.clone().count());
+    let site = within
+        .nth(nth)
+        .map_or(BETWEEN_CALLS.number(), |site| site.number());
+    Switch {
+        at: Moment::Site {
+            task: switches::task(dice, racing, 1),
+            site,
+            nth: dice.weighted(&[(6, 1), (3, 2), (1, 3)]),
+        },
+        to: switches::task(dice, racing, 0),
     }
 }
 
