@@ -10,7 +10,7 @@ mod layout;
 mod races;
 mod stats;
 
-pub use layout::{COUNTERS, WOVEN_COUNTERS};
+pub use layout::{COUNTERS, PAIRS as NAMED_COUNTERS, WOVEN_COUNTERS};
 pub use stats::{CallStats, Stats, Summary};
 
 use std::cell::Cell;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use vmadiff::coverage::{Coverage, Stats, WOVEN_COUNTERS};
+use vmadiff::coverage::{Coverage, NAMED_COUNTERS, Stats, WOVEN_COUNTERS};
 use vmadiff::distill::{Kept, Reach, distill};
 use vmadiff::pair::Pair;
 use vmadiff::program::{Case, Program};
@@ -86,7 +86,9 @@ fn reach(pair: &mut Pair, program: &Program) -> Option<Reach> {
     let mut counters = vec![0; WOVEN_COUNTERS];
     let mut stats = Stats::default();
     let ran = pair.run(program, &mut Coverage::new(&mut counters, &mut stats));
-    ran.is_none().then(|| Reach::of(&counters))
+    // Not the pairs of accesses, which are told apart by a hash: each woven program has its own.
+    ran.is_none()
+        .then(|| Reach::of(&counters[..NAMED_COUNTERS]))
 }
 
 fn text(kept: &Kept) -> String {
