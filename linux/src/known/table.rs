@@ -44,8 +44,9 @@ fn merged(context: &Context, (mm, addr): (u8, u64)) -> bool {
     views.is_some_and(|(ours, theirs)| size_at(ours, mm, addr) < size_at(theirs, mm, addr))
 }
 
-/// Whether the page has no entry on Linux, whose area there is smaller than the manager's, and
-/// fork may be why: it copies entries of faulted areas only.
+/// Whether the page has no entry on Linux, whose area there is not larger than the manager's, and
+/// fork may be why: it copies entries of faulted areas only. Pieces that were cut from areas apart
+/// may be of one size.
 fn not_copied(context: &Context) -> bool {
     let Difference {
         field,
@@ -57,7 +58,7 @@ fn not_copied(context: &Context) -> bool {
             .spaces
             .iter()
             .all(|space| space.mm.0 != mm || space.pages.iter().all(|page| page.addr != addr));
-        none && size_at(theirs, mm, addr) < size_at(ours, mm, addr)
+        none && size_at(theirs, mm, addr) <= size_at(ours, mm, addr)
     };
     let copied = called(context, |call| matches!(call, Call::Fork));
     field == Field::Page && copied && context.views.is_some_and(smaller)
