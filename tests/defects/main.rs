@@ -3,7 +3,6 @@
 //! without the defect; and without any nothing is found. With `--nocapture` the figures are printed.
 
 mod figures;
-mod races;
 
 use figures::{Figures, processor_time};
 use vmadiff::judge::{Rule, Signature, Verdict};
