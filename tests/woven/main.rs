@@ -1,5 +1,6 @@
 //! The judge of woven runs on many of them: with no defect it agrees, whatever the schedule.
 
+mod defects;
 mod weave;
 
 use std::ops::Range;
