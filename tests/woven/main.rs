@@ -1,6 +1,7 @@
 //! The judge of woven runs on many of them: with no defect it agrees, whatever the schedule.
 
 mod defects;
+mod races;
 mod weave;
 
 use std::ops::Range;
