@@ -7,7 +7,7 @@ use crate::area::{ACCESS, page_down};
 use crate::world::{NoMemory, World};
 
 /// The bytes of a page that are not zero, by offset.
-pub(crate) type Bytes = SmallVec<[(u16, u8); 4]>;
+pub(crate) type Bytes = SmallVec<[(u16, u8); 8]>;
 
 /// What an entry refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
