@@ -107,6 +107,32 @@ fn policies(seed: u64) -> Vec<Box<dyn Policy>> {
 }
 
 #[test]
+fn a_gap_behind_a_point_is_counted_from_there() {
+    let point = Switch {
+        at: Moment::Site {
+            task: 1,
+            site: STORE.number(),
+            nth: 1,
+        },
+        to: 2,
+    };
+    let gap = Switch {
+        at: Moment::Gap(0),
+        to: 3,
+    };
+    let first_step = |switches: &[Switch], task: u8| {
+        let trace = run(&mut Sim::new(), &mut Preemptions::new(switches));
+        let first = trace.steps().iter().position(|step| step.task == task);
+        first.expect("each task has calls")
+    };
+    let (alone, before) = (first_step(&[gap], 3), first_step(&[point], 2));
+    assert_eq!(alone, 0, "without a point before it, at the very start");
+    assert!(before > 0);
+    assert_eq!(first_step(&[point, gap], 2), before);
+    assert_eq!(first_step(&[point, gap], 3), before + 1);
+}
+
+#[test]
 fn no_switch_is_the_serial_run() {
     let trace = run(&mut Sim::new(), &mut Preemptions::default());
     let tasks: Vec<_> = trace

@@ -79,6 +79,7 @@ fn schedule() -> impl Strategy<Value = Schedule> {
     ];
     let moment = prop_oneof![
         any::<u32>().prop_map(Moment::Gap),
+        (1..=u32::MAX).prop_map(|nth| Moment::Callback { nth }),
         (0..=MAX_TASKS, any::<u32>(), 1..=u32::MAX).prop_map(|(task, site, nth)| Moment::Site {
             task: TaskId(task),
             site,
