@@ -65,81 +65,81 @@ macro_rules! defects {
 defects! {
     NotInitialised Serial "a8-sequence-not-initialised"
         "A VMA that is copied keeps the count and the sequence of its original."
-        from "found in the series by D. Rientjes and LKP; spf-v12 A8"
+        from "found in the series by D. Rientjes and LKP"
         fires "vma-references", "vma-sequence", "vma-leaked";
     ExitKeepsTreeReference Serial "a20-exit-keeps-tree-reference"
         "The teardown of an address space drops the allocation's reference of each VMA and not the \
          tree's."
-        from "series patch 21, __remove_vma; spf-v12 A20"
+        from "series patch 21, __remove_vma"
         fires "vma-leaked", "left-over";
     FileNotForgotten Serial "a24-file-not-forgotten"
         "A VMA that was removed still names its file, which may be gone when the VMA is freed."
-        from "series patch 20, remove_vma; spf-v12 A24"
+        from "series patch 20, remove_vma"
         fires "misuse-dead-file";
     FilePutTwice Serial "a24-file-put-twice"
         "A VMA puts its file when it is removed and again when it is freed."
-        from "series patch 20 against Android's __free_vma; spf-v12 A24"
+        from "series patch 20 against Android's __free_vma"
         fires "file-put", "file-references", "file-used-after-free", "misuse-dead-file", "events",
             "deferred";
     UserfaultUnchecked Serial "a18-userfault-unchecked"
         "A speculative fault serves a page of an area that is registered with userfaultfd."
-        from "series patch 22, review; spf-v12 A18"
+        from "series patch 22, review"
         fires "outcome", "state";
     ExecUnchecked Serial "a26-exec-unchecked"
         "A speculative fault serves an instruction fetch from an area that is not executable."
-        from "series patches 22 and 28; spf-v12 A26"
+        from "series patches 22 and 28"
         fires "livelock", "outcome";
     MajorLost Serial "a27-major-lost"
         "A speculative fault that read from the swap device counts as minor."
-        from "series patch 28; spf-v12 A27"
+        from "series patch 28"
         fires "state";
     MergeForgetsClose Serial "c1-merge-forgets-close"
         "An area with vm_ops->close is merged away without being closed."
-        from "vma_merge case 7, fixes 714965ca8252; spf-v12 C1"
+        from "vma_merge case 7, fixes 714965ca8252"
         fires "state", "events", "vma-close";
     OffsetNotLowered Serial "c2-offset-not-lowered"
         "An area that grows down over a gap keeps its file offset."
-        from "7e7757876f25, LTP mremap06; spf-v12 C2"
+        from "7e7757876f25, LTP mremap06"
         fires "state";
     BrkExpandsApart Serial "c11-brk-expands-apart"
         "brk expands the area before the heap's end even if the two do not touch."
-        from "6c28ca6485dd; spf-v12 C11"
+        from "6c28ca6485dd"
         fires "state", "events";
     WrongSurvivor Serial "c16-wrong-survivor"
         "Where an area is merged into the one above, the one above is freed instead."
-        from "vma_merge case 8, e86f15ee64d8; spf-v12 C16"
+        from "vma_merge case 8, e86f15ee64d8"
         fires "state", "events", "vma-tree";
     SecondNextStays Serial "c17-second-next-stays"
         "Where an area is merged with both areas above, only the first of them is removed."
-        from "__vma_adjust, `again`; spf-v12 C17"
+        from "__vma_adjust, `again`"
         fires "state", "events";
     AdjustLeavesOpen Serial "a3-adjust-leaves-open"
         "Where the memory for an anon_vma import is missing, the sequence counts stay odd."
-        from "series patch 11, found by D. Rientjes in the ninth version; spf-v12 A3"
+        from "series patch 11, found by D. Rientjes in the ninth version"
         fires "vma-sequence";
     MbindWrongOffset Serial "c3-mbind-wrong-offset"
         "mbind merges a piece of an area by the offset of the whole area."
-        from "mbind_range, 7329e3ebe359; spf-v12 C3"
+        from "mbind_range, 7329e3ebe359"
         fires "state", "events";
     MbindKeepsMerged Serial "c4-mbind-keeps-merged"
         "mbind goes on with the area that it had before the merge, which may have swallowed it."
-        from "mbind_range, fixes 9d8cebd4bcd7; spf-v12 C4"
+        from "mbind_range, fixes 9d8cebd4bcd7"
         fires "state", "events", "outcome", "misuse-sequence-nested", "misuse-dead-vma";
     ForkedMerges Serial "c7-forked-merges"
         "An area whose pages fork shared merges with one that was never touched."
-        from "is_mergeable_anon_vma, the limit of forked areas; spf-v12 C7"
+        from "is_mergeable_anon_vma, the limit of forked areas"
         fires "state", "events";
     CloneNotUndone Serial "c8-clone-not-undone"
         "Where the memory for a copy of an anon_vma chain is missing, the links made so far stay."
-        from "824135c46b00; spf-v12 C8"
+        from "824135c46b00"
         fires "state", "anon-leaked", "left-over", "misuse-dead-vma", "events", "deferred";
     AccountNotRestored Serial "c15-account-not-restored"
         "What remains of an area that was moved in part is counted as committed no more."
-        from "move_vma, VM_ACCOUNT; spf-v12 C15"
+        from "move_vma, VM_ACCOUNT"
         fires "state";
     PolicyCountedTwice Serial "d3-policy-counted-twice"
         "A new policy starts with a reference that nobody puts."
-        from "4ad099559b00, CVE-2022-49080; spf-v12 D3"
+        from "4ad099559b00, CVE-2022-49080"
         fires "policy-leaked", "left-over";
     NoReserveForMoves Serial "mremap-without-reserve"
         "A move does not keep its distance from the limit on areas."
@@ -156,62 +156,62 @@ defects! {
 
     DestinationOpen Interleaved "a1-destination-open"
         "The place that mremap moves to is open to speculation before the entries are there."
-        from "series patch 11; spf-v12 A1"
+        from "series patch 11"
         fires "outcome", "state", "frame-leaked", "left-over";
     CollapseUnnoticed Interleaved "a10-collapse-unnoticed"
         "A collapse leaves the sequence count alone, and the page-table lock is taken without a look \
          at whether the table is still the one that was found."
-        from "series patch 22, pte_map_lock; spf-v12 A10"
+        from "series patch 22, pte_map_lock"
         fires "outcome", "state", "misuse-dead-table", "frame-leaked", "left-over";
     TableMovedUnlocked Interleaved "a12-table-moved-unlocked"
         "mremap moves a whole page table without the lock of its entries."
-        from "Android 529351c4c820, move_normal_pmd; spf-v12 A12"
+        from "Android 529351c4c820, move_normal_pmd"
         fires "outcome", "state", "misuse-freed-in-tlb", "misuse-dead-frame";
     SourceOpenEarly Interleaved "a28-source-open-early"
         "The place that mremap moves from is open to speculation before it is unmapped."
-        from "series patch 11, move_vma; spf-v12 A28"
+        from "series patch 11, move_vma"
         fires "outcome", "state";
     AnonBeforeCount Interleaved "b1-anon-before-count"
         "A speculative fault looks for the anon_vma before it samples the sequence count."
-        from "657b5146955e; spf-v12 B1"
+        from "657b5146955e"
         fires "outcome", "state", "misuse-dead-anon", "misuse-dead-vma";
     PolicyFreedAtOnce Interleaved "b3-policy-freed-at-once"
         "A policy that mbind replaced is freed with its last put, while a fault reads it."
-        from "6c21e066f925, CVE-2023-4611; spf-v12 B3"
+        from "6c21e066f925, CVE-2023-4611"
         fires "misuse-dead-policy", "policy-used-after-free";
     ForkWithoutBracket Interleaved "a4-fork-without-bracket"
         "fork write-protects a parent's entries while speculative faults copy its pages, before the \
          TLBs are flushed."
-        from "series patch 18, found by V. Menon and G. Mahendran; spf-v12 A4"
+        from "series patch 18, found by V. Menon and G. Mahendran"
         fires "outcome", "state", "misuse-freed-in-tlb";
     BoundsBeforeCount Interleaved "a6-bounds-before-count"
         "A speculative fault looks at the bounds before it samples the sequence count."
-        from "V. Menon's report, series patch 23; spf-v12 A6"
+        from "V. Menon's report, series patch 23"
         fires "outcome", "state", "frame-leaked", "left-over";
     BracketUnderRead Interleaved "a11-bracket-under-read"
         "Zapping brackets the sequence count where mmap_sem is not held for writing."
-        from "series patches 09 and 10; spf-v12 A11"
+        from "series patches 09 and 10"
         fires "misuse-sequence-nested", "vma-sequence";
     NodeNotCleared Interleaved "a19-node-not-cleared"
         "A VMA that left the tree still looks as if it were in it."
-        from "series patch 21; spf-v12 A19"
+        from "series patch 21"
         fires "outcome", "state", "frame-leaked", "left-over", "misuse-dead-frame",
             "misuse-dead-table", "misuse-freed-table-in-use", "misuse-freed-in-tlb";
     FreedAtOnce Interleaved "a21-freed-at-once"
         "A VMA that is merged away is freed at once, whoever holds a reference."
-        from "series patch 20, __vma_adjust; spf-v12 A21"
+        from "series patch 20, __vma_adjust"
         fires "misuse-dead-vma", "vma-freed-referenced", "vma-used-after-free";
     LookupByCache Interleaved "a23-lookup-by-cache"
         "The lookup without mmap_sem asks the task's cache of areas, which is invalidated late."
-        from "series patch 21, find_vma_rcu; spf-v12 A23"
+        from "series patch 21, find_vma_rcu"
         fires "misuse-dead-vma", "misuse-get-from-zero", "vma-used-after-free";
     WrongSegv Interleaved "a25-wrong-segv"
         "A speculative fault answers SIGSEGV by flags that it does not revalidate."
-        from "series patches 22 and 28; spf-v12 A25"
+        from "series patches 22 and 28"
         fires "outcome";
     PmdReadAgain Interleaved "a29-pmd-read-again"
         "The page-table lock is found by reading again the entry that was just checked."
-        from "series patch 22, pte_map_lock and pte_spinlock; spf-v12 A29"
+        from "series patch 22, pte_map_lock and pte_spinlock"
         fires "misuse-dead-table";
     SkipLastRecheck Interleaved "skip-last-recheck"
         "A speculative fault does not look at the VMA again after it has the page-table lock."
@@ -233,7 +233,7 @@ defects! {
             "vma-used-after-free";
     PolicyWithoutReference Interleaved "a22-policy-without-reference"
         "A speculative fault uses a policy without a reference, and the last put frees it at once."
-        from "series patches 10 and 22; spf-v12 A22"
+        from "series patches 10 and 22"
         fires "misuse-dead-policy", "policy-used-after-free";
 }
 

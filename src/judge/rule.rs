@@ -79,7 +79,7 @@ rules! {
         from "patch 21, __remove_vma";
     VmaFreedLate "vma-freed-late"
         "A manager that counts no references frees a VMA in the call that removes it."
-        from "the contract, DESIGN's free events";
+        from "the contract, `Event::VmaFree`; docs/compared.md";
     VmaTree "vma-tree"
         "A VMA enters its tree once and leaves it at most once; between calls the trees hold what \
          the state shows."
