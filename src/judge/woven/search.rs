@@ -67,6 +67,7 @@ pub fn search<R: Replay>(
             best = at;
         }
         let order = frontier.tried[at].0.clone();
+        let before = frontier.tried[at].1.len();
         for x in suspects(trial, &frontier.tried[at].1) {
             let Trial {
                 program,
@@ -74,6 +75,7 @@ pub fn search<R: Replay>(
                 parts,
             } = *trial;
             order::moves(program, woven, parts, &order, x, &mut moves);
+            let mut better = false;
             for &change in &moves {
                 let mut changed = order.clone();
                 order::apply(parts, &mut changed, x, change);
@@ -90,7 +92,13 @@ pub fn search<R: Replay>(
                 } else {
                     1
                 };
+                better |= replayer.objections.len() < before;
                 frontier.push(changes + cost, changed, replayer.objections.clone());
+            }
+            if better && replayed <= PATIENCE {
+                // It is followed first; the changes of other parts, maybe thousands, come later.
+                frontier.queue.push(Reverse((before, changes, at)));
+                break;
             }
             if replayed > PATIENCE {
                 let (_, objections) = frontier.tried.swap_remove(best);
