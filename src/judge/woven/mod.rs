@@ -19,13 +19,13 @@ mod replay;
 mod search;
 mod wing_gong;
 
-use vmadiff_contract::{Advice, Call, Fail, Replay};
+use vmadiff_contract::{Advice, Call, Fail, PAGE_SIZE, Replay};
 
 use super::{Divergence, Rule, Signature, Verdict};
 use crate::program::Program;
 use crate::run::Woven;
 use order::Order;
-use parts::Parts;
+use parts::{Act, Part, Parts};
 use replay::{Objection, Replayer, Trial};
 use search::Found;
 
@@ -70,7 +70,7 @@ impl WovenJudge {
             Found::Order => return Verdict::Agree,
             Found::Nothing(objections) => objections,
         };
-        if let Some(why) = beyond(&trial) {
+        if let Some(why) = beyond(&trial).or_else(|| reclaimed_elsewhere(&trial, &objections)) {
             return Verdict::Skip(why.to_owned());
         }
         let objection = objections.first().expect("no order is without objections");
@@ -172,6 +172,38 @@ fn beyond(trial: &Trial<'_>) -> Option<&'static str> {
             _ => None,
         }
     })
+}
+
+/// Reclaim finds a page at one moment and takes it from whoever maps it at a later one. If the page
+/// was unmapped, replaced or shared between, what it answers is that of no moment.
+fn reclaimed_elsewhere(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'static str> {
+    let Trial {
+        program,
+        woven,
+        parts,
+    } = *trial;
+    let raced = |reclaim: &Part| {
+        let Call::Reclaim { addr } = program.calls[reclaim.call].call else {
+            return false;
+        };
+        let at_page = Part {
+            page: Some(addr & !(PAGE_SIZE - 1)),
+            ..*reclaim
+        };
+        parts.list.iter().any(|other| {
+            let reaches = match other.act {
+                Act::Section => other.may_reach(program, woven, &at_page),
+                Act::Fault(_) => other.page == at_page.page,
+                _ => false,
+            };
+            other.call != reclaim.call && reaches && other.overlaps(reclaim)
+        })
+    };
+    let about = objections.iter().filter_map(|objection| objection.part);
+    about
+        .map(|i| &parts.list[i])
+        .any(raced)
+        .then_some("a page that is reclaimed is unmapped, replaced or shared meanwhile")
 }
 
 /// Calls that take pages away without mmap_sem held for writing.
