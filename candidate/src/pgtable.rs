@@ -4,6 +4,7 @@ use vmadiff_contract::{Event, Misuse, TableId};
 use vmadiff_interleave::{Site, Word};
 
 use crate::candidate::Candidate;
+use crate::current::Current;
 use crate::gather::Gather;
 use crate::mm::Mm;
 use crate::sites as site;
@@ -206,6 +207,21 @@ impl Candidate {
             }
             from = next_boundary(from, shift);
         }
+    }
+}
+
+impl Current<'_> {
+    /// The lowest table that covers an address, looked for with interrupts off. Each table on the
+    /// way is noted, since nobody may free it meanwhile.
+    pub fn pte_table_irqs_off(&self, mm: &Mm, addr: u64) -> Option<Ref<'_, Table>> {
+        let pgd = mm.pgd.get(site::WALK__PGD, index(addr, PGD_SHIFT));
+        let mut table = Handle::<Table>::from_word(pgd).some()?;
+        for (site, shift) in [(site::WALK__PUD, PUD_SHIFT), (site::WALK__PMD, PMD_SHIFT)] {
+            self.task.walking.init(table);
+            table = self.table(table).lower(site, index(addr, shift)).some()?;
+        }
+        self.task.walking.init(table);
+        Some(self.table(table))
     }
 }
 

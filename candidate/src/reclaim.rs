@@ -9,8 +9,14 @@ use crate::frame::{Frame, SwapSlot};
 use crate::pte::Pte;
 use crate::sites as site;
 use crate::slab::{Handle, Ref};
-use crate::table::index;
+use crate::table::{Table, index};
 use crate::vma::Vma;
+
+/// A page and the root of its anon_vmas, both held, if there is one to write out.
+type Isolated<'a> = Option<(Ref<'a, Frame>, Ref<'a, AnonVma>)>;
+
+/// Somebody else has the lock of this table's entries.
+struct LockTaken<'a>(Ref<'a, Table>);
 
 impl Current<'_> {
     /// The step `reclaim`: 1 if the page was written out.
@@ -29,22 +35,49 @@ impl Current<'_> {
         done.into()
     }
 
-    /// The private page at an address, held, with the root of its anon_vmas, held too. The kernel
-    /// would come upon it by its own lists.
-    fn isolate_page(&self, addr: u64) -> Option<(Ref<'_, Frame>, Ref<'_, AnonVma>)> {
-        let mm = self.mm_struct();
-        let _read = mm.mmap_sem.read(site::ISOLATE_PAGE__MMAP_SEM);
-        let table = self.pte_table(mm, addr)?;
-        let _ptl = table.ptl().lock(site::ISOLATE_PAGE__PTL);
-        let page = self.frame(table.pte(site::ISOLATE_PAGE__PTE, index(addr, 12)).anon()?);
+    /// The private page at an address, held, with the root of its anon_vmas, held too.
+    ///
+    /// The kernel comes upon it by its own lists, whatever happens to its address meanwhile. So no
+    /// area is asked for here: the page may be one of a range that munmap has detached and, mmap_sem
+    /// downgraded, takes out right now, tables included. As for other walks without an area
+    /// (`get_user_pages_fast`), interrupts are off so that the tables stay; on again before another
+    /// try, since the lock's holder may be waiting for this processor. The walks that follow go by
+    /// the page's anon_vma, under its lock, which areas leave before their tables go.
+    fn isolate_page(&self, addr: u64) -> Isolated<'_> {
+        let _read = self.mm_struct().mmap_sem.read(site::ISOLATE_PAGE__MMAP_SEM);
+        loop {
+            let irq = self.irqs.disable(site::ISOLATE_PAGE__IRQ);
+            let table = self.pte_table_irqs_off(self.mm_struct(), addr);
+            let tried = table.map_or(Ok(None), |table| self.try_isolate_page(table, addr));
+            self.task.walking.init(Handle::NULL);
+            drop(irq);
+            match tried {
+                Ok(isolated) => return isolated,
+                Err(LockTaken(table)) => table.ptl().relax(site::ISOLATE_PAGE__RELAX),
+            }
+        }
+    }
+
+    /// One try, with interrupts off.
+    fn try_isolate_page<'a>(
+        &'a self,
+        table: Ref<'a, Table>,
+        addr: u64,
+    ) -> Result<Isolated<'a>, LockTaken<'a>> {
+        let ptl = table.ptl().try_lock(site::ISOLATE_PAGE__PTL);
+        let _ptl = ptl.ok_or(LockTaken(table))?;
+        let pte = table.pte(site::ISOLATE_PAGE__PTE, index(addr, 12));
+        let Some(page) = pte.anon().map(|page| self.frame(page)) else {
+            return Ok(None);
+        };
         // While the page is mapped the areas that map it keep their anon_vmas.
         let anon = self.anon(page.anon().peek());
         let root = self.anon(anon.root().peek());
         if !root.alive() || root.refcount().get(site::ISOLATE_PAGE__GET_ANON).is_err() {
-            return None;
+            return Ok(None);
         }
         self.get_page(site::ISOLATE_PAGE__GET_PAGE, page);
-        Some((page, root))
+        Ok(Some((page, root)))
     }
 
     /// Makes every entry that maps the page a swap entry, unless a locked area maps it.

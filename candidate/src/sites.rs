@@ -160,9 +160,11 @@ vmadiff_interleave::sites! {
     HANDLE_SPECULATIVE_FAULT__VM_START = "handle_speculative_fault.vm_start";
     ISOLATE_PAGE__GET_ANON = "isolate_page.get_anon";
     ISOLATE_PAGE__GET_PAGE = "isolate_page.get_page";
+    ISOLATE_PAGE__IRQ = "isolate_page.irq";
     ISOLATE_PAGE__MMAP_SEM = "isolate_page.mmap_sem";
     ISOLATE_PAGE__PTE = "isolate_page.pte";
     ISOLATE_PAGE__PTL = "isolate_page.ptl";
+    ISOLATE_PAGE__RELAX = "isolate_page.relax";
     MADVISE_BEHAVIOR__BEGIN = "madvise_behavior.begin";
     MADVISE_BEHAVIOR__END = "madvise_behavior.end";
     MADVISE_BEHAVIOR__VM_FLAGS = "madvise_behavior.vm_flags";
