@@ -18,17 +18,26 @@ fn main() -> Result<()> {
         .context("expected how many programs to judge")?
         .parse()
         .context("expected a number of programs")?;
+    let first: u64 = match std::env::args().nth(2) {
+        Some(seed) => seed.parse().context("expected the first seed")?,
+        None => 0,
+    };
     let mut pair = pair(Defects::NONE);
     let profile = Profile {
         calls: pair.known(),
         ..Profile::default()
     };
-    for seed in 0..programs {
-        if seed.is_multiple_of((programs / LINES).max(1)) {
-            println!("{seed:>12} programs {:>8} KiB", resident()?);
+    for done in 0..programs {
+        let seed = first + done;
+        if done.is_multiple_of((programs / LINES).max(1)) {
+            println!("{done:>12} programs {:>8} KiB", resident()?);
         }
-        let verdict = pair.run(&generate(seed, &profile), &mut ());
-        ensure!(verdict.is_none(), "the managers diverge at seed {seed}");
+        let program = generate(seed, &profile);
+        let verdict = pair.run(&program, &mut ());
+        ensure!(
+            verdict.is_none(),
+            "the managers diverge at seed {seed}:\n{program}"
+        );
     }
     println!("{programs:>12} programs {:>8} KiB", resident()?);
     Ok(())
