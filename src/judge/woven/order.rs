@@ -189,11 +189,8 @@ fn stores(part: &Part) -> bool {
 fn may_borrow(parts: &Parts, x: usize) -> bool {
     let part = &parts.list[x];
     parts.list.iter().any(|other| {
-        let installs = matches!(
-            other.act,
-            Act::Fault(Touch::Store) | Act::Refused(Touch::Store) | Act::Unserved(Touch::Store)
-        );
-        other.call != part.call && other.mm == part.mm && installs && part.overlaps(other)
+        let about = other.call != part.call && other.mm == part.mm;
+        about && other.wants_anon() && part.overlaps(other)
     })
 }
 

@@ -127,6 +127,14 @@ impl Part {
         self.act == Act::Section
     }
 
+    /// Whether it gives its area an anon_vma, if it has none.
+    pub fn wants_anon(&self) -> bool {
+        matches!(
+            self.act,
+            Act::Fault(Touch::Store) | Act::Refused(Touch::Store) | Act::Unserved(Touch::Store)
+        )
+    }
+
     /// Whether a section of this call may change what becomes of a page.
     pub fn may_reach(&self, program: &Program, woven: &Woven, other: &Self) -> bool {
         let Some(page) = other.page else {
@@ -139,6 +147,10 @@ impl Part {
                 call,
                 Call::Fork | Call::NumaScan { .. } | Call::Collapse { .. }
             );
+        }
+        if other.wants_anon() {
+            // Areas anywhere may be cut or merged, and with them goes whose anon_vma they have.
+            return true;
         }
         let within = |addr: u64, len: u64| {
             page >= addr & !(PAGE_SIZE - 1) && page < addr.saturating_add(len)
