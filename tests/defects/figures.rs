@@ -35,6 +35,17 @@ impl Figures {
         });
     }
 
+    /// These and those.
+    pub fn and(&self, other: &Self) -> Self {
+        Self([&self.0[..], &other.0[..]].concat())
+    }
+
+    /// Calls and switches afterwards, in the median.
+    pub fn small(&self) -> (usize, usize) {
+        let calls = self.median(|figure| figure.calls.1);
+        (calls, self.median(|figure| figure.switches.1))
+    }
+
     fn median<T: Ord + Copy + Default>(&self, of: impl Fn(&Figure) -> T) -> T {
         let mut all: Vec<T> = self.0.iter().map(of).collect();
         all.sort_unstable();
@@ -52,8 +63,8 @@ impl fmt::Display for Figures {
             self.0.len(),
             self.median(|figure| figure.calls.0),
             self.median(|figure| figure.switches.0),
-            self.median(|figure| figure.calls.1),
-            self.median(|figure| figure.switches.1),
+            self.small().0,
+            self.small().1,
             self.median(|figure| figure.tried),
             self.median(|figure| figure.time).as_secs_f64() * 1e3,
             longest.unwrap_or_default().as_secs_f64() * 1e3,

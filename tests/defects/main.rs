@@ -1,18 +1,21 @@
-//! Each serial defect is found within a bounded number of programs, under the rule that it
-//! declares; its program shrinks to one of which no call and no switch can be left out, which agrees
-//! without the defect; and without any nothing is found. With `--nocapture` the figures are printed.
+//! Each defect is found: a serial one within a bounded number of random programs, an interleaved one
+//! by the race in corpus/ that is about it, under the rule that it declares. What shows it shrinks to
+//! a program of which no call and no switch can be left out, which agrees without the defect; and
+//! without any nothing is found. With `--nocapture` the figures are printed.
 
 mod figures;
+mod noise;
+mod races;
+mod shrinking;
 
-use figures::{Figures, processor_time};
-use vmadiff::judge::{Rule, Signature, Verdict};
+use figures::Figures;
+use shrinking::{can_go, check, shrunk, signature};
+use vmadiff::judge::Rule;
+use vmadiff::pair::{Pair, pair};
 use vmadiff::program::mutate::{Flavour, Profile, generate};
 use vmadiff::program::{Case, Program};
-use vmadiff::run::{Ran, Runner};
-use vmadiff::shrink::{Attempt, Passes, Shrunk, shrink};
-use vmadiff_candidate::{Candidate, DEFECTS, Defect, DefectInfo, DefectKind, Defects};
-use vmadiff_contract::Manager;
-use vmadiff_reference::Reference;
+use vmadiff::run::Ran;
+use vmadiff_candidate::{DEFECTS, Defect, DefectInfo, DefectKind, Defects};
 
 /// Programs in which each defect must show itself.
 const PROGRAMS: u64 = 20_000;
@@ -30,21 +33,12 @@ const BY_PROGRAM: &[(Defect, &str)] = &[(
     include_str!("../../corpus/conformance/mmap/merge-gap-import-fails.vma"),
 )];
 
-type Pair = Runner<Reference, Candidate>;
-
-fn pair(defects: Defects) -> Pair {
-    let candidate = move |config: &_, events| Candidate::with_defects(config, events, defects);
-    Runner::new(Reference::new, candidate)
-}
-
-/// The first program that a pair of managers disagrees on, and how many were tried.
-fn first_found(
-    runner: &mut Pair,
-    programs: u64,
-    flavour: Flavour,
-) -> Option<(u64, Program, Box<Ran>)> {
-    let calls = runner.known();
-    let profile = Profile { flavour, calls };
+/// The first serial program that a pair of managers disagrees on, and how many were tried.
+fn first_found(runner: &mut Pair, programs: u64) -> Option<(u64, Program, Box<Ran>)> {
+    let profile = Profile {
+        flavour: Flavour::Serial,
+        calls: runner.known(),
+    };
     (0..programs).find_map(|tried| {
         let program = generate(SEED + tried, &profile);
         let ran = runner.run(&program, &mut ())?;
@@ -60,127 +54,75 @@ fn by_program(runner: &mut Pair, text: &str) -> Option<(u64, Program, Box<Ran>)>
     Some((1, program, ran))
 }
 
-fn signature(verdict: &Verdict) -> Option<&Signature> {
-    match verdict {
-        Verdict::Diverge(found) => Some(&found.signature),
-        Verdict::Agree | Verdict::Skip(_) => None,
-    }
-}
-
 #[test]
 fn without_a_defect_nothing_is_found() {
-    if let Some((tried, program, ran)) =
-        first_found(&mut pair(Defects::NONE), AGREEING, Flavour::Serial)
-    {
+    if let Some((tried, program, ran)) = first_found(&mut pair(Defects::NONE), AGREEING) {
         panic!("program {tried}:\n{program}{:#?}", ran.verdict);
     }
 }
 
+/// One test for all defects, so that the figures are of all.
 #[test]
-fn each_serial_defect_is_found_under_its_rule_and_shrinks() {
-    let serial = DEFECTS.iter().filter(|d| d.kind == DefectKind::Serial);
-    let mut figures = Figures::default();
-    let wrong: Vec<_> = serial
-        .filter_map(|defect| found(defect, &mut figures).err())
-        .collect();
-    println!("{figures}");
+fn each_defect_is_found_under_its_rule_and_shrinks() {
+    let (mut serial, mut woven) = (Figures::default(), Figures::default());
+    let mut wrong = Vec::new();
+    for info in DEFECTS {
+        let result = match info.kind {
+            DefectKind::Serial => found(info, &mut serial),
+            DefectKind::Interleaved => raced(info, &mut woven),
+        };
+        wrong.extend(result.err().map(|what| format!("{}: {what}", info.name)));
+    }
+    println!(
+        "serial: {serial}\ninterleaved: {woven}\nall: {}",
+        serial.and(&woven)
+    );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let (calls, switches) = woven.small();
+    assert!(
+        calls <= 6 && switches <= 2,
+        "races stay larger than they did"
+    );
 }
 
 /// Looks for a defect and shrinks what shows it; what is wrong with how it was found.
 fn found(info: &DefectInfo, figures: &mut Figures) -> Result<(), String> {
-    let DefectInfo {
-        defect,
-        name,
-        rules,
-        ..
-    } = *info;
-    let mut runner = pair(Defects::only(defect));
-    let known = BY_PROGRAM.iter().find(|(of, _)| *of == defect);
+    let mut runner = pair(Defects::only(info.defect));
+    let known = BY_PROGRAM.iter().find(|(of, _)| *of == info.defect);
     let found = match known {
         Some((_, text)) => by_program(&mut runner, text),
-        None => first_found(&mut runner, PROGRAMS, Flavour::Serial),
+        None => first_found(&mut runner, PROGRAMS),
     };
-    let Some((tried, program, ran)) = found else {
-        return Err(format!("{name}: not found in {PROGRAMS} programs"));
-    };
-    let fired = signature(&ran.verdict).filter(|s| rules.contains(&s.rule.name()));
-    let Some(fired) = fired else {
-        return Err(format!("{name}: found as {:#?}\n{program}", ran.verdict));
-    };
-    let start = processor_time();
-    let small = shrunk(&mut runner, &program, fired);
-    figures.add(&program, &small, processor_time() - start);
-    let small = small.program;
-    println!("{name}: {fired} after {tried} programs\n{small}");
-    can_go(&mut runner, &small, fired).map_or(Ok(()), |what| {
-        Err(format!("{name}: {what} can be left out of\n{small}"))
-    })?;
-    let without = pair(Defects::NONE).observe_twice(&small).verdict;
-    if without != Verdict::Agree {
-        return Err(format!("{name}: without it {without:#?}\n{small}"));
-    }
+    let (tried, program, ran) = found.ok_or(format!("not found in {PROGRAMS} programs"))?;
+    let fired = signature(&ran.verdict).filter(|s| info.rules.contains(&s.rule.name()));
+    let fired = fired.ok_or_else(|| format!("found as {:#?}\n{program}", ran.verdict))?;
+    let small = check(&mut runner, &program, fired, figures)?;
+    println!("{}: {fired} after {tried} programs\n{small}", info.name);
     Ok(())
 }
 
-fn shrunk(runner: &mut Pair, program: &Program, wanted: &Signature) -> Shrunk {
-    let shrunk = shrink(program, |smaller| {
-        let ran = runner.observe(smaller);
-        if signature(&ran.verdict) != Some(wanted) {
-            return Attempt::Other;
-        }
-        let woven = ran.woven.as_deref();
-        woven.map_or(Attempt::Same, |woven| Attempt::Woven(Passes::of(woven)))
-    });
-    assert!(shrunk.finished);
-    shrunk
-}
-
-/// A call or a switch without which the program still diverges as wanted.
-fn can_go(runner: &mut Pair, program: &Program, wanted: &Signature) -> Option<String> {
-    let without_call = (0..program.calls.len()).map(|index| {
-        let mut less = program.clone();
-        less.calls.remove(index);
-        (format!("call {}", index + 1), less)
-    });
-    let without_switch = (0..program.schedule.switches.len()).map(|index| {
-        let mut less = program.clone();
-        less.schedule.switches.remove(index);
-        (format!("switch {}", index + 1), less)
-    });
-    let mut fewer = without_call.chain(without_switch);
-    fewer
-        .find(|(_, less)| signature(&runner.observe(less).verdict) == Some(wanted))
-        .map(|(what, _)| what)
-}
-
-/// Programs in which races are looked for.
-const RACING: u64 = 300;
-
-/// What shows a defect only in a race shrinks as well as what shows it always.
-#[test]
-fn programs_that_race_shrink() {
-    let interleaved = DEFECTS.iter().filter(|d| d.kind == DefectKind::Interleaved);
-    let (mut figures, mut left) = (Figures::default(), Vec::new());
-    for DefectInfo { defect, name, .. } in interleaved {
-        let mut runner = pair(Defects::only(*defect));
-        let found = first_found(&mut runner, RACING, Flavour::Interleaved);
-        let Some((tried, program, ran)) = found else {
-            println!("{name}: not found in {RACING} programs\n");
-            continue;
-        };
-        let fired = signature(&ran.verdict).expect("a divergence");
-        let start = processor_time();
-        let small = shrunk(&mut runner, &program, fired);
-        figures.add(&program, &small, processor_time() - start);
-        let small = small.program;
-        println!("{name}: {fired} after {tried} programs\n{small}");
-        if let Some(what) = can_go(&mut runner, &small, fired) {
-            left.push(format!("{name}: {what} can be left out of\n{small}"));
-        }
+/// Buries the race that is about a defect in noise, and shrinks that; what is wrong with it.
+fn raced(info: &DefectInfo, figures: &mut Figures) -> Result<(), String> {
+    let mut runner = pair(Defects::only(info.defect));
+    let (name, race) = races::about(info).ok_or("no race in corpus/ is about it")?;
+    let verdict = runner.observe(&race).verdict;
+    let fired = signature(&verdict).filter(|s| info.rules.contains(&s.rule.name()));
+    let fired = fired.ok_or_else(|| format!("{name} comes to {verdict:#?}"))?;
+    let noisy = noise::noisy(&mut runner, &race, fired);
+    if noisy.calls.len() == race.calls.len() {
+        return Err(format!("no noise can be added to {name}"));
     }
-    println!("{figures}");
-    assert!(left.is_empty(), "{}", left.join("\n"));
+    let small = check(&mut runner, &noisy, fired, figures)?;
+    if shrunk(&mut runner, &noisy, fired).program != small {
+        return Err(format!("shrinks another way the second time:\n{noisy}"));
+    }
+    println!(
+        "{}: {fired} by {name}, {} calls and {} switches with noise\n{small}",
+        info.name,
+        noisy.calls.len(),
+        noisy.schedule.switches.len(),
+    );
+    Ok(())
 }
 
 /// That nothing can be left out is worth something only if what can be is noticed.
@@ -193,6 +135,22 @@ fn what_can_be_left_out_is_noticed() {
     let wanted = signature(&verdict).expect("it diverges");
     let noticed = can_go(&mut runner, &program, wanted);
     assert_eq!(noticed.as_deref(), Some("call 2"));
+}
+
+#[test]
+fn a_switch_that_can_be_left_out_is_noticed() {
+    let info = Defect::PmdReadAgain.info();
+    let (_, mut program) = races::about(info).expect("a race");
+    let mut runner = pair(Defects::only(info.defect));
+    let verdict = runner.observe(&program).verdict;
+    let wanted = signature(&verdict).expect("it diverges");
+    let small = shrunk(&mut runner, &program, wanted).program;
+    assert_eq!(can_go(&mut runner, &small, wanted), None, "{small}");
+    program = small;
+    let twice = program.schedule.switches[0];
+    program.schedule.switches.insert(0, twice);
+    let noticed = can_go(&mut runner, &program, wanted);
+    assert_eq!(noticed.as_deref(), Some("switch 1"), "{program}");
 }
 
 #[test]

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use vmadiff::judge::Verdict;
 use vmadiff::pair::pair;
-use vmadiff::program::Case;
-use vmadiff_candidate::{DEFECTS, Defects};
+use vmadiff::program::{Case, Program};
+use vmadiff_candidate::{DEFECTS, DefectInfo, DefectKind, Defects};
 
-/// A program, and the defect that it is about.
+/// A program, and the defect that it is about. Every interleaved defect has one.
 const ABOUT: &[(&str, &str)] = &[
     ("always-writable", "a25-wrong-segv"),
     ("anon-vma-undone", "b1-anon-before-count"),
@@ -32,6 +32,13 @@ const ABOUT: &[(&str, &str)] = &[
     ("recheck-under-lock", "skip-last-recheck"),
     ("table-cleared", "a29-pmd-read-again"),
 ];
+
+/// The first program that is about a defect, with its name.
+pub fn about(info: &DefectInfo) -> Option<(&'static str, Program)> {
+    let (name, _) = ABOUT.iter().find(|(_, defect)| *defect == info.name)?;
+    let case = read(&folder().join(name).with_extension("vma"));
+    Some((name, case.program))
+}
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/races")
@@ -60,6 +67,14 @@ fn each_finds_the_defect_that_it_is_about() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_interleaved_defect_has_one() {
+    let interleaved = DEFECTS.iter().filter(|d| d.kind == DefectKind::Interleaved);
+    let missing = interleaved.filter(|info| about(info).is_none());
+    let missing: Vec<_> = missing.map(|info| info.name).collect();
+    assert!(missing.is_empty(), "no race is about {missing:?}");
 }
 
 #[test]
