@@ -84,8 +84,7 @@ pub fn natural(program: &Program, parts: &Parts, order: &mut Order) {
     }));
     for (i, part) in parts.list.iter().enumerate() {
         if !part.is_section() {
-            let first = part.act == Act::Fault(Touch::Store) && parts.took_fresh_anon(part.call);
-            if first && may_borrow(parts, i) {
+            if part.wants_anon() && parts.took_fresh_anon(part) && may_borrow(parts, i) {
                 order[i].lender = Tell::Nobody;
             }
             let fails = program.calls[part.call].fail != Fail::NONE;
@@ -143,13 +142,14 @@ pub fn moves(
         into.push(Move::Serve(Serves::Nothing));
     }
     if fault && contended {
+        let wants = part.wants_anon();
         for tell in [Tell::Nobody, Tell::Prev, Tell::Rule] {
-            if tell != order[x].lender && may_borrow(parts, x) {
+            if wants && tell != order[x].lender && may_borrow(parts, x) {
                 into.push(Move::Lend(tell));
             }
         }
         for serves in [Serves::Anon, Serves::Nothing] {
-            if serves != order[x].serves {
+            if serves != order[x].serves && (wants || serves == Serves::Nothing) {
                 into.push(Move::Serve(serves));
             }
         }

@@ -5,7 +5,7 @@
 //! faults, and an access; the marks of [`vmadiff_interleave::at`] say where each took effect. A call
 //! without a mark took effect somewhere between its begin and its end.
 
-use vmadiff_contract::{Advice, Call, Event, MapFlags, Outcome, PAGE_SIZE, Prot, Touch};
+use vmadiff_contract::{Advice, AnonId, Call, Event, MapFlags, Outcome, PAGE_SIZE, Prot, Touch};
 use vmadiff_interleave::sim::TASKS;
 
 use crate::program::Program;
@@ -63,8 +63,8 @@ pub struct Parts {
     pub(super) spans: Vec<Span>,
     /// Events about VMAs and their files, by call.
     pub(super) life: Vec<(u32, Event)>,
-    /// Calls in which a fault allocated an anon_vma that it kept.
-    pub(super) fresh: Vec<u32>,
+    /// anon_vmas that calls allocated and kept: the call, and the step.
+    pub(super) fresh: Vec<(u32, u32, AnonId)>,
     /// Faults that were served, by task.
     pub faults: [u64; TASKS + 1],
 }
@@ -84,9 +84,11 @@ pub(super) struct Span {
 }
 
 impl Parts {
-    /// Whether the call allocated an anon_vma and kept it.
-    pub fn took_fresh_anon(&self, call: usize) -> bool {
-        self.fresh.contains(&(call as u32))
+    /// Whether a part allocated an anon_vma and kept it.
+    pub fn took_fresh_anon(&self, part: &Part) -> bool {
+        let within = |step: u32| part.window.0 < step && step <= part.at;
+        let mut fresh = self.fresh.iter();
+        fresh.any(|&(call, step, _)| call as usize == part.call && within(step))
     }
 
     /// What a call raised about VMAs and their files, in order.

@@ -71,6 +71,8 @@ impl Parts {
                 }
             }
             What::Mark(_) if step.site == at::SECTION => {
+                // What the call populates, it populates afterwards.
+                thread.since = i;
                 span.section = Some(i);
                 span.sections += 1;
             }
@@ -183,9 +185,13 @@ impl Parts {
         self.fresh.clear();
         for raised in &woven.events {
             match (raised.call, raised.event) {
-                (Some(call), Event::AnonAlloc { .. }) => self.fresh.push(call),
+                (Some(call), Event::AnonAlloc { anon }) => {
+                    self.fresh.push((call, raised.step, anon));
+                }
                 // Another fault was faster.
-                (Some(call), Event::AnonFree { .. }) => self.fresh.retain(|&c| c != call),
+                (Some(call), Event::AnonFree { anon }) => {
+                    self.fresh.retain(|&(c, _, a)| (c, a) != (call, anon));
+                }
                 _ => {}
             }
         }
