@@ -20,7 +20,8 @@ pub enum Found {
     Nothing(Vec<Objection>),
 }
 
-/// Orders that were tried, the best one first: fewest objections, fewest changes, oldest.
+/// Orders that were tried, the best one first: fewest objections and changes together, so that many
+/// changes that help little do not keep from few that explain all; fewest objections; oldest.
 #[derive(Default)]
 struct Frontier {
     queue: BinaryHeap<Reverse<(usize, usize, usize)>>,
@@ -30,8 +31,8 @@ struct Frontier {
 
 impl Frontier {
     fn push(&mut self, changes: usize, order: Order, objections: Vec<Objection>) {
-        let next = self.tried.len();
-        self.queue.push(Reverse((objections.len(), changes, next)));
+        let (left, next) = (objections.len(), self.tried.len());
+        self.queue.push(Reverse((left + changes, left, next)));
         self.tried.push((order, objections));
     }
 
@@ -62,12 +63,11 @@ pub fn search<R: Replay>(
     frontier.push(0, natural.clone(), replayer.objections.clone());
     let mut replayed = 0;
     let mut best = 0;
-    while let Some(Reverse((_, changes, at))) = frontier.queue.pop() {
+    while let Some(Reverse((sum, before, at))) = frontier.queue.pop() {
         if frontier.tried[at].1.len() < frontier.tried[best].1.len() {
             best = at;
         }
         let order = frontier.tried[at].0.clone();
-        let before = frontier.tried[at].1.len();
         for x in suspects(trial, &frontier.tried[at].1) {
             let Trial {
                 program,
@@ -93,11 +93,11 @@ pub fn search<R: Replay>(
                     1
                 };
                 better |= replayer.objections.len() < before;
-                frontier.push(changes + cost, changed, replayer.objections.clone());
+                frontier.push(sum - before + cost, changed, replayer.objections.clone());
             }
             if better && replayed <= PATIENCE {
                 // It is followed first; the changes of other parts, maybe thousands, come later.
-                frontier.queue.push(Reverse((before, changes, at)));
+                frontier.queue.push(Reverse((sum, before, at)));
                 break;
             }
             if replayed > PATIENCE {
