@@ -1,6 +1,6 @@
 //! madvise.
 
-use vmadiff_contract::{Advice, Errno, VmFlags};
+use vmadiff_contract::{Advice, Errno, FallocFlags, VmFlags};
 use vmadiff_interleave::{ReadGuard, at};
 
 use crate::current::Current;
@@ -216,12 +216,13 @@ impl Current<'_> {
         if let Held::Read(guard) = held {
             drop(guard.take());
         }
-        self.punch_hole(file, offset, offset.saturating_add(end - start));
+        let hole = FallocFlags::KEEP_SIZE | FallocFlags::PUNCH_HOLE;
+        let punched = self.vfs_fallocate(file, hole, offset, end - start);
         self.fput(file);
         if let Held::Read(guard) = held {
             let sem = &self.mm_struct().mmap_sem;
             *guard = Some(sem.read(site::MADVISE__MMAP_SEM_READ));
         }
-        Ok(())
+        punched.map(|_| ())
     }
 }

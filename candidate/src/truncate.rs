@@ -47,7 +47,8 @@ impl Current<'_> {
         allocated
     }
 
-    fn vfs_fallocate(
+    /// What fallocate does to a file, and madvise(REMOVE) to what an area maps (`vfs_fallocate`).
+    pub fn vfs_fallocate(
         &self,
         file: Ref<'_, File>,
         flags: FallocFlags,
@@ -103,7 +104,7 @@ impl Candidate {
 
     /// Zeroes a range of a file and takes its whole pages out of all mappings, but not private
     /// copies (`shmem_fallocate`).
-    pub fn punch_hole(&self, file: Ref<'_, File>, from: u64, to: u64) {
+    fn punch_hole(&self, file: Ref<'_, File>, from: u64, to: u64) {
         let (first, last) = (from.div_ceil(4096), to / 4096);
         let unmap = || {
             if first < last {
