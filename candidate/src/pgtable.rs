@@ -109,21 +109,18 @@ impl Candidate {
     /// is skipped, however large it is.
     pub fn next_pte_table(&self, mm: &Mm, mut addr: u64, end: u64) -> Option<PteTable<'_>> {
         while addr < end {
-            let (pud, at) = self.next_lower(&mm.pgd, addr, PGD_SHIFT)?;
+            let (pud, at) = self.next_lower(&mm.pgd, addr, end, PGD_SHIFT)?;
             addr = addr.max(at);
-            let Some((pmd, at)) = self.next_lower(pud.entries(), addr, PUD_SHIFT) else {
+            let Some((pmd, at)) = self.next_lower(pud.entries(), addr, end, PUD_SHIFT) else {
                 addr = next_boundary(addr, PGD_SHIFT);
                 continue;
             };
             addr = addr.max(at);
-            let Some((table, at)) = self.next_lower(pmd.entries(), addr, PMD_SHIFT) else {
+            let Some((table, at)) = self.next_lower(pmd.entries(), addr, end, PMD_SHIFT) else {
                 addr = next_boundary(addr, PUD_SHIFT);
                 continue;
             };
             addr = addr.max(at);
-            if addr >= end {
-                return None;
-            }
             // The entry may be read while a fault elsewhere in the table's range fills another.
             if pmd.lower(site::WALK__PMD, index(addr, PMD_SHIFT)) == table.handle() {
                 let end = end.min(next_boundary(addr, PMD_SHIFT));
@@ -134,12 +131,19 @@ impl Candidate {
         None
     }
 
-    /// The first table below `upper` at or after an address, and the address where it begins.
-    fn next_lower(&self, upper: &Entries, addr: u64, shift: u32) -> Option<(Ref<'_, Table>, u64)> {
+    /// The first table below `upper` in a range, and the address where it begins. What lies beyond
+    /// the range is not looked at: it is others', who may be freeing it.
+    fn next_lower(
+        &self,
+        upper: &Entries,
+        addr: u64,
+        end: u64,
+        shift: u32,
+    ) -> Option<(Ref<'_, Table>, u64)> {
         let at = upper.next(index(addr, shift))?;
-        let table = self.table(Handle::from_word(upper.peek(at)));
         let covers = addr >> (shift + 9) << (shift + 9);
-        Some((table, covers | (at as u64) << shift))
+        let begin = covers | (at as u64) << shift;
+        (begin < end).then(|| (self.table(Handle::from_word(upper.peek(at))), begin))
     }
 
     /// Frees the tables that cover nothing but this range, up to what its neighbours need
@@ -185,13 +189,10 @@ impl Candidate {
     ) {
         let mut from = addr;
         while from < end {
-            let Some((lower, begin)) = self.next_lower(upper, from, shift) else {
+            let Some((lower, begin)) = self.next_lower(upper, from, end, shift) else {
                 return;
             };
             from = from.max(begin);
-            if from >= end {
-                return;
-            }
             let to = end.min(next_boundary(from, shift));
             let free = shift == PMD_SHIFT || {
                 self.free_lower(gather, lower.entries(), shift - 9, from, to, bounds);
