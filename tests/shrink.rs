@@ -110,6 +110,36 @@ fn addresses_move_together() {
     check(overlap, expected);
 }
 
+/// What must be far away or long comes as close and gets as short as it can, in few steps however
+/// far it was: it is not walked page by page.
+#[test]
+fn huge_distances_shrink_in_few_steps() {
+    const LEAST: u64 = 0x100_001f_0000;
+    let text = "mremap(0x1f1000, 0x1000, 0x7d9067a38960, 0, 0x1f0000)\n\
+        munmap(0x7d9067c2a000, 0x2000)\n\
+        madvise(0x7d9067c2a000, 0x1000, MADV_REMOVE)\n";
+    let reaches = |program: &Program| {
+        let mut calls = calls(program);
+        let grows = |call| matches!(call, Call::Mremap { new_len, .. } if new_len > LEAST);
+        let unmaps = |call| matches!(call, Call::Munmap { addr, .. } if addr >= LEAST);
+        calls.any(grows) && calls.any(unmaps)
+    };
+    let shrunk = shrink(&parse(text), |program| match reaches(program) {
+        true => Attempt::Same,
+        false => Attempt::Other,
+    });
+    let small = Case {
+        program: shrunk.program,
+        ..Case::default()
+    };
+    assert_eq!(
+        small.to_string(),
+        "mremap(0x1f0000, 0x1000, 0x100001f1000, 0, 0x1f0000)\n\
+         munmap(0x100001f0000, 0x1000)\n"
+    );
+    assert!(shrunk.tried < 1000, "{} programs tried", shrunk.tried);
+}
+
 #[test]
 fn stopping_keeps_the_best_so_far() {
     let mut tries = 0;

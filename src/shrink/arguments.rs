@@ -2,7 +2,7 @@
 
 use vmadiff_contract::{Config, PAGE_SIZE};
 
-use super::{Attempt, Shrinker};
+use super::{Attempt, Shrinker, halving};
 use crate::program::Program;
 use crate::program::shape::{Param, build, params, words};
 
@@ -41,21 +41,22 @@ impl<A: FnMut(&Program) -> Attempt> Shrinker<A> {
 /// Values that cost less, the most radical first.
 fn plainer(param: Param, old: u64) -> Vec<u64> {
     let page = old & !(PAGE_SIZE - 1);
+    let lower = |value: u64, least: u64| {
+        halving(value.saturating_sub(least)).map(move |distance| value - distance)
+    };
     let mut values = match param {
-        Param::Addr => {
-            let middle = Config::WINDOW + (page.saturating_sub(Config::WINDOW) / 2);
-            vec![Config::WINDOW, page, middle & !(PAGE_SIZE - 1)]
-        }
+        Param::Addr => [Config::WINDOW, page]
+            .into_iter()
+            .chain(lower(page, Config::WINDOW))
+            .collect(),
         Param::Len => {
             let whole = old.div_ceil(PAGE_SIZE).saturating_mul(PAGE_SIZE);
-            vec![
-                PAGE_SIZE,
-                whole,
-                (whole / 2) & !(PAGE_SIZE - 1),
-                whole.wrapping_sub(PAGE_SIZE),
-            ]
+            [PAGE_SIZE, whole]
+                .into_iter()
+                .chain(lower(whole, PAGE_SIZE))
+                .collect()
         }
-        Param::Off => vec![0, page, (page / 2) & !(PAGE_SIZE - 1)],
+        Param::Off => [0, page].into_iter().chain(lower(page, 0)).collect(),
         Param::Value => vec![1],
         Param::Fd => vec![3, u64::MAX],
         Param::FileKind | Param::Advice | Param::Mode => vec![0],

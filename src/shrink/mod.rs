@@ -16,6 +16,8 @@ mod structure;
 
 pub use passes::Passes;
 
+use vmadiff_contract::PAGE_SIZE;
+
 use crate::program::Program;
 
 /// What an attempt came to.
@@ -67,6 +69,17 @@ pub fn shrink(program: &Program, attempt: impl FnMut(&Program) -> Attempt) -> Sh
         tried,
         finished: !stopped,
     }
+}
+
+/// How far down to go: all the way, half of it, a quarter, to one page, in bytes. Whatever the least
+/// is that still does, taking the first step that does comes to it in as many steps as the way has
+/// bits, and not page by page.
+fn halving(way: u64) -> impl Iterator<Item = u64> {
+    let pages = way / PAGE_SIZE;
+    let halves = std::iter::successors(Some(pages), |pages| Some(pages / 2));
+    halves
+        .take_while(|pages| *pages > 0)
+        .map(|pages| pages * PAGE_SIZE)
 }
 
 /// Passes over a program; each answers whether it made it simpler.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use vmadiff_contract::{Config, PAGE_SIZE};
 
-use super::{Attempt, Shrinker};
+use super::{Attempt, Shrinker, halving};
 use crate::program::Program;
 use crate::program::shape::{Param, build, params, words};
 
@@ -15,15 +15,25 @@ impl<A: FnMut(&Program) -> Attempt> Shrinker<A> {
         let mut below = Config::WINDOW;
         for page in used_pages(&self.best) {
             // Pages that moved with an earlier one are met where they were; then this does nothing.
-            for distance in distances(page.saturating_sub(below)) {
-                if self.change(|program| move_down(program, page, distance)) {
-                    changed = true;
-                    break;
-                }
+            let mut page = page;
+            while let Some(distance) = self.move_closer(page, below) {
+                page -= distance;
+                changed = true;
             }
             below = page;
         }
         changed
+    }
+
+    /// Moves all addresses from a page on down towards one below it; answers how far.
+    fn move_closer(&mut self, page: u64, below: u64) -> Option<u64> {
+        let gap = page.saturating_sub(below);
+        let all_but_one = gap.checked_sub(PAGE_SIZE).filter(|way| *way > 0);
+        halving(gap)
+            .take(1)
+            .chain(all_but_one)
+            .chain(halving(gap).skip(1))
+            .find(|distance| self.change(|program| move_down(program, page, *distance)))
     }
 }
 
@@ -39,13 +49,6 @@ fn used_pages(program: &Program) -> BTreeSet<u64> {
         }
     }
     pages
-}
-
-/// All the way, all but a page, half the way, one page; in bytes.
-fn distances(gap: u64) -> impl Iterator<Item = u64> {
-    let half = (gap / 2) & !(PAGE_SIZE - 1);
-    let steps = [gap, gap.saturating_sub(PAGE_SIZE), half, PAGE_SIZE.min(gap)];
-    steps.into_iter().filter(|distance| *distance > 0)
 }
 
 fn move_down(program: &mut Program, from: u64, distance: u64) {
