@@ -18,6 +18,7 @@ pub mod pair;
 #[cfg(feature = "command")]
 pub mod picture;
 pub mod program;
+#[cfg(feature = "command")]
 pub mod report;
 pub mod run;
 pub mod shrink;
