@@ -2,6 +2,7 @@
 
 mod defects;
 mod races;
+mod unjudged;
 mod weave;
 
 use std::ops::Range;

@@ -52,6 +52,11 @@ impl Loom {
         finished.then(|| judge.judge(program, reference, weaver.woven()))
     }
 
+    /// Judges what is said to have been observed of a program.
+    pub fn judge(&mut self, program: &Program, woven: &Woven) -> Verdict {
+        self.judge.judge(program, &mut self.reference, woven)
+    }
+
     /// The last run, step by step.
     pub fn trace(&self) -> String {
         self.weaver.woven().trace.to_string()

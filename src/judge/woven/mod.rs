@@ -10,6 +10,7 @@
 //!
 //! What is compared and what not is in docs/compared.md.
 
+mod beyond;
 mod life;
 mod names;
 mod order;
@@ -19,13 +20,13 @@ mod replay;
 mod search;
 mod wing_gong;
 
-use vmadiff_contract::{Advice, Call, Fail, PAGE_SIZE, Replay};
+use vmadiff_contract::Replay;
 
 use super::{Divergence, Rule, Signature, Verdict};
 use crate::program::Program;
 use crate::run::Woven;
 use order::Order;
-use parts::{Act, Part, Parts};
+use parts::Parts;
 use replay::{Objection, Replayer, Trial};
 use search::Found;
 
@@ -70,7 +71,7 @@ impl WovenJudge {
             Found::Order => return Verdict::Agree,
             Found::Nothing(objections) => objections,
         };
-        if let Some(why) = beyond(&trial).or_else(|| reclaimed_elsewhere(&trial, &objections)) {
+        if let Some(why) = beyond::why(&trial, &objections) {
             return Verdict::Skip(why.to_owned());
         }
         let objection = objections.first().expect("no order is without objections");
@@ -130,92 +131,4 @@ fn diverges(trial: &Trial<'_>, objection: &Objection) -> Divergence {
         object: None,
         what: objection.what.clone(),
     }
-}
-
-/// Why no order of whole sections could explain a run that is legal nevertheless; docs/compared.md
-/// has the reasons.
-fn beyond(trial: &Trial<'_>) -> Option<&'static str> {
-    let calls = &trial.program.calls;
-    let overlap = |a: usize, is: &dyn Fn(&Call) -> bool| {
-        (0..calls.len()).any(|b| a != b && is(&calls[b].call) && trial.parts.calls_overlap(a, b))
-    };
-    (0..calls.len()).find_map(|a| {
-        let step = &calls[a];
-        match step.call {
-            Call::Load { .. } | Call::Store { .. } | Call::Exec { .. }
-                if step.fail != Fail::NONE && overlap(a, &|_| true) =>
-            {
-                Some("an allocation of a fault fails while other calls overlap it")
-            }
-            Call::Fork if overlap(a, &|c| matches!(c, Call::Open { .. } | Call::Close { .. })) => {
-                Some("fork copies descriptors and areas at different times")
-            }
-            Call::Fork if overlap(a, &|c| matches!(c, Call::Reclaim { .. })) => {
-                Some("a page is swapped out in one address space and just then copied to another")
-            }
-            Call::NumaScan { .. } | Call::Collapse { .. }
-                if overlap(a, &|c| takes_pages(c) || *c == Call::Exit) =>
-            {
-                Some(
-                    "pages that fork shared are given up one by one while it is asked who has them",
-                )
-            }
-            Call::Mincore { .. } if overlap(a, &takes_pages) => {
-                Some("mincore looks at pages one by one while they are taken away one by one")
-            }
-            Call::Madvise {
-                advice: Advice::Remove,
-                ..
-            } if trial.parts.sections_of(a) > 2 && overlap(a, &|_| true) => {
-                Some("MADV_REMOVE gives mmap_sem up between areas")
-            }
-            _ => None,
-        }
-    })
-}
-
-/// Reclaim finds a page at one moment and takes it from whoever maps it at a later one. If the page
-/// was unmapped, replaced or shared between, what it answers is that of no moment.
-fn reclaimed_elsewhere(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'static str> {
-    let Trial {
-        program,
-        woven,
-        parts,
-    } = *trial;
-    let raced = |reclaim: &Part| {
-        let Call::Reclaim { addr } = program.calls[reclaim.call].call else {
-            return false;
-        };
-        let at_page = Part {
-            page: Some(addr & !(PAGE_SIZE - 1)),
-            ..*reclaim
-        };
-        parts.list.iter().any(|other| {
-            let reaches = match other.act {
-                Act::Section => other.may_reach(program, woven, &at_page),
-                Act::Fault(_) => other.page == at_page.page,
-                _ => false,
-            };
-            other.call != reclaim.call && reaches && other.overlaps(reclaim)
-        })
-    };
-    let about = objections.iter().filter_map(|objection| objection.part);
-    about
-        .map(|i| &parts.list[i])
-        .any(raced)
-        .then_some("a page that is reclaimed is unmapped, replaced or shared meanwhile")
-}
-
-/// Calls that take pages away without mmap_sem held for writing.
-fn takes_pages(call: &Call) -> bool {
-    matches!(
-        call,
-        Call::Munmap { .. }
-            | Call::Brk { .. }
-            | Call::Mremap { .. }
-            | Call::Madvise { .. }
-            | Call::Ftruncate { .. }
-            | Call::Fallocate { .. }
-            | Call::Reclaim { .. }
-    )
 }
