@@ -4,8 +4,8 @@ use anyhow::Result;
 use vmadiff::coverage::{Coverage, Stats};
 use vmadiff::judge::{Divergence, Verdict};
 use vmadiff::pair::Pair;
-use vmadiff::program::Program;
 use vmadiff::program::mutate::{self, Flavour, Profile};
+use vmadiff::program::{Program, bytes};
 
 use super::protocol::Kind;
 use crate::cli::defects::Planted;
@@ -75,11 +75,11 @@ impl Subject {
 
     /// What is to become of an input. Where both kinds are made, one with a schedule keeps its
     /// kind, and half of the others get one.
-    fn profile(&self, bytes: &[u8], seed: u32) -> Profile {
+    fn profile(&self, input: &[u8], seed: u32) -> Profile {
         let woven = match self.kind {
             Kind::Serial => false,
             Kind::Interleaved => true,
-            Kind::All => seed & 1 << 16 != 0 || !Program::decode(bytes).schedule.is_serial(),
+            Kind::All => seed & 1 << 16 != 0 || !bytes::is_serial(input),
         };
         Profile {
             flavour: if woven {

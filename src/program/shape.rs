@@ -103,6 +103,7 @@ fn file_kind_number(kind: FileKind) -> u64 {
     }
 }
 
+#[inline]
 fn padded<const N: usize>(words: [u64; N]) -> Words {
     let mut all = [0; MAX_PARAMS];
     all[..N].copy_from_slice(&words);
@@ -112,6 +113,7 @@ fn padded<const N: usize>(words: [u64; N]) -> Words {
 macro_rules! shapes {
     ($($kind:ident($($field:ident: $param:ident),*);)*) => {
         /// The parameters of a call, in the order of the system call's.
+        #[inline]
         pub fn params(kind: CallKind) -> &'static [Param] {
             match kind { $(CallKind::$kind => &[$(Param::$param),*],)* }
         }

@@ -29,7 +29,7 @@ mod record;
 use vmadiff_contract::Config;
 
 use self::record::Record;
-use super::settings::{SETTINGS, fit_together};
+use super::settings::{SETTINGS, Setting, fit_together};
 use super::{Policy, Program, Schedule};
 
 /// Bytes in the header.
@@ -50,6 +50,16 @@ const VERSION: u8 = 1;
 /// Whether these bytes hold a program without bounds, which no engine should run.
 pub fn is_long(bytes: &[u8]) -> bool {
     bytes.get(2) == Some(&LONG)
+}
+
+/// Whether the program in these bytes has no schedule, told without decoding its calls.
+pub fn is_serial(bytes: &[u8]) -> bool {
+    let (header, records) = bytes.split_at(bytes.len().min(HEADER));
+    let (records, _) = records.as_chunks::<RECORD>();
+    let byte = |at: usize| header.get(at).copied().unwrap_or(0);
+    policy(byte(1)) == Policy::default()
+        && (8..HEADER).all(|at| byte(at) == 0)
+        && !records.iter().any(|record| Record(record).is_switch())
 }
 
 impl Program {
@@ -101,10 +111,30 @@ impl Program {
         bytes
     }
 
+    /// How many bytes [`Program::encode`] gives.
+    pub fn encoded_len(&self) -> usize {
+        let records = self.unusual().count() + self.calls.len() + self.schedule.switches.len();
+        HEADER + RECORD * records
+    }
+
+    /// The settings that differ from the default, with their values.
+    fn unusual(&self) -> impl Iterator<Item = (&'static Setting, u64)> {
+        let default = Config::default();
+        let settings = if self.config == default {
+            &[]
+        } else {
+            SETTINGS
+        };
+        settings.iter().filter_map(move |setting| {
+            let value = setting.get(&self.config);
+            (value != setting.get(&default)).then_some((setting, value))
+        })
+    }
+
     /// Replaces `bytes` by those of this program.
     pub fn encode_into(&self, bytes: &mut Vec<u8>) {
         let Self {
-            config,
+            config: _,
             calls,
             schedule:
                 Schedule {
@@ -114,23 +144,19 @@ impl Program {
                 },
         } = self;
         bytes.clear();
-        bytes.reserve(HEADER + RECORD * (calls.len() + switches.len()));
+        bytes.reserve(self.encoded_len());
         let long = calls.len() > MAX_STEPS || switches.len() > MAX_STEPS;
         bytes.extend([VERSION, policy_number(*policy), if long { LONG } else { 0 }]);
         bytes.extend([0; 5]);
         bytes.extend(seed.to_le_bytes());
-        let default = Config::default();
-        for setting in SETTINGS {
-            let value = setting.get(config);
-            if value != setting.get(&default) {
-                bytes.extend(record::of_setting(setting, value));
-            }
+        for (setting, value) in self.unusual() {
+            bytes.extend_from_slice(&record::of_setting(setting, value));
         }
         for step in calls {
-            bytes.extend(record::of_step(step));
+            bytes.extend_from_slice(&record::of_step(step));
         }
         for switch in switches {
-            bytes.extend(record::of_switch(switch));
+            bytes.extend_from_slice(&record::of_switch(switch));
         }
     }
 }
@@ -153,5 +179,35 @@ fn policy_number(policy: Policy) -> u8 {
         Policy::RandomWalk => 1,
         Policy::Pct => 2,
         Policy::Pos => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::mutate::{Flavour, Profile, generate};
+
+    #[test]
+    fn what_is_told_of_bytes_is_true_of_their_program() {
+        for flavour in [Flavour::Serial, Flavour::Interleaved] {
+            let profile = Profile {
+                flavour,
+                ..Profile::default()
+            };
+            for seed in 0..500 {
+                let mut program = generate(seed, &profile);
+                if seed % 3 == 0 {
+                    program.schedule.switches.clear();
+                }
+                let bytes = program.encode();
+                assert_eq!(bytes.len(), program.encoded_len());
+                assert_eq!(
+                    is_serial(&bytes),
+                    program.schedule.is_serial(),
+                    "{program:?}"
+                );
+            }
+        }
+        assert!(is_serial(&[]));
     }
 }

@@ -40,6 +40,7 @@ pub(super) fn unpack(param: Param, class: u8, raw: u64) -> u64 {
 }
 
 /// The first class and operand that give this word.
+#[inline]
 pub(super) fn pack(param: Param, word: u64) -> (u8, u64) {
     let (pages, aligned) = (word / PAGE_SIZE, word.is_multiple_of(PAGE_SIZE));
     match param {

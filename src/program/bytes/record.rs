@@ -123,6 +123,7 @@ impl Record<'_> {
 }
 
 /// The record of a call.
+#[inline]
 pub(super) fn of_step(step: &Step) -> [u8; RECORD] {
     let mut record = [0; RECORD];
     let kind = step.call.kind();
@@ -135,11 +136,11 @@ pub(super) fn of_step(step: &Step) -> [u8; RECORD] {
             Slot::Operand => {
                 let (class, raw) = operand::pack(param, word);
                 record[4] |= class << (2 * operands);
-                put(&mut record, 16 + 8 * operands, &raw.to_le_bytes());
+                put(&mut record, 16 + 8 * operands, raw.to_le_bytes());
                 operands += 1;
             }
-            Slot::First => put(&mut record, 8, &(word as u32).to_le_bytes()),
-            Slot::Flags => put(&mut record, 12, &(word as u32).to_le_bytes()),
+            Slot::First => put(&mut record, 8, (word as u32).to_le_bytes()),
+            Slot::Flags => put(&mut record, 12, (word as u32).to_le_bytes()),
             Slot::File if param == Param::Fd => put_fd(&mut record, Fd(word as i32)),
             Slot::File => record[3] = word as u8,
         }
@@ -155,17 +156,17 @@ pub(super) fn of_switch(switch: &Switch) -> [u8; RECORD] {
     match switch.at {
         Moment::Gap(gap) => {
             record[2] = GAP;
-            put(&mut record, 8, &gap.to_le_bytes());
+            put(&mut record, 8, gap.to_le_bytes());
         }
         Moment::Site { task, site, nth } => {
             record[2] = SITE;
             record[3] = task.0;
-            put(&mut record, 8, &site.to_le_bytes());
-            put(&mut record, 12, &nth.to_le_bytes());
+            put(&mut record, 8, site.to_le_bytes());
+            put(&mut record, 12, nth.to_le_bytes());
         }
         Moment::Callback { nth } => {
             record[2] = CALLBACK;
-            put(&mut record, 8, &nth.to_le_bytes());
+            put(&mut record, 8, nth.to_le_bytes());
         }
     }
     record
@@ -176,7 +177,7 @@ pub(super) fn of_setting(setting: &Setting, value: u64) -> [u8; RECORD] {
     let mut record = [0; RECORD];
     record[0] = SWITCHES;
     record[1] = setting.number;
-    put(&mut record, 16, &value.to_le_bytes());
+    put(&mut record, 16, value.to_le_bytes());
     record
 }
 
@@ -223,12 +224,14 @@ fn put_fd(record: &mut [u8; RECORD], fd: Fd) {
         record[3] = (fd.0 + 1) as u8;
     } else {
         record[3] = WIDE_FD;
-        put(record, 40, &i64::from(fd.0).to_le_bytes());
+        put(record, 40, i64::from(fd.0).to_le_bytes());
     }
 }
 
-fn put(record: &mut [u8; RECORD], at: usize, bytes: &[u8]) {
-    record[at..at + bytes.len()].copy_from_slice(bytes);
+/// As many bytes as a number has: their count must be known here, or each would be a call to copy.
+#[inline]
+fn put<const N: usize>(record: &mut [u8; RECORD], at: usize, bytes: [u8; N]) {
+    record[at..at + N].copy_from_slice(&bytes);
 }
 
 #[cfg(test)]

@@ -122,12 +122,11 @@ fn finish(mut program: Program, out: &mut [u8], session: &mut Session, profile: 
     }
     program.calls.truncate(MAX_STEPS);
     program.schedule.switches.truncate(MAX_STEPS);
-    let mut encoded = program.encode();
     let mut left = true;
-    while encoded.len() > out.len() && left {
+    while program.encoded_len() > out.len() && left {
         left = session.mutate_with(&mut Smaller, &mut program).is_ok();
-        program.encode_into(&mut encoded);
     }
+    let encoded = program.encode();
     // Only a header can still be too long, and one that is cut reads as if zeros followed.
     let size = encoded.len().min(out.len());
     out[..size].copy_from_slice(&encoded[..size]);
