@@ -31,29 +31,29 @@ pub struct Program {
 impl Program {
     /// Chooses one program in so many: always the same ones, here and everywhere.
     pub fn is_one_in(&self, many: u64) -> bool {
-        let mix = |mixed: u64, word: u64| {
-            let mixed = (mixed.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            mixed ^ mixed >> 32
+        let mut mixed = self.schedule.seed;
+        let mut mix = |word: u64| {
+            mixed = (mixed.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            mixed ^= mixed >> 32;
         };
-        let calls = self.calls.iter().flat_map(|step| {
-            let head = [
-                step.call.kind() as u64,
-                step.task.0.into(),
-                step.fail.0.into(),
-            ];
-            head.into_iter().chain(shape::words(&step.call))
-        });
-        let switches = self.schedule.switches.iter().flat_map(|switch| {
+        for step in &self.calls {
+            mix(step.call.kind() as u64);
+            mix(step.task.0.into());
+            mix(step.fail.0.into());
+            shape::words(&step.call).into_iter().for_each(&mut mix);
+        }
+        for switch in &self.schedule.switches {
             let (at, nth) = match switch.at {
                 Moment::Gap(gap) => (gap, 0),
                 Moment::Site { site, nth, .. } => (site, nth),
                 Moment::Callback { nth } => (0, nth),
             };
-            [switch.to.0.into(), at.into(), nth.into()]
-        });
-        let words = calls.chain(switches);
+            mix(switch.to.0.into());
+            mix(at.into());
+            mix(nth.into());
+        }
         // Not 0, which stands for a program without calls.
-        words.fold(self.schedule.seed, mix) % many == 1
+        mixed % many == 1
     }
 }
 
