@@ -47,6 +47,7 @@ pub fn run(settings: &str) -> Result<i32> {
     let settings: Settings = serde_json::from_str(settings).context("settings of a job")?;
     let subject = Subject::new(settings.kind, &settings.defects)?;
     let arguments = arguments(&settings);
+    let counters = settings.kind.counters();
     let written = settings.known.iter().cloned().collect();
     let job = Job {
         settings,
@@ -68,7 +69,7 @@ pub fn run(settings: &str) -> Result<i32> {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         STOP.store(true, Ordering::Relaxed);
     });
-    Ok(glue::run_driver(&arguments))
+    Ok(glue::run_driver(&arguments, counters))
 }
 
 fn arguments(settings: &Settings) -> Vec<String> {

@@ -17,13 +17,17 @@ unsafe extern "C" {
         argv: *mut *mut *mut c_char,
         callback: extern "C" fn(*const u8, usize) -> c_int,
     ) -> c_int;
+
+    /// What instrumented code tells libFuzzer before `main`: where its counters are.
+    fn __sanitizer_cov_8bit_counters_init(start: *mut u8, stop: *mut u8);
 }
 
-/// What libFuzzer sweeps after each execution for features that it has not seen, and clears.
-#[unsafe(link_section = "__libfuzzer_extra_counters")]
+/// Has what libFuzzer sweeps after each execution for features that it has not seen, and clears.
+/// In the section that it knows by name it would sweep all of it; it is told of those counters that
+/// the campaign's programs can move ([`run_driver`]).
 static mut COUNTERS_SEEN: Aligned = Aligned([0; COUNTERS]);
 
-/// libFuzzer clears whole words.
+/// libFuzzer looks at whole words.
 #[repr(align(64))]
 struct Aligned([u8; COUNTERS]);
 
@@ -50,13 +54,18 @@ extern "C" fn test_one_input(data: *const u8, size: usize) -> c_int {
     unsafe { libfuzzer_sys::test_input_wrap(data, size) }
 }
 
-/// Runs libFuzzer with these arguments, as its `main` would get them. It comes back only if it
-/// could not start.
+/// Runs libFuzzer with these arguments, as its `main` would get them, on the first so many of the
+/// counters. It comes back only if it could not start.
 ///
 /// # Panics
 ///
-/// If an argument contains a NUL byte.
-pub fn run_driver(arguments: &[String]) -> i32 {
+/// If an argument contains a NUL byte, or there are not so many counters.
+pub fn run_driver(arguments: &[String], counters: usize) -> i32 {
+    assert!(counters <= COUNTERS, "{counters} of {COUNTERS} counters");
+    let start = (&raw mut COUNTERS_SEEN).cast::<u8>();
+    // SAFETY: so many bytes stand there as long as the process runs, by the check above; libFuzzer
+    // does not touch them before it runs.
+    unsafe { __sanitizer_cov_8bit_counters_init(start, start.add(counters)) }
     let owned: Vec<CString> = arguments
         .iter()
         .map(|argument| CString::new(argument.as_str()).expect("an argument without NUL"))

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use vmadiff::coverage::{COUNTERS, WOVEN_COUNTERS};
 
 use super::fault::Fault;
 
@@ -18,6 +19,16 @@ pub enum Kind {
     Serial,
     /// Calls of several tasks at once, woven by schedules.
     Interleaved,
+}
+
+impl Kind {
+    /// How many of an engine's counters its programs can move, from the first on.
+    pub fn counters(self) -> usize {
+        match self {
+            Self::Serial => COUNTERS,
+            Self::Interleaved | Self::All => WOVEN_COUNTERS,
+        }
+    }
 }
 
 /// What a child is asked to do.

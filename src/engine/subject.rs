@@ -43,6 +43,7 @@ impl Subject {
     /// Runs the program in these bytes; `counters` are the engine's.
     pub fn execute(&mut self, bytes: &[u8], counters: &mut [u8]) -> Ran {
         self.program.decode_from(bytes);
+        let counters = &mut counters[..self.kind.counters()];
         let mut coverage = Coverage::new(counters, &mut self.stats);
         match self
             .pair
