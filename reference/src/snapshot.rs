@@ -89,12 +89,13 @@ impl World {
             Entry::Swap(slot) => &self.slots[slot as usize].bytes[..],
             Entry::Zero | Entry::File => &[],
         };
-        into.bytes
-            .extend(bytes.iter().map(|&(offset, value)| ByteState {
+        for &(offset, value) in bytes {
+            into.bytes.push(ByteState {
                 mm: mm.id,
                 addr: page.addr + u64::from(offset),
                 value,
-            }));
+            });
+        }
         let readable = page.is_readable();
         into.pages.push(PageState {
             mm: mm.id,
