@@ -37,6 +37,8 @@ mod run;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod session;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod smaps;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod trial;
 mod view;
 mod zone;

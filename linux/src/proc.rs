@@ -1,45 +1,33 @@
 //! Looks at an agent's address space through /proc: smaps, status, pagemap and mem.
 
-use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IoSliceMut, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-use vmadiff_contract::{MmId, VmFlags};
+use memchr::memmem;
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::unistd::Pid;
+use vmadiff_contract::MmId;
 
-use crate::view::{Area, Object, Page, Space};
+use crate::ballast_range;
+use crate::smaps;
+use crate::view::{Area, Page, Space};
 use crate::zone::Zones;
-use crate::{agent_range, ballast_range};
 
-/// The two-letter names of smaps' VmFlags that the contract has flags for.
-const LETTERS: &[(&str, VmFlags)] = &[
-    ("rd", VmFlags::READ),
-    ("wr", VmFlags::WRITE),
-    ("ex", VmFlags::EXEC),
-    ("sh", VmFlags::SHARED),
-    ("mr", VmFlags::MAYREAD),
-    ("mw", VmFlags::MAYWRITE),
-    ("me", VmFlags::MAYEXEC),
-    ("ms", VmFlags::MAYSHARE),
-    ("gd", VmFlags::GROWSDOWN),
-    ("um", VmFlags::UFFD_MISSING),
-    ("lo", VmFlags::LOCKED),
-    ("sr", VmFlags::SEQ_READ),
-    ("rr", VmFlags::RAND_READ),
-    ("dc", VmFlags::DONTCOPY),
-    ("ac", VmFlags::ACCOUNT),
-    ("nr", VmFlags::NORESERVE),
-    ("wf", VmFlags::WIPEONFORK),
-    ("dd", VmFlags::DONTDUMP),
-];
+/// Bytes of a page.
+const PAGE: usize = 4096;
+/// Pages whose contents are read by one call.
+const AT_ONCE: usize = 64;
 
 /// Looks at processes; keeps buffers between looks.
 #[derive(Debug, Default)]
 pub struct Looker {
-    text: String,
+    text: Vec<u8>,
     entries: Vec<u8>,
-    page: Vec<u8>,
+    /// Private pages that are in memory, by their real addresses, and what is in so many of them.
+    private: Vec<u64>,
+    contents: Vec<u8>,
     /// Number of the page frame that holds the zero page, if we may know it.
     zero_frame: Option<u64>,
 }
@@ -49,7 +37,7 @@ impl Looker {
     pub fn new() -> Self {
         Self {
             zero_frame: zero_frame(),
-            page: vec![0; 4096],
+            contents: vec![0; AT_ONCE * PAGE],
             ..Self::default()
         }
     }
@@ -63,85 +51,57 @@ impl Looker {
             mm,
             ..Space::default()
         };
-        self.areas(pid, zones, own, &mut space)?;
-        self.totals(pid, own, &mut space)?;
+        space.areas = self.areas(pid, zones, own)?;
+        space.totals = self.totals(pid, own)?;
+        let runs = Space::looked_at(&space.areas);
+        if runs.is_empty() {
+            return Ok(space);
+        }
         let pagemap = File::open(format!("/proc/{pid}/pagemap"))?;
-        let mem = File::open(format!("/proc/{pid}/mem"))?;
-        for run in Space::looked_at(&space.areas) {
-            self.pages(&pagemap, &mem, zones, run, &mut space)?;
+        let mut mem = None;
+        for run in runs {
+            self.pages(pid, &pagemap, &mut mem, zones, run, &mut space)?;
         }
         Ok(space)
     }
 
-    fn areas(&mut self, pid: i32, zones: &Zones, own: &Own, to: &mut Space) -> io::Result<()> {
-        self.read_areas(pid, own.ballast)?;
-        let mut last = None;
-        for line in self.text.lines() {
-            if let Some(flags) = line.strip_prefix("VmFlags:") {
-                let Some(area) = last.take() else { continue };
-                let flags = vm_flags(flags);
-                to.areas.push(Area { flags, ..area });
-            } else if line.starts_with(|c: char| matches!(c, '0'..='9' | 'a'..='f')) {
-                last = header(line, zones)?;
-            }
-        }
-        to.areas.sort_by_key(|area| area.start);
-        Ok(())
+    fn areas(&mut self, pid: i32, zones: &Zones, own: &Own) -> io::Result<Vec<Area>> {
+        // Not beyond the ballast, if there is any: that is tens of thousands of areas.
+        let end = own.ballast.then(|| format!("{:x}-", ballast_range().start));
+        let smaps = read(
+            &format!("/proc/{pid}/smaps"),
+            end.as_deref(),
+            &mut self.text,
+        )?;
+        smaps::areas(smaps, zones)
     }
 
-    /// Reads smaps, up to the ballast if there is any: that is tens of thousands of areas.
-    fn read_areas(&mut self, pid: i32, ballast: bool) -> io::Result<()> {
-        self.text.clear();
-        let mut smaps = File::open(format!("/proc/{pid}/smaps"))?;
-        if !ballast {
-            smaps.read_to_string(&mut self.text)?;
-            return Ok(());
-        }
-        let end = format!("{:x}-", ballast_range().start);
-        let (mut bytes, mut chunk) = (Vec::new(), vec![0; 1 << 14]);
-        loop {
-            let read = smaps.read(&mut chunk)?;
-            bytes.extend_from_slice(&chunk[..read]);
-            self.text = String::from_utf8_lossy(&bytes).into_owned();
-            if let Some(at) = self.text.find(&end) {
-                self.text.truncate(at);
-                return Ok(());
-            }
-            if read == 0 {
-                return Ok(());
-            }
-        }
-    }
-
-    fn totals(&mut self, pid: i32, own: &Own, to: &mut Space) -> io::Result<()> {
-        self.text.clear();
-        File::open(format!("/proc/{pid}/status"))?.read_to_string(&mut self.text)?;
-        let fields: HashMap<&str, u64> = self
-            .text
-            .lines()
-            .filter_map(|line| {
-                let (name, value) = line.split_once(':')?;
-                let pages = value.trim().strip_suffix(" kB")?.parse::<u64>().ok()? / 4;
-                Some((name, pages))
-            })
-            .collect();
-        let of = |name| fields.get(name).copied().unwrap_or(0);
+    fn totals(&mut self, pid: i32, own: &Own) -> io::Result<[u64; 5]> {
+        let status = read(&format!("/proc/{pid}/status"), None, &mut self.text)?;
+        let memory = memmem::find(status.as_bytes(), b"VmPeak:");
+        let memory = &status[memory.unwrap_or(status.len())..];
+        let of = |name: &str| {
+            let from = memmem::find(memory.as_bytes(), name.as_bytes())? + name.len();
+            let (number, _) = memory[from..].split_once(" kB")?;
+            Some(number.trim().parse::<u64>().ok()? / 4)
+        };
+        let of = |name| of(name).ok_or_else(|| io::Error::other(format!("no {name} in a status")));
         // The agent's code is executable and neither writable nor a stack.
-        let executable = (of("VmExe") + of("VmLib")).saturating_sub(1);
-        to.totals = [
-            of("VmSize").saturating_sub(own.pages),
-            of("VmLck").saturating_sub(if own.locked { own.pages } else { 0 }),
-            of("VmData"),
-            of("VmStk"),
+        let executable = (of("VmExe:")? + of("VmLib:")?).saturating_sub(1);
+        Ok([
+            of("VmSize:")?.saturating_sub(own.pages),
+            of("VmLck:")?.saturating_sub(if own.locked { own.pages } else { 0 }),
+            of("VmData:")?,
+            of("VmStk:")?,
             executable,
-        ];
-        Ok(())
+        ])
     }
 
     fn pages(
         &mut self,
+        pid: i32,
         pagemap: &File,
-        mem: &File,
+        mem: &mut Option<File>,
         zones: &Zones,
         run: Range<u64>,
         to: &mut Space,
@@ -152,10 +112,9 @@ impl Looker {
         let count = (run.end - run.start) / 4096;
         self.entries.resize(count as usize * 8, 0);
         pagemap.read_exact_at(&mut self.entries, real / 4096 * 8)?;
-        for index in 0..count {
-            let at = index as usize * 8;
-            let entry = &self.entries[at..at + 8];
-            let entry = u64::from_ne_bytes(entry.try_into().expect("8 bytes"));
+        self.private.clear();
+        for (index, entry) in (0..count).zip(self.entries.as_chunks::<8>().0) {
+            let entry = u64::from_ne_bytes(*entry);
             let (present, swapped) = (entry >> 63 == 1, entry >> 62 & 1 == 1);
             if !present && !swapped {
                 continue;
@@ -175,26 +134,71 @@ impl Looker {
                 zero,
             });
             if anon && present {
-                mem.read_exact_at(&mut self.page, real + index * 4096)?;
-                collect(&self.page, addr, &mut to.bytes);
+                self.private.push(real + index * 4096);
+            }
+        }
+        for pages in self.private.chunks(AT_ONCE) {
+            let contents = &mut self.contents[..pages.len() * PAGE];
+            if !read_memory(pid, pages, contents) {
+                let mem = match mem {
+                    Some(mem) => mem,
+                    None => mem.insert(File::open(format!("/proc/{pid}/mem"))?),
+                };
+                for (page, contents) in pages.iter().zip(contents.chunks_exact_mut(PAGE)) {
+                    mem.read_exact_at(contents, *page)?;
+                }
+            }
+            for (page, contents) in pages.iter().zip(contents.chunks_exact(PAGE)) {
+                collect(contents, run.start + (page - real), &mut to.bytes);
             }
         }
         Ok(())
     }
 }
 
-/// Notes the bytes of a page that are not zero.
+/// Reads pages of a process without opening its memory as a file. False: that can not be done, for
+/// example where a page may not be read by the process itself.
+fn read_memory(pid: i32, pages: &[u64], contents: &mut [u8]) -> bool {
+    let page = |&page: &u64| RemoteIoVec {
+        base: page as usize,
+        len: PAGE,
+    };
+    let pages: Vec<RemoteIoVec> = pages.iter().map(page).collect();
+    let length = contents.len();
+    let read = process_vm_readv(Pid::from_raw(pid), &mut [IoSliceMut::new(contents)], &pages);
+    read == Ok(length)
+}
+
+/// Notes the bytes of a page that are not zero: few, so that words are looked at first.
 fn collect(page: &[u8], addr: u64, to: &mut Vec<(u64, u8)>) {
-    for (offset, word) in (0_u64..).step_by(8).zip(page.chunks_exact(8)) {
-        if word == [0; 8] {
-            continue;
+    let words = (addr..).step_by(8).zip(page.as_chunks::<8>().0);
+    for (addr, word) in words.filter(|(_, word)| u64::from_ne_bytes(**word) != 0) {
+        let bytes = (addr..).zip(*word);
+        to.extend(bytes.filter(|&(_, byte)| byte != 0));
+    }
+}
+
+/// Reads a file of /proc to its end, or up to where `end` stands in it. Such files have no size, so
+/// reading them as others are read would ask for it in vain.
+fn read<'a>(path: &str, end: Option<&str>, to: &'a mut Vec<u8>) -> io::Result<&'a str> {
+    const CHUNK: usize = 1 << 14;
+    let mut file = File::open(path)?;
+    let mut length = 0;
+    loop {
+        if to.len() < length + CHUNK {
+            to.resize(length + CHUNK, 0);
         }
-        let bytes = (addr + offset..).zip(word);
-        to.extend(
-            bytes
-                .filter(|&(_, &byte)| byte != 0)
-                .map(|(addr, &byte)| (addr, byte)),
-        );
+        let more = match file.read(&mut to[length..]) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
+        let unseen = length.saturating_sub(end.map_or(0, str::len));
+        length += more;
+        let found = end.and_then(|end| memmem::find(&to[unseen..length], end.as_bytes()));
+        if more == 0 || found.is_some() {
+            length = found.map_or(length, |at| unseen + at);
+            return str::from_utf8(&to[..length]).map_err(io::Error::other);
+        }
     }
 }
 
@@ -207,44 +211,6 @@ pub struct Own {
     pub locked: bool,
     /// There are areas that only fill the map.
     pub ballast: bool,
-}
-
-/// The first line of an area; none if it is the agent's own.
-fn header(line: &str, zones: &Zones) -> io::Result<Option<Area>> {
-    let strange = || io::Error::other(format!("/proc/PID/smaps: {line}"));
-    let mut words = line.split_ascii_whitespace();
-    let mut word = || words.next().ok_or_else(strange);
-    let (range, _rights, offset, _device, inode) = (word()?, word()?, word()?, word()?, word()?);
-    let name = words.next().unwrap_or("");
-    let (start, end) = range.split_once('-').ok_or_else(strange)?;
-    let number = |text| u64::from_str_radix(text, 16).map_err(|_| strange());
-    let (start, end, offset) = (number(start)?, number(end)?, number(offset)?);
-    let is_own = agent_range().contains(&start) || ballast_range().contains(&start);
-    if is_own || name == "[vsyscall]" {
-        return Ok(None);
-    }
-    let key: u64 = inode.parse().map_err(|_| strange())?;
-    let moved = zones.to_program(start).zip(zones.to_program(end - 1));
-    let Some((start, last)) = moved else {
-        return Err(strange());
-    };
-    Ok(Some(Area {
-        start,
-        end: last + 1,
-        flags: VmFlags::empty(),
-        object: (key != 0).then_some(Object {
-            key,
-            named: name.starts_with("/memfd:"),
-        }),
-        pgoff: if key == 0 { 0 } else { offset / 4096 },
-    }))
-}
-
-fn vm_flags(letters: &str) -> VmFlags {
-    letters
-        .split_ascii_whitespace()
-        .filter_map(|word| LETTERS.iter().find(|(letters, _)| *letters == word))
-        .fold(VmFlags::empty(), |flags, (_, flag)| flags | *flag)
 }
 
 /// The zero page's frame: that of a page of our own that was only read.
@@ -271,14 +237,6 @@ fn zero_frame() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_letters_of_smaps_are_flags() {
-        let flags = vm_flags(" rd wr mr mw me lo ac ?? ");
-        let named = VmFlags::READ | VmFlags::WRITE | VmFlags::LOCKED | VmFlags::ACCOUNT;
-        let may = VmFlags::MAYREAD | VmFlags::MAYWRITE | VmFlags::MAYEXEC;
-        assert_eq!(flags, named | may);
-    }
 
     #[test]
     fn bytes_that_are_not_zero_are_found() {
