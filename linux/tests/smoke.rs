@@ -155,6 +155,27 @@ fn addresses_that_nobody_can_map_are_mapped_by_nobody() {
 }
 
 #[test]
+fn what_stands_in_pages_that_may_not_be_read_is_seen() {
+    let store = |addr, value| (1, Call::Store { addr, value }, self::value(0));
+    let none = Call::Mprotect {
+        addr: WINDOW,
+        len: PAGE,
+        prot: Prot::empty(),
+    };
+    let fixed = anon(WINDOW, 3, RW, MapFlags::FIXED);
+    let run = check(&[
+        (1, fixed, value(WINDOW)),
+        store(WINDOW + 9, 7),
+        store(WINDOW + 2 * PAGE, 8),
+        (1, none, value(0)),
+    ]);
+    if let Some(run) = run {
+        let seen = [(WINDOW + 9, 7), (WINDOW + 2 * PAGE, 8)];
+        assert_eq!(run.views[0].spaces[0].bytes, seen);
+    }
+}
+
+#[test]
 fn a_fork_is_a_process_of_its_own() {
     check(&[
         (1, anon(WINDOW, 1, RW, MapFlags::FIXED), value(WINDOW)),
