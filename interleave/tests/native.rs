@@ -1,6 +1,7 @@
 //! The laws of each primitive outside a simulation: on one thread, then on real ones.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::thread::ScopedJoinHandle;
 
 use vmadiff_interleave::{
     Cell, Irqs, Rcu, RefCount, RefError, RwSem, SeqCount, SeqError, SeqLock, Site, SpinLock, sites,
@@ -173,7 +174,7 @@ fn real_threads_never_see_a_torn_pair() {
     let (lock, x, y) = (SeqLock::new(), Cell::new(0_u64), Cell::new(0_u64));
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let writer = scope.spawn(|| {
             for n in 1..20_000 {
                 let _guard = lock.write(A);
                 x.set(A, n);
@@ -181,7 +182,7 @@ fn real_threads_never_see_a_torn_pair() {
             }
             done.store(true, SeqCst);
         });
-        scope.spawn(|| {
+        let reader = scope.spawn(|| {
             while !done.load(SeqCst) {
                 let pair = loop {
                     let seen = lock.read_begin(B);
@@ -193,6 +194,7 @@ fn real_threads_never_see_a_torn_pair() {
                 assert_eq!(pair.0, pair.1);
             }
         });
+        join([writer, reader]);
     });
 }
 
@@ -203,7 +205,7 @@ fn real_threads_never_see_a_callback_run_under_a_reader() {
     let (rcu, slot) = (Rcu::new(), Cell::new(0_u32));
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let writer = scope.spawn(|| {
             for next in 1..freed.len() as u32 {
                 let old = slot.swap(A, next);
                 rcu.call(A, old);
@@ -213,18 +215,24 @@ fn real_threads_never_see_a_callback_run_under_a_reader() {
             }
             done.store(true, SeqCst);
         });
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while !done.load(SeqCst) {
-                    let section = rcu.read_lock(B);
-                    let found = slot.get(B) as usize;
-                    for _ in 0..50 {
-                        assert_eq!(freed[found].load(SeqCst), 0, "freed under a reader");
-                    }
-                    drop(section);
-                    std::thread::yield_now();
+        let read = || {
+            while !done.load(SeqCst) {
+                let section = rcu.read_lock(B);
+                let found = slot.get(B) as usize;
+                for _ in 0..50 {
+                    assert_eq!(freed[found].load(SeqCst), 0, "freed under a reader");
                 }
-            });
-        }
+                drop(section);
+                std::thread::yield_now();
+            }
+        };
+        join([writer, scope.spawn(read), scope.spawn(read)]);
     });
+}
+
+/// Waits for each by itself: ThreadSanitizer does not see that the end of a scope waits for all.
+fn join<const N: usize>(threads: [ScopedJoinHandle<'_, ()>; N]) {
+    for thread in threads {
+        thread.join().unwrap();
+    }
 }
