@@ -52,12 +52,11 @@ impl Sparse {
         self.used.init(bytes.len() as u64);
     }
 
-    /// Zeroes all, while nobody else can see it.
+    /// Zeroes all, while nobody else can see it. Takes the same steps whatever was there: engines that
+    /// guide by coverage would take what an earlier run left for a doing of this one.
     pub fn init(&self) {
-        if self.used.peek() != 0 {
-            self.bytes.lock().clear();
-            self.used.init(0);
-        }
+        self.bytes.lock().clear();
+        self.used.init(0);
     }
 
     /// Puts these there, by offset, while nobody else can see it.

@@ -118,6 +118,10 @@ impl World {
         self.policies.clear();
         self.frames.clear();
         self.slots.clear();
+        // Now, and not when one is next used: a run takes the same steps whatever was before it.
+        for mm in &mut self.mms[..self.mm_count] {
+            mm.clear(mm.id);
+        }
         self.mm_count = 0;
         (self.live_anons, self.live_frames, self.committed) = (0, 0, 0);
         (self.vmas, self.fail, self.made) = (0, Fail::NONE, 0);

@@ -2,7 +2,7 @@
 
 use vmadiff::program::bytes::MAX_STEPS;
 use vmadiff::program::input::Input;
-use vmadiff::program::mutate::{Flavour, Profile, generate};
+use vmadiff::program::mutate::{Profile, generate};
 use vmadiff::program::{Case, Policy, Program};
 
 /// Runs `target` on one input after another for as long as afl-fuzz asks. There are so many counters
@@ -12,24 +12,46 @@ use vmadiff::program::{Case, Policy, Program};
 /// panics with its signature. So there is no hook that ends the process at the first panic.
 pub fn fuzz<const COUNTERS: usize>(target: fn(&Program, &mut [u8]), profile: &Profile) {
     let mut counters = [0; COUNTERS];
+    let mut beside = [0; COUNTERS];
     for program in warm_up(profile) {
         target(&program, &mut counters);
     }
-    let nothing = nothing(profile.flavour);
+    let nothing = nothing();
     afl::fuzz(false, move |bytes| {
-        // Not by afl's own `Arbitrary`, which it calls otherwise than libFuzzer does.
-        let Some(Input(program)) = Input::from_bytes(bytes) else {
-            return;
-        };
-        counters.fill(0);
-        target(&program, &mut counters);
-        tell(&counters);
-        // What an input leaves behind is cleared away when the next begins. That is its own doing,
-        // and has to count as such.
-        for nothing in &nothing {
-            target(nothing, &mut counters);
+        for _ in 0..PATIENCE {
+            // What counts is the last run only, see below.
+            // SAFETY: it clears maps that are there, and that nobody else looks at before the end.
+            unsafe { __afl_coverage_discard() };
+            // Not by afl's own `Arbitrary`, which it calls otherwise than libFuzzer does.
+            let Some(Input(program)) = Input::from_bytes(bytes) else {
+                return;
+            };
+            counters.fill(0);
+            let kept = allocation_counter::measure(|| {
+                target(&program, &mut counters);
+                // What an input leaves behind is cleared away when the next begins. That is its own
+                // doing, and has to count as such.
+                for nothing in &nothing {
+                    target(nothing, &mut beside);
+                }
+            });
+            // Memory for reuse grows once: no later run of this input goes the same way as one in
+            // which it grew.
+            if (kept.count_current, kept.bytes_current) == (0, 0) {
+                break;
+            }
         }
+        tell(&counters);
     });
+}
+
+/// How often an input may run that makes memory for reuse grow.
+const PATIENCE: u32 = 8;
+
+unsafe extern "C" {
+    /// Forgets what was reached since the input began. It is AFL++'s own, of the runtime that
+    /// `cargo afl` links.
+    fn __afl_coverage_discard();
 }
 
 /// Programs that run before afl-fuzz forks. What is kept from run to run, as memory for reuse, has
@@ -44,20 +66,34 @@ fn warm_up(profile: &Profile) -> impl Iterator<Item = Program> {
         POPULATE.repeat(MAX_STEPS),
         OPEN.repeat(16) + &"fork()\n".repeat(MAX_STEPS - 16),
     ];
-    let greedy = greedy.map(|text| Case::parse("warm-up", &text).expect("a program").program);
+    let greedy = greedy.map(|text| program(&text));
     let drawn = (1..=300).map(|seed| generate(seed, profile));
-    greedy.into_iter().chain(drawn)
+    greedy.into_iter().chain([crowd()]).chain(drawn)
 }
 
-/// Programs without calls: for each way of running one.
-fn nothing(flavour: Flavour) -> Vec<Program> {
-    let serial = Program::default();
+/// All tasks there can be, each in the midst of a call: so many stacks.
+fn crowd() -> Program {
+    let forks = "fork()\n".repeat(TASKS);
+    let calls =
+        (0..MAX_STEPS - TASKS).map(|n| format!("[{}] munmap(0x10000, 0x1000)\n", 1 + n % TASKS));
+    let mut crowd = program(&(forks + &calls.collect::<String>()));
+    crowd.schedule.policy = Policy::RandomWalk;
+    crowd
+}
+
+/// Tasks of a program, at most.
+const TASKS: usize = 16;
+
+fn program(text: &str) -> Program {
+    Case::parse("warm-up", text).expect("a program").program
+}
+
+/// Programs without calls: one for each way of running any, as inputs of both targets may have
+/// schedules.
+fn nothing() -> [Program; 2] {
     let mut woven = Program::default();
     woven.schedule.policy = Policy::RandomWalk;
-    match flavour {
-        Flavour::Serial => vec![serial],
-        Flavour::Interleaved => vec![serial, woven],
-    }
+    [Program::default(), woven]
 }
 
 /// Tells AFL++ what was reached, and how often by magnitude, in its map for annotations (IJON).

@@ -2,7 +2,7 @@
 //! Gong, with a memory of where it has been (Lowe). Asked only when the marks do not explain it.
 
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
 
 use vmadiff_contract::{Replay, Snapshot};
 
@@ -23,7 +23,8 @@ struct Search<'a, 'b, R> {
     /// Parts that must come before each, as a set.
     before: Vec<u64>,
     /// Sets of parts that were done, with the state that they led to.
-    been: HashSet<(u64, u64)>,
+    /// Hashed without a random key: engines that guide by coverage see each step of a lookup.
+    been: HashSet<(u64, u64), BuildHasherDefault<DefaultHasher>>,
     prefix: Vec<usize>,
     state: Snapshot,
     replayed: usize,
@@ -55,7 +56,7 @@ pub fn explains<R: Replay>(
         reference,
         settings,
         before,
-        been: HashSet::new(),
+        been: HashSet::default(),
         prefix: Vec::new(),
         state: Snapshot::default(),
         replayed: 0,
