@@ -1,7 +1,8 @@
-//! What the judge leaves unjudged, and that it leaves no more than that.
+//! What the judge leaves unjudged or open, and that it leaves no more than that.
 
 use vmadiff::judge::{Rule, Verdict};
 use vmadiff::program::{Case, Program};
+use vmadiff::run::Woven;
 use vmadiff_candidate::Defects;
 use vmadiff_contract::{Errno, Outcome};
 
@@ -34,6 +35,18 @@ switch: 2@page_vma_mapped.ptl#1 -> 1
 /// The last call.
 const RECLAIM: usize = 4;
 
+/// mprotect has given a page's area its write permission back, and not yet changed the page's entry, when
+/// another task stores to it (section 22: any change takes the write permission from private entries).
+const REWRITES: &str = "\
+mmap(0x1f0000, 0x2000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
+store(0x1f0000, 1)
+store(0x1f1000, 1)
+mprotect(0x1f1000, 0x1000, PROT_READ)
+mprotect(0x1f1000, 0x1000, PROT_READ|PROT_WRITE)
+[2] store(0x1f1000, 2)
+switch: 1@mprotect_fixup.begin#3 -> 2
+";
+
 fn program(text: &str) -> Program {
     Case::parse("unjudged", text).expect("a program").program
 }
@@ -55,6 +68,10 @@ fn falsified(program: &Program, call: usize, from: Outcome, to: Outcome) -> Verd
 
 fn outcome_differs(verdict: &Verdict) -> bool {
     matches!(verdict, Verdict::Diverge(found) if found.signature.rule == Rule::Outcome)
+}
+
+fn state_differs(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Diverge(found) if found.signature.field == "pages.writable")
 }
 
 #[test]
@@ -109,4 +126,30 @@ fn a_reclaim_that_meets_nobody_is_judged() {
     assert_eq!(Loom::new(Defects::NONE).run(&program), Some(Verdict::Agree));
     let verdict = falsified(&program, RECLAIM, Outcome::Value(0), Outcome::Value(1));
     assert!(outcome_differs(&verdict), "{verdict:?}");
+}
+
+#[test]
+fn an_entry_that_mprotect_writes_under_a_store_may_refuse_the_next() {
+    let program = program(REWRITES);
+    let mut loom = Loom::new(Defects::NONE);
+    let mut woven = loom.weave(&program).clone();
+    let writable = |woven: &Woven| -> Vec<bool> {
+        let pages = woven.state.pages.iter();
+        pages.map(|page| page.writable).collect()
+    };
+    assert_eq!(writable(&woven), [true, false], "{}", woven.trace);
+    assert_eq!(loom.judge(&program, &woven), Verdict::Agree);
+    // Nothing raced at the other page.
+    woven.state.pages[0].writable = false;
+    assert!(state_differs(&loom.judge(&program, &woven)));
+}
+
+#[test]
+fn an_entry_that_mprotect_writes_before_a_store_is_judged() {
+    let program = serial(REWRITES);
+    let mut loom = Loom::new(Defects::NONE);
+    let mut woven = loom.weave(&program).clone();
+    assert_eq!(loom.judge(&program, &woven), Verdict::Agree);
+    woven.state.pages[1].writable = false;
+    assert!(state_differs(&loom.judge(&program, &woven)));
 }

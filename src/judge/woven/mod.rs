@@ -17,6 +17,7 @@ mod order;
 mod parts;
 mod read;
 mod replay;
+mod rewritten;
 mod search;
 mod wing_gong;
 

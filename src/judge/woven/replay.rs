@@ -8,6 +8,7 @@ use super::life::Life;
 use super::names::Names;
 use super::order::{Serves, Setting};
 use super::parts::{Act, Part, Parts};
+use super::rewritten;
 use crate::judge::{Rule, outcome, state};
 use crate::program::text::outcome_text;
 use crate::program::{Program, Step};
@@ -219,6 +220,7 @@ impl Replayer {
         if objections.is_empty() && state::same(ours, theirs) {
             return true;
         }
+        rewritten::admit(trial, ours, theirs);
         for difference in state::differences(ours, theirs) {
             let lost = difference.field.contains("bytes");
             objections.push(Objection {

@@ -1,0 +1,40 @@
+//! Entries that an mprotect wrote again under a store: the one thing about a page that can be seen at
+//! the end and that no order of whole parts says.
+
+use vmadiff_contract::{Call, PAGE_SIZE, Prot, Snapshot, Touch};
+
+use super::parts::{Act, Part};
+use super::replay::Trial;
+
+/// mprotect changes the area first and its entries then, which takes the write permission from
+/// them. A store between the two has its fault served by the changed area, and its entry is not
+/// writable afterwards: in `ours` it is made what it is in `theirs`.
+pub fn admit(trial: &Trial<'_>, ours: &mut Snapshot, theirs: &Snapshot) {
+    let lost = theirs.pages.iter().filter(|page| !page.writable);
+    for page in lost {
+        let key = (page.mm, page.addr);
+        if let Ok(i) = ours.pages.binary_search_by_key(&key, |p| (p.mm, p.addr))
+            && ours.pages[i].writable
+            && rewritten(trial, page.addr)
+        {
+            ours.pages[i].writable = false;
+        }
+    }
+}
+
+/// Whether a store's fault on the page overlaps an mprotect of it.
+fn rewritten(trial: &Trial<'_>, page: u64) -> bool {
+    let list = &trial.parts.list;
+    let stores = |part: &&Part| part.act == Act::Fault(Touch::Store) && part.page == Some(page);
+    let writes = |part: &&Part| {
+        let Call::Mprotect { addr, len, prot } = trial.program.calls[part.call].call else {
+            return false;
+        };
+        let within = page >= addr & !(PAGE_SIZE - 1) && page < addr.saturating_add(len);
+        within || prot.contains(Prot::GROWSDOWN)
+    };
+    list.iter().filter(stores).any(|store| {
+        let mut writers = list.iter().filter(writes);
+        writers.any(|writer| writer.mm == store.mm && writer.overlaps(store))
+    })
+}
