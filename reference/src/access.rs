@@ -146,9 +146,11 @@ impl World {
         let allowed = if store {
             flags.contains(VmFlags::WRITE)
         } else {
-            let refused = self
-                .page_at(m, addr)
-                .is_ok_and(|page| self.mms[m].pages[page].is_readable());
+            // What allows it by now was mapped after the access found that it does not.
+            let refused = self.page_at(m, addr).is_ok_and(|page| {
+                let page = &self.mms[m].pages[page];
+                page.is_readable() && !page.allows(want)
+            });
             !refused && flags.intersects(ACCESS)
         };
         if !allowed {

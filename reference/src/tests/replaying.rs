@@ -64,6 +64,27 @@ fn a_fault_maps_and_does_not_access() {
     assert_eq!(unmapped, Outcome::Segv(SegvCode::MapErr));
 }
 
+/// Two loads that found no entry each have a fault; the second finds the first one's page.
+#[test]
+fn a_fault_is_served_where_another_was_faster() {
+    for (prot, touch) in [(RO, Touch::Load), (Prot::EXEC, Touch::Exec)] {
+        let reference = boot();
+        map(&reference, 0, prot, MapFlags::empty());
+        let fault = || reference.fault(TASK, at(0), touch, Lender::ByRule);
+        assert_eq!((fault(), fault()), (DONE, DONE));
+        assert_eq!(state(&reference).tasks[0].minor_faults, 2);
+    }
+}
+
+#[test]
+fn an_exec_of_a_page_that_is_there_and_not_executable_is_refused() {
+    let reference = boot();
+    map(&reference, 0, RO, MapFlags::empty());
+    let exec = || reference.fault(TASK, at(0), Touch::Exec, Lender::ByRule);
+    assert_eq!(exec(), DONE);
+    assert_eq!(exec(), Outcome::Segv(SegvCode::AccErr));
+}
+
 #[test]
 fn who_lends_an_anon_vma_can_be_told() {
     let borrowed_from = |lender| {

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, BinaryHeap};
 
 use vmadiff_contract::Replay;
 
-use super::order::{self, Move, Order};
+use super::order::{self, Order};
 use super::replay::{Objection, Replayer, Trial};
 
 /// Parts that are replayed at most in one search.
@@ -87,13 +87,8 @@ pub fn search<R: Replay>(
                     return Found::Order;
                 }
                 replayed += sorted.len();
-                let cost = if matches!(change, Move::Serve(_) | Move::Lend(_)) {
-                    2
-                } else {
-                    1
-                };
                 better |= replayer.objections.len() < before;
-                frontier.push(sum - before + cost, changed, replayer.objections.clone());
+                frontier.push(sum - before + 1, changed, replayer.objections.clone());
             }
             if better && replayed <= PATIENCE {
                 // It is followed first; the changes of other parts, maybe thousands, come later.
