@@ -23,11 +23,15 @@
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod agent;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod decode;
 mod diff;
 mod fit;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod known;
 mod machine;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod open;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod plan;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

@@ -1,30 +1,11 @@
-//! From calls to the operations of agents, and from what came of these to outcomes.
+//! From calls to the operations of agents.
 
-use vmadiff_contract::{Access, Call, Fd, Outcome, PAGE_SIZE, PolicyFlags, SegvCode};
+use vmadiff_contract::{Call, Fd, Outcome, PAGE_SIZE, PolicyFlags};
 
 use crate::agent::layout::{FIRST, Op, Owner, SHARED, arg, at, kind};
+use crate::decode::Decode;
 use crate::machine::TASK_SIZE;
-use crate::view::Answer;
 use crate::zone::Zones;
-
-/// How the answer to a call is read from an operation.
-#[derive(Clone, Copy, Debug)]
-pub enum Decode {
-    /// Nobody was asked.
-    Fixed(Outcome),
-    /// The result as it is.
-    Value,
-    /// An address.
-    Address,
-    /// What an access at this real address came to.
-    Access(u64),
-    /// What a jump to this real address came to.
-    Fetch(u64),
-    /// A child's number, if it was made.
-    Child(u64),
-    /// Which pages are resident, of so many.
-    Resident(usize),
-}
 
 /// Where in a list of operations the answer to a call is.
 #[derive(Clone, Copy, Debug)]
@@ -268,79 +249,6 @@ impl Script {
             decode: Decode::Fixed(outcome),
         }
     }
-
-    /// memfd_create and ftruncate, the first byte of each of the first 16 pages, and another
-    /// description of the file if it is not to be both read and written.
-    fn open(&mut self, caller: &Caller, access: Access, size: u64) -> Slot {
-        let owner = caller.owner;
-        let name = self.put(format!("f{}\0", caller.file_name).as_bytes());
-        let create = Op::call(libc::SYS_memfd_create, [name, 0]);
-        let op = self.push(
-            owner,
-            Op {
-                flags: arg::KEEP,
-                ..create
-            },
-        );
-        let give_up = self.push(owner, Op::other(kind::IF_ERROR, [0]));
-        let on_file = |number, args: [u64; 4]| Op {
-            flags: arg::FIRST_IS_KEPT | arg::FORGET,
-            ..Op::call(number, args)
-        };
-        self.push(owner, on_file(libc::SYS_ftruncate, [0, size, 0, 0]));
-        let pages = size.div_ceil(PAGE_SIZE);
-        if pages <= 64 {
-            // Every page of a file is in the page cache, as the rules have it.
-            self.push(owner, on_file(libc::SYS_fallocate, [0, 0, 0, size]));
-        }
-        let first: Vec<u8> = (0..16).map(|page| 0xa0 + page).collect();
-        let first = self.put(&first);
-        for page in 0..pages.min(16) {
-            let write = [0, first + page, 1, page * PAGE_SIZE];
-            self.push(owner, on_file(libc::SYS_pwrite64, write));
-        }
-        if access != Access::READ | Access::WRITE {
-            self.reopen(caller, access);
-        }
-        self.ops[give_up].args[0] = self.ops.len() as u64;
-        Slot {
-            op,
-            decode: Decode::Value,
-        }
-    }
-
-    /// Replaces the descriptor that was kept by one with less access. For a moment there is one
-    /// descriptor more, so the limit is lifted meanwhile.
-    fn reopen(&mut self, caller: &Caller, access: Access) {
-        let owner = caller.owner;
-        let resource = libc::RLIMIT_NOFILE;
-        self.limit(owner, resource, at::PATHS_LEN as u64, at::PATHS_LEN as u64);
-        let mode = if access == Access::READ {
-            libc::O_RDONLY
-        } else {
-            libc::O_WRONLY
-        };
-        let open = Op::call(libc::SYS_open, [SHARED + at::PATHS as u64, mode as u64]);
-        self.push(
-            owner,
-            Op {
-                flags: arg::FIRST_BY_LAST,
-                ..open
-            },
-        );
-        let replace = Op::call(libc::SYS_dup2, [0, 0]);
-        let flags = arg::FIRST_IS_LAST | arg::SECOND_IS_KEPT | arg::FORGET;
-        self.push(owner, Op { flags, ..replace });
-        let close = Op::call(libc::SYS_close, [0]);
-        self.push(
-            owner,
-            Op {
-                flags: arg::FIRST_IS_LAST,
-                ..close
-            },
-        );
-        self.limit(owner, resource, caller.nofile, at::PATHS_LEN as u64);
-    }
 }
 
 /// Mode and node flags share a word; the move flags have one of their own.
@@ -348,63 +256,4 @@ fn policy_words(mode: u32, flags: PolicyFlags) -> (u64, u64) {
     let node_flags = PolicyFlags::STATIC_NODES | PolicyFlags::RELATIVE_NODES;
     let word = mode | (flags & node_flags).bits();
     (word.into(), (flags - node_flags).bits().into())
-}
-
-/// What came of an operation, as an answer to the call that it stands for.
-pub fn decode(how: Decode, op: &Op, resident: &[u8], zones: &Zones) -> Answer {
-    match how {
-        Decode::Fixed(outcome) => Answer::Known(outcome),
-        Decode::Child(task) => system(op, |_| Answer::Known(Outcome::Value(task))),
-        Decode::Value => system(op, |value| Answer::Known(Outcome::Value(value))),
-        Decode::Address => system(op, |value| match zones.to_program(value) {
-            Some(address) => Answer::Known(Outcome::Value(address)),
-            None => Answer::Elsewhere(value),
-        }),
-        Decode::Resident(_) => system(op, |_| {
-            let sum = resident
-                .iter()
-                .enumerate()
-                .filter(|(_, byte)| **byte & 1 == 1);
-            let sum = sum.fold(0_u64, |sum, (page, _)| sum.wrapping_add(1 << (page % 64)));
-            Answer::Known(Outcome::Value(sum))
-        }),
-        Decode::Access(address) => match op.signal {
-            0 => Answer::Known(Outcome::Value(op.result)),
-            _ => signal(op, address),
-        },
-        Decode::Fetch(address) => {
-            // A fault that the fetch itself raised says so in its error code, and lies in the page;
-            // any other signal is what the instruction there came to.
-            const FETCH: u64 = 1 << 4;
-            let fetch = op.error & FETCH != 0 && op.addr & !4095 == address & !4095;
-            let refused = address >= TASK_SIZE;
-            let raised = matches!(op.signal.cast_signed(), libc::SIGSEGV | libc::SIGBUS);
-            if raised && (fetch || refused) {
-                signal(op, address)
-            } else {
-                Answer::Known(Outcome::Value(0))
-            }
-        }
-    }
-}
-
-fn system(op: &Op, value: impl FnOnce(u64) -> Answer) -> Answer {
-    match op.answer() {
-        Ok(result) => value(result),
-        Err(errno) => Answer::errno(errno),
-    }
-}
-
-fn signal(op: &Op, address: u64) -> Answer {
-    const SI_KERNEL: i32 = 0x80;
-    const BUS_ADRERR: i32 = 2;
-    let outcome = match (op.signal.cast_signed(), op.code) {
-        (libc::SIGSEGV, 1) => Outcome::Segv(SegvCode::MapErr),
-        (libc::SIGSEGV, 2) => Outcome::Segv(SegvCode::AccErr),
-        // No canonical address: a general protection fault, which has no address of its own.
-        (libc::SIGSEGV, SI_KERNEL) if address > TASK_SIZE => Outcome::Segv(SegvCode::MapErr),
-        (libc::SIGBUS, BUS_ADRERR) => Outcome::Bus,
-        (number, code) => return Answer::Strange(format!("signal {number} with si_code {code}")),
-    };
-    Answer::Known(outcome)
 }

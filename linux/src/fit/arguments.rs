@@ -1,0 +1,161 @@
+//! Which arguments of a call fit: nothing may leave the program's world, or fill the machine.
+
+use vmadiff_contract::{FallocFlags, MapFlags, Mode, MoveFlags, PolicyFlags};
+
+use super::{FILE_SIZE, Fitting, MOST_IN_FILE, MOST_POPULATED, Unfit, only};
+
+const LEAVES: &str = "a range that leaves the program's world";
+const MAP_FLAGS: &str = "flags of mmap outside the model";
+
+impl Fitting<'_> {
+    pub(super) fn address(&self, addr: u64) -> Result<(), Unfit> {
+        only(
+            self.zones.to_linux(addr).is_some(),
+            "an address outside the program's world",
+        )
+    }
+
+    /// How far an address is below a stack decides whether the stack grows, and zones move apart.
+    pub(super) fn access(&self, addr: u64) -> Result<(), Unfit> {
+        let main = self.config.mmap_base - self.zones.room(self.config);
+        let below = addr >= self.config.mmap_min_addr && addr < main;
+        only(!(self.stacks && below), "an access far below a stack")?;
+        self.address(addr)
+    }
+
+    /// A range that the kernel may look at as far as it likes.
+    pub(super) fn range(&self, addr: u64, len: u64) -> Result<(), Unfit> {
+        self.address(addr)?;
+        let Some(pages) = len.checked_add(4095 + (addr & 4095)) else {
+            return only(addr.checked_add(len).is_none() && len > 1 << 63, LEAVES);
+        };
+        only(self.zones.holds(addr & !4095, pages & !4095), LEAVES)
+    }
+
+    /// As [`Fitting::range`], for a call that refuses an address inside a page before anything else.
+    pub(super) fn aligned(&self, addr: u64, len: u64) -> Result<(), Unfit> {
+        if addr.is_multiple_of(4096) {
+            self.range(addr, len)
+        } else {
+            self.address(addr)
+        }
+    }
+
+    pub(super) fn populates(&self, len: u64) -> Result<(), Unfit> {
+        let refused = len > self.config.rlimit_memlock && !self.config.cap_ipc_lock;
+        only(
+            len <= MOST_POPULATED || refused,
+            "too much to bring into memory",
+        )
+    }
+
+    pub(super) fn mmap(&self, addr: u64, len: u64, flags: MapFlags) -> Result<(), Unfit> {
+        // MAP_32BIT, MAP_ABOVE4G, MAP_HUGETLB, MAP_SYNC, MAP_UNINITIALIZED.
+        only(
+            flags.bits() & (0x40 | 0x80 | 0x4_0000 | 0x8_0000 | 0x400_0000) == 0,
+            MAP_FLAGS,
+        )?;
+        only(flags.bits() & 0xf != 8, MAP_FLAGS)?; // MAP_DROPPABLE
+        if flags.intersects(MapFlags::LOCKED | MapFlags::POPULATE) {
+            only(
+                len <= MOST_POPULATED || len > self.config.task_size,
+                "too much to populate",
+            )?;
+        }
+        self.address(addr)?;
+        let task = self.config.task_size;
+        let Some(rounded) = len.checked_add(4095).map(|len| len & !4095) else {
+            return Ok(());
+        };
+        if rounded == 0 || rounded > task {
+            return Ok(());
+        }
+        if flags.intersects(MapFlags::FIXED | MapFlags::FIXED_NOREPLACE) {
+            only(
+                addr <= u64::MAX - 4095,
+                "an address that reads as an error number",
+            )?;
+            let refused = addr > task - rounded;
+            return only(refused || self.zones.holds(addr & !4095, rounded), LEAVES);
+        }
+        only(addr == 0 || self.zones.holds(addr & !4095, rounded), LEAVES)?;
+        self.placed(rounded)
+    }
+
+    /// A length for which the kernel is to find a place.
+    pub(super) fn placed(&self, len: u64) -> Result<(), Unfit> {
+        let room = self.config.mmap_base - self.config.mmap_min_addr;
+        only(
+            len <= room.min(self.zones.room(self.config)),
+            "the kernel has more room",
+        )
+    }
+
+    pub(super) fn brk(&self, addr: u64) -> Result<(), Unfit> {
+        let start = self.config.start_brk;
+        only(self.machine.heap, "the start of the heap can not be set")?;
+        only(
+            start.is_multiple_of(4096) && self.zones.holds(start, 4096),
+            "start_brk",
+        )?;
+        if addr < start {
+            self.address(addr)
+        } else {
+            self.range(start, addr - start)
+        }
+    }
+
+    pub(super) fn mremap(
+        &self,
+        addr: u64,
+        old_len: u64,
+        new_len: u64,
+        flags: MoveFlags,
+        new_addr: u64,
+    ) -> Result<(), Unfit> {
+        only(flags.bits() & 4 == 0, "MREMAP_DONTUNMAP")?;
+        self.aligned(addr, old_len)?;
+        if flags.contains(MoveFlags::FIXED) {
+            self.address(new_addr)?;
+            let task = self.config.task_size;
+            let refused = new_len > task || new_addr > task - new_len;
+            return if refused {
+                Ok(())
+            } else {
+                self.range(new_addr, new_len)
+            };
+        }
+        if new_len > old_len {
+            self.range(addr, new_len)?;
+        }
+        if flags.contains(MoveFlags::MAYMOVE) {
+            self.placed(new_len)
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(super) fn policy(&self, mode: Mode, flags: PolicyFlags) -> Result<(), Unfit> {
+        only(
+            !matches!(mode, Mode::Other(5 | 6)),
+            "a policy that 5.1 does not know",
+        )?;
+        only(mode.number() < 1 << 13, "mode flags")?;
+        only(flags.bits() & 1 << 13 == 0, "MPOL_F_NUMA_BALANCING")
+    }
+
+    pub(super) fn fallocate(&self, flags: FallocFlags, off: u64, len: u64) -> Result<(), Unfit> {
+        let Some(end) = off.checked_add(len) else {
+            return only(off > 1 << 63 || len > 1 << 63, FILE_SIZE);
+        };
+        only(
+            end <= MOST_IN_FILE || off > 1 << 63 || len > 1 << 63,
+            FILE_SIZE,
+        )?;
+        let punches = flags.contains(FallocFlags::PUNCH_HOLE);
+        only(
+            punches || len <= MOST_POPULATED || len > 1 << 63,
+            "too much to bring into memory",
+        )
+    }
+}
