@@ -13,10 +13,10 @@ use vmadiff::program::{Case, Policy, Program};
 pub fn fuzz<const COUNTERS: usize>(target: fn(&Program, &mut [u8]), profile: &Profile) {
     let mut counters = [0; COUNTERS];
     let mut beside = [0; COUNTERS];
-    for program in warm_up(profile) {
+    let nothing = nothing();
+    for program in warm_up(profile).chain(nothing.clone()) {
         target(&program, &mut counters);
     }
-    let nothing = nothing();
     afl::fuzz(false, move |bytes| {
         for _ in 0..PATIENCE {
             // What counts is the last run only, see below.
