@@ -58,17 +58,19 @@ pub struct Kept {
 }
 
 /// Chooses programs one after another, the one that adds most first, and shrinks each as far as
-/// it still reaches what it was chosen for. `reach` says what a program reaches; `None` leaves it
-/// out. `go_on` is asked before each attempt: once it says no, what is left is kept unshrunk.
+/// it still reaches what it was chosen for. What is reached already is not asked for. `reach` says
+/// what a program reaches; `None` leaves it out. `go_on` is asked before each attempt: once it says
+/// no, what is left is kept unshrunk.
 pub fn distill(
     programs: Vec<Program>,
+    already: &Reach,
     mut reach: impl FnMut(&Program) -> Option<Reach>,
     mut go_on: impl FnMut() -> bool,
 ) -> Vec<Kept> {
     let with_reach = |program| reach(&program).map(|reach| Kept { program, reach });
     let mut left: Vec<Kept> = programs.into_iter().filter_map(with_reach).collect();
     let mut kept: Vec<Kept> = Vec::new();
-    let mut covered = Reach::default();
+    let mut covered = already.clone();
     loop {
         left.retain(|one| !covered.has(&one.reach));
         let Some(next) = best(&left, &covered) else {
@@ -91,7 +93,7 @@ pub fn distill(
             reach,
         });
     }
-    drop_needless(&mut kept);
+    drop_needless(&mut kept, already);
     kept
 }
 
@@ -106,10 +108,10 @@ fn best(left: &[Kept], covered: &Reach) -> Option<usize> {
 }
 
 /// Leaves out what the others reach, too: a later choice may have brought it along.
-fn drop_needless(kept: &mut Vec<Kept>) {
+fn drop_needless(kept: &mut Vec<Kept>, already: &Reach) {
     let mut index = 0;
     while index < kept.len() {
-        let mut others = Reach::default();
+        let mut others = already.clone();
         let rest = kept.iter().enumerate().filter(|&(other, _)| other != index);
         rest.for_each(|(_, other)| others.add(&other.reach));
         if others.has(&kept[index].reach) {
@@ -149,7 +151,13 @@ mod tests {
         let all = union(&reaches);
         let calls = |programs: &[Program]| programs.iter().map(|p| p.calls.len()).sum::<usize>();
         let before = calls(&programs);
-        let kept = distill(programs, |program| Some(kinds(program)), || true);
+        let none = Reach::default();
+        let kept = distill(
+            programs.clone(),
+            &none,
+            |program| Some(kinds(program)),
+            || true,
+        );
         assert_eq!(union(kept.iter().map(|one| &one.reach)), all);
         assert!(kept.len() < 20, "{} programs", kept.len());
         let small: Vec<Program> = kept.iter().map(|one| one.program.clone()).collect();
@@ -162,6 +170,21 @@ mod tests {
             let mut others = kept.iter().filter(|other| *other != one);
             assert!(!union(others.by_ref().map(|one| &one.reach)).has(&one.reach));
         }
+        // What one of them reaches is not kept for again.
+        let beyond = distill(
+            programs.clone(),
+            &kept[0].reach,
+            |p| Some(kinds(p)),
+            || true,
+        );
+        let mut reached = union(beyond.iter().map(|one| &one.reach));
+        assert!(beyond.iter().all(|one| !kept[0].reach.has(&one.reach)));
+        reached.add(&kept[0].reach);
+        assert_eq!(reached, all);
+        assert_eq!(
+            distill(programs, &all, |program| Some(kinds(program)), || true),
+            []
+        );
     }
 
     #[test]
@@ -169,9 +192,10 @@ mod tests {
         let programs: Vec<Program> = (1..20)
             .map(|seed| generate(seed, &Profile::default()))
             .collect();
-        assert_eq!(distill(programs.clone(), |_| None, || true), []);
+        let none = Reach::default();
+        assert_eq!(distill(programs.clone(), &none, |_| None, || true), []);
         let all = union(&programs.iter().map(kinds).collect::<Vec<_>>());
-        let kept = distill(programs, |program| Some(kinds(program)), || false);
+        let kept = distill(programs, &none, |program| Some(kinds(program)), || false);
         assert_eq!(union(kept.iter().map(|one| &one.reach)), all);
     }
 

@@ -58,6 +58,11 @@ fn a_distilled_campaign_is_small_and_reaches_as_much() {
     };
     let of = |folder: &str| reaches(shell.run(&format!("corpus reach {folder}")).text());
     assert_eq!(reaches(said.succeeds().text()), of("texts"));
+    let again = shell.run("corpus distill kept --beyond texts -o more");
+    assert!(
+        again.succeeds().text().contains("more: 0 programs"),
+        "{again:?}"
+    );
     assert!(of("texts") >= of("kept"));
     let calls = |folder: &str| features(&shell, folder)["calls"].as_u64().unwrap();
     assert!(calls("texts") * 4 < calls("kept"));

@@ -23,6 +23,7 @@ use crate::cli::output::{print, write_file};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     vmadiff corpus distill fuzz/corpus/serial -o distilled\n  \
+    vmadiff corpus distill campaign --beyond corpus -o corpus/campaign\n  \
     vmadiff corpus distill afl/main/queue afl/s1/queue -o distilled")]
 pub struct Args {
     #[command(flatten)]
@@ -30,6 +31,10 @@ pub struct Args {
     /// The folder to write to, which must be empty; made if it is not there.
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
+    /// Programs that are kept already, files or folders: keeps only what reaches more than they do;
+    /// repeatable.
+    #[arg(long, value_name = "FILE|DIR")]
+    beyond: Vec<PathBuf>,
 }
 
 pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
@@ -39,6 +44,14 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     let is_empty = std::fs::read_dir(folder)?.next().is_none();
     anyhow::ensure!(is_empty, "{}: expected an empty folder", folder.display());
     let mut pair = planted.pair();
+    let mut already = Reach::default();
+    if !args.beyond.is_empty() {
+        let from = args.beyond.clone();
+        for file in &(From { from }).files()? {
+            let program = read_case(file)?.0.program;
+            already.add(&reach(&mut pair, &program).unwrap_or_default());
+        }
+    }
     let mut programs = Vec::new();
     let mut diverging = Vec::new();
     for file in &files {
@@ -52,6 +65,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     let agreeing = programs.len();
     let kept = distill(
         programs,
+        &already,
         |program| reach(&mut pair, program),
         || !interrupt.came(),
     );
@@ -63,10 +77,14 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
         write_file(&path, false, text.as_bytes())?;
     }
     print(&format!(
-        "{}: {} programs of {agreeing}, {} features, all that they reach\n",
+        "{}: {} programs of {agreeing}, {} features, {}\n",
         folder.display(),
         kept.len(),
         all.len(),
+        match args.beyond.is_empty() {
+            true => "all that they reach".to_owned(),
+            false => format!("{} of them new", all.without(&already).len()),
+        },
     ))?;
     for file in &diverging {
         print(&format!(
