@@ -119,7 +119,7 @@ impl Replay for Tiny {
         Outcome::Unsupported
     }
 
-    fn prepare(&self, _: TaskId, _: u64, _: Lender) -> Outcome {
+    fn prepare(&self, _: TaskId, _: u64, _: Lender, _: Fail) -> Outcome {
         Outcome::Unsupported
     }
 }

@@ -38,6 +38,7 @@ pub trait Replay: Manager {
     fn fault(&self, task: TaskId, addr: u64, touch: Touch, lender: Lender) -> Outcome;
 
     /// Gives the area at an address an anon_vma, if it has none: all that is left of a store's
-    /// fault if another fault was faster. Answers 0, or SIGSEGV if there is no area.
-    fn prepare(&self, task: TaskId, addr: u64, lender: Lender) -> Outcome;
+    /// fault if another fault was faster, or no page can be had. Answers 0, SIGSEGV if there is no
+    /// area, or Oom if there is nobody to take one from and the allocation of a new one fails.
+    fn prepare(&self, task: TaskId, addr: u64, lender: Lender, fail: Fail) -> Outcome;
 }

@@ -37,9 +37,9 @@ impl Replay for Reference {
         })
     }
 
-    fn prepare(&self, task: TaskId, addr: u64, lender: Lender) -> Outcome {
+    fn prepare(&self, task: TaskId, addr: u64, lender: Lender, fail: Fail) -> Outcome {
         self.run(task, |world, t| {
-            world.begin(Fail::NONE);
+            world.begin(fail);
             let m = world.tasks[t].mm;
             let Some(i) = world.mms[m].at(addr) else {
                 return Trouble::NoArea.into();

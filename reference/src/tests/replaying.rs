@@ -117,10 +117,33 @@ fn who_lends_an_anon_vma_can_be_told() {
 }
 
 #[test]
+fn an_area_takes_its_neighbours_anon_vma_where_no_other_can_be_had() {
+    let reference = boot();
+    map(&reference, 0, RW, MapFlags::empty());
+    map(&reference, 1, RW, MapFlags::empty());
+    // Two areas that are one but for their protection.
+    let call = Call::Mprotect {
+        addr: at(1),
+        len: 4096,
+        prot: RO,
+    };
+    assert_eq!(reference.section(TASK, &call, Fail::NONE), DONE);
+    let prepare = |page| reference.prepare(TASK, at(page), Lender::ByRule, Fail(1));
+    assert_eq!(prepare(0), Outcome::Oom);
+    assert_eq!(state(&reference).anons, 0);
+    let store = |page| reference.fault(TASK, at(page), Touch::Store, Lender::ByRule);
+    assert_eq!(store(0), DONE);
+    assert_eq!(prepare(1), DONE);
+    let state = state(&reference);
+    assert_eq!((state.vmas.len(), state.anons), (2, 1));
+    assert_eq!(state.vmas[0].anon, state.vmas[1].anon);
+}
+
+#[test]
 fn an_area_can_be_given_an_anon_vma_and_no_page() {
     let reference = boot();
     map(&reference, 0, RW, MapFlags::empty());
-    let prepare = |page| reference.prepare(TASK, at(page), Lender::ByRule);
+    let prepare = |page| reference.prepare(TASK, at(page), Lender::ByRule, Fail::NONE);
     assert_eq!(prepare(1), Outcome::Segv(SegvCode::MapErr));
     assert_eq!((prepare(0), prepare(0)), (DONE, DONE));
     let state = state(&reference);

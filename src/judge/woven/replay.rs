@@ -111,7 +111,7 @@ impl Replayer {
             Act::Section if here.setting.serves == Serves::Nothing => {}
             Act::Section => self.section(trial, reference, here),
             Act::Fault(touch) => self.fault(reference, here, touch),
-            Act::Unserved(touch) => self.unserved(reference, here, touch),
+            Act::Unserved(touch) => self.unserved(trial, reference, here, touch),
             Act::Access => self.access(reference, here),
             Act::Refused(touch) => {
                 let ours = refused(reference, here, touch);
@@ -153,7 +153,7 @@ impl Replayer {
         let (addr, lender) = (here.address(), here.setting.lender.into());
         let ours = match here.setting.serves {
             Serves::Page => reference.fault(here.task, addr, touch, lender),
-            Serves::Anon => reference.prepare(here.task, addr, lender),
+            Serves::Anon => reference.prepare(here.task, addr, lender, Fail::NONE),
             Serves::Nothing => Outcome::Value(0),
         };
         if ours != Outcome::Value(0) {
@@ -168,7 +168,13 @@ impl Replayer {
 
     /// A populated page that could not be had: for a reason that the reference shares, or, where
     /// an allocation was made to fail, after the area's anon_vma or before.
-    fn unserved<R: Replay>(&mut self, reference: &R, here: &Here<'_>, touch: Touch) {
+    fn unserved<R: Replay>(
+        &mut self,
+        trial: &Trial<'_>,
+        reference: &R,
+        here: &Here<'_>,
+        touch: Touch,
+    ) {
         let (page, lender) = (here.address(), here.setting.lender.into());
         match (here.setting.serves, touch) {
             (Serves::Page, _) => {
@@ -178,7 +184,9 @@ impl Replayer {
                 }
             }
             (Serves::Anon, Touch::Store) => {
-                reference.prepare(here.task, page, lender);
+                // What failed was the anon_vma, or what comes after it.
+                let fail = Fail(u8::from(!trial.parts.took_fresh_anon(here.part)));
+                reference.prepare(here.task, page, lender, fail);
             }
             (Serves::Anon | Serves::Nothing, _) => {}
         }
