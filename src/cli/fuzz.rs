@@ -140,6 +140,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
         },
         jobs: args.jobs,
         duration: args.seconds.map(Duration::from_secs),
+        processor: None,
     };
     let interrupt = Interrupt::catch()?;
     let ended = campaign(&plan, &interrupt)?;
@@ -202,6 +203,7 @@ fn campaign(plan: &Plan, interrupt: &Interrupt) -> Result<engine::Ended> {
     let ended = engine::run(
         plan,
         || interrupt.came(),
+        |_| !plan.settings.keep_going,
         |progress| {
             bar.tick();
             bar.set_message(line(plan, progress));

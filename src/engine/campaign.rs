@@ -27,6 +27,8 @@ pub struct Plan {
     pub jobs: u32,
     /// When to stop.
     pub duration: Option<Duration>,
+    /// When to stop by the time that the jobs had on processors, to about a second.
+    pub processor: Option<Duration>,
 }
 
 /// How it stands.
@@ -42,6 +44,8 @@ pub struct Progress {
     pub findings: BTreeMap<String, u64>,
     /// Resident memory of all jobs, KiB.
     pub rss_kib: u64,
+    /// Time that all jobs had on processors.
+    pub processor: Duration,
     /// Inputs in the corpus, of the job that has most.
     pub corpus: u64,
     /// Features seen, by the job that saw most.
@@ -82,10 +86,12 @@ struct Campaign<'a> {
     stopping: Option<Instant>,
 }
 
-/// Runs a campaign to its end. `interrupted` is asked, and `show` told, a few times a second.
+/// Runs a campaign to its end. `interrupted` is asked, and `show` told, a few times a second;
+/// `enough` says of each finding whether it ends the campaign.
 pub fn run(
     plan: &Plan,
     interrupted: impl Fn() -> bool,
+    enough: impl Fn(&Finding) -> bool,
     mut show: impl FnMut(&Progress),
 ) -> Result<Ended> {
     let (sender, events) = channel();
@@ -100,17 +106,18 @@ pub fn run(
     for index in 0..plan.jobs {
         campaign.start_job(job_settings(plan, index))?;
     }
-    let mut was_interrupted = false;
+    let (mut was_interrupted, mut found) = (false, false);
     while !campaign.has_ended() {
-        campaign.take_events(&events)?;
+        found |= campaign.take_events(&events)?.iter().any(&enough);
         show(&campaign.progress());
         was_interrupted |= interrupted();
         if plan.settings.keep_going {
             campaign.replace_dead()?;
         }
         let elapsed = campaign.start.elapsed();
-        let over = plan.duration.is_some_and(|limit| elapsed >= limit);
-        let found = !plan.settings.keep_going && !campaign.findings.is_empty();
+        let processor = campaign.processor();
+        let over = plan.duration.is_some_and(|limit| elapsed >= limit)
+            || plan.processor.is_some_and(|limit| processor >= limit);
         campaign.stop_if(was_interrupted || over || found || campaign.dead().is_some())?;
     }
     Ok(Ended {
@@ -143,8 +150,9 @@ impl Campaign<'_> {
         self.jobs.iter().all(Job::has_ended)
     }
 
-    /// Waits a tick for what the jobs say, or until all have ended.
-    fn take_events(&mut self, events: &Receiver<(usize, Event)>) -> Result<()> {
+    /// Waits a tick for what the jobs say, or until all have ended. Answers what they found.
+    fn take_events(&mut self, events: &Receiver<(usize, Event)>) -> Result<Vec<Finding>> {
+        let mut found = Vec::new();
         let until = Instant::now() + TICK;
         while !self.has_ended() {
             let patience = until.saturating_duration_since(Instant::now());
@@ -152,12 +160,13 @@ impl Campaign<'_> {
                 break;
             };
             if let Some(finding) = self.jobs[index].take(event)? {
+                found.push(finding.clone());
                 self.findings
                     .entry(finding.signature.clone())
                     .or_insert(finding);
             }
         }
-        Ok(())
+        Ok(found)
     }
 
     /// A job that died and that no other took the place of.
@@ -212,9 +221,15 @@ impl Campaign<'_> {
         Ok(())
     }
 
+    fn processor(&self) -> Duration {
+        let times = self.jobs.iter().map(|job| job.totals.processor_ms);
+        Duration::from_millis(times.sum())
+    }
+
     fn progress(&self) -> Progress {
         let mut progress = Progress {
             elapsed: self.start.elapsed(),
+            processor: self.processor(),
             ..Progress::default()
         };
         for job in &self.jobs {
@@ -224,6 +239,7 @@ impl Campaign<'_> {
                 skipped,
                 findings,
                 rss_kib,
+                ..
             } = &job.totals;
             progress
                 .stats

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use libfuzzer_sys::Corpus;
+use rustix::time::{ClockId, clock_gettime};
 use vmadiff::judge::Divergence;
 use vmadiff::program::Program;
 
@@ -184,6 +185,7 @@ impl Job {
             skipped: self.skipped.clone(),
             findings: self.findings.clone(),
             rss_kib: resident_kib(),
+            processor_ms: processor_ms(),
         }
     }
 
@@ -205,6 +207,12 @@ impl Job {
             glue::leave(Status::HarnessFailed.number().into());
         }
     }
+}
+
+/// Time that this process had on the processor, ms.
+fn processor_ms() -> u64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
 }
 
 /// Resident memory of this process from /proc/self/statm, KiB; 0 where there is no such file.

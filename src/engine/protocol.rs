@@ -103,4 +103,6 @@ pub struct Totals {
     pub findings: BTreeMap<String, u64>,
     /// Resident memory now, KiB.
     pub rss_kib: u64,
+    /// Time on the processor, ms.
+    pub processor_ms: u64,
 }
