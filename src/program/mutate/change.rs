@@ -5,7 +5,7 @@ use vmadiff_contract::{CallKind, Config, Fail, TaskId};
 
 use super::dice::Dice;
 use super::generate::{self, WEIGHTS};
-use super::{Flavour, Profile, aim, fresh, reargue, switches};
+use super::{Flavour, Profile, aim, fresh, most_calls, reargue, switches};
 use crate::program::bytes::MAX_STEPS;
 use crate::program::settings::SETTINGS;
 use crate::program::world::World;
@@ -89,8 +89,9 @@ impl Mutate<Program> for Mutator<'_> {
 
 fn insert(dice: &mut Dice<'_>, program: &mut Program, profile: &Profile) {
     let mut at = dice.index(program.calls.len() + 1);
-    if program.calls.len() >= MAX_STEPS {
-        program.calls.remove(dice.index(MAX_STEPS));
+    let calls = program.calls.len();
+    if calls >= most_calls(profile.flavour) {
+        program.calls.remove(dice.index(calls));
         at = at.min(program.calls.len());
     }
     let world = World::after(program, at);
@@ -122,14 +123,13 @@ fn delete_run(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
     program.calls.drain(start..start + len);
 }
 
-fn duplicate(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
+fn duplicate(dice: &mut Dice<'_>, program: &mut Program, profile: &Profile) {
     let step = dice.pick(&program.calls);
-    if program.calls.len() < MAX_STEPS {
-        program
-            .calls
-            .insert(dice.index(program.calls.len() + 1), step);
+    let calls = program.calls.len();
+    if calls < most_calls(profile.flavour) {
+        program.calls.insert(dice.index(calls + 1), step);
     } else {
-        let at = dice.index(MAX_STEPS);
+        let at = dice.index(calls);
         program.calls[at] = step;
     }
 }

@@ -8,12 +8,14 @@ mod aim;
 mod argument;
 mod change;
 mod dice;
+mod duels;
 mod fresh;
 mod generate;
 mod place;
 mod races;
 mod reargue;
 mod switches;
+mod ways;
 
 use mutatis::{Mutate, Session};
 use vmadiff_contract::{CallKind, Capabilities};
@@ -60,8 +62,23 @@ const ENGINES_SHARE: u32 = 8;
 /// after the others those that miss are aimed again.
 const UNAIMED_SHARE: u32 = 4;
 
-/// Of so many of the other changes one starts anew.
-const FRESH_SHARE: u32 = 12;
+/// Of so many of the other changes one starts anew. Of races more: what they are about and where
+/// they are switched goes together, and changes of the one mostly lose the other.
+fn fresh_share(flavour: Flavour) -> u32 {
+    match flavour {
+        Flavour::Serial => 12,
+        Flavour::Interleaved => 2,
+    }
+}
+
+/// Calls that a changed program has at most. A long race is slow, and most of its calls have run
+/// before the first switch comes.
+fn most_calls(flavour: Flavour) -> usize {
+    match flavour {
+        Flavour::Serial => MAX_STEPS,
+        Flavour::Interleaved => 24,
+    }
+}
 
 /// Changes the input in `data[..size]`, as `LLVMFuzzerCustomMutator` does: the result is in
 /// `data`, at most `max_size` bytes of it; their number is the answer. With `max_size` below
@@ -93,7 +110,8 @@ pub fn mutate(
     let mut program = Program::decode(&data[..size]);
     program.calls.truncate(MAX_STEPS);
     program.schedule.switches.truncate(MAX_STEPS);
-    let is_fresh = program.calls.is_empty() || (seed / ENGINES_SHARE).is_multiple_of(FRESH_SHARE);
+    let share = fresh_share(profile.flavour);
+    let is_fresh = program.calls.is_empty() || (seed / ENGINES_SHARE).is_multiple_of(share);
     let mut session = Session::new().seed(seed.into()).shrink(shrink);
     if is_fresh && !shrink {
         program = generate(seed.into(), profile);
@@ -120,7 +138,7 @@ fn finish(mut program: Program, out: &mut [u8], session: &mut Session, profile: 
     if profile.flavour == Flavour::Serial {
         program.schedule = Schedule::default();
     }
-    program.calls.truncate(MAX_STEPS);
+    program.calls.truncate(most_calls(profile.flavour));
     program.schedule.switches.truncate(MAX_STEPS);
     let mut left = true;
     while program.encoded_len() > out.len() && left {

@@ -1,13 +1,15 @@
 //! Fresh programs for races: a little memory that every task has touched, then calls of all tasks
 //! aimed at it, woven from the moment at which it is there.
 
-use vmadiff_contract::{Call, CallKind, Config, Fail, Fd, MapFlags, PAGE_SIZE, Prot, TaskId};
-use vmadiff_interleave::{Site, SiteInfo};
+use vmadiff_contract::{
+    Call, CallKind, Config, Fail, Fd, MapFlags, Mode, PAGE_SIZE, PolicyFlags, Prot, TaskId,
+};
+use vmadiff_interleave::Site;
 
 use super::dice::Dice;
-use super::{Profile, fresh, place, switches};
-use crate::program::sites::{BEGIN, Sites};
-use crate::program::world::World;
+use super::{Profile, duels, fresh, place, switches, ways};
+use crate::program::sites::BEGIN;
+use crate::program::world::{Space, World};
 use crate::program::{Moment, Policy, Program, Schedule, Step, Switch};
 
 /// Where a task stands between two calls.
@@ -38,11 +40,14 @@ const WEIGHTS: &[(u32, CallKind)] = &[
     (1, CallKind::Softirq),
 ];
 
+/// What a lowest table maps, bytes.
+const TABLE: u64 = 1 << 21;
+
 /// A program of this kind.
 pub(super) fn race(dice: &mut Dice<'_>, profile: &Profile) -> Program {
     let mut program = Program {
         config: Config {
-            tasks: dice.weighted(&[(3, 2), (2, 3)]),
+            tasks: dice.weighted(&[(1, 2), (1, 3)]),
             reuse_slots: !dice.one_in(4),
             ..Config::default()
         },
@@ -53,6 +58,10 @@ pub(super) fn race(dice: &mut Dice<'_>, profile: &Profile) -> Program {
     program.calls.retain(known);
     let anchor = program.calls.len();
     let there = World::after(&program, anchor);
+    if !dice.one_in(4) {
+        duels::duel(dice, &mut program, &there, profile);
+        return program;
+    }
     let mut world = there.clone();
     let weights = taste(dice, profile);
     let tasks = program.config.tasks;
@@ -65,7 +74,7 @@ pub(super) fn race(dice: &mut Dice<'_>, profile: &Profile) -> Program {
         world.apply(&step);
         program.calls.push(step);
     }
-    program.schedule = schedule(dice, &program, anchor);
+    program.schedule = schedule(dice, &program, anchor, there.space(TaskId(1)));
     program
 }
 
@@ -82,8 +91,16 @@ fn ground(dice: &mut Dice<'_>, program: &mut Program) {
     let (read, write) = (Prot::READ, Prot::READ | Prot::WRITE);
     let mut start = place::page(dice);
     let tasks = program.config.tasks;
+    // What one lowest table maps moves as a whole.
+    let whole_tables = dice.one_in(8);
+    if whole_tables {
+        start = TABLE * (1 + dice.below(2));
+    }
     for nth in 0..dice.weighted(&[(3, 1), (3, 2), (1, 3)]) {
-        let pages = dice.weighted(&[(2, 1), (3, 2), (3, 4), (1, 8)]);
+        let pages = match whole_tables {
+            true => TABLE / PAGE_SIZE,
+            false => dice.weighted(&[(2, 1), (3, 2), (3, 4), (1, 8)]),
+        };
         let prot = if nth > 0 && dice.one_in(2) {
             read
         } else {
@@ -97,15 +114,18 @@ fn ground(dice: &mut Dice<'_>, program: &mut Program) {
                 value: 1,
             },
         );
+        if dice.one_in(3) {
+            // Every task has it in its TLB.
+            for task in 2..=tasks {
+                step(task, touch(dice, start));
+            }
+        }
         for _ in 0..dice.below(3) {
             let addr = start + dice.below(pages) * PAGE_SIZE;
-            let task = 1 + dice.below(tasks.into()) as u8;
-            let touch = if dice.one_in(2) {
-                Call::Load { addr }
-            } else {
-                Call::Store { addr, value: 2 }
-            };
-            step(task, touch);
+            step(1 + dice.below(tasks.into()) as u8, touch(dice, addr));
+        }
+        if dice.one_in(4) {
+            step(1, treatment(dice, start, pages * PAGE_SIZE));
         }
         if prot == read {
             let len = pages * PAGE_SIZE;
@@ -119,6 +139,30 @@ fn ground(dice: &mut Dice<'_>, program: &mut Program) {
             );
         }
         start += pages * PAGE_SIZE;
+    }
+}
+
+fn touch(dice: &mut Dice<'_>, addr: u64) -> Call {
+    match dice.one_in(2) {
+        true => Call::Load { addr },
+        false => Call::Store { addr, value: 2 },
+    }
+}
+
+/// What else may have happened to memory before calls race for it: it has a policy, is locked,
+/// swapped out, or shared with a child.
+fn treatment(dice: &mut Dice<'_>, addr: u64, len: u64) -> Call {
+    match dice.below(6) {
+        0 | 1 => Call::Mbind {
+            addr,
+            len,
+            mode: dice.pick(&[Mode::Bind, Mode::Preferred]),
+            nodes: 1,
+            flags: PolicyFlags::empty(),
+        },
+        2 | 3 => Call::Fork,
+        4 => Call::Reclaim { addr },
+        _ => Call::Mlock { addr, len },
     }
 }
 
@@ -161,30 +205,34 @@ fn task(dice: &mut Dice<'_>, world: &World, threads: u8, nth: u64) -> TaskId {
 
 /// The race begins where the first task begins its first call behind the ground: preemptions are
 /// counted from there, and a drawing policy draws from there on.
-fn schedule(dice: &mut Dice<'_>, program: &Program, anchor: usize) -> Schedule {
+pub(super) fn start(program: &Program, anchor: usize, to: TaskId) -> Switch {
     let first = TaskId(1);
     let calls = program.calls[..anchor].iter();
     let before = calls.filter(|step| step.task == first).count() as u32;
-    let start = Switch {
+    Switch {
         at: Moment::Site {
             task: first,
             site: BETWEEN_CALLS.number(),
             nth: before + 1,
         },
-        to: switches::task(dice, &racing(program, anchor), 1),
-    };
+        to,
+    }
+}
+
+fn schedule(dice: &mut Dice<'_>, program: &Program, anchor: usize, space: &Space) -> Schedule {
+    let racing = racing(program, anchor);
+    let start = start(program, anchor, switches::task(dice, &racing, 1));
     let policy = switches::policy(dice);
     let count = match policy {
         Policy::Preemptions => 1 + dice.below(4),
         _ => 0,
     };
     let mut list = vec![start];
-    let racing = racing(program, anchor);
     for _ in 0..count {
-        let switch = if dice.one_in(2) {
-            under_fault(dice, &racing)
-        } else {
+        let switch = if dice.one_in(3) {
             switches::switch(dice, &racing)
+        } else {
+            under_call(dice, program, anchor, space)
         };
         list.push(switch);
     }
@@ -198,31 +246,20 @@ fn schedule(dice: &mut Dice<'_>, program: &Program, anchor: usize) -> Schedule {
     }
 }
 
-/// The functions in which a speculative fault stands between what it has seen and what it makes of
-/// it.
-const FAULT: [&str; 4] = [
-    "find_vma_rcu.",
-    "handle_speculative_fault.",
-    "pte_map_lock.",
-    "vma_has_changed.",
-];
-
-/// A switch away from a task in the middle of a speculative fault.
-fn under_fault(dice: &mut Dice<'_>, racing: &Program) -> Switch {
-    let all = Sites::known().all().iter();
-    let within = |site: &&&SiteInfo| FAULT.iter().any(|name| site.name.starts_with(name));
-    let mut within = all.filter(within);
-    let nth = dice.index(within.clone().count());
-    let site = within
-        .nth(nth)
-        .map_or(BETWEEN_CALLS.number(), |site| site.number());
+/// A switch away from a task in the middle of one of its calls, mostly to another that races.
+fn under_call(dice: &mut Dice<'_>, program: &Program, anchor: usize, space: &Space) -> Switch {
+    let (ground, racing) = program.calls.split_at(anchor);
+    let step = &racing[dice.index(racing.len())];
+    let others = racing.iter().map(|step| step.task);
+    let others: Vec<TaskId> = others.filter(|other| *other != step.task).collect();
+    let to = match others.len() {
+        _ if dice.one_in(8) => TaskId(0),
+        0 => step.task,
+        count => others[dice.index(count)],
+    };
     Switch {
-        at: Moment::Site {
-            task: switches::task(dice, racing, 1),
-            site,
-            nth: dice.weighted(&[(6, 1), (3, 2), (1, 3)]),
-        },
-        to: switches::task(dice, racing, 0),
+        at: ways::within(dice, ground, step, space),
+        to,
     }
 }
 

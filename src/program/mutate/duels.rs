@@ -1,0 +1,325 @@
+//! Races about one call: it changes some memory, and others touch just that, or what lies beside it.
+//!
+//! What a call changes is the range that it names, for a move also where it moves to; of calls that
+//! name none, all that was written. Often it is changed back while the others are still at it, so
+//! that what they saw first and what they see last agree, and what was in between does not.
+
+use vmadiff_contract::{Call, CallKind, Fail, Fd, MapFlags, Mode, PAGE_SIZE, Prot, TaskId};
+
+use super::dice::Dice;
+use super::{Profile, argument, fresh, place, races, switches, ways};
+use crate::program::shape::{self, Param};
+use crate::program::world::{Space, World};
+use crate::program::{Policy, Program, Schedule, Step, Switch};
+
+/// What races are about.
+const ABOUT: &[(u32, CallKind)] = &[
+    (6, CallKind::Munmap),
+    (6, CallKind::Mprotect),
+    (6, CallKind::Mremap),
+    (6, CallKind::Fork),
+    (5, CallKind::Mbind),
+    (4, CallKind::Mmap),
+    (4, CallKind::Madvise),
+    (3, CallKind::Collapse),
+    (2, CallKind::Reclaim),
+    (2, CallKind::NumaScan),
+    (2, CallKind::Mlock),
+    (1, CallKind::Munlock),
+    (1, CallKind::UffdRegister),
+    (1, CallKind::Brk),
+    (1, CallKind::Exit),
+    (1, CallKind::Ftruncate),
+];
+
+/// Makes a program that has made its ground, after which things are as `there`, a race about one
+/// call.
+pub(super) fn duel(dice: &mut Dice<'_>, program: &mut Program, there: &World, profile: &Profile) {
+    let known = ABOUT.iter().filter(|(_, kind)| profile.calls.knows(*kind));
+    let about: Vec<_> = known.copied().collect();
+    if about.is_empty() {
+        return;
+    }
+    let threads = program.config.tasks;
+    let actor = match dice.one_in(4) {
+        true => TaskId(other(dice, 1, threads)),
+        false => TaskId(1),
+    };
+    let kind = dice.weighted(&about);
+    let mut step = fresh::step(dice, there, profile.calls, kind, actor);
+    step.call = to_whole_tables(dice, step.call);
+    if is_repeatable(kind) && dice.one_in(2) {
+        let before = fresh::step(dice, there, profile.calls, kind, TaskId(1));
+        let call = same_place(&step.call, &before.call);
+        program.calls.push(by(TaskId(1), call));
+    }
+    let anchor = program.calls.len();
+    let mut calls = vec![step];
+    if dice.one_in(3) {
+        let back = back(dice, there.space(actor), &step.call);
+        let task = match dice.one_in(4) {
+            true => TaskId(other(dice, actor.0, threads)),
+            false => actor,
+        };
+        calls.push(by(task, back));
+    }
+    let stakes = stakes(there, &step);
+    // What fork and the kernel's own steps change is there already.
+    let absent = match kind {
+        CallKind::Fork | CallKind::Reclaim | CallKind::NumaScan => false,
+        CallKind::Mremap => dice.one_in(2),
+        _ => true,
+    };
+    let space = there.space(actor);
+    let one = dice.one_in(2).then(|| page(dice, space, &stakes, absent));
+    let mut victim = None;
+    for _ in 0..1 + dice.below(4) {
+        let addr = one.unwrap_or_else(|| page(dice, space, &stakes, absent));
+        let addr = match dice.one_in(8) {
+            true => addr + dice.below(PAGE_SIZE),
+            false => addr,
+        };
+        let call = match dice.below(8) {
+            0 | 1 => Call::Load { addr },
+            _ => Call::Store {
+                addr,
+                value: 1 + dice.below(255) as u8,
+            },
+        };
+        let task = match victim.is_some() && dice.one_in(6) {
+            true => actor,
+            false => TaskId(other(dice, actor.0, threads)),
+        };
+        victim = victim.or(Some(by(task, call)));
+        calls.insert(dice.index(calls.len() + 1), by(task, call));
+    }
+    if dice.one_in(4) {
+        let task = TaskId(1 + dice.below(threads.into()) as u8);
+        let kind = dice.weighted(&about);
+        let more = fresh::step(dice, there, profile.calls, kind, task);
+        calls.insert(dice.index(calls.len() + 1), more);
+    }
+    calls.retain(|step| profile.calls.knows(step.call.kind()));
+    program.calls.append(&mut calls);
+    let victim = victim.unwrap_or(step);
+    let here = there.space(actor);
+    program.schedule = schedule(dice, program, anchor, (&step, &victim), here);
+}
+
+/// One goes first and is left in the middle for the other, which may be left in its turn, for the
+/// first or for a third; or a policy draws.
+fn schedule(
+    dice: &mut Dice<'_>,
+    program: &Program,
+    anchor: usize,
+    (step, victim): (&Step, &Step),
+    space: &Space,
+) -> Schedule {
+    let (first, second) = match dice.one_in(4) {
+        true => (step, victim),
+        false => (victim, step),
+    };
+    let start = races::start(program, anchor, first.task);
+    let policy = switches::policy(dice);
+    if policy != Policy::Preemptions && dice.one_in(2) {
+        return Schedule {
+            policy,
+            seed: dice.word(),
+            switches: vec![start],
+        };
+    }
+    let (ground, racing) = program.calls.split_at(anchor);
+    let leave = |dice: &mut Dice<'_>, step: &Step, to: TaskId| Switch {
+        at: ways::within(dice, ground, step, space),
+        to,
+    };
+    let mut list = vec![start, leave(dice, first, second.task)];
+    match dice.below(4) {
+        0 | 1 => {
+            let to = match dice.below(6) {
+                0 => TaskId(0),
+                1 | 2 => racing[dice.index(racing.len())].task,
+                _ => first.task,
+            };
+            list.push(leave(dice, second, to));
+        }
+        // The same call is left twice.
+        2 => list.push(leave(dice, first, second.task)),
+        _ => {}
+    }
+    for _ in 0..dice.weighted(&[(2, 0), (2, 1), (1, 2)]) {
+        let step = &racing[dice.index(racing.len())];
+        let to = match dice.below(8) {
+            0 => TaskId(0),
+            _ => racing[dice.index(racing.len())].task,
+        };
+        list.push(leave(dice, step, to));
+    }
+    Schedule {
+        policy,
+        seed: 0,
+        switches: list,
+    }
+}
+
+/// Whether the call finds something else where it was made before.
+fn is_repeatable(kind: CallKind) -> bool {
+    matches!(
+        kind,
+        CallKind::Mbind
+            | CallKind::Fork
+            | CallKind::Madvise
+            | CallKind::Mlock
+            | CallKind::Mprotect
+            | CallKind::Reclaim
+    )
+}
+
+/// The second call, about the first one's range.
+fn same_place(one: &Call, other: &Call) -> Call {
+    let kind = other.kind();
+    let mut words = shape::words(other);
+    let params = shape::params(kind);
+    if one.kind() == kind && params.first() == Some(&Param::Addr) {
+        words[0] = shape::words(one)[0];
+        if params.get(1) == Some(&Param::Len) {
+            words[1] = shape::words(one)[1];
+        }
+    }
+    shape::build(kind, &words)
+}
+
+fn by(task: TaskId, call: Call) -> Step {
+    Step {
+        task,
+        call,
+        fail: Fail::NONE,
+    }
+}
+
+/// A thread that is not this one.
+fn other(dice: &mut Dice<'_>, task: u8, threads: u8) -> u8 {
+    let nth = 1 + dice.below(u64::from(threads.max(2)) - 1) as u8;
+    if nth < task { nth } else { nth + 1 }
+}
+
+/// A move of whole page tables goes, mostly, to where a whole table can go.
+fn to_whole_tables(dice: &mut Dice<'_>, call: Call) -> Call {
+    const TABLE: u64 = 1 << 21;
+    if call.kind() != CallKind::Mremap {
+        return call;
+    }
+    let mut words = shape::words(&call);
+    let [addr, old_len, ..] = words;
+    let whole = old_len >= TABLE && addr.is_multiple_of(TABLE);
+    if !whole || dice.one_in(4) {
+        return call;
+    }
+    words[2] = old_len;
+    words[3] = 3;
+    words[4] = TABLE * (4 + dice.below(4));
+    shape::build(CallKind::Mremap, &words)
+}
+
+/// A call that undoes, or does otherwise, what this one did to the same range.
+fn back(dice: &mut Dice<'_>, space: &Space, call: &Call) -> Call {
+    let kind = call.kind();
+    let mut words = shape::words(call);
+    let [addr, len, ..] = words;
+    match *call {
+        Call::Munmap { .. } => Call::Mmap {
+            addr,
+            len,
+            prot: Prot::READ | Prot::WRITE,
+            flags: MapFlags::PRIVATE | MapFlags::ANONYMOUS | MapFlags::FIXED,
+            fd: Fd(-1),
+            off: 0,
+        },
+        Call::Mmap { .. } => Call::Munmap { addr, len },
+        Call::Mlock { .. } => Call::Munlock { addr, len },
+        Call::Mprotect { prot, .. } => Call::Mprotect {
+            addr,
+            len,
+            prot: if prot.contains(Prot::WRITE) {
+                argument::prot(dice)
+            } else {
+                Prot::READ | Prot::WRITE
+            },
+        },
+        Call::Mbind {
+            addr,
+            len,
+            mode,
+            flags,
+            ..
+        } => {
+            let (mode, nodes) = match mode {
+                Mode::Default => (Mode::Bind, 1),
+                _ => (Mode::Default, 0),
+            };
+            Call::Mbind {
+                addr,
+                len,
+                mode,
+                nodes,
+                flags,
+            }
+        }
+        Call::Mremap {
+            old_len,
+            new_len,
+            new_addr,
+            ..
+        } => {
+            (words[0], words[1], words[2], words[4]) = (new_addr, new_len, old_len, addr);
+            shape::build(kind, &words)
+        }
+        Call::Madvise { .. } => {
+            words[2] = argument::value(dice, space, Param::Advice);
+            shape::build(kind, &words)
+        }
+        other => other,
+    }
+}
+
+/// The ranges that a call changes.
+fn stakes(there: &World, step: &Step) -> Vec<(u64, u64)> {
+    let mut ranges = Vec::new();
+    let words = shape::words(&step.call);
+    let params = shape::params(step.call.kind());
+    if let (Some(Param::Addr), Some(Param::Len)) = (params.first(), params.get(1)) {
+        ranges.push((words[0], words[0].saturating_add(words[1])));
+    } else if params.first() == Some(&Param::Addr) {
+        ranges.push((words[0], words[0].saturating_add(PAGE_SIZE)));
+    }
+    if let Call::Mremap { new_len, .. } | Call::Mmap { len: new_len, .. } = step.call
+        && let Some(start) = there.placed(step)
+    {
+        ranges.push((start, start.saturating_add(new_len)));
+    }
+    if ranges.is_empty() {
+        let areas = there.space(step.task).areas.iter();
+        let written = areas.filter(|area| area.is_written);
+        ranges.extend(written.map(|area| (area.start, area.end)));
+    }
+    ranges
+}
+
+/// A page at stake or of the area around it; mostly one that a store faults on, if it is to be
+/// `absent`.
+fn page(dice: &mut Dice<'_>, space: &Space, stakes: &[(u64, u64)], absent: bool) -> u64 {
+    let range = (!stakes.is_empty()).then(|| stakes[dice.index(stakes.len())]);
+    let Some((start, end)) = range.filter(|_| !dice.one_in(8)) else {
+        return place::access(dice, space, Prot::WRITE);
+    };
+    let around = space.area_at(start).filter(|_| dice.one_in(3));
+    let (start, end) = around.map_or((start, end), |area| (area.start, area.end));
+    let missing = space.ready.missing(start, end);
+    let count = missing.clone().count();
+    if absent && count > 0 && !dice.one_in(6) {
+        return missing.clone().nth(dice.index(count)).unwrap_or(start);
+    }
+    let pages = end.saturating_sub(start).div_ceil(PAGE_SIZE).clamp(1, 8);
+    let start = start & !(PAGE_SIZE - 1);
+    start.saturating_add(dice.below(pages) * PAGE_SIZE)
+}
