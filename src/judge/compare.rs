@@ -197,17 +197,11 @@ impl Place {
     }
 
     fn breaks(self, broken: Broken) -> Box<Divergence> {
-        let Broken {
-            rule,
-            object,
-            field,
-            what,
-        } = broken;
         let side = self.side.expect("laws are one manager's");
-        let what = format!("in the {side}, {what}");
         Box::new(Divergence {
-            object,
-            ..*self.diverges(rule, field, what)
+            at: self.at,
+            event: self.event,
+            ..broken.diverges(side, self.call)
         })
     }
 }

@@ -8,7 +8,7 @@ use vmadiff_interleave::sim::{End, Left, Leftover, What};
 
 use self::readers::Readers;
 use super::laws::Broken;
-use super::{Divergence, Laws, Rule, Side, Signature};
+use super::{Divergence, Laws, Rule, Side};
 use crate::program::Program;
 use crate::run::{Panic, Raised, Woven};
 
@@ -246,6 +246,15 @@ impl Place {
 
     #[cold]
     fn breaks(self, rule: Rule, field: &'static str, what: String) -> Box<Divergence> {
+        self.broken(Broken {
+            rule,
+            object: None,
+            field,
+            what,
+        })
+    }
+
+    fn broken(self, broken: Broken) -> Box<Divergence> {
         let Self {
             at,
             call,
@@ -253,27 +262,10 @@ impl Place {
             event,
         } = self;
         Box::new(Divergence {
-            signature: Signature { rule, call, field },
             at,
-            side: Some(Side::Candidate),
             event,
             step,
-            object: None,
-            what: format!("in the candidate, {what}"),
-        })
-    }
-
-    #[cold]
-    fn broken(self, broken: Broken) -> Box<Divergence> {
-        let Broken {
-            rule,
-            object,
-            field,
-            what,
-        } = broken;
-        Box::new(Divergence {
-            object,
-            ..*self.breaks(rule, field, what)
+            ..broken.diverges(Side::Candidate, call)
         })
     }
 }

@@ -16,7 +16,7 @@ mod vma;
 
 use vmadiff_contract::{CallKind, Event, Outcome, Snapshot};
 
-use super::{Object, Rule, Side};
+use super::{Divergence, Object, Rule, Side, Signature};
 use file::Files;
 use ledger::{Ledger, Names};
 use vma::Vmas;
@@ -32,6 +32,29 @@ pub struct Broken {
     pub field: &'static str,
     /// What happened, in one sentence without a full stop.
     pub what: String,
+}
+
+impl Broken {
+    /// The divergence that this is, in one manager and during a call of this name; where in the run
+    /// is for the caller to add.
+    #[cold]
+    pub(super) fn diverges(self, side: Side, call: &'static str) -> Divergence {
+        let Self {
+            rule,
+            object,
+            field,
+            what,
+        } = self;
+        Divergence {
+            signature: Signature { rule, call, field },
+            at: None,
+            side: Some(side),
+            event: None,
+            step: None,
+            object,
+            what: format!("in the {side}, {what}"),
+        }
+    }
 }
 
 /// Fine, or the law that was broken; boxed, since it is rare and events are many.
