@@ -133,6 +133,41 @@ fn a_woven_run_has_switches_locks_and_sections() {
     );
 }
 
+/// fork has copied a page and not yet flushed when task 3 stores through its TLB: the store is lost.
+const LOST: &str = "config tasks=3\n\
+    mmap(0x1f0000, 0x1000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+    [2] store(0x1f0000, 1)\n\
+    fork()\n\
+    [3] store(0x1f0001, 3)\n\
+    [2] store(0x1f0002, 2)\n\
+    [3] load(0x1f0002)\n\
+    switch: 1@copy_pte_range.dst_ptl#2 -> 3\n\
+    switch: 3@wp_page_copy.clear#1 -> 2\n";
+
+/// After each part of a woven run both managers are shown, and what differs is framed: in red where
+/// nobody is in the middle of a call.
+#[test]
+fn a_woven_run_has_both_managers_side_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = shown(&folder, LOST, "--html --defect a4-fork-without-bracket");
+    for side in ["reference", "candidate"] {
+        let figures = page.matches(&format!("<figure class=\"{side}\">")).count();
+        assert_eq!(figures, 7, "one after each of 6 calls, one at the end");
+    }
+    has(
+        &page,
+        &[
+            "<li class=\"passing\">",
+            "<li class=\"offends\">",
+            "class=\"wrong\"",
+            "+0x0=1 +0x1=3 +0x2=2",
+        ],
+    );
+    let agreeing = shown(&folder, LOST, "--html");
+    assert!(!agreeing.contains("<li class=\"differs\">"), "{agreeing}");
+    assert!(!agreeing.contains("<li class=\"offends\">"), "{agreeing}");
+}
+
 #[test]
 fn a_browser_shows_it_and_says_what_is_tapped() {
     let folder = tempfile::tempdir().unwrap();

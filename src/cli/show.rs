@@ -43,11 +43,18 @@ pub struct Args {
 pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     let (case, _) = read_case(&args.file)?;
     warn_of_differences(&args.file, &case, planted.names());
-    let ran = planted.pair().observe_twice(&case.program);
+    let mut pair = planted.pair();
+    let ran = pair.observe_twice(&case.program);
+    let scenes = if args.html {
+        pair.scenes(&case.program)
+    } else {
+        Vec::new()
+    };
     let subject = Subject {
         name: &args.file.display().to_string(),
         program: &case.program,
         ran: &ran,
+        scenes: &scenes,
         replay: &explain::replay(&args.file, planted.names()),
     };
     let text = if args.html {

@@ -22,7 +22,7 @@ pub use events::Digest;
 pub use laws::{Broken, Laws, Obeyed};
 pub use rule::{RULES, Rule, RuleInfo};
 pub use state::same as same_state;
-pub use woven::WovenJudge;
+pub use woven::{Scene, WovenJudge};
 
 use vmadiff_contract::{AnonId, FileId, FrameId, PolicyId, TableId, VmaId};
 

@@ -5,13 +5,14 @@
 mod lanes;
 mod objects;
 mod page;
+mod rows;
 mod space;
 mod threads;
 mod timeline;
 
 use maud::{Markup, PreEscaped, html};
 
-use crate::judge::{Divergence, Verdict};
+use crate::judge::{Divergence, Scene, Verdict};
 use crate::program::Program;
 use crate::run::Ran;
 use crate::story;
@@ -25,6 +26,8 @@ pub struct Subject<'a> {
     pub program: &'a Program,
     /// What was observed of it.
     pub ran: &'a Ran,
+    /// Of a woven run, what its parts did to the states.
+    pub scenes: &'a [Scene],
     /// The command that runs it again.
     pub replay: &'a str,
 }

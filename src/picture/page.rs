@@ -40,6 +40,11 @@ pub fn draw(subject: &Subject<'_>) -> Markup {
                 p.note {
                     "A letter is a VMA, a bar at its foot a page in memory, hollow: swapped out. "
                     "What only one manager has is framed."
+                    @if subject.ran.woven.is_some() {
+                        " Calls that overlap come in the order that explains them, each as soon as \
+                         it takes effect; while one is under way the managers may differ, which is \
+                         framed in grey."
+                    }
                 }
                 (space::draw(subject))
                 h2 { "Threads and objects of the candidate" }

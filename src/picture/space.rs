@@ -1,32 +1,24 @@
 //! The address space over time: a row a call, the two managers side by side, differences marked.
 
 use maud::{Markup, html};
-use vmadiff_contract::{ByteState, CallKind, MmId, Outcome, PageState, Snapshot, VmaId, VmaState};
+use vmadiff_contract::{ByteState, MmId, PageState, Snapshot, VmaId, VmaState};
 
+use super::rows::{Row, rows};
 use super::{Subject, px, told};
-use crate::program::text::{maps_line, outcome_text};
+use crate::program::text::maps_line;
 use crate::report::columns::{Columns, Stretch};
 use crate::report::{Role, states};
-use crate::run::Observed;
-use crate::story::words;
 
 /// A page's width where there are few.
 const PAGE: f64 = 22.0;
 /// The width of a stretch of nothing.
 const GAP: f64 = 16.0;
+/// The width of an address.
+const LABEL: f64 = 40.0;
 /// How high an area is.
 const HEIGHT: f64 = 31.0;
 /// How many colours areas have.
 const COLOURS: u32 = 8;
-
-/// One moment: what is said of it, and the states of the managers then.
-struct Row<'a> {
-    number: Option<usize>,
-    says: String,
-    outcomes: Vec<(&'static str, String)>,
-    offends: bool,
-    states: Vec<(&'static str, Option<&'a Snapshot>)>,
-}
 
 pub fn draw(subject: &Subject<'_>) -> Markup {
     let rows = rows(subject);
@@ -47,110 +39,16 @@ pub fn draw(subject: &Subject<'_>) -> Markup {
     html! { ol.space { @for row in &rows { (draw_row(row, &columns)) } } }
 }
 
-fn rows<'a>(subject: &Subject<'a>) -> Vec<Row<'a>> {
-    let Subject { program, ran, .. } = *subject;
-    let at = subject.divergence().map(|found| found.at);
-    if let Some(woven) = &ran.woven {
-        let calls = program.calls.iter().zip(&woven.outcomes).enumerate();
-        let mut rows: Vec<Row<'_>> = calls
-            .map(|(index, (step, outcome))| Row {
-                number: Some(index + 1),
-                says: step.to_string(),
-                outcomes: vec![("", answer(step.call.kind(), *outcome))],
-                offends: at == Some(Some(index)),
-                states: Vec::new(),
-            })
-            .collect();
-        rows.push(Row {
-            number: None,
-            says: "when all calls had returned".to_owned(),
-            outcomes: Vec::new(),
-            offends: false,
-            states: vec![("candidate", woven.finished().then_some(&woven.state))],
-        });
-        return rows;
-    }
-    let (ours, theirs) = (&ran.reference, &ran.candidate);
-    let count = ours.calls.len().max(theirs.calls.len());
-    // The exits that end every run are shown if that is where it goes wrong.
-    let shown = |index: &usize| *index < program.calls.len() || at == Some(Some(*index));
-    let mut rows: Vec<Row<'_>> = (0..count)
-        .filter(shown)
-        .map(|index| {
-            let seen = (ours.calls.get(index), theirs.calls.get(index));
-            serial_row(subject, index, seen)
-        })
-        .collect();
-    rows.push(Row {
-        number: None,
-        says: "the end of all grace periods".to_owned(),
-        outcomes: Vec::new(),
-        offends: at == Some(None),
-        states: vec![
-            ("reference", Some(&ours.last)),
-            ("candidate", Some(&theirs.last)),
-        ],
-    });
-    rows
-}
-
-fn serial_row<'a>(
-    subject: &Subject<'a>,
-    index: usize,
-    (ours, theirs): (Option<&'a Observed>, Option<&'a Observed>),
-) -> Row<'a> {
-    let kind = subject
-        .program
-        .calls
-        .get(index)
-        .map(|step| step.call.kind());
-    let kind = kind.unwrap_or(CallKind::Exit);
-    let said = |seen: Option<&Observed>| answer(kind, seen.map(|seen| seen.outcome));
-    let outcomes = if said(ours) == said(theirs) {
-        vec![("", said(ours))]
-    } else {
-        vec![("reference", said(ours)), ("candidate", said(theirs))]
-    };
-    let task = subject
-        .program
-        .calls
-        .get(index)
-        .map_or(1, |step| step.task.0);
-    let tag = if task == 1 {
-        String::new()
-    } else {
-        format!("[{task}] ")
-    };
-    Row {
-        number: Some(index + 1),
-        says: tag + &words::call(subject.program, Some(index)),
-        outcomes,
-        offends: subject
-            .divergence()
-            .is_some_and(|found| found.at == Some(index)),
-        states: vec![
-            ("reference", ours.map(|seen| &seen.state)),
-            ("candidate", theirs.map(|seen| &seen.state)),
-        ],
-    }
-}
-
-fn answer(kind: CallKind, outcome: Option<Outcome>) -> String {
-    outcome.map_or_else(
-        || "never returned".to_owned(),
-        |outcome| outcome_text(kind, outcome),
-    )
-}
-
 fn draw_row(row: &Row<'_>, columns: &[(MmId, Columns)]) -> Markup {
     let differing = match row.states[..] {
         [(_, Some(ours)), (_, Some(theirs))] => states::differences(ours, theirs),
         _ => Vec::new(),
     };
-    let class = match (row.offends, differing.is_empty()) {
-        (true, _) => "offends",
-        (false, false) => "differs",
-        (false, true) => "same",
+    let class = match (row.offends, differing.is_empty(), row.quiet) {
+        (true, _, _) => "offends",
+        (false, true, _) => "same",
+        (false, false, true) => "differs",
+        (false, false, false) => "passing",
     };
     html! {
         li class=(class) {
@@ -158,6 +56,7 @@ fn draw_row(row: &Row<'_>, columns: &[(MmId, Columns)]) -> Markup {
                 span.no { @if let Some(number) = row.number { (number) } }
                 span {
                     code { (row.says) }
+                    @if let Some(did) = row.did { " " span.did { (did) } }
                     @for (side, outcome) in &row.outcomes {
                         " " span class=(format!("answer {side}")) { (side) " = " (outcome) }
                     }
@@ -173,7 +72,10 @@ fn draw_row(row: &Row<'_>, columns: &[(MmId, Columns)]) -> Markup {
             }
             @if !differing.is_empty() {
                 details open[row.offends] {
-                    summary { "what differs" }
+                    summary {
+                        "what differs"
+                        @if !row.quiet { ", while calls are under way" }
+                    }
                     pre { @for (role, line) in &differing { (diff_line(*role, line)) } }
                 }
             }
@@ -223,7 +125,10 @@ fn caption(side: &str, mm: Option<MmId>) -> Markup {
 /// One address space of one manager.
 fn strip(mm: MmId, columns: &Columns, state: &Snapshot, other: Option<&Snapshot>) -> Markup {
     let places = places(columns.stretches());
-    let width = places.last().map_or(1.0, |place| place.x + place.width);
+    let end = places.last().map_or(1.0, |place| place.x + place.width);
+    // The last address may need more room than its area.
+    let labels = labelled(&places).map(|place| place.x + LABEL);
+    let width = labels.fold(end, f64::max);
     let axis = 12.0;
     html! {
         @if !places.is_empty() {
@@ -293,17 +198,21 @@ fn places(stretches: &[Stretch]) -> Vec<Place<'_>> {
         .collect()
 }
 
-fn addresses(places: &[Place<'_>]) -> Markup {
+/// The stretches above which there is room for an address.
+fn labelled<'a>(places: &'a [Place<'a>]) -> impl Iterator<Item = &'a Place<'a>> {
     let mut free_from = 0.0;
-    let shown = places.iter().filter(|place| {
+    places.iter().filter(move |place| {
         let fits = place.stretch.used && place.x >= free_from;
         if fits {
-            free_from = place.x + 40.0;
+            free_from = place.x + LABEL;
         }
         fits
-    });
+    })
+}
+
+fn addresses(places: &[Place<'_>]) -> Markup {
     html! {
-        @for place in shown {
+        @for place in labelled(places) {
             text.address x=(px(place.x)) y="9" { (format!("{:x}", place.stretch.range.start)) }
         }
     }

@@ -19,7 +19,7 @@ pub use runner::{Ran, Runner, TWICE_IN};
 pub use tagger::Tagger;
 pub use watch::{Seen, Watch};
 pub use weaver::Weaver;
-pub use woven::{Exited, Raised, Woven};
+pub use woven::{Exited, Raised, Shot, Woven};
 
 use vmadiff_contract::{Event, Outcome, Snapshot};
 

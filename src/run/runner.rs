@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::bench::{Bench, Make, Objects, caught, exit};
 use super::{Observation, Watch, Weaver, Woven};
 use crate::judge::{
-    Alone, Divergence, Rule, Side, Signature, Verdict, WovenJudge, judge, same_state,
+    Alone, Divergence, Rule, Scene, Side, Signature, Verdict, WovenJudge, judge, same_state,
 };
 use crate::program::{Program, Step};
 
@@ -129,6 +129,31 @@ impl<R: Replay, C: Manager> Runner<R, C> {
         let what = format!("the {side} does otherwise when the program runs again");
         ran.verdict = Verdict::Diverge(nondeterminism(Some(side), &what));
         ran
+    }
+
+    /// What a woven program does to the state, part by part, in both managers; nothing of a serial
+    /// one.
+    pub fn scenes(&mut self, program: &Program) -> Vec<Scene> {
+        if program.schedule.is_serial() {
+            return Vec::new();
+        }
+        let known = self.known;
+        let shots = self.loom().weaver.film(program, known);
+        let Self {
+            loom: Some(loom),
+            reference,
+            ..
+        } = self
+        else {
+            return Vec::new();
+        };
+        let Loom { weaver, judge, .. } = loom;
+        let woven = weaver.woven();
+        let told = caught(|| judge.scenes(program, &mut reference.manager, woven, &shots));
+        told.unwrap_or_else(|_| {
+            reference.renew();
+            Vec::new()
+        })
     }
 
     /// Runs a woven program; none if all is well.

@@ -1,15 +1,15 @@
 //! One manager in the simulation: booted, its tasks interleaved by a schedule, observed in full.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use vmadiff_contract::{Call, Capabilities, Config, Fail, Manager, Outcome, Snapshot, TaskId};
 use vmadiff_interleave::policy::Policy;
-use vmadiff_interleave::sim::{Plan, Planned, Sim, TASKS};
+use vmadiff_interleave::sim::{self, Plan, Planned, Sim, TASKS};
 
 use super::bench::{Make, caught, exit};
 use super::chooser::Chooser;
-use super::{Exited, Observed, Panic, Tagger, Woven};
+use super::{Exited, Observed, Panic, Shot, Tagger, Woven};
 use crate::program::Program;
 
 /// Weaves one program after another. What it fills is used again, so a warm run allocates nothing.
@@ -60,9 +60,20 @@ impl<M: Manager> Weaver<M> {
         let mut chooser = self.chooser.take().unwrap_or_default();
         chooser.set(&program.schedule);
         self.plan_from(program, 0);
-        self.run(program, known, pairs, &mut *chooser);
+        self.run(program, known, pairs, &mut *chooser, None);
         self.chooser = Some(chooser);
         &self.woven
+    }
+
+    /// As [`Weaver::weave`], and looks at the state at each mark and at the end of each call.
+    pub fn film(&mut self, program: &Program, known: Capabilities) -> Vec<Shot> {
+        let mut chooser = self.chooser.take().unwrap_or_default();
+        chooser.set(&program.schedule);
+        self.plan_from(program, 0);
+        let film = RefCell::default();
+        self.run(program, known, None, &mut *chooser, Some(&film));
+        self.chooser = Some(chooser);
+        film.into_inner()
     }
 
     /// Runs a program's calls by another policy than its own: the first `ground` of them one after
@@ -75,7 +86,7 @@ impl<M: Manager> Weaver<M> {
         policy: &mut dyn Policy,
     ) -> &Woven {
         self.plan_from(program, ground);
-        self.run(program, known, None, policy);
+        self.run(program, known, None, policy, None);
         &self.woven
     }
 
@@ -85,12 +96,13 @@ impl<M: Manager> Weaver<M> {
         known: Capabilities,
         pairs: Option<&[Cell<u8>]>,
         policy: &mut dyn Policy,
+        film: Option<&RefCell<Vec<Shot>>>,
     ) {
         self.manager.reset(&program.config);
         Tagger::clear();
         self.woven.clear(program.calls.len(), &mut self.spare);
         self.woven.manager = self.manager.name();
-        self.simulate(program, known, pairs, policy);
+        self.simulate(program, known, pairs, policy, film);
         self.sim.swap_trace(&mut self.woven.trace);
         Tagger::take(&mut self.woven.events);
         if self.woven.finished() {
@@ -127,6 +139,7 @@ impl<M: Manager> Weaver<M> {
         known: Capabilities,
         pairs: Option<&[Cell<u8>]>,
         policy: &mut dyn Policy,
+        film: Option<&RefCell<Vec<Shot>>>,
     ) {
         let Self {
             manager,
@@ -137,6 +150,15 @@ impl<M: Manager> Weaver<M> {
         } = self;
         let outcomes = Cell::from_mut(&mut woven.outcomes[..]).as_slice_of_cells();
         let panicked_in = Cell::new(None);
+        let look = |back: usize| {
+            if let (Some(film), Some(now)) = (film, sim::now()) {
+                let mut state = Snapshot::default();
+                manager.snapshot(&mut state);
+                let step = (now.step - back) as u32;
+                film.borrow_mut().push(Shot { step, state });
+            }
+        };
+        let marked = || look(1);
         let body = |_: u8, call: u32| {
             let call = call as usize;
             let watch = Unwinding(&panicked_in, call);
@@ -147,6 +169,7 @@ impl<M: Manager> Weaver<M> {
                 Outcome::Unsupported
             };
             outcomes[call].set(Some(outcome));
+            look(0);
             drop(watch);
         };
         let softirq = || {
@@ -155,6 +178,7 @@ impl<M: Manager> Weaver<M> {
         let plan = Plan {
             softirq: Some(&softirq),
             pairs,
+            marked: film.is_some().then_some(&marked),
             ..Plan::new(plan, &body)
         };
         let ran = caught(|| {

@@ -44,6 +44,15 @@ pub struct Raised {
     pub event: Event,
 }
 
+/// What could be seen of a manager while a woven run was under way.
+#[derive(Clone, Debug)]
+pub struct Shot {
+    /// The step of the trace that had just been made: a mark, or the end of a call.
+    pub step: u32,
+    /// All that could be seen, in whatever state calls that were not over had left it.
+    pub state: Snapshot,
+}
+
 /// A task that was ended after the last call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exited {

@@ -90,6 +90,9 @@ pub struct Plan<'a> {
     /// Counts which write met which read of another task: each pair of sites has a counter, by a
     /// hash. A fuzzing engine takes them for coverage.
     pub pairs: Option<&'a [Cell<u8>]>,
+    /// Called at each mark, once the trace has it, for whoever wants to look at the state then. It
+    /// is no place for accesses that are scheduled.
+    pub marked: Option<&'a dyn Fn()>,
     /// Scheduling points after which the run is given up.
     pub limit: u32,
 }
@@ -103,6 +106,7 @@ impl<'a> Plan<'a> {
             softirq: None,
             waiting: 0,
             pairs: None,
+            marked: None,
             limit: LIMIT,
         }
     }

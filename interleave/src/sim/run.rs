@@ -177,11 +177,17 @@ impl<'a> Run<'a> {
 
     /// Notes in the trace that the current call takes effect here.
     pub(crate) fn mark(&self, site: Site, word: u64) {
-        let books = &mut *self.desk.borrow_mut().books;
-        if !books.stopped {
+        {
+            let books = &mut *self.desk.borrow_mut().books;
+            if books.stopped {
+                return;
+            }
             let task = books.current;
             let what = What::Mark(word);
             books.trace.push(Step { task, site, what });
+        }
+        if let Some(marked) = self.plan.marked {
+            marked();
         }
     }
 

@@ -18,6 +18,7 @@ mod parts;
 mod read;
 mod replay;
 mod rewritten;
+mod scenes;
 mod search;
 mod wing_gong;
 
@@ -29,6 +30,7 @@ use crate::run::Woven;
 use order::Order;
 use parts::Parts;
 use replay::{Objection, Replayer, Trial};
+pub use scenes::Scene;
 use search::Found;
 
 /// Judges woven runs by a reference that is replayed; keeps its memory from run to run.
@@ -69,7 +71,7 @@ impl WovenJudge {
             return Verdict::Agree;
         }
         let objections = match search::search(replayer, &trial, reference, order) {
-            Found::Order => return Verdict::Agree,
+            Found::Order(_) => return Verdict::Agree,
             Found::Nothing(objections) => objections,
         };
         if let Some(why) = beyond::why(&trial, &objections) {

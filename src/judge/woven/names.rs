@@ -4,7 +4,7 @@
 use vmadiff_contract::{AnonId, FileId, MmId, PolicyId, Snapshot, TaskId, VmaId};
 
 /// Which of the candidate's objects is which of the reference's.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Names {
     pub tasks: Pairs,
     pub vmas: Pairs,
@@ -15,7 +15,7 @@ pub struct Names {
 }
 
 /// One kind of object: pairs of numbers, each number in one pair at most.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Pairs {
     /// By the candidate's number, the reference's; 0: none yet.
     ours: Vec<u32>,

@@ -242,6 +242,11 @@ impl Replayer {
         objections.is_empty()
     }
 
+    /// Which objects are which, as far as the last order told.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
     fn object(&mut self, here: &Here<'_>, rule: Rule, field: &'static str, what: String) {
         self.objections.push(Objection {
             rule,

@@ -15,7 +15,7 @@ const PATIENCE: usize = 60_000;
 /// What a search came to.
 pub enum Found {
     /// An order without objections.
-    Order,
+    Order(Order),
     /// None; what is left in the one that explains the most.
     Nothing(Vec<Objection>),
 }
@@ -58,7 +58,7 @@ pub fn search<R: Replay>(
     order::sorted(natural, &mut sorted);
     frontier.is_new(natural, &sorted);
     if replayer.run(trial, reference, &sorted, natural, false) {
-        return Found::Order;
+        return Found::Order(natural.clone());
     }
     frontier.push(0, natural.clone(), replayer.objections.clone());
     let mut replayed = 0;
@@ -84,7 +84,7 @@ pub fn search<R: Replay>(
                     continue;
                 }
                 if replayer.run(trial, reference, &sorted, &changed, false) {
-                    return Found::Order;
+                    return Found::Order(changed);
                 }
                 replayed += sorted.len();
                 better |= replayer.objections.len() < before;
