@@ -1,187 +1,19 @@
-//! An agreeing run, told by hand: every kind of life event occurs in it, on both sides.
+//! What happens in the story, call by call: what each changes, and the events of both sides.
 
-use vmadiff::program::{Program, Step};
-use vmadiff::run::{Observation, Observed};
 use vmadiff_contract::{
-    Access, AnonId, ByteState, Call, Config, Event, Fail, Fd, FdState, FileByte, FileId, FileKind,
-    FileState, FrameId, MapFlags, MmId, MmState, Mode, Note, Outcome, PageState, PolicyFlags,
-    PolicyId, Prot, Protocol, Retry, Snapshot, TableId, TaskId, TaskState, VmFlags, VmaId,
-    VmaState,
+    Access, AnonId, ByteState, Call, Event, Fd, FdState, FileByte, FileId, FileKind, FileState,
+    MapFlags, MmId, Mode, Note, PolicyFlags, PolicyId, Retry, Snapshot,
 };
 
-const W: u64 = Config::WINDOW;
-const PAGE: u64 = 4096;
-const RW: Prot = Prot::READ.union(Prot::WRITE);
-const PRIVATE: VmFlags = VmFlags::READ
-    .union(VmFlags::WRITE)
-    .union(VmFlags::MAYREAD)
-    .union(VmFlags::MAYWRITE)
-    .union(VmFlags::MAYEXEC);
-const SHARED: VmFlags = PRIVATE.union(VmFlags::SHARED).union(VmFlags::MAYSHARE);
-
-/// A program and what both managers made of it.
-pub struct Story {
-    pub program: Program,
-    pub ours: Observation,
-    pub theirs: Observation,
-    state: Snapshot,
-}
-
-// Events by name and number, so that a chapter reads as a list.
-pub fn alloc(vma: u32, copy_of: u32) -> Event {
-    let copy_of = (copy_of != 0).then_some(VmaId(copy_of));
-    Event::VmaAlloc {
-        vma: VmaId(vma),
-        copy_of,
-    }
-}
-fn link(vma: u32, mm: u8) -> Event {
-    Event::VmaLink {
-        vma: VmaId(vma),
-        mm: MmId(mm),
-    }
-}
-fn unlink(vma: u32) -> Event {
-    Event::VmaUnlink { vma: VmaId(vma) }
-}
-fn get(vma: u32, refs: u32) -> Event {
-    Event::VmaGet {
-        vma: VmaId(vma),
-        refs,
-    }
-}
-fn put(vma: u32, refs: u32) -> Event {
-    Event::VmaPut {
-        vma: VmaId(vma),
-        refs,
-    }
-}
-fn open(vma: u32) -> Event {
-    Event::VmaOpen { vma: VmaId(vma) }
-}
-fn close(vma: u32) -> Event {
-    Event::VmaClose { vma: VmaId(vma) }
-}
-fn free(vma: u32) -> Event {
-    Event::VmaFree { vma: VmaId(vma) }
-}
-fn file_put(file: u32, vma: u32) -> Event {
-    Event::FilePut {
-        file: FileId(file),
-        vma: VmaId(vma),
-    }
-}
-fn file_free(file: u32) -> Event {
-    Event::FileFree { file: FileId(file) }
-}
-fn anon(anon: u32) -> Event {
-    Event::AnonAlloc { anon: AnonId(anon) }
-}
-fn anon_free(anon: u32) -> Event {
-    Event::AnonFree { anon: AnonId(anon) }
-}
-fn policy(policy: u32) -> Event {
-    Event::PolicyAlloc {
-        policy: PolicyId(policy),
-    }
-}
-fn policy_free(policy: u32) -> Event {
-    Event::PolicyFree {
-        policy: PolicyId(policy),
-    }
-}
-fn frame(frame: u32) -> Event {
-    Event::FrameAlloc {
-        frame: FrameId(frame),
-    }
-}
-fn frame_free(frame: u32) -> Event {
-    Event::FrameFree {
-        frame: FrameId(frame),
-    }
-}
-fn table(table: u32) -> Event {
-    Event::TableAlloc {
-        table: TableId(table),
-    }
-}
-fn table_free(table: u32) -> Event {
-    Event::TableFree {
-        table: TableId(table),
-    }
-}
+use super::events::{
+    alloc, anon, anon_free, close, file_free, file_put, frame, frame_free, free, get, link, open,
+    policy, policy_free, put, table, table_free, unlink,
+};
+use super::states::{area, fork, page};
+use super::{PAGE, PRIVATE, RW, SHARED, Story, W};
 
 impl Story {
-    pub fn told() -> Self {
-        let mut story = Self {
-            program: Program::default(),
-            ours: Observation {
-                manager: "ours",
-                ..Observation::default()
-            },
-            theirs: Observation {
-                manager: "theirs",
-                ..Observation::default()
-            },
-            state: boot(),
-        };
-        story.a_private_file_mapping();
-        story.its_tail_is_unmapped();
-        story.shared_memory_and_a_fork();
-        story.a_page_goes_to_swap_and_back();
-        story.everyone_leaves();
-        story
-    }
-
-    /// One more call: what it changes, and the events of both sides.
-    fn call<const N: usize, const M: usize>(
-        &mut self,
-        (task, call, value): (u8, Call, u64),
-        change: impl FnOnce(&mut Snapshot),
-        ours: [Event; N],
-        theirs: [Event; M],
-    ) {
-        self.program.calls.push(Step {
-            task: TaskId(task),
-            call,
-            fail: Fail::NONE,
-        });
-        self.observed(value, change, &ours, &theirs);
-    }
-
-    fn observed(
-        &mut self,
-        value: u64,
-        change: impl FnOnce(&mut Snapshot),
-        ours: &[Event],
-        theirs: &[Event],
-    ) {
-        change(&mut self.state);
-        let outcome = Outcome::Value(value);
-        let state = self.state.clone();
-        let protocol = state.vmas.iter().map(|v| Protocol {
-            vma: v.vma,
-            refs: 2,
-            sequence: 4,
-        });
-        let mut counted = Snapshot {
-            protocol: protocol.collect(),
-            ..state.clone()
-        };
-        counted.protocol.sort_by_key(|p| p.vma);
-        self.ours.calls.push(Observed {
-            outcome,
-            events: ours.to_vec(),
-            state,
-        });
-        self.theirs.calls.push(Observed {
-            outcome,
-            events: theirs.to_vec(),
-            state: counted,
-        });
-    }
-
-    fn a_private_file_mapping(&mut self) {
+    pub(super) fn a_private_file_mapping(&mut self) {
         let (kind, access) = (FileKind::WithClose, Access::READ | Access::WRITE);
         self.call(
             (
@@ -282,7 +114,7 @@ impl Story {
         );
     }
 
-    fn its_tail_is_unmapped(&mut self) {
+    pub(super) fn its_tail_is_unmapped(&mut self) {
         self.call(
             (
                 2,
@@ -327,7 +159,7 @@ impl Story {
         );
     }
 
-    fn shared_memory_and_a_fork(&mut self) {
+    pub(super) fn shared_memory_and_a_fork(&mut self) {
         let addr = W + 4 * PAGE;
         let flags = MapFlags::SHARED | MapFlags::ANONYMOUS | MapFlags::FIXED;
         self.call(
@@ -410,7 +242,7 @@ impl Story {
         );
     }
 
-    fn a_page_goes_to_swap_and_back(&mut self) {
+    pub(super) fn a_page_goes_to_swap_and_back(&mut self) {
         self.call(
             (1, Call::Reclaim { addr: W }, 1),
             |s| {
@@ -482,7 +314,7 @@ impl Story {
         );
     }
 
-    fn everyone_leaves(&mut self) {
+    pub(super) fn everyone_leaves(&mut self) {
         self.call(
             (1, Call::Close { fd: Fd(3) }, 0),
             |s| {
@@ -521,95 +353,4 @@ impl Story {
         );
         self.theirs.deferred = vec![policy_free(4), table_free(1)];
     }
-}
-
-fn boot() -> Snapshot {
-    let tasks = [1, 2].map(|task| TaskState {
-        task: TaskId(task),
-        mm: MmId(1),
-        minor_faults: 0,
-        major_faults: 0,
-        policy: None,
-    });
-    let mm = MmState {
-        mm: MmId(1),
-        map_count: 0,
-        total_pages: 0,
-        locked_pages: 0,
-        data_pages: 0,
-        stack_pages: 0,
-        exec_pages: 0,
-        rss_anon: 0,
-        rss_file: 0,
-        swap_entries: 0,
-        brk: Config::default().start_brk,
-        def_flags: VmFlags::empty(),
-    };
-    Snapshot {
-        tasks: tasks.to_vec(),
-        mms: vec![mm],
-        ..Snapshot::default()
-    }
-}
-
-fn area(vma: u32, start: u64, pages: u64, flags: VmFlags, file: u32) -> VmaState {
-    VmaState {
-        mm: MmId(1),
-        start,
-        end: start + pages * PAGE,
-        vma: VmaId(vma),
-        flags,
-        pgoff: 0,
-        file: Some(FileId(file)),
-        policy: None,
-        anon: None,
-        anon_chain: 0,
-    }
-}
-
-fn page(mm: u8) -> PageState {
-    PageState {
-        mm: MmId(mm),
-        addr: W,
-        present: true,
-        readable: true,
-        writable: true,
-        executable: false,
-        anon: true,
-        zero: false,
-    }
-}
-
-fn fork(s: &mut Snapshot) {
-    let mm = MmId(2);
-    s.tasks.push(TaskState {
-        task: TaskId(3),
-        mm,
-        minor_faults: 0,
-        major_faults: 0,
-        policy: None,
-    });
-    s.mms.push(MmState { mm, ..s.mms[0] });
-    let [first, second] = [s.vmas[0], s.vmas[1]];
-    let (policy, anon) = (Some(PolicyId(3)), Some(AnonId(2)));
-    s.vmas.push(VmaState {
-        mm,
-        vma: VmaId(4),
-        policy,
-        anon,
-        anon_chain: 2,
-        ..first
-    });
-    s.vmas.push(VmaState {
-        mm,
-        vma: VmaId(5),
-        ..second
-    });
-    s.pages[0].writable = false;
-    s.pages.push(PageState { mm, ..s.pages[0] });
-    s.bytes.push(ByteState { mm, ..s.bytes[0] });
-    s.fds.push(FdState { mm, ..s.fds[0] });
-    s.files[0].refs = 4;
-    s.files[1].refs = 2;
-    s.anons = 2;
 }
