@@ -1,10 +1,11 @@
 //! Reports in colour, and the command that shows a divergence again.
 
+use std::io::IsTerminal;
 use std::path::Path;
 
 use vmadiff::judge::Divergence;
 use vmadiff::program::Program;
-use vmadiff::report::{Report, Role, explain};
+use vmadiff::report::{Report, Role, WIDTH, explain};
 use vmadiff::run::Ran;
 
 use super::paint;
@@ -18,7 +19,14 @@ pub fn text(
     defects: &[String],
 ) -> String {
     let replay = replay(file, defects);
-    painted(&explain(program, divergence, ran, &replay))
+    painted(&explain(program, divergence, ran, &replay, width()))
+}
+
+/// The columns of the terminal; the usual ones where there is none.
+pub fn width() -> usize {
+    let terminal = std::io::stdout().is_terminal();
+    let size = terminal.then(terminal_size::terminal_size).flatten();
+    size.map_or(WIDTH, |(width, _)| usize::from(width.0))
 }
 
 /// A report in colour.

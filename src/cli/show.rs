@@ -62,7 +62,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     } else if args.svg {
         picture::svg(&subject)
     } else {
-        let walk = explain::painted(&walk::walk(&case.program, &ran));
+        let walk = explain::painted(&walk::walk(&case.program, &ran, explain::width()));
         match &ran.verdict {
             Verdict::Diverge(divergence) => {
                 let defects = planted.names();

@@ -54,12 +54,22 @@ pub enum Role {
     Command,
 }
 
-/// Explains a divergence of a program. `replay` is the command that shows it again.
-pub fn explain(program: &Program, divergence: &Divergence, ran: &Ran, replay: &str) -> Report {
+/// Columns that a report on a race takes where nobody says how many there are.
+pub const WIDTH: usize = 120;
+
+/// Explains a divergence of a program. `replay` is the command that shows it again; a table of
+/// threads takes up to `width` columns.
+pub fn explain(
+    program: &Program,
+    divergence: &Divergence,
+    ran: &Ran,
+    replay: &str,
+    width: usize,
+) -> Report {
     let mut report = Report::default();
     report.headline(divergence);
     match &ran.woven {
-        Some(woven) => report.woven(program, divergence, woven),
+        Some(woven) => report.woven(program, divergence, woven, width),
         None => report.serial(program, divergence, &ran.reference, &ran.candidate),
     }
     report.heading("replay");
@@ -99,10 +109,10 @@ impl Report {
         life::add(self, program, divergence, &story);
     }
 
-    fn woven(&mut self, program: &Program, divergence: &Divergence, woven: &Woven) {
+    fn woven(&mut self, program: &Program, divergence: &Divergence, woven: &Woven, width: usize) {
         listing::add_woven(self, program, Some(divergence), woven);
         let story = story::woven(program, woven, Some(divergence));
-        race::add(self, program, Some(divergence), &story);
+        race::add(self, program, Some(divergence), &story, width);
         life::add(self, program, divergence, &story);
     }
 

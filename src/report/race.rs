@@ -11,8 +11,8 @@ use crate::judge::{Divergence, Object};
 use crate::program::Program;
 use crate::story::{Happening, Moment, words};
 
-/// Columns that a thread's text may take, of all that there are.
-const WIDTH: usize = 96;
+/// Columns that are left for the numbers of the story.
+const NOTES: usize = 24;
 /// The narrowest and the widest that a thread's column gets.
 const COLUMN: (usize, usize) = (20, 44);
 /// Rows above which accesses to what threads share are left out.
@@ -23,6 +23,7 @@ pub fn add(
     program: &Program,
     divergence: Option<&Divergence>,
     story: &[Moment],
+    width: usize,
 ) {
     let notes = divergence.map_or_else(BTreeMap::new, |found| notes(story, found));
     let mut rows = pairs(rows(program, story, &notes, &shared(story)));
@@ -40,7 +41,8 @@ pub fn add(
     }
     // The kernel itself, which is 0, has the last column.
     tasks.sort_by_key(|task| (task.0 == 0, task.0));
-    let width = (WIDTH / tasks.len()).clamp(COLUMN.0, COLUMN.1);
+    let width = width.saturating_sub(NOTES + 2) / tasks.len();
+    let width = width.saturating_sub(2).clamp(COLUMN.0, COLUMN.1);
     report.heading("threads, a column each");
     let heads: String = tasks
         .iter()
@@ -87,6 +89,7 @@ fn rows(
     shared: &BTreeSet<u32>,
 ) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
+    let misused = misused(story);
     let mut skip_to = 0;
     for (index, moment) in story.iter().enumerate() {
         let mut row = |task, text: String| {
@@ -108,7 +111,8 @@ fn rows(
         let left = story
             .get(index + 1)
             .is_some_and(|next| switches(moment, next));
-        if notes.contains_key(&index) || came || left || is_shown(moment, shared) {
+        let told = notes.contains_key(&index) || is_of(moment, &misused);
+        if told || came || left || is_shown(moment, shared) {
             let text = if begins {
                 Some(numbered(program, moment.call))
             } else {
@@ -207,6 +211,24 @@ fn is_shown(moment: &Moment, shared: &BTreeSet<u32>) -> bool {
     }
 }
 
+/// Objects that were used and must not have been: whatever became of them is told.
+fn misused(story: &[Moment]) -> BTreeSet<Object> {
+    let events = story.iter().filter_map(|moment| match moment.what {
+        Happening::Event(event @ Event::Misuse(_)) => words::event(&event),
+        _ => None,
+    });
+    events.map(|(object, _)| object).collect()
+}
+
+/// Whether one of these objects is freed here.
+fn is_of(moment: &Moment, objects: &BTreeSet<Object>) -> bool {
+    let Happening::Event(event) = moment.what else {
+        return false;
+    };
+    words::is_free(&event)
+        && words::event(&event).is_some_and(|(object, _)| objects.contains(&object))
+}
+
 /// Objects that one thread writes and another uses while calls of both are not over.
 fn shared(story: &[Moment]) -> BTreeSet<u32> {
     let mut users: BTreeMap<u32, (BTreeSet<TaskId>, bool)> = BTreeMap::new();
@@ -248,7 +270,7 @@ fn notes(story: &[Moment], divergence: &Divergence) -> BTreeMap<usize, String> {
         for (index, moment) in story[..wrong].iter().enumerate() {
             match about(moment) {
                 Some(Event::VmaUnlink { .. }) => _ = points.insert(index, "unlinked here"),
-                Some(Event::VmaFree { .. } | Event::FrameFree { .. } | Event::TableFree { .. }) => {
+                Some(event) if words::is_free(&event) => {
                     _ = points.insert(index, "freed here");
                 }
                 _ => {}

@@ -9,8 +9,8 @@ use crate::program::Program;
 use crate::run::{Observed, Ran};
 use crate::story;
 
-/// Tells a run call by call.
-pub fn walk(program: &Program, ran: &Ran) -> Report {
+/// Tells a run call by call; a table of threads takes up to `width` columns.
+pub fn walk(program: &Program, ran: &Ran, width: usize) -> Report {
     let mut report = Report::default();
     if let Some(woven) = &ran.woven {
         listing::add_woven(&mut report, program, None, woven);
@@ -19,6 +19,7 @@ pub fn walk(program: &Program, ran: &Ran) -> Report {
             program,
             None,
             &story::woven(program, woven, None),
+            width,
         );
         return report;
     }

@@ -121,6 +121,19 @@ pub fn event(event: &Event) -> Option<(Object, String)> {
     Some((object, text.to_owned()))
 }
 
+/// Whether an object is gone with this event.
+pub fn is_free(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::VmaFree { .. }
+            | Event::FileFree { .. }
+            | Event::AnonFree { .. }
+            | Event::PolicyFree { .. }
+            | Event::FrameFree { .. }
+            | Event::TableFree { .. }
+    )
+}
+
 fn misused(misuse: Misuse) -> (Object, &'static str) {
     match misuse {
         Misuse::DeadVma(id) => (Object::Vma(id), "used though freed"),

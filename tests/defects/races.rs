@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use vmadiff::judge::Verdict;
 use vmadiff::pair::pair;
 use vmadiff::program::{Case, Program};
+use vmadiff::report::{WIDTH, explain};
 use vmadiff_candidate::{DEFECTS, DefectInfo, DefectKind, Defects};
 
 /// A program, and the defect that it is about. Every interleaved defect has one.
@@ -67,6 +68,27 @@ fn each_finds_the_defect_that_it_is_about() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What is said of an object that was used too late: who freed it before.
+#[test]
+fn a_free_is_told_before_the_use() {
+    for &(name, defect) in ABOUT {
+        let case = read(&folder().join(name).with_extension("vma"));
+        let ran = pair(Defects::parse(defect).expect("a defect")).observe(&case.program);
+        let Verdict::Diverge(found) = &ran.verdict else {
+            panic!("{name} with {defect} agrees");
+        };
+        let report = explain(&case.program, found, &ran, "", WIDTH).to_string();
+        let (table, _) = report.split_once("\nlife of").unwrap_or((&report, ""));
+        for (at, _) in table.match_indices(" used though freed") {
+            let object = table[..at].rsplit(char::is_whitespace).next();
+            let freed = format!("{} freed", object.expect("an object"));
+            let mut lines = table[..at].lines();
+            let told = lines.any(|line| line.trim_start().starts_with(&freed));
+            assert!(told, "{name} with {defect}: no `{freed}`\n{report}");
+        }
+    }
 }
 
 #[test]

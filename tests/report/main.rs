@@ -11,7 +11,7 @@ use std::path::Path;
 use vmadiff::judge::{Verdict, judge};
 use vmadiff::pair::pair;
 use vmadiff::program::Case;
-use vmadiff::report::explain;
+use vmadiff::report::{WIDTH, explain};
 use vmadiff::run::{Observation, Runner};
 use vmadiff_candidate::Defects;
 use vmadiff_contract::{Errno, Event, Manager, Misuse, Outcome, VmFlags, VmaId};
@@ -28,7 +28,10 @@ fn check(name: &str, text: &str, forge: impl Fn(&mut Observation)) {
         panic!("the forgery agrees");
     };
     let replay = format!("vmadiff run artifacts/{name}.vma");
-    compare(name, &explain(&program, &found, &ran, &replay).to_string());
+    compare(
+        name,
+        &explain(&program, &found, &ran, &replay, WIDTH).to_string(),
+    );
 }
 
 /// Explains how a program diverges with a defect planted.
@@ -40,7 +43,10 @@ fn check_race(name: &str, defect: &str, text: &str) {
         panic!("{:?}", ran.verdict);
     };
     let replay = format!("vmadiff run --defect {defect} artifacts/{name}.vma");
-    compare(name, &explain(&program, found, &ran, &replay).to_string());
+    compare(
+        name,
+        &explain(&program, found, &ran, &replay, WIDTH).to_string(),
+    );
 }
 
 /// Compares a report with its golden text.
