@@ -23,6 +23,8 @@ pub struct Explained {
     pub finding: Finding,
     /// The same divergence in a smaller program.
     pub small: Option<PathBuf>,
+    /// What happens in the smallest program.
+    pub what: String,
     /// The report on the smallest program.
     pub report: String,
 }
@@ -60,6 +62,7 @@ fn explain_one(
     let mut explained = Explained {
         finding: finding.clone(),
         small: None,
+        what: finding.what.clone(),
         report: String::new(),
     };
     let ran = pair.observe_twice(&case.program);
@@ -83,6 +86,7 @@ fn explain_one(
     let text = artifact::text(signature, &divergence.what, &shrunk, defects);
     let small = found::write_beside(&finding.program, &text)?;
     explained.report = explain::text(&small, &shrunk, divergence, &ran, defects);
+    explained.what.clone_from(&divergence.what);
     explained.small = Some(small);
     Ok(explained)
 }

@@ -1,7 +1,7 @@
 //! What a campaign did: at its end, for people and as JSON.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::path::PathBuf;
 
 use indicatif::HumanCount;
@@ -113,23 +113,17 @@ impl Summary {
         text
     }
 
-    fn write(&self, out: &mut String) -> std::fmt::Result {
-        let jobs = if self.jobs == 1 { "job" } else { "jobs" };
-        let interrupted = if self.interrupted {
-            ", interrupted"
-        } else {
-            ""
+    fn write(&self, out: &mut String) -> fmt::Result {
+        let head = Head {
+            ran: self.reached.executions,
+            what: "executions",
+            seconds: self.seconds,
+            per_second: self.executions_per_second,
+            jobs: self.jobs,
+            seed: self.seed.into(),
+            interrupted: self.interrupted,
         };
-        writeln!(
-            out,
-            "{} {} executions in {:.1} s ({}/s) by {} {jobs}, seed {}{interrupted}",
-            paint::strong("fuzzed:  "),
-            HumanCount(self.reached.executions),
-            self.seconds,
-            HumanCount(self.executions_per_second as u64),
-            self.jobs,
-            self.seed,
-        )?;
+        writeln!(out, "{head}")?;
         self.write_calls(out)?;
         self.write_faults(out)?;
         writeln!(
@@ -153,13 +147,13 @@ impl Summary {
                 out,
                 "{} {}",
                 paint::strong("not seen:"),
-                self.reached.never.join("; ")
+                grouped(&self.reached.never)
             )?;
         }
         self.write_findings(out)
     }
 
-    fn write_calls(&self, out: &mut String) -> std::fmt::Result {
+    fn write_calls(&self, out: &mut String) -> fmt::Result {
         let per_program = self.reached.calls as f64 / self.reached.executions.max(1) as f64;
         writeln!(
             out,
@@ -187,7 +181,7 @@ impl Summary {
         Ok(())
     }
 
-    fn write_faults(&self, out: &mut String) -> std::fmt::Result {
+    fn write_faults(&self, out: &mut String) -> fmt::Result {
         let served = self.reached.speculative + self.reached.classic;
         writeln!(
             out,
@@ -215,7 +209,7 @@ impl Summary {
         Ok(())
     }
 
-    fn write_findings(&self, out: &mut String) -> std::fmt::Result {
+    fn write_findings(&self, out: &mut String) -> fmt::Result {
         let heading = paint::strong("findings:");
         if self.findings.is_empty() {
             writeln!(out, "{heading} {}", paint::good("none"))?;
@@ -229,15 +223,8 @@ impl Summary {
             ..
         } in &self.findings
         {
-            let times = HumanCount(*count);
-            if *known {
-                writeln!(out, "{heading} {signature} ({times} times, known)")?;
-                continue;
-            }
-            writeln!(out, "{heading} {} ({times} times)", paint::bad(signature))?;
-            if let (Some(what), Some(replay)) = (what, replay) {
-                writeln!(out, "  {what}\n  {replay}")?;
-            }
+            let news = what.as_deref().zip(replay.as_deref());
+            write_finding(out, signature, *count, *known, news)?;
         }
         Ok(())
     }
@@ -254,7 +241,7 @@ fn findings(plan: &Plan, ended: &Ended, explained: &[Explained]) -> Vec<Found> {
                 signature: signature.clone(),
                 count: *count,
                 known: plan.settings.known.contains(signature),
-                what: news.map(|news| news.finding.what.clone()),
+                what: news.map(|news| news.what.clone()),
                 program: news.map(|news| news.finding.program.clone()),
                 small: news.and_then(|news| news.small.clone()),
                 replay: news.map(|news| replay(news.program(), &plan.settings.defects)),
@@ -272,6 +259,82 @@ fn failures(ended: &Ended) -> Vec<Failed> {
             last_words: failure.last_words,
         })
         .collect()
+}
+
+/// The first line of a summary.
+pub struct Head<'a> {
+    pub ran: u64,
+    /// What ran.
+    pub what: &'a str,
+    pub seconds: f64,
+    pub per_second: f64,
+    pub jobs: u32,
+    pub seed: u64,
+    pub interrupted: bool,
+}
+
+impl fmt::Display for Head<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            what,
+            seconds,
+            jobs,
+            seed,
+            ..
+        } = self;
+        let heading = paint::strong("fuzzed:  ");
+        let ran = HumanCount(self.ran);
+        let rate = HumanCount(self.per_second as u64);
+        let by = if *jobs == 1 { "job" } else { "jobs" };
+        write!(
+            f,
+            "{heading} {ran} {what} in {seconds:.1} s ({rate}/s) by {jobs} {by}, seed {seed}"
+        )?;
+        f.write_str(if self.interrupted {
+            ", interrupted"
+        } else {
+            ""
+        })
+    }
+}
+
+/// A finding in a summary; `news`: what happens, and the command that shows it again.
+pub fn write_finding(
+    out: &mut String,
+    signature: &str,
+    count: u64,
+    known: bool,
+    news: Option<(&str, &str)>,
+) -> fmt::Result {
+    let heading = paint::strong("findings:");
+    let times = match count {
+        1 => "once".to_owned(),
+        count => format!("{} times", HumanCount(count)),
+    };
+    if known {
+        return writeln!(out, "{heading} {signature} ({times}, known)");
+    }
+    writeln!(out, "{heading} {} ({times})", paint::bad(signature))?;
+    news.map_or(Ok(()), |(what, replay)| {
+        writeln!(out, "  {what}\n  {replay}")
+    })
+}
+
+/// `a: b` and `a: c` as `a: b, c`.
+fn grouped(all: &[String]) -> String {
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    for one in all {
+        let (what, which) = one.split_once(": ").unwrap_or((one, ""));
+        match groups.last_mut().filter(|(last, _)| *last == what) {
+            Some((_, group)) => group.push(which),
+            None => groups.push((what, vec![which])),
+        }
+    }
+    let groups = groups.iter();
+    let groups: Vec<String> = groups
+        .map(|(what, which)| format!("{what}: {}", which.join(", ")))
+        .collect();
+    groups.join("; ")
 }
 
 /// A part of a whole, 0 to 1; 0 of nothing.

@@ -164,7 +164,11 @@ mod tests {
         let munmap = summary.by_call.iter().find(|c| c.call == "munmap");
         assert_eq!(munmap.map(|c| (c.made, c.succeeded)), Some((1, 0)));
         assert_eq!(munmap.map(|c| c.errors.clone()), Some(vec![("EINVAL", 1)]));
-        assert!(summary.never.contains(&"vma_merge case 6".to_owned()));
-        assert!(!summary.never.contains(&"a load that succeeds".to_owned()));
+        assert!(summary.never.contains(&"vma_merge: case 6".to_owned()));
+        assert!(
+            !summary
+                .never
+                .contains(&"a call that succeeds: load".to_owned())
+        );
     }
 }

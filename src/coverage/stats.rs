@@ -218,10 +218,10 @@ impl Stats {
         let calls = CallKind::ALL.iter().map(|kind| kind.name());
         let mut never: Vec<_> = calls
             .filter(|name| !succeeds(name))
-            .map(|name| format!("a {name} that succeeds"))
+            .map(|name| format!("a call that succeeds: {name}"))
             .collect();
         let cases = (1..).zip(merges).filter(|&(_, &taken)| taken == 0);
-        never.extend(cases.map(|(case, _)| format!("vma_merge case {case}")));
+        never.extend(cases.map(|(case, _)| format!("vma_merge: case {case}")));
         let reasons = REASONS
             .iter()
             .filter(|(reason, _, serial)| *serial && self.reason(*reason) == 0);

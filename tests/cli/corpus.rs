@@ -93,9 +93,9 @@ fn what_is_never_seen_is_listed() {
     assert!(
         said.succeeds()
             .text()
-            .contains("\n  a mremap that succeeds\n")
+            .contains("\n  a call that succeeds: mremap\n")
     );
-    assert!(!said.text().contains("a brk that succeeds"));
+    assert!(!said.text().contains("a call that succeeds: brk"));
     shell.run("corpus reach nowhere").refuses(&["nowhere"]);
     std::fs::create_dir(shell.folder().join("empty")).unwrap();
     shell

@@ -11,7 +11,7 @@ use vmadiff::linux::Tally;
 use vmadiff_linux::Areas;
 
 use super::super::provenance::{COMMIT, TOOLCHAIN, VERSION};
-use super::super::summary::{percent, share};
+use super::super::summary::{Head, percent, share, write_finding};
 use super::super::{Status, paint};
 use super::fuzz::Plan;
 
@@ -133,23 +133,16 @@ impl Summary {
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
-        let jobs = if self.jobs == 1 { "job" } else { "jobs" };
-        let interrupted = if self.interrupted {
-            ", interrupted"
-        } else {
-            ""
+        let head = Head {
+            ran: self.programs,
+            what: &format!("programs on Linux {}", self.kernel),
+            seconds: self.seconds,
+            per_second: self.programs_per_second,
+            jobs: self.jobs,
+            seed: self.seed,
+            interrupted: self.interrupted,
         };
-        writeln!(
-            out,
-            "{} {} programs on Linux {} in {:.1} s ({}/s) by {} {jobs}, seed {}{interrupted}",
-            paint::strong("fuzzed:  "),
-            HumanCount(self.programs),
-            self.kernel,
-            self.seconds,
-            HumanCount(self.programs_per_second as u64),
-            self.jobs,
-            self.seed,
-        )?;
+        writeln!(out, "{head}")?;
         writeln!(
             out,
             "{} {} compared, {} succeeded",
@@ -184,15 +177,8 @@ impl Summary {
             writeln!(out, "{heading} {}", paint::good("none"))?;
         }
         for found in &self.findings {
-            let (signature, times) = (&found.signature, HumanCount(found.count));
-            if found.known {
-                writeln!(out, "{heading} {signature} ({times} times, known)")?;
-                continue;
-            }
-            writeln!(out, "{heading} {} ({times} times)", paint::bad(signature))?;
-            if let (Some(what), Some(replay)) = (&found.what, &found.replay) {
-                writeln!(out, "  {what}\n  {replay}")?;
-            }
+            let news = found.what.as_deref().zip(found.replay.as_deref());
+            write_finding(out, &found.signature, found.count, found.known, news)?;
         }
         Ok(())
     }
