@@ -142,7 +142,7 @@ const LOST: &str = "config tasks=3\n\
     [2] store(0x1f0002, 2)\n\
     [3] load(0x1f0002)\n\
     switch: 1@copy_pte_range.dst_ptl#2 -> 3\n\
-    switch: 3@wp_page_copy.clear#1 -> 2\n";
+    switch: 3@wp_page_copy.pte_same#1 -> 2\n";
 
 /// After each part of a woven run both managers are shown, and what differs is framed: in red where
 /// nobody is in the middle of a call.

@@ -10,6 +10,7 @@ mod corpus;
 #[cfg(feature = "engine")]
 mod fuzz;
 mod many;
+mod minimize;
 mod pasted;
 mod run;
 mod shell;

@@ -61,6 +61,23 @@ fn junit_has_a_case_for_each_program() {
     assert!(!xml.contains('\u{1b}'), "no colours in XML");
 }
 
+/// Once for all artifacts that were made in the same way.
+#[test]
+fn artifacts_of_other_defects_are_warned_of() {
+    let shell = folder();
+    let made = shell.run(&format!("minimize {FAULTY} found/large.vma -o found/a.vma"));
+    assert_eq!(made.status, 1, "{made:?}");
+    shell.write("found/b.vma", shell.read("found/a.vma"));
+    let said = shell.run("run found");
+    assert_eq!(said.status, 0, "without the defect they agree: {said:?}");
+    let warnings: Vec<_> = said.stderr.lines().collect();
+    let expected = "warning: found/a.vma: and 1 more: made with defects c2-offset-not-lowered, this \
+                    is none";
+    assert_eq!(warnings, [expected]);
+    let same = shell.run(&format!("run {FAULTY} found"));
+    assert_eq!(same.stderr, "");
+}
+
 #[test]
 fn a_folder_without_programs_is_wrong() {
     let shell = Shell::new();

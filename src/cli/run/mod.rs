@@ -4,6 +4,7 @@ mod folder;
 mod groups;
 mod junit;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -80,6 +81,9 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
         .iter()
         .map(|file| read_case(file).map(|(case, _)| case))
         .collect::<Result<_>>()?;
+    if found.of_folder {
+        sum_up_differences(&found.files, &cases, planted.names());
+    }
     let is_quiet = args.json || args.junit || found.of_folder;
     let mut pair = planted.pair();
     let mut outcomes = Vec::new();
@@ -131,15 +135,41 @@ fn json(outcomes: &[Outcome], of_folder: bool) -> Result<String> {
 
 /// Says on standard error how this program differs from the one that made an artifact.
 pub fn warn_of_differences(file: &Path, case: &Case, defects: &[String]) {
-    let made_by = case
-        .comments
-        .iter()
-        .find_map(|(_, comment)| Provenance::parse(comment));
-    let here = Provenance::here(defects);
-    for difference in made_by.map_or_else(Vec::new, |made_by| made_by.differences(&here)) {
-        let warning = paint::warning("warning:");
-        anstream::eprintln!("{warning} {}: {difference}", file.display());
+    for difference in differences(case, &Provenance::here(defects)) {
+        warn(file, &difference);
     }
+}
+
+/// The same for the artifacts of a folder, each difference once.
+fn sum_up_differences(files: &[PathBuf], cases: &[Case], defects: &[String]) {
+    let here = Provenance::here(defects);
+    let mut all: BTreeMap<String, Vec<&Path>> = BTreeMap::new();
+    for (file, case) in files.iter().zip(cases) {
+        for difference in differences(case, &here) {
+            all.entry(difference).or_default().push(file);
+        }
+    }
+    for (difference, files) in all {
+        match files[..] {
+            [] => {}
+            [one] => warn(one, &difference),
+            [first, ref more @ ..] => {
+                let more = more.len();
+                warn(first, &format!("and {more} more: {difference}"));
+            }
+        }
+    }
+}
+
+fn differences(case: &Case, here: &Provenance) -> Vec<String> {
+    let mut comments = case.comments.iter();
+    let made_by = comments.find_map(|(_, comment)| Provenance::parse(comment));
+    made_by.map_or_else(Vec::new, |made_by| made_by.differences(here))
+}
+
+fn warn(file: &Path, what: &str) {
+    let warning = paint::warning("warning:");
+    anstream::eprintln!("{warning} {}: {what}", file.display());
 }
 
 fn judged(file: &Path, case: &Case, ran: &Ran) -> Outcome {
