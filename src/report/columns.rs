@@ -77,7 +77,6 @@ impl Columns {
     }
 
     /// The stretches, by address.
-    #[cfg(feature = "command")] // for pictures
     pub fn stretches(&self) -> &[Stretch] {
         &self.stretches
     }

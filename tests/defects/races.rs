@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use vmadiff::judge::Verdict;
 use vmadiff::pair::pair;
 use vmadiff::program::{Case, Program};
-use vmadiff::report::{WIDTH, explain};
 use vmadiff_candidate::{DEFECTS, DefectInfo, DefectKind, Defects};
 
 /// A program, and the defect that it is about. Every interleaved defect has one.
@@ -71,8 +70,10 @@ fn each_finds_the_defect_that_it_is_about() {
 }
 
 /// What is said of an object that was used too late: who freed it before.
+#[cfg(feature = "command")]
 #[test]
 fn a_free_is_told_before_the_use() {
+    use vmadiff::report::{WIDTH, explain};
     for &(name, defect) in ABOUT {
         let case = read(&folder().join(name).with_extension("vma"));
         let ran = pair(Defects::parse(defect).expect("a defect")).observe(&case.program);
