@@ -14,7 +14,18 @@ use crate::program::mutate::{Flavour, Profile};
 use crate::program::{Case, Program};
 
 thread_local! {
-    static SUBJECT: RefCell<(Pair, Stats)> = RefCell::new((pair(Defects::NONE), Stats::default()));
+    static SUBJECT: RefCell<(Pair, Stats)> = RefCell::new((pair(planted()), Stats::default()));
+}
+
+/// Names a defect, to see that an engine finds it and makes it small.
+pub const DEFECT: &str = "VMADIFF_DEFECT";
+
+/// The defect that the environment names.
+fn planted() -> Defects {
+    match std::env::var(DEFECT) {
+        Err(_) => Defects::NONE,
+        Ok(name) => Defects::parse(&name).unwrap_or_else(|error| panic!("{DEFECT}: {error}")),
+    }
 }
 
 /// Runs a serial program on a pair of managers that is kept for the next; `counters` are the

@@ -1,15 +1,16 @@
 //! What engines and services ask of a target: any bytes, in bounded time, and always the same.
 #![cfg(unix)]
 
+use std::process::Command;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 use vmadiff::coverage::{COUNTERS, WOVEN_COUNTERS};
-use vmadiff::program::Program;
 use vmadiff::program::bytes::{HEADER, MAX_STEPS, RECORD};
 use vmadiff::program::input::Input;
 use vmadiff::program::mutate::{Flavour, Profile, generate};
-use vmadiff::target::{interleaved, serial};
+use vmadiff::program::{Case, Program};
+use vmadiff::target::{DEFECT, interleaved, serial};
 
 /// What one input may take, unoptimized: services allow 25 s of an optimized target with a
 /// sanitizer, which is about as fast.
@@ -90,4 +91,40 @@ fn the_same_bytes_reach_the_same() {
         backward.reverse();
         assert_eq!(forward, backward, "{flavour:?}");
     }
+}
+
+/// The area that grows down keeps its offset if that defect is named, and only then.
+#[test]
+fn a_defect_is_planted_by_name() {
+    const TEST: &str = "a_defect_is_planted_by_name";
+    let text = "mmap(0x1f1000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)\n\
+                mmap(0x1f0000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)\n";
+    let program = Case::parse("test", text).expect("a program").program;
+    serial(&program, &mut vec![0; COUNTERS]);
+    if std::env::var_os(DEFECT).is_some() {
+        return;
+    }
+    // The targets read the environment, which nobody can change for one thread alone.
+    let said = |defect: &str| {
+        let this = std::env::current_exe().expect("a test");
+        let mut again = Command::new(this);
+        again
+            .args(["--exact", TEST, "--nocapture"])
+            .env(DEFECT, defect);
+        let output = again.output().expect("it runs");
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    let (agrees, panic) = said("c2-offset-not-lowered");
+    assert!(
+        !agrees && panic.contains("state/mmap/vmas.pgoff"),
+        "{panic}"
+    );
+    let (agrees, panic) = said("no-such-defect");
+    assert!(
+        !agrees && panic.contains("no defect is called `no-such-defect`"),
+        "{panic}"
+    );
 }
