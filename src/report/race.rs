@@ -26,9 +26,9 @@ pub fn add(
     width: usize,
 ) {
     let notes = divergence.map_or_else(BTreeMap::new, |found| notes(story, found));
-    let mut rows = pairs(rows(program, story, &notes, &shared(story)));
+    let mut rows = repeats(pairs(rows(program, story, &notes, &shared(story))));
     if rows.len() > MANY {
-        rows = pairs(self::rows(program, story, &notes, &BTreeSet::new()));
+        rows = repeats(pairs(self::rows(program, story, &notes, &BTreeSet::new())));
     }
     let told = rows.iter().rposition(|row| !row.note.is_empty());
     let cut = told.map_or(rows.len(), |last| last + AFTERWARDS);
@@ -167,6 +167,28 @@ fn pairs(rows: Vec<Row>) -> Vec<Row> {
         }
     }
     short
+}
+
+/// Puts what a thread does several times in a row on one line.
+fn repeats(rows: Vec<Row>) -> Vec<Row> {
+    let mut short: Vec<(usize, Row)> = Vec::new();
+    for row in rows {
+        let same = |before: &Row| {
+            let plain = before.note.is_empty() && row.note.is_empty();
+            plain && before.task == row.task && before.text == row.text
+        };
+        match short.last_mut() {
+            Some((times, before)) if same(before) => *times += 1,
+            _ => short.push((1, row)),
+        }
+    }
+    let folded = short.into_iter().map(|(times, mut row)| {
+        if times > 1 {
+            row.text = format!("{times}× {}", row.text);
+        }
+        row
+    });
+    folded.collect()
 }
 
 /// Whether the run goes from an unfinished call to another thread.
