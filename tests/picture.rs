@@ -102,10 +102,7 @@ fn the_page_has_its_parts() {
     );
     has(
         &page,
-        &[
-            "<figure class=\"reference\">",
-            "<figure class=\"candidate\">",
-        ],
+        &["<figure class=\"reference\"", "<figure class=\"candidate\""],
     );
     has(
         &page,
@@ -151,7 +148,7 @@ fn a_woven_run_has_both_managers_side_by_side() {
     let folder = tempfile::tempdir().unwrap();
     let page = shown(&folder, LOST, "--html --defect a4-fork-without-bracket");
     for side in ["reference", "candidate"] {
-        let figures = page.matches(&format!("<figure class=\"{side}\">")).count();
+        let figures = page.matches(&format!("<figure class=\"{side}\"")).count();
         assert_eq!(figures, 7, "one after each of 6 calls, one at the end");
     }
     has(

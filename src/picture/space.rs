@@ -13,6 +13,8 @@ use crate::report::{Role, states};
 const PAGE: f64 = 22.0;
 /// The width of a stretch of nothing.
 const GAP: f64 = 16.0;
+/// On a screen that has room, all is so much larger.
+const SCALE: f64 = 1.6;
 /// The width of an address.
 const LABEL: f64 = 40.0;
 /// How high an area is.
@@ -36,10 +38,14 @@ pub fn draw(subject: &Subject<'_>) -> Markup {
         .into_iter()
         .map(|mm| (mm, Columns::of(mm, &all, &[])))
         .collect();
-    html! { ol.space { @for row in &rows { (draw_row(row, &columns)) } } }
+    let widths = columns
+        .iter()
+        .map(|(_, columns)| width_of(&places(columns.stretches())));
+    let width = SCALE * widths.fold(LABEL, f64::max);
+    html! { ol.space { @for row in &rows { (draw_row(row, &columns, width)) } } }
 }
 
-fn draw_row(row: &Row<'_>, columns: &[(MmId, Columns)]) -> Markup {
+fn draw_row(row: &Row<'_>, columns: &[(MmId, Columns)], width: f64) -> Markup {
     let differing = match row.states[..] {
         [(_, Some(ours)), (_, Some(theirs))] => states::differences(ours, theirs),
         _ => Vec::new(),
@@ -66,7 +72,7 @@ fn draw_row(row: &Row<'_>, columns: &[(MmId, Columns)]) -> Markup {
                 div.sides {
                     @for (index, (side, state)) in row.states.iter().enumerate() {
                         @let other = row.states.get(1 - index.min(1)).and_then(|(_, state)| *state);
-                        (side_of(side, *state, other, columns))
+                        (side_of(side, *state, other, columns, width))
                     }
                 }
             }
@@ -97,9 +103,10 @@ fn side_of(
     state: Option<&Snapshot>,
     other: Option<&Snapshot>,
     columns: &[(MmId, Columns)],
+    width: f64,
 ) -> Markup {
     html! {
-        figure class=(side) {
+        figure class=(side) style=(format!("flex-basis:{}px", px(width))) {
             @match state {
                 None => { (caption(side, None)) p.none { "no state" } },
                 Some(state) => {
@@ -125,15 +132,12 @@ fn caption(side: &str, mm: Option<MmId>) -> Markup {
 /// One address space of one manager.
 fn strip(mm: MmId, columns: &Columns, state: &Snapshot, other: Option<&Snapshot>) -> Markup {
     let places = places(columns.stretches());
-    let end = places.last().map_or(1.0, |place| place.x + place.width);
-    // The last address may need more room than its area.
-    let labels = labelled(&places).map(|place| place.x + LABEL);
-    let width = labels.fold(end, f64::max);
+    let width = width_of(&places);
     let axis = 12.0;
     html! {
         @if !places.is_empty() {
             svg.strip viewBox=(format!("0 0 {} {}", px(width), px(HEIGHT + axis + 2.0)))
-                style=(format!("max-width:{}px", px(width * 1.6))) role="img"
+                style=(format!("max-width:{}px", px(width * SCALE))) role="img"
                 aria-label=(format!("areas of {mm}")) {
                 (addresses(&places))
                 @for place in &places {
@@ -196,6 +200,13 @@ fn places(stretches: &[Stretch]) -> Vec<Place<'_>> {
             place
         })
         .collect()
+}
+
+fn width_of(places: &[Place<'_>]) -> f64 {
+    let end = places.last().map_or(1.0, |place| place.x + place.width);
+    // The last address may need more room than its area.
+    let labels = labelled(places).map(|place| place.x + LABEL);
+    labels.fold(end, f64::max)
 }
 
 /// The stretches above which there is room for an address.
