@@ -181,7 +181,7 @@ fn try_seed(args: &Args, info: &DefectInfo, seed: u32, interrupt: &Interrupt) ->
         findings,
         failures,
         ..
-    } = engine::run(&plan, || interrupt.came(), &its_own, |_| {})?;
+    } = engine::run(&plan, || interrupt.came(), its_own, |_| {})?;
     if let Some(failure) = failures.first() {
         let how = format!("{}, seed {seed}: {}", info.name, failure.how);
         return Err(HarnessFailed(how).into());
