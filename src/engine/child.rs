@@ -80,6 +80,10 @@ fn arguments(settings: &Settings) -> Vec<String> {
         format!("-max_len={MAX_LEN}"),
         // Our mutator chooses lengths; libFuzzer's growing limit would only hold it back.
         "-len_control=0".to_owned(),
+        // Which comparisons libFuzzer gets to see depends on what the compiler inlined: without them
+        // a seed gives the same campaign in every build.
+        "-use_cmp=0".to_owned(),
+        "-use_memmem=0".to_owned(),
         format!("-timeout={}", settings.limits.seconds),
         format!("-rss_limit_mb={}", settings.limits.memory_mib),
         format!("-artifact_prefix={}/", settings.artifacts.display()),
