@@ -50,6 +50,12 @@ object! {
     parts {}
 }
 
+/// The lock of a tree of anon_vmas, held over several of them.
+pub struct TreeLock<'a> {
+    root: Handle<AnonVma>,
+    _guard: WriteGuard<'a>,
+}
+
 impl Current<'_> {
     /// A new anon_vma, the root of its own tree (`anon_vma_alloc`); none without memory.
     pub fn anon_vma_alloc(&self) -> Option<Ref<'_, AnonVma>> {
@@ -81,6 +87,26 @@ impl Candidate {
         let guard = root.rwsem().write(site::ANON_VMA__LOCK);
         root.alive();
         guard
+    }
+
+    /// The lock of the tree of an anon_vma, held already or taken now (`lock_anon_vma_root`): all
+    /// links of an area are to one tree.
+    pub fn lock_anon_vma_root<'a>(
+        &'a self,
+        held: Option<TreeLock<'a>>,
+        anon: Ref<'_, AnonVma>,
+    ) -> TreeLock<'a> {
+        let root = anon.root().peek();
+        match held {
+            Some(tree) if tree.root == root => tree,
+            other => {
+                drop(other);
+                TreeLock {
+                    root,
+                    _guard: self.anon_vma_lock(anon.handle()),
+                }
+            }
+        }
     }
 
     /// Links an area and an anon_vma (`anon_vma_chain_link`), under the anon_vma's lock. The link

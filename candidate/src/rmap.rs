@@ -92,9 +92,11 @@ impl Current<'_> {
     /// anon_vma, as in fork, it takes the first that nobody else uses any more.
     pub fn anon_vma_clone(&self, dst: Ref<'_, Vma>, src: Ref<'_, Vma>) -> Result<(), NoMemory> {
         let src_anon = src.anon_vma().peek();
+        let mut tree = None;
         let mut link = src.chain_last().peek();
         while let Some(pavc) = link.some().map(|link| self.avcs.get(link)) {
             if self.fails() {
+                drop(tree);
                 // The degree was not raised yet, so unlinking must not lower it.
                 dst.anon_vma().set(site::ANON_VMA_CLONE__UNDO, Handle::NULL);
                 if !defect!(self, CloneNotUndone) {
@@ -105,7 +107,7 @@ impl Current<'_> {
             }
             let avc = self.avcs.alloc();
             let anon = self.anon(pavc.anon().peek());
-            let _tree = self.anon_vma_lock(anon.handle());
+            tree = Some(self.lock_anon_vma_root(tree, anon));
             self.anon_vma_chain_link(dst, avc, anon);
             let unused = anon.handle() != src_anon && anon.degree().peek() < 2;
             if dst.anon_vma().peek().is_null() && unused {
@@ -115,7 +117,6 @@ impl Current<'_> {
             link = pavc.vma_prev().peek();
         }
         if let Some(anon) = dst.anon_vma().peek().some() {
-            let _tree = self.anon_vma_lock(anon);
             let anon = self.anon(anon);
             anon.degree().init(anon.degree().peek() + 1);
         }
@@ -156,13 +157,15 @@ impl Current<'_> {
 
 impl Candidate {
     /// Takes all links of an area away (`unlink_anon_vmas`); anon_vmas that it leaves without any
-    /// are put.
+    /// are put. The lock of the tree is held from the first link until the area counts in no degree
+    /// any more: an anon_vma whose last other area goes meanwhile would be freed under it.
     pub fn unlink_anon_vmas(&self, vma: Ref<'_, Vma>) {
+        let mut tree = None;
         let mut link = vma.chain_first().peek();
         while let Some(avc) = link.some().map(|link| self.avcs.get(link)) {
             link = avc.vma_next().peek();
             let anon = self.anon(avc.anon().peek());
-            let _tree = self.anon_vma_lock(anon.handle());
+            tree = Some(self.lock_anon_vma_root(tree, anon));
             self.anon_vma_remove(avc, anon);
             if anon.first().peek().is_null() {
                 // Stays in the chain: it is put below, without the lock.
@@ -176,6 +179,7 @@ impl Candidate {
             let anon = self.anon(anon);
             anon.degree().init(anon.degree().peek().wrapping_sub(1));
         }
+        drop(tree);
         while let Some(avc) = vma
             .chain_first()
             .peek()
