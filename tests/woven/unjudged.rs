@@ -47,6 +47,71 @@ mprotect(0x1f1000, 0x1000, PROT_READ|PROT_WRITE)
 switch: 1@mprotect_fixup.begin#3 -> 2
 ";
 
+/// madvise looks for an area that a store of another task has grown and not yet given the page.
+const GROWS: &str = "\
+mmap(NULL, 0x1000, PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_GROWSDOWN, -1, 0)
+madvise(0x1f0000, 0x1000, MADV_DONTNEED)
+[2] store(0x1f0000, 1)
+switch: 1@find_vma.vm_start#1 -> 2
+switch: 2@pte_map_lock.lock#1 -> 1
+";
+
+/// A descriptor is closed, and what mmap maps is missed by mbind, after mmap has looked it up.
+const CLOSES: &str = "\
+[2] open(\"plain\", O_RDWR, 0x2000)
+mmap(NULL, 0x6000, PROT_WRITE, MAP_SHARED, 3, 0)
+[2] fallocate(3, 0, 0, 0x1000)
+store(0x20a000, 1)
+[2] close(3)
+[2] mbind(0x20a000, 0x6000, MPOL_PREFERRED, 0, 0)
+load(0x20b000)
+reclaim(0x1f0000)
+switch: 2@call.begin#3 -> 2
+switch: 1@mmap.mmap_sem#1 -> 2
+switch: 2@call.begin#4 -> 2
+switch: 2@mpol_put.call_rcu#1 -> 1
+switch: 1@call.begin#3 -> 1
+switch: 1@call.begin#4 -> 1
+";
+
+/// Two forks have copied the areas when there is one number left for a task.
+const LAST: &str = "\
+config tasks=3
+fork()
+fork()
+fork()
+fork()
+fork()
+fork()
+fork()
+fork()
+fork()
+fork()
+fork()
+fork()
+fork()
+[2] mmap(0x1f0000, 0x1000, PROT_NONE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
+[2] fork()
+switch: 1@dup_mmap.mmap_sem#17 -> 2
+switch: 1@dup_mmap.mmap_sem#18 -> 2
+";
+
+/// A child is at its links to anon_vmas, area by area, when its grandparent leaves.
+const LEAVES: &str = "\
+mmap(0x1f0000, 0x2000, PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
+store(0x1f0000, 1)
+fork()
+[3] fork()
+[4] fork()
+[5] mprotect(0x1f0000, 0x1000, PROT_NONE)
+[4] fork()
+[4] exit()
+[3] exit()
+[5] fork()
+switch: 4@vm_unacct_memory.committed#1 -> 5
+switch: 5@anon_vma.lock#25 -> 3
+";
+
 fn program(text: &str) -> Program {
     Case::parse("unjudged", text).expect("a program").program
 }
@@ -152,4 +217,53 @@ fn an_entry_that_mprotect_writes_before_a_store_is_judged() {
     assert_eq!(loom.judge(&program, &woven), Verdict::Agree);
     woven.state.pages[1].writable = false;
     assert!(state_differs(&loom.judge(&program, &woven)));
+}
+
+#[test]
+fn a_stack_that_grows_under_a_reader_is_unjudged() {
+    let program = program(GROWS);
+    let verdict = Loom::new(Defects::NONE).run(&program);
+    let why = "a stack grows under a call that holds mmap_sem for reading";
+    assert_eq!(verdict, Some(Verdict::Skip(why.to_owned())));
+    // Nothing is left open where the two do not overlap.
+    let (from, to) = (Outcome::Errno(Errno::ENOMEM), Outcome::Value(0));
+    let verdict = falsified(&serial(GROWS), 1, from, to);
+    assert!(outcome_differs(&verdict), "{verdict:?}");
+}
+
+#[test]
+fn an_mmap_whose_descriptor_is_closed_is_unjudged() {
+    let verdict = Loom::new(Defects::NONE).run(&program(CLOSES));
+    let why = "mmap looks a descriptor up that is closed before it maps";
+    assert_eq!(verdict, Some(Verdict::Skip(why.to_owned())));
+}
+
+#[test]
+fn a_fork_that_comes_too_late_for_a_number_leaves_nothing() {
+    let program = program(LAST);
+    let mut loom = Loom::new(Defects::NONE);
+    let woven = loom.weave(&program).clone();
+    assert_eq!(woven.outcomes[14], Some(Outcome::Errno(Errno::EAGAIN)));
+    assert_eq!(loom.judge(&program, &woven), Verdict::Agree);
+}
+
+#[test]
+fn links_that_are_given_up_under_a_fork_are_unjudged() {
+    let verdict = Loom::new(Defects::NONE).run(&program(LEAVES));
+    let why = "fork asks who uses an anon_vma while others give theirs up one by one";
+    assert_eq!(verdict, Some(Verdict::Skip(why.to_owned())));
+}
+
+#[test]
+fn links_that_are_given_up_before_a_fork_are_judged() {
+    let program = serial(LEAVES);
+    let mut loom = Loom::new(Defects::NONE);
+    let mut woven = loom.weave(&program).clone();
+    assert_eq!(loom.judge(&program, &woven), Verdict::Agree);
+    woven.state.vmas[0].anon_chain += 1;
+    let verdict = loom.judge(&program, &woven);
+    assert!(
+        matches!(&verdict, Verdict::Diverge(found) if found.signature.field == "vmas.anon_chain"),
+        "{verdict:?}"
+    );
 }

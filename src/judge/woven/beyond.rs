@@ -1,16 +1,19 @@
 //! What is left unjudged: runs that no order of whole sections explains, and that are legal
 //! nevertheless. Each reason is told, and counted; docs/compared.md has them.
 
-use vmadiff_contract::{Advice, Call, Errno, Fail, Outcome, PAGE_SIZE};
+use vmadiff_contract::{Advice, Call, Errno, Fail, MapFlags, Outcome, PAGE_SIZE};
 
-use super::parts::{Act, Part};
+use super::parts::{Act, Holds, Part};
 use super::replay::{Objection, Trial};
+use crate::judge::Rule;
 
 /// Why a run with these objections is left unjudged.
 pub fn why(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'static str> {
     step_by_step(trial)
         .or_else(|| reclaimed_elsewhere(trial, objections))
         .or_else(|| charged_meanwhile(trial, objections))
+        .or_else(|| reused_meanwhile(trial, objections))
+        .or_else(|| grown_meanwhile(trial, objections))
 }
 
 /// Calls that go step by step where the reference has one moment.
@@ -29,6 +32,12 @@ fn step_by_step(trial: &Trial<'_>) -> Option<&'static str> {
             }
             Call::Fork if overlap(a, &|c| matches!(c, Call::Open { .. } | Call::Close { .. })) => {
                 Some("fork copies descriptors and areas at different times")
+            }
+            Call::Mmap { fd, flags, .. }
+                if !flags.contains(MapFlags::ANONYMOUS)
+                    && overlap(a, &|c| *c == Call::Close { fd }) =>
+            {
+                Some("mmap looks a descriptor up that is closed before it maps")
             }
             Call::Fork if overlap(a, &|c| matches!(c, Call::Reclaim { .. })) => {
                 Some("a page is swapped out in one address space and just then copied to another")
@@ -117,6 +126,64 @@ fn charged_meanwhile(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'st
     about
         .any(|i| charges(&parts.list[i]) && raced(&parts.list[i]))
         .then_some("calls that overlap charge memory up to the commit limit")
+}
+
+/// fork asks link by link whether somebody else still uses an anon_vma, and takes the first that nobody
+/// does; areas of other address spaces give theirs up one by one.
+fn reused_meanwhile(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'static str> {
+    let Trial { program, parts, .. } = *trial;
+    let about_anons = |objection: &Objection| {
+        objection.rule == Rule::State
+            && matches!(objection.field, "vmas.anon" | "vmas.anon_chain" | "anons")
+    };
+    let leaves = |fork: &Part, other: &Part| {
+        let call = &program.calls[other.call].call;
+        let gives_up = takes_areas(call);
+        gives_up && other.is_section() && other.mm != fork.mm && other.overlaps(fork)
+    };
+    let raced = |fork: &Part| {
+        let forks = program.calls[fork.call].call == Call::Fork;
+        forks && parts.list.iter().any(|other| leaves(fork, other))
+    };
+    (objections.iter().all(about_anons) && parts.list.iter().any(raced))
+        .then_some("fork asks who uses an anon_vma while others give theirs up one by one")
+}
+
+/// A fault grows a stack before it maps the page, and calls that hold mmap_sem for reading too may find
+/// the area grown and the page missing.
+fn grown_meanwhile(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'static str> {
+    let Trial { program, parts, .. } = *trial;
+    let grows = |call: &Call| match call {
+        Call::Mmap { flags, .. } => flags.contains(MapFlags::GROWSDOWN),
+        _ => false,
+    };
+    if !program.calls.iter().any(|step| grows(&step.call)) {
+        return None;
+    }
+    let raced = |reader: &Part| {
+        let looks = reader.is_section() && reader.holds == Holds::Read;
+        looks
+            && parts.list.iter().any(|fault| {
+                let faults = matches!(fault.act, Act::Fault(_) | Act::Refused(_));
+                faults && fault.mm == reader.mm && fault.overlaps(reader)
+            })
+    };
+    let mut about = objections.iter().filter_map(|objection| objection.part);
+    about
+        .any(|i| raced(&parts.list[i]))
+        .then_some("a stack grows under a call that holds mmap_sem for reading")
+}
+
+/// Calls that take areas away, and so their links to anon_vmas.
+fn takes_areas(call: &Call) -> bool {
+    matches!(
+        call,
+        Call::Exit
+            | Call::Munmap { .. }
+            | Call::Mmap { .. }
+            | Call::Mremap { .. }
+            | Call::Brk { .. }
+    )
 }
 
 /// Whether the call got no memory.
