@@ -11,7 +11,7 @@ use crate::judge::Rule;
 pub fn why(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'static str> {
     step_by_step(trial)
         .or_else(|| reclaimed_elsewhere(trial, objections))
-        .or_else(|| charged_meanwhile(trial, objections))
+        .or_else(|| charged_meanwhile(trial))
         .or_else(|| reused_meanwhile(trial, objections))
         .or_else(|| grown_meanwhile(trial, objections))
 }
@@ -111,7 +111,7 @@ fn takes_pages(call: &Call) -> bool {
 
 /// Memory is charged before it is asked whether that was too much, and areas are charged one by one:
 /// what another call finds charged meanwhile may be what is given back at once.
-fn charged_meanwhile(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'static str> {
+fn charged_meanwhile(trial: &Trial<'_>) -> Option<&'static str> {
     let Trial { program, parts, .. } = *trial;
     if program.config.commit_limit == u64::MAX {
         return None;
@@ -122,9 +122,8 @@ fn charged_meanwhile(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'st
         let mut raced = others.filter(|other| other.call != part.call && other.overlaps(part));
         raced.any(|other| fell_short(trial, part) || fell_short(trial, other))
     };
-    let mut about = objections.iter().filter_map(|objection| objection.part);
-    about
-        .any(|i| charges(&parts.list[i]) && raced(&parts.list[i]))
+    let mut list = parts.list.iter();
+    list.any(|part| charges(part) && raced(part))
         .then_some("calls that overlap charge memory up to the commit limit")
 }
 
