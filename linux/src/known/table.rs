@@ -77,6 +77,10 @@ fn called(context: &Context, kind: impl Fn(&Call) -> bool) -> bool {
     context.calls.iter().any(|(_, call)| kind(call))
 }
 
+fn is_stack(call: &Call) -> bool {
+    matches!(call, Call::Mmap { flags, .. } if flags.contains(MapFlags::STACK))
+}
+
 fn grows_down(call: &Call) -> bool {
     matches!(call, Call::Mmap { flags, .. } if flags.contains(MapFlags::GROWSDOWN))
 }

@@ -2,7 +2,7 @@
 
 use vmadiff_contract::{Call, Config, Errno, MapFlags, Outcome};
 
-use super::{called, errno, grows_down, merged, not_copied};
+use super::{called, errno, grows_down, is_stack, merged, not_copied};
 use crate::diff::{Difference, Field};
 use crate::known::{Known, Origin};
 use crate::view::Answer;
@@ -43,9 +43,8 @@ pub const KNOWN: &[Known] = &[
         goes_on: true,
         explains: |context| {
             let Difference { field, at, .. } = *context.difference;
-            let stack = |call: &Call| matches!(call, Call::Mmap { flags, .. } if flags.contains(MapFlags::STACK));
             let boundary = field == Field::Boundary && !merged(context, at);
-            (boundary || not_copied(context)) && called(context, stack)
+            (boundary || not_copied(context)) && called(context, is_stack)
         },
     },
     Known {

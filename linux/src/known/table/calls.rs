@@ -4,7 +4,7 @@ use vmadiff_contract::{
     Advice, Call, Errno, LockAllFlags, LockFlags, MapFlags, Outcome, PolicyFlags,
 };
 
-use super::{called, errno, only_adds, said_error};
+use super::{called, errno, not_copied, only_adds, said_error};
 use crate::diff::Field;
 use crate::known::{Known, Origin};
 use crate::view::Answer;
@@ -17,16 +17,18 @@ pub const KNOWN: &[Known] = &[
         section: 8,
         origin: Origin::Since(6, 7),
         what: "mprotect takes ACCOUNT from private anonymous memory that becomes unwritable before \
-               anything was stored; in 5.1 it stays.",
+               anything was stored, which keeps it apart from its neighbours, so that fork copies \
+               other entries; in 5.1 it stays.",
         program: "mmap(0x1f0000, 0x1000, PROT_READ|PROT_WRITE, \
                   MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
                   mprotect(0x1f0000, 0x1000, PROT_NONE)\n",
         goes_on: true,
         explains: |context| {
             let [ours, theirs] = context.difference.flags;
-            context.difference.field == Field::Flags
+            let given_back = context.difference.field == Field::Flags
                 && ours == vmadiff_contract::VmFlags::ACCOUNT
-                && theirs.is_empty()
+                && theirs.is_empty();
+            (given_back || not_copied(context))
                 && called(context, |call| matches!(call, Call::Mprotect { .. }))
         },
     },

@@ -2,7 +2,7 @@
 
 use vmadiff_contract::{Call, Errno, MoveFlags, Outcome};
 
-use super::{errno, merged, said_error, size_at, spaces_of};
+use super::{called, errno, is_stack, merged, said_error, size_at, spaces_of};
 use crate::diff::{Difference, Field};
 use crate::known::{Known, Origin};
 use crate::view::{Answer, View};
@@ -120,6 +120,33 @@ pub const KNOWN: &[Known] = &[
                         .max()
                 };
                 size(ours) < size(theirs) && size(theirs) >= Some(old_len)
+            }
+            _ => false,
+        },
+    },
+    Known {
+        name: "over-what-stays-apart",
+        section: 9,
+        origin: Origin::Since(6, 7),
+        what: "mremap finds its range in two areas that newer kernels do not merge (MAP_STACK, or \
+               ACCOUNT given back by mprotect): EFAULT; in 5.1 they are one.",
+        program: "mmap(0x1f0000, 0x2000, PROT_READ|PROT_WRITE, \
+                  MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  mmap(0x1f0000, 0x1000, PROT_READ|PROT_WRITE, \
+                  MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS|MAP_STACK, -1, 0)\n\
+                  mremap(0x1f0000, 0x2000, 0x3000, 0, 0)\n",
+        goes_on: false,
+        explains: |context| match (context.answered(), context.before) {
+            (
+                Some((Call::Mremap { addr, old_len, .. }, Outcome::Value(_), answer)),
+                Some((ours, theirs)),
+            ) => {
+                let apart = spaces_of(ours).any(|mm| {
+                    let size = size_at(theirs, mm, addr);
+                    size.is_some() && size < size_at(ours, mm, addr) && size < Some(old_len)
+                });
+                let why = |call: &Call| is_stack(call) || matches!(call, Call::Mprotect { .. });
+                *answer == errno(Errno::EFAULT) && apart && called(context, why)
             }
             _ => false,
         },
