@@ -109,7 +109,7 @@ fork()
 [3] exit()
 [5] fork()
 switch: 4@vm_unacct_memory.committed#1 -> 5
-switch: 5@anon_vma.lock#25 -> 3
+switch: 5@anon_vma.lock#7 -> 3
 ";
 
 fn program(text: &str) -> Program {
