@@ -15,11 +15,17 @@ impl Fitting<'_> {
         )
     }
 
-    /// How far an address is below a stack decides whether the stack grows, and zones move apart.
+    /// How far an address is below a stack decides whether the stack grows; zones move apart, and what
+    /// is above one may come to lie below it.
     pub(super) fn access(&self, addr: u64) -> Result<(), Unfit> {
         let main = self.config.mmap_base - self.zones.room(self.config);
         let below = addr >= self.config.mmap_min_addr && addr < main;
-        only(!(self.stacks && below), "an access far below a stack")?;
+        let real = self.zones.to_linux(addr);
+        let above = addr >= self.config.mmap_base && real < Some(self.machine.mmap_base);
+        only(
+            !(self.stacks && (below || above)),
+            "an access far from a stack",
+        )?;
         self.address(addr)
     }
 
@@ -157,5 +163,43 @@ impl Fitting<'_> {
             punches || len <= MOST_POPULATED || len > 1 << 63,
             "too much to bring into memory",
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vmadiff_contract::{Call, Config, Fail, Fd, Prot};
+
+    use super::super::fits_config;
+    use super::*;
+    use crate::machine::Machine;
+
+    /// Whether an access fits after an area that does or does not grow.
+    fn fits(flags: MapFlags, addr: u64) -> bool {
+        let machine = Machine::ideal();
+        let config = Config {
+            nodes: machine.nodes,
+            ..Config::default()
+        };
+        let zones = fits_config(&config, &machine).unwrap();
+        let mut fitting = Fitting::new(&config, &machine, &zones);
+        let map = Call::Mmap {
+            addr: 0,
+            len: 4096,
+            prot: Prot::READ,
+            flags: flags | MapFlags::PRIVATE | MapFlags::ANONYMOUS,
+            fd: Fd(-1),
+            off: 0,
+        };
+        fitting.call(&map, Fail::NONE).unwrap();
+        fitting.call(&Call::Load { addr }, Fail::NONE).is_ok()
+    }
+
+    #[test]
+    fn what_is_above_a_stack_does_not_come_to_lie_below_it() {
+        const FAR: u64 = 0x2000_4002_1000;
+        assert!(fits(MapFlags::empty(), FAR));
+        assert!(!fits(MapFlags::GROWSDOWN, FAR));
+        assert!(fits(MapFlags::GROWSDOWN, Config::default().mmap_base));
     }
 }

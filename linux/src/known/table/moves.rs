@@ -137,10 +137,7 @@ pub const KNOWN: &[Known] = &[
                   mremap(0x1f0000, 0x2000, 0x3000, 0, 0)\n",
         goes_on: false,
         explains: |context| match (context.answered(), context.before) {
-            (
-                Some((Call::Mremap { addr, old_len, .. }, Outcome::Value(_), answer)),
-                Some((ours, theirs)),
-            ) => {
+            (Some((Call::Mremap { addr, old_len, .. }, _, answer)), Some((ours, theirs))) => {
                 let apart = spaces_of(ours).any(|mm| {
                     let size = size_at(theirs, mm, addr);
                     size.is_some() && size < size_at(ours, mm, addr) && size < Some(old_len)
