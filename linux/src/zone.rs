@@ -60,7 +60,8 @@ impl Zones {
         let main = base.saturating_sub(BELOW_BASE).max(min + LOW)..base + above;
         let main_delta = machine.mmap_base.wrapping_sub(base).cast_signed();
         let low_delta = machine.mmap_min_addr.wrapping_sub(min).cast_signed();
-        if main.end > ballast_range().start || machine.mmap_base < base {
+        let beyond = machine.mmap_base + above > ballast_range().start;
+        if main.end > TASK_SIZE - TOP || beyond {
             return Err(format!(
                 "mmap_base={base:#x}: here it is {:#x}",
                 machine.mmap_base

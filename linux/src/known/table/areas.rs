@@ -123,4 +123,24 @@ pub const KNOWN: &[Known] = &[
             _ => false,
         },
     },
+    Known {
+        name: "placed-for-huge-pages",
+        section: 7,
+        origin: Origin::Since(6, 7),
+        what: "anonymous memory of whole huge pages (2 MiB) is placed at a multiple of them; in 5.1 it \
+               comes right below what is there.",
+        program: "config mmap_base=0x40000000\n\
+                  mmap(NULL, 0x200000, PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)\n\
+                  mmap(NULL, 0x1000, PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)\n\
+                  mmap(NULL, 0x200000, PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)\n",
+        goes_on: false,
+        explains: |context| match context.answered() {
+            Some((
+                Call::Mmap { len, flags, .. },
+                Outcome::Value(_),
+                Answer::Known(Outcome::Value(_)),
+            )) => flags.contains(MapFlags::ANONYMOUS) && len.is_multiple_of(2 << 20),
+            _ => false,
+        },
+    },
 ];
