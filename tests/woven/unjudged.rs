@@ -96,6 +96,16 @@ switch: 1@dup_mmap.mmap_sem#17 -> 2
 switch: 1@dup_mmap.mmap_sem#18 -> 2
 ";
 
+/// A fork fails late, and gives its child's pages up while another asks who has them.
+const FAILS: &str = "\
+mmap(NULL, 0x3000, PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, 3, 0)
+store(0x20d000, 1)
+mprotect(0x20d000, 0x1000, PROT_READ)
+fork() (fail 4)
+[2] numa_scan(0x20c000, 0x2000)
+switch: 1@page_remove_rmap.mapcount#1 -> 2
+";
+
 /// A child is at its links to anon_vmas, area by area, when its grandparent leaves.
 const LEAVES: &str = "\
 mmap(0x1f0000, 0x2000, PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
@@ -264,6 +274,28 @@ fn links_that_are_given_up_before_a_fork_are_judged() {
     let verdict = loom.judge(&program, &woven);
     assert!(
         matches!(&verdict, Verdict::Diverge(found) if found.signature.field == "vmas.anon_chain"),
+        "{verdict:?}"
+    );
+}
+
+#[test]
+fn a_scan_while_a_failed_fork_gives_its_pages_up_is_unjudged() {
+    let verdict = Loom::new(Defects::NONE).run(&program(FAILS));
+    let why = "pages that fork shared are given up one by one while it is asked who has them";
+    assert_eq!(verdict, Some(Verdict::Skip(why.to_owned())));
+}
+
+#[test]
+fn a_scan_after_a_failed_fork_is_judged() {
+    let program = serial(FAILS);
+    let mut loom = Loom::new(Defects::NONE);
+    let mut woven = loom.weave(&program).clone();
+    assert_eq!(loom.judge(&program, &woven), Verdict::Agree);
+    let page = &mut woven.state.pages[0];
+    page.readable = !page.readable;
+    let verdict = loom.judge(&program, &woven);
+    assert!(
+        matches!(&verdict, Verdict::Diverge(found) if found.signature.field == "pages.readable"),
         "{verdict:?}"
     );
 }

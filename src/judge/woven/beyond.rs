@@ -43,7 +43,8 @@ fn step_by_step(trial: &Trial<'_>) -> Option<&'static str> {
                 Some("a page is swapped out in one address space and just then copied to another")
             }
             Call::NumaScan { .. } | Call::Collapse { .. }
-                if overlap(a, &|c| takes_pages(c) || *c == Call::Exit) =>
+                if overlap(a, &|c| takes_pages(c) || *c == Call::Exit)
+                    || overlaps_failed_fork(trial, a) =>
             {
                 Some(
                     "pages that fork shared are given up one by one while it is asked who has them",
@@ -171,6 +172,16 @@ fn grown_meanwhile(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'stat
     about
         .any(|i| raced(&parts.list[i]))
         .then_some("a stack grows under a call that holds mmap_sem for reading")
+}
+
+/// Whether a fork that overlaps the call fails: its child gives up the pages that it had copied.
+fn overlaps_failed_fork(trial: &Trial<'_>, call: usize) -> bool {
+    let Trial { program, parts, .. } = *trial;
+    let failed = |fork: usize| {
+        program.calls[fork].call == Call::Fork
+            && matches!(trial.woven.outcomes[fork], Some(Outcome::Errno(_)))
+    };
+    (0..program.calls.len()).any(|fork| failed(fork) && parts.calls_overlap(call, fork))
 }
 
 /// Calls that take areas away, and so their links to anon_vmas.
