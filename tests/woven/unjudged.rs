@@ -145,15 +145,26 @@ fn outcome_differs(verdict: &Verdict) -> bool {
     matches!(verdict, Verdict::Diverge(found) if found.signature.rule == Rule::Outcome)
 }
 
-fn state_differs(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Diverge(found) if found.signature.field == "pages.writable")
+/// Checks that the state at the end is objected to, for a field.
+fn state_differs(verdict: &Verdict, field: &str) {
+    assert!(
+        matches!(verdict, Verdict::Diverge(found) if found.signature.field == field),
+        "{verdict:?}"
+    );
+}
+
+/// Checks that a run is left unjudged, and why.
+fn unjudged(program: &Program, why: &str) {
+    let verdict = Loom::new(Defects::NONE).run(program);
+    assert_eq!(verdict, Some(Verdict::Skip(why.to_owned())));
 }
 
 #[test]
 fn charges_that_overlap_one_that_falls_short_are_unjudged() {
-    let verdict = Loom::new(Defects::NONE).run(&program(CHARGES));
-    let why = "calls that overlap charge memory up to the commit limit";
-    assert_eq!(verdict, Some(Verdict::Skip(why.to_owned())));
+    unjudged(
+        &program(CHARGES),
+        "calls that overlap charge memory up to the commit limit",
+    );
 }
 
 #[test]
@@ -190,9 +201,10 @@ fn charges_that_overlap_and_all_fit_are_judged() {
 
 #[test]
 fn a_page_that_is_replaced_under_reclaim_is_unjudged() {
-    let verdict = Loom::new(Defects::NONE).run(&program(RECLAIMS));
-    let why = "a page that is reclaimed is unmapped, replaced or shared meanwhile";
-    assert_eq!(verdict, Some(Verdict::Skip(why.to_owned())));
+    unjudged(
+        &program(RECLAIMS),
+        "a page that is reclaimed is unmapped, replaced or shared meanwhile",
+    );
 }
 
 #[test]
@@ -216,7 +228,7 @@ fn an_entry_that_mprotect_writes_under_a_store_may_refuse_the_next() {
     assert_eq!(loom.judge(&program, &woven), Verdict::Agree);
     // Nothing raced at the other page.
     woven.state.pages[0].writable = false;
-    assert!(state_differs(&loom.judge(&program, &woven)));
+    state_differs(&loom.judge(&program, &woven), "pages.writable");
 }
 
 #[test]
@@ -226,15 +238,16 @@ fn an_entry_that_mprotect_writes_before_a_store_is_judged() {
     let mut woven = loom.weave(&program).clone();
     assert_eq!(loom.judge(&program, &woven), Verdict::Agree);
     woven.state.pages[1].writable = false;
-    assert!(state_differs(&loom.judge(&program, &woven)));
+    state_differs(&loom.judge(&program, &woven), "pages.writable");
 }
 
 #[test]
 fn a_stack_that_grows_under_a_reader_is_unjudged() {
     let program = program(GROWS);
-    let verdict = Loom::new(Defects::NONE).run(&program);
-    let why = "a stack grows under a call that holds mmap_sem for reading";
-    assert_eq!(verdict, Some(Verdict::Skip(why.to_owned())));
+    unjudged(
+        &program,
+        "a stack grows under a call that holds mmap_sem for reading",
+    );
     // Nothing is left open where the two do not overlap.
     let (from, to) = (Outcome::Errno(Errno::ENOMEM), Outcome::Value(0));
     let verdict = falsified(&serial(GROWS), 1, from, to);
@@ -243,9 +256,10 @@ fn a_stack_that_grows_under_a_reader_is_unjudged() {
 
 #[test]
 fn an_mmap_whose_descriptor_is_closed_is_unjudged() {
-    let verdict = Loom::new(Defects::NONE).run(&program(CLOSES));
-    let why = "mmap looks a descriptor up that is closed before it maps";
-    assert_eq!(verdict, Some(Verdict::Skip(why.to_owned())));
+    unjudged(
+        &program(CLOSES),
+        "mmap looks a descriptor up that is closed before it maps",
+    );
 }
 
 #[test]
@@ -259,9 +273,10 @@ fn a_fork_that_comes_too_late_for_a_number_leaves_nothing() {
 
 #[test]
 fn links_that_are_given_up_under_a_fork_are_unjudged() {
-    let verdict = Loom::new(Defects::NONE).run(&program(LEAVES));
-    let why = "fork asks who uses an anon_vma while others give theirs up one by one";
-    assert_eq!(verdict, Some(Verdict::Skip(why.to_owned())));
+    unjudged(
+        &program(LEAVES),
+        "fork asks who uses an anon_vma while others give theirs up one by one",
+    );
 }
 
 #[test]
@@ -271,18 +286,15 @@ fn links_that_are_given_up_before_a_fork_are_judged() {
     let mut woven = loom.weave(&program).clone();
     assert_eq!(loom.judge(&program, &woven), Verdict::Agree);
     woven.state.vmas[0].anon_chain += 1;
-    let verdict = loom.judge(&program, &woven);
-    assert!(
-        matches!(&verdict, Verdict::Diverge(found) if found.signature.field == "vmas.anon_chain"),
-        "{verdict:?}"
-    );
+    state_differs(&loom.judge(&program, &woven), "vmas.anon_chain");
 }
 
 #[test]
 fn a_scan_while_a_failed_fork_gives_its_pages_up_is_unjudged() {
-    let verdict = Loom::new(Defects::NONE).run(&program(FAILS));
-    let why = "pages that fork shared are given up one by one while it is asked who has them";
-    assert_eq!(verdict, Some(Verdict::Skip(why.to_owned())));
+    unjudged(
+        &program(FAILS),
+        "pages that fork shared are given up one by one while it is asked who has them",
+    );
 }
 
 #[test]
@@ -293,9 +305,5 @@ fn a_scan_after_a_failed_fork_is_judged() {
     assert_eq!(loom.judge(&program, &woven), Verdict::Agree);
     let page = &mut woven.state.pages[0];
     page.readable = !page.readable;
-    let verdict = loom.judge(&program, &woven);
-    assert!(
-        matches!(&verdict, Verdict::Diverge(found) if found.signature.field == "pages.readable"),
-        "{verdict:?}"
-    );
+    state_differs(&loom.judge(&program, &woven), "pages.readable");
 }
