@@ -19,9 +19,7 @@ pub fn why(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'static str> 
 /// Calls that go step by step where the reference has one moment.
 fn step_by_step(trial: &Trial<'_>) -> Option<&'static str> {
     let calls = &trial.program.calls;
-    let overlap = |a: usize, is: &dyn Fn(&Call) -> bool| {
-        (0..calls.len()).any(|b| a != b && is(&calls[b].call) && trial.parts.calls_overlap(a, b))
-    };
+    let overlap = |a: usize, is: &dyn Fn(&Call) -> bool| trial.meets(a, |b| is(&calls[b].call));
     (0..calls.len()).find_map(|a| {
         let step = &calls[a];
         match step.call {
@@ -176,12 +174,11 @@ fn grown_meanwhile(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'stat
 
 /// Whether a fork that overlaps the call fails: its child gives up the pages that it had copied.
 fn overlaps_failed_fork(trial: &Trial<'_>, call: usize) -> bool {
-    let Trial { program, parts, .. } = *trial;
-    let failed = |fork: usize| {
-        program.calls[fork].call == Call::Fork
-            && matches!(trial.woven.outcomes[fork], Some(Outcome::Errno(_)))
-    };
-    (0..program.calls.len()).any(|fork| failed(fork) && parts.calls_overlap(call, fork))
+    let calls = &trial.program.calls;
+    trial.meets(call, |fork| {
+        let failed = matches!(trial.woven.outcomes[fork], Some(Outcome::Errno(_)));
+        calls[fork].call == Call::Fork && failed
+    })
 }
 
 /// Calls that take areas away, and so their links to anon_vmas.

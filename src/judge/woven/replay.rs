@@ -35,6 +35,14 @@ pub struct Trial<'a> {
     pub parts: &'a Parts,
 }
 
+impl Trial<'_> {
+    /// Whether a call overlaps another that is of a kind.
+    pub fn meets(&self, call: usize, is: impl Fn(usize) -> bool) -> bool {
+        (0..self.program.calls.len())
+            .any(|other| other != call && is(other) && self.parts.calls_overlap(call, other))
+    }
+}
+
 /// Replays orders; keeps its memory from one to the next.
 #[derive(Default)]
 pub struct Replayer {
@@ -267,12 +275,7 @@ fn late_refusal(trial: &Trial<'_>, call: usize) -> bool {
     let calls = &trial.program.calls;
     let fork = |call: usize| calls[call].call == Call::Fork;
     let refused = trial.woven.outcomes[call] == Some(Outcome::Errno(Errno::EAGAIN));
-    let others = 0..calls.len();
-    fork(call)
-        && refused
-        && others
-            .filter(|&other| other != call && fork(other))
-            .any(|other| trial.parts.calls_overlap(call, other))
+    fork(call) && refused && trial.meets(call, fork)
 }
 
 /// A part that is being replayed.
