@@ -43,7 +43,7 @@ impl Log {
         if let Some((_, path)) = line.split_once("Test unit written to ") {
             self.input = Some(path.into());
         }
-        if line.contains(" panicked at ") {
+        if begins_a_panic(&line) {
             self.panicked = true;
             self.tail.clear();
         }
@@ -60,6 +60,13 @@ impl Log {
     pub fn tail(&self) -> String {
         self.tail.iter().map(|line| format!("{line}\n")).collect()
     }
+}
+
+/// Whether a panic is told from here on. That it could not unwind, which is told where panicking
+/// itself is, belongs to the one before.
+fn begins_a_panic(line: &str) -> bool {
+    const PANICKING: &str = "library/core/src/panicking.rs:";
+    line.contains("panicked at ") && !line.contains(PANICKING)
 }
 
 /// Takes the leading number of a word such as `12/1234b`.
@@ -84,14 +91,16 @@ mod tests {
         log.line("#999636\tREDUCE ft: 3518 corp: 2448/370Kb lim: 200 exec/s: 499818".into());
         log.line("INFO: seed corpus".into());
         assert_eq!(log.tail(), "");
-        log.line("thread 'main' (7) panicked at src/run.rs:1:2:".into());
+        log.line("WARNING: no interesting inputs were found so far.".into());
+        log.line("panicked at src/run.rs:1:2:".into());
+        log.line("panicked at /rustc/1234/library/core/src/panicking.rs:225:5:".into());
         (0..2 * KEPT).for_each(|frame| log.line(format!("{frame}: main")));
         log.line("artifact_prefix='a/'; Test unit written to a/crash-12".into());
         assert_eq!((log.coverage, log.corpus), (3518, 2448));
         assert_eq!(log.input, Some("a/crash-12".into()));
         assert!(
             log.tail()
-                .starts_with("thread 'main' (7) panicked at src/run.rs:1:2:\n0: main\n")
+                .starts_with("panicked at src/run.rs:1:2:\npanicked at /rustc/")
         );
         assert_eq!(log.tail().lines().count(), KEPT);
     }
