@@ -1,7 +1,7 @@
-//! What a campaign found, made small and explained before it is reported.
+//! What a campaign finds, made small and explained as it is found.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use vmadiff::judge::Verdict;
@@ -13,8 +13,9 @@ use super::interrupt::Interrupt;
 use super::{artifact, explain, found, shrinking};
 use crate::engine::Finding;
 
-/// Time for shrinking all that was found. One takes a second; the rest can be minimized later.
-const TIME: Duration = Duration::from_secs(60);
+/// Time for shrinking one that was found, while jobs go on. Most take a fraction of a second; the
+/// rest can be minimized later.
+const TIME: Duration = Duration::from_secs(10);
 
 /// A finding, with what was made of it.
 #[derive(Clone, Debug)]
@@ -36,57 +37,60 @@ impl Explained {
     }
 }
 
-/// Shrinks and explains what was found. What cannot be repeated here says so.
-pub fn explain_all(
-    findings: &[Finding],
-    planted: &Planted,
-    interrupt: &Interrupt,
-) -> Result<Vec<Explained>> {
-    let end = Instant::now() + TIME;
-    let mut pair = planted.pair();
-    let explain_one = |finding: &Finding| {
-        let left = end.saturating_duration_since(Instant::now());
-        explain_one(&mut pair, finding, planted.names(), left, interrupt)
-    };
-    findings.iter().map(explain_one).collect()
+/// Shrinks and explains.
+pub struct Explainer<'a> {
+    pair: Pair,
+    defects: &'a [String],
+    interrupt: &'a Interrupt,
 }
 
-fn explain_one(
-    pair: &mut Pair,
-    finding: &Finding,
-    defects: &[String],
-    limit: Duration,
-    interrupt: &Interrupt,
-) -> Result<Explained> {
-    let (case, _) = read_case(&finding.program)?;
-    let mut explained = Explained {
-        finding: finding.clone(),
-        small: None,
-        what: finding.what.clone(),
-        report: String::new(),
-    };
-    let ran = pair.observe_twice(&case.program);
-    let divergence = match &ran.verdict {
-        Verdict::Diverge(divergence) if divergence.signature.to_string() == finding.signature => {
-            divergence
+impl<'a> Explainer<'a> {
+    /// With these defects planted; after an interrupt nothing is shrunk.
+    pub fn new(planted: &'a Planted, interrupt: &'a Interrupt) -> Self {
+        Self {
+            pair: planted.pair(),
+            defects: planted.names(),
+            interrupt,
         }
-        _ => {
-            explained.report = "it does not show again in a fresh run of its program\n".to_owned();
+    }
+
+    /// Shrinks and explains what was found. What cannot be repeated here says so.
+    pub fn explain(&mut self, finding: &Finding) -> Result<Explained> {
+        let (case, _) = read_case(&finding.program)?;
+        let mut explained = Explained {
+            finding: finding.clone(),
+            small: None,
+            what: finding.what.clone(),
+            report: String::new(),
+        };
+        let pair = &mut self.pair;
+        let ran = pair.observe_twice(&case.program);
+        let divergence = match &ran.verdict {
+            Verdict::Diverge(divergence)
+                if divergence.signature.to_string() == finding.signature =>
+            {
+                divergence
+            }
+            _ => {
+                explained.report =
+                    "it does not show again in a fresh run of its program\n".to_owned();
+                return Ok(explained);
+            }
+        };
+        let signature = &divergence.signature;
+        let shrunk =
+            shrinking::shrink_to(pair, &case.program, signature, Some(TIME), self.interrupt)
+                .program;
+        let ran = pair.observe_twice(&shrunk);
+        let Verdict::Diverge(divergence) = &ran.verdict else {
+            explained.report = "its smaller program does not diverge twice\n".to_owned();
             return Ok(explained);
-        }
-    };
-    let signature = &divergence.signature;
-    let shrunk =
-        shrinking::shrink_to(pair, &case.program, signature, Some(limit), interrupt).program;
-    let ran = pair.observe_twice(&shrunk);
-    let Verdict::Diverge(divergence) = &ran.verdict else {
-        explained.report = "its smaller program does not diverge twice\n".to_owned();
-        return Ok(explained);
-    };
-    let text = artifact::text(signature, &divergence.what, &shrunk, defects);
-    let small = found::write_beside(&finding.program, &text)?;
-    explained.report = explain::text(&small, &shrunk, divergence, &ran, defects);
-    explained.what.clone_from(&divergence.what);
-    explained.small = Some(small);
-    Ok(explained)
+        };
+        let text = artifact::text(signature, &divergence.what, &shrunk, self.defects);
+        let small = found::write_beside(&finding.program, &text)?;
+        explained.report = explain::text(&small, &shrunk, divergence, &ran, self.defects);
+        explained.what.clone_from(&divergence.what);
+        explained.small = Some(small);
+        Ok(explained)
+    }
 }

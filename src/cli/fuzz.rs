@@ -4,15 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use super::defects::Planted;
-use super::findings::explain_all;
 use super::interrupt::Interrupt;
+use super::live;
 use super::output::print;
-use super::summary::{Summary, share};
+use super::summary::Summary;
 use super::{Status, paint};
-use crate::engine::{self, Failure, Fault, Limits, Plan, Progress, Settings};
+use crate::engine::{self, Failure, Fault, Limits, Plan, Settings};
 
 /// Fuzzes: makes programs, runs each on both managers, and keeps what makes them differ.
 ///
@@ -143,8 +142,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
         processor: None,
     };
     let interrupt = Interrupt::catch()?;
-    let ended = campaign(&plan, &interrupt)?;
-    let findings = explain_all(&ended.findings, planted, &interrupt)?;
+    let (ended, findings) = live::campaign(&plan, planted, &interrupt)?;
     let summary = Summary::new(&plan, &ended, &findings);
     if args.json {
         print(&format!("{}\n", serde_json::to_string_pretty(&summary)?))?;
@@ -196,23 +194,6 @@ fn linux(_: &Args, _: &Planted) -> Result<Status> {
     bail!("programs can be run on the kernel of Linux on x86-64 only")
 }
 
-fn campaign(plan: &Plan, interrupt: &Interrupt) -> Result<engine::Ended> {
-    // Drawn on standard error, and only if that is a terminal.
-    let bar = ProgressBar::new_spinner();
-    bar.set_style(ProgressStyle::with_template("{spinner} {wide_msg}")?);
-    let ended = engine::run(
-        plan,
-        || interrupt.came(),
-        |_| !plan.settings.keep_going,
-        |progress| {
-            bar.tick();
-            bar.set_message(line(plan, progress));
-        },
-    );
-    bar.finish_and_clear();
-    ended
-}
-
 /// Says why a job died, on standard error.
 fn complain(failure: &Failure) {
     anstream::eprintln!("{} {}", paint::bad("harness failure:"), failure.how);
@@ -223,30 +204,6 @@ fn complain(failure: &Failure) {
     for line in failure.last_words.lines() {
         anstream::eprintln!("  | {line}");
     }
-}
-
-/// The live line.
-fn line(plan: &Plan, progress: &Progress) -> String {
-    let summary = progress.stats.summary();
-    let seconds = progress.elapsed.as_secs_f64();
-    let limit = plan
-        .duration
-        .map_or(String::new(), |limit| format!("/{}", limit.as_secs()));
-    let per_second = summary.executions as f64 / seconds.max(f64::MIN_POSITIVE);
-    let per_program = summary.calls as f64 / summary.executions.max(1) as f64;
-    let speculative = 100.0 * share(summary.speculative, summary.speculative + summary.classic);
-    let mut line = format!(
-        "{seconds:.0}{limit} s · {} exec/s · corpus {} · coverage {} · {per_program:.1} \
-         calls/program · {speculative:.0} % of faults speculative",
-        HumanCount(per_second as u64),
-        HumanCount(progress.corpus),
-        HumanCount(progress.coverage),
-    );
-    let diverged: u64 = progress.findings.values().sum();
-    if diverged > 0 {
-        line += &format!(" · {} diverged", HumanCount(diverged));
-    }
-    line
 }
 
 /// A seed that differs from run to run. The summary names it.

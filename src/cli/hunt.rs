@@ -16,7 +16,7 @@ use super::input::read_case;
 use super::interrupt::Interrupt;
 use super::output::print;
 use super::{HarnessFailed, Status, paint};
-use crate::engine::{self, Ended, Finding, Kind, Limits, Plan, Settings};
+use crate::engine::{self, Ended, Finding, Kind, Limits, News, Plan, Settings};
 
 /// Seconds and memory that one program may take; it needs a fraction of both.
 const LIMITS: Limits = Limits {
@@ -181,7 +181,12 @@ fn try_seed(args: &Args, info: &DefectInfo, seed: u32, interrupt: &Interrupt) ->
         findings,
         failures,
         ..
-    } = engine::run(&plan, || interrupt.came(), its_own, |_| {})?;
+    } = engine::run(
+        &plan,
+        || interrupt.came(),
+        |news| Ok(matches!(news, News::Found(finding) if its_own(finding))),
+        |_| {},
+    )?;
     if let Some(failure) = failures.first() {
         let how = format!("{}, seed {seed}: {}", info.name, failure.how);
         return Err(HarnessFailed(how).into());

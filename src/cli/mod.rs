@@ -17,6 +17,8 @@ mod hunt;
 mod input;
 mod interrupt;
 mod linux;
+#[cfg(feature = "engine")]
+mod live;
 mod minimize;
 mod output;
 pub mod paint;

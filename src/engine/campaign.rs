@@ -6,15 +6,17 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use vmadiff::coverage::Stats;
 
 use super::job::{Event, Job};
-use super::protocol::{Finding, Settings, Totals};
+use super::progress::{Progress, processor};
+use super::protocol::{Finding, Settings};
 
 /// How long a job may take to stop when told to; then it is killed. Longer than a hang may last.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Jobs that are replaced when they die. A harness that fails more often is not worth going on with.
+/// Jobs that are replaced within [`LATELY`]. A harness that fails more often is not worth going on
+/// with; one that fails once a week is.
 const REPLACED: usize = 16;
+const LATELY: Duration = Duration::from_secs(3600);
 /// How often the progress is looked at.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -29,27 +31,6 @@ pub struct Plan {
     pub duration: Option<Duration>,
     /// When to stop by the time that the jobs had on processors, to about a second.
     pub processor: Option<Duration>,
-}
-
-/// How it stands.
-#[derive(Default)]
-pub struct Progress {
-    /// Time since the start.
-    pub elapsed: Duration,
-    /// What all jobs did.
-    pub stats: Stats,
-    /// Programs that could not be compared, by reason.
-    pub skipped: BTreeMap<String, u64>,
-    /// Divergences by signature, known ones too.
-    pub findings: BTreeMap<String, u64>,
-    /// Resident memory of all jobs, KiB.
-    pub rss_kib: u64,
-    /// Time that all jobs had on processors.
-    pub processor: Duration,
-    /// Inputs in the corpus, of the job that has most.
-    pub corpus: u64,
-    /// Features seen, by the job that saw most.
-    pub coverage: u64,
 }
 
 /// How it ended.
@@ -75,6 +56,15 @@ pub struct Failure {
     pub last_words: String,
 }
 
+/// What is worth telling at once.
+#[derive(Debug)]
+pub enum News<'a> {
+    /// The first finding of a signature.
+    Found(&'a Finding),
+    /// A job died like this, and another takes its place.
+    Replaced(&'a Failure),
+}
+
 struct Campaign<'a> {
     plan: &'a Plan,
     start: Instant,
@@ -87,11 +77,11 @@ struct Campaign<'a> {
 }
 
 /// Runs a campaign to its end. `interrupted` is asked, and `show` told, a few times a second;
-/// `enough` says of each finding whether it ends the campaign.
+/// `heard` is told the news and answers whether they end the campaign.
 pub fn run(
     plan: &Plan,
     interrupted: impl Fn() -> bool,
-    enough: impl Fn(&Finding) -> bool,
+    mut heard: impl FnMut(News<'_>) -> Result<bool>,
     mut show: impl FnMut(&Progress),
 ) -> Result<Ended> {
     let (sender, events) = channel();
@@ -108,14 +98,14 @@ pub fn run(
     }
     let (mut was_interrupted, mut found) = (false, false);
     while !campaign.has_ended() {
-        found |= campaign.take_events(&events)?.iter().any(&enough);
+        found |= campaign.take_events(&events, &mut heard)?;
         show(&campaign.progress());
         was_interrupted |= interrupted();
         if plan.settings.keep_going {
-            campaign.replace_dead()?;
+            found |= campaign.replace_dead(&mut heard)?;
         }
         let elapsed = campaign.start.elapsed();
-        let processor = campaign.processor();
+        let processor = processor(&campaign.jobs);
         let over = plan.duration.is_some_and(|limit| elapsed >= limit)
             || plan.processor.is_some_and(|limit| processor >= limit);
         campaign.stop_if(was_interrupted || over || found || campaign.dead().is_some())?;
@@ -150,36 +140,58 @@ impl Campaign<'_> {
         self.jobs.iter().all(Job::has_ended)
     }
 
-    /// Waits a tick for what the jobs say, or until all have ended. Answers what they found.
-    fn take_events(&mut self, events: &Receiver<(usize, Event)>) -> Result<Vec<Finding>> {
-        let mut found = Vec::new();
+    /// Waits a tick for what the jobs say, or until all have ended. Answers whether it is enough.
+    fn take_events(
+        &mut self,
+        events: &Receiver<(usize, Event)>,
+        heard: &mut impl FnMut(News<'_>) -> Result<bool>,
+    ) -> Result<bool> {
+        let mut enough = false;
         let until = Instant::now() + TICK;
         while !self.has_ended() {
             let patience = until.saturating_duration_since(Instant::now());
             let Ok((index, event)) = events.recv_timeout(patience) else {
                 break;
             };
-            if let Some(finding) = self.jobs[index].take(event)? {
-                found.push(finding.clone());
-                self.findings
-                    .entry(finding.signature.clone())
-                    .or_insert(finding);
+            if let Some(finding) = self.jobs[index].take(event)?
+                && self.is_first(&finding)
+            {
+                enough |= heard(News::Found(&finding))?;
+                self.findings.insert(finding.signature.clone(), finding);
             }
         }
-        Ok(found)
+        Ok(enough)
+    }
+
+    /// Whether no other job found the same before. Else its program goes: one is enough.
+    fn is_first(&self, finding: &Finding) -> bool {
+        let first = !self.findings.contains_key(&finding.signature);
+        if !first {
+            // Whoever took it away already did what is wanted here.
+            let _ = std::fs::remove_file(&finding.program);
+        }
+        first
     }
 
     /// A job that died and that no other took the place of.
     fn dead(&self) -> Option<usize> {
-        let is_dead = |job: &Job| !job.replaced && job.failure().is_some();
+        let is_dead = |job: &Job| job.replaced.is_none() && job.failure().is_some();
         self.jobs.iter().position(is_dead)
     }
 
+    /// How long ago jobs were replaced.
+    fn replaced_ago(&self) -> impl Iterator<Item = Duration> {
+        let replaced = self.jobs.iter().filter_map(|job| job.replaced);
+        replaced.map(|at| at.elapsed())
+    }
+
     /// Starts a job in the place of each dead one. It draws otherwise, and so does something else.
-    fn replace_dead(&mut self) -> Result<()> {
+    /// Answers whether it is enough.
+    fn replace_dead(&mut self, heard: &mut impl FnMut(News<'_>) -> Result<bool>) -> Result<bool> {
+        let mut enough = false;
         while let Some(dead) = self.dead()
             && self.stopping.is_none()
-            && self.jobs.len() < self.plan.jobs as usize + REPLACED
+            && worth_going_on(self.replaced_ago())
         {
             let done = self.jobs[dead].totals.executions;
             let mut settings = job_settings(self.plan, self.jobs.len() as u32);
@@ -187,10 +199,13 @@ impl Campaign<'_> {
                 .runs
                 .map(|runs| runs.saturating_sub(done).max(1));
             settings.fault = None;
-            self.jobs[dead].replaced = true;
+            self.jobs[dead].replaced = Some(Instant::now());
             self.start_job(settings)?;
+            if let Some(failure) = self.jobs[dead].failure() {
+                enough |= heard(News::Replaced(&failure))?;
+            }
         }
-        Ok(())
+        Ok(enough)
     }
 
     /// Why jobs died, each.
@@ -221,41 +236,28 @@ impl Campaign<'_> {
         Ok(())
     }
 
-    fn processor(&self) -> Duration {
-        let times = self.jobs.iter().map(|job| job.totals.processor_ms);
-        Duration::from_millis(times.sum())
-    }
-
     fn progress(&self) -> Progress {
-        let mut progress = Progress {
-            elapsed: self.start.elapsed(),
-            processor: self.processor(),
-            ..Progress::default()
-        };
-        for job in &self.jobs {
-            let Totals {
-                executions,
-                counts,
-                skipped,
-                findings,
-                rss_kib,
-                ..
-            } = &job.totals;
-            progress
-                .stats
-                .add(&Stats::from_counts(*executions, counts.iter().copied()));
-            add_counts(&mut progress.skipped, skipped);
-            add_counts(&mut progress.findings, findings);
-            progress.rss_kib += rss_kib;
-            progress.corpus = progress.corpus.max(job.log.corpus);
-            progress.coverage = progress.coverage.max(job.log.coverage);
-        }
-        progress
+        Progress::of(&self.jobs, self.start.elapsed())
     }
 }
 
-fn add_counts(to: &mut BTreeMap<String, u64>, from: &BTreeMap<String, u64>) {
-    for (name, count) in from {
-        *to.entry(name.clone()).or_default() += count;
+/// Whether another job may die, when others were replaced so long ago.
+fn worth_going_on(replaced: impl Iterator<Item = Duration>) -> bool {
+    replaced.filter(|&ago| ago < LATELY).count() < REPLACED
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_harness_may_fail_now_and_then_but_not_all_the_time() {
+        let worth = |ages: &[Duration]| worth_going_on(ages.iter().copied());
+        let mut ages = vec![LATELY; 10 * REPLACED];
+        assert!(worth(&ages));
+        ages.extend([Duration::ZERO; REPLACED - 1]);
+        assert!(worth(&ages));
+        ages.push(LATELY / 2);
+        assert!(!worth(&ages));
     }
 }

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::Sender;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 
@@ -40,8 +41,8 @@ pub struct Job {
     status: Option<ExitStatus>,
     /// Executions asked of it.
     pub runs: Option<u64>,
-    /// Another took its place.
-    pub replaced: bool,
+    /// When another took its place.
+    pub replaced: Option<Instant>,
     /// The latest counts.
     pub totals: Totals,
     /// What libFuzzer printed.
@@ -81,7 +82,7 @@ impl Job {
             killed: false,
             status: None,
             runs,
-            replaced: false,
+            replaced: None,
             totals: Totals::default(),
             log: Log::default(),
         })

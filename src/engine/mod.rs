@@ -12,10 +12,12 @@ mod fault;
 mod glue;
 mod job;
 mod log;
+mod progress;
 mod protocol;
 mod subject;
 
-pub use campaign::{Ended, Failure, Plan, Progress, run};
+pub use campaign::{Ended, Failure, News, Plan, run};
 pub use child::run as run_child;
 pub use fault::Fault;
+pub use progress::Progress;
 pub use protocol::{Finding, Kind, Limits, Settings};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::fuzz::{children, send, started, summary};
-use crate::shell::Shell;
+use crate::shell::{Said, Shell};
 
 /// Names of the files in a folder.
 fn files(folder: &Path) -> BTreeSet<String> {
@@ -37,11 +37,17 @@ fn a_campaign_resumes_on_its_corpus() {
 
 #[test]
 fn findings_are_grouped_by_signature_and_the_campaign_goes_on() {
+    for jobs in [1, 2] {
+        grouped(jobs);
+    }
+}
+
+fn grouped(jobs: u32) {
     let shell = Shell::new();
-    let said = shell.run(
-        "fuzz --runs 4000 --seed 1 --keep-going --json \
-         --defect get-too-few --defect c2-offset-not-lowered",
-    );
+    let said = shell.run(&format!(
+        "fuzz --runs 4000 --seed 1 --keep-going --json --jobs {jobs} \
+         --defect get-too-few --defect c2-offset-not-lowered"
+    ));
     assert_eq!(said.status, 1, "{said:?}");
     let summary = summary(&said);
     assert_eq!(summary["executions"], 4000);
@@ -60,6 +66,30 @@ fn findings_are_grouped_by_signature_and_the_campaign_goes_on() {
     let names = files(&shell.folder().join("artifacts"));
     let as_found = names.iter().filter(|name| !name.ends_with(".min.vma"));
     assert_eq!(as_found.count(), findings.len(), "{names:?}");
+    for signature in signatures {
+        assert!(said.stderr.contains(&format!("found: {signature} ")));
+    }
+}
+
+/// As campaigns of months end, by a signal or a power cut: nothing may be left for the end.
+#[test]
+fn findings_are_shrunk_before_the_campaign_ends() {
+    let shell = Shell::new();
+    let mut campaign = started(
+        &shell,
+        &["--keep-going", "--defect", "c2-offset-not-lowered"],
+    );
+    send("-KILL", campaign.id());
+    campaign.wait().unwrap();
+    let calls = |name: &str| {
+        let text = String::from_utf8(shell.read(&format!("artifacts/{name}"))).unwrap();
+        text.lines().filter(|line| line.contains('(')).count()
+    };
+    let names = files(&shell.folder().join("artifacts"));
+    let small = names.iter().find(|name| name.ends_with(".min.vma"));
+    let small = small.unwrap_or_else(|| panic!("nothing is shrunk: {names:?}"));
+    let as_found = small.replace(".min", "");
+    assert!(calls(small) < calls(&as_found), "{small}");
 }
 
 /// A campaign whose harness fails like this; what is said and kept.
@@ -105,12 +135,36 @@ fn another_job_takes_the_place_of_one_that_died() {
     assert_eq!(summary["executions"], 5000);
     assert_eq!(summary["failures"].as_array().map(Vec::len), Some(1));
     assert!(!summary["findings"].as_array().unwrap().is_empty());
+    let told = "harness failure: a job panicked or crashed; another takes its place";
+    assert!(said.stderr.contains(told), "{said:?}");
+}
+
+#[test]
+fn a_harness_that_keeps_dying_ends_the_campaign() {
+    let shell = Shell::new();
+    let mut campaign = started(&shell, &["--keep-going"]);
+    let mut killed = BTreeSet::new();
+    let start = Instant::now();
+    while campaign.try_wait().unwrap().is_none() {
+        assert!(start.elapsed() < Duration::from_secs(120), "it goes on");
+        for job in children(campaign.id()) {
+            if killed.insert(job) {
+                send("-KILL", job);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let said = Said::from(campaign.wait_with_output().unwrap());
+    assert_eq!(said.status, 3, "{said:?}");
+    let failures = summary(&said)["failures"].as_array().map(Vec::len);
+    assert_eq!(failures, Some(killed.len()));
+    assert_eq!(killed.len(), 17, "the first and those that took its place");
 }
 
 #[test]
 fn jobs_do_not_outlive_a_campaign_that_is_killed() {
     let shell = Shell::new();
-    let mut campaign = started(&shell);
+    let mut campaign = started(&shell, &[]);
     let jobs = children(campaign.id());
     assert!(!jobs.is_empty());
     send("-KILL", campaign.id());

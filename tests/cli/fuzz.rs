@@ -125,10 +125,11 @@ fn jobs_share_the_runs_and_the_corpus() {
     assert!(kept > 100, "{kept} inputs");
 }
 
-/// A campaign that was started and runs.
-pub fn started(shell: &Shell) -> std::process::Child {
+/// A campaign that was started with these options and runs.
+pub fn started(shell: &Shell, options: &[&str]) -> std::process::Child {
     let child = Command::new(env!("CARGO_BIN_EXE_vmadiff"))
         .args(["fuzz", "--seed", "1", "--json"])
+        .args(options)
         .current_dir(shell.folder())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -158,7 +159,7 @@ pub fn children(process: u32) -> Vec<u32> {
 #[test]
 fn ctrl_c_ends_with_a_summary() {
     let shell = Shell::new();
-    let campaign = started(&shell);
+    let campaign = started(&shell, &[]);
     let jobs = children(campaign.id());
     let asked = Instant::now();
     send("-INT", campaign.id());
@@ -176,7 +177,7 @@ fn ctrl_c_ends_with_a_summary() {
 #[test]
 fn a_job_that_dies_is_a_failure_of_the_harness() {
     let shell = Shell::new();
-    let campaign = started(&shell);
+    let campaign = started(&shell, &[]);
     send("-KILL", children(campaign.id())[0]);
     let said = Said::from(campaign.wait_with_output().unwrap());
     assert_eq!(said.status, 3, "{said:?}");

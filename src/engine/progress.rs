@@ -1,0 +1,77 @@
+//! How a campaign stands: the counts of all its jobs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use vmadiff::coverage::Stats;
+
+use super::job::Job;
+use super::protocol::Totals;
+
+/// How it stands.
+#[derive(Default)]
+pub struct Progress {
+    /// Time since the start.
+    pub elapsed: Duration,
+    /// What all jobs did.
+    pub stats: Stats,
+    /// Programs that could not be compared, by reason.
+    pub skipped: BTreeMap<String, u64>,
+    /// Divergences by signature, known ones too.
+    pub findings: BTreeMap<String, u64>,
+    /// Resident memory of all jobs that live, or did at the end, KiB.
+    pub rss_kib: u64,
+    /// Time that all jobs had on processors.
+    pub processor: Duration,
+    /// Inputs in the corpus, of the job that has most.
+    pub corpus: u64,
+    /// Features seen, by the job that saw most.
+    pub coverage: u64,
+}
+
+impl Progress {
+    /// How it stands with these jobs, the dead ones too.
+    pub fn of(jobs: &[Job], elapsed: Duration) -> Self {
+        let mut progress = Self {
+            elapsed,
+            processor: processor(jobs),
+            ..Self::default()
+        };
+        for job in jobs {
+            progress.add(job);
+        }
+        progress
+    }
+
+    fn add(&mut self, job: &Job) {
+        let Totals {
+            executions,
+            counts,
+            skipped,
+            findings,
+            rss_kib,
+            ..
+        } = &job.totals;
+        let counts = counts.iter().copied();
+        self.stats.add(&Stats::from_counts(*executions, counts));
+        add_counts(&mut self.skipped, skipped);
+        add_counts(&mut self.findings, findings);
+        if job.replaced.is_none() {
+            self.rss_kib += rss_kib;
+        }
+        self.corpus = self.corpus.max(job.log.corpus);
+        self.coverage = self.coverage.max(job.log.coverage);
+    }
+}
+
+/// Time that these jobs had on processors.
+pub fn processor(jobs: &[Job]) -> Duration {
+    let times = jobs.iter().map(|job| job.totals.processor_ms);
+    Duration::from_millis(times.sum())
+}
+
+fn add_counts(to: &mut BTreeMap<String, u64>, from: &BTreeMap<String, u64>) {
+    for (name, count) in from {
+        *to.entry(name.clone()).or_default() += count;
+    }
+}
