@@ -12,7 +12,7 @@ cargo fuzz build -O --sanitizer none "${features[@]}"
 
 # Seeds are made of the programs that are kept as text; no sanitizer needs to watch that.
 seeds="$WORK/seeds"
-rm -rf "$seeds"
+rm -rf "$seeds" "$WORK/seeds.zip"
 env -u RUSTFLAGS cargo run --release --locked --target-dir "$WORK/vmadiff" \
     --no-default-features --features command -- corpus seeds corpus -o "$seeds"
 (cd "$seeds" && zip -q -r "$WORK/seeds.zip" .)

@@ -36,9 +36,10 @@ EOF
 }
 
 build() {
-    mkdir "$work/src" "$work/work"
+    # What was built for the last check is good for the next.
+    mkdir -p "$work/src" "$root/target/oss-fuzz"
     ln -s "$root" "$work/src/vmadiff"
-    export SRC="$work/src" WORK="$work/work" OUT="$1"
+    export SRC="$work/src" WORK="$root/target/oss-fuzz" OUT="$1"
     local flags="--cfg fuzzing -Cdebuginfo=1 -Cforce-frame-pointers"
     case "$SANITIZER" in
         address) export RUSTUP_TOOLCHAIN=nightly; flags="$flags -Zsanitizer=address" ;;
