@@ -44,6 +44,10 @@ impl Current<'_> {
     /// try, since the lock's holder may be waiting for this processor. The walks that follow go by
     /// the page's anon_vma, under its lock, which areas leave before their tables go.
     fn isolate_page(&self, addr: u64) -> Isolated<'_> {
+        // Tables are found by the lower bits of an address; access_ok keeps such walks from others.
+        if addr >= self.config().task_size {
+            return None;
+        }
         let _read = self.mm_struct().mmap_sem.read(site::ISOLATE_PAGE__MMAP_SEM);
         loop {
             let irq = self.irqs.disable(site::ISOLATE_PAGE__IRQ);
