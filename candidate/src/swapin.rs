@@ -5,7 +5,6 @@
 //! under mmap_sem (series patch 23).
 
 use vmadiff_contract::Retry;
-use vmadiff_interleave::at;
 
 use crate::current::Current;
 use crate::frame::SwapSlot;
@@ -26,7 +25,7 @@ impl Current<'_> {
             let same = vmf.pte(site::DO_SWAP_PAGE__PTE_UNMAP_SAME) == vmf.orig_pte;
             vmf.unlock();
             if !same {
-                at::fault(vmf.address, vmf.write);
+                vmf.mark();
                 return Fault::MINOR;
             }
         }
@@ -59,8 +58,9 @@ impl Current<'_> {
             Pte::make(Maps::Anon(page.handle()), vmf.vma_page_prot).wrprotect()
         };
         vmf.set_pte(site::DO_SWAP_PAGE__SET_PTE, pte);
+        vmf.mark();
         self.swap_free(site::DO_SWAP_PAGE__SWAP_FREE, slot);
-        vmf.served();
+        vmf.unlock();
         Fault::MAJOR
     }
 }

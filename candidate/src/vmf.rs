@@ -95,8 +95,14 @@ impl Vmf<'_> {
     /// The entry is as the fault needs it, by this fault or by another that was faster: marks it,
     /// and gives the page-table lock back.
     pub fn served(&mut self) {
-        at::fault(self.address, self.write);
+        self.mark();
         self.unlock();
+    }
+
+    /// The fault has taken effect: others can go by its entry from here on, though what the entry
+    /// replaced has still to be let go.
+    pub fn mark(&self) {
+        at::fault(self.address, self.write);
     }
 }
 
