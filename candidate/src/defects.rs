@@ -213,6 +213,10 @@ defects! {
         "The page-table lock is found by reading again the entry that was just checked."
         from "series patch 22, pte_map_lock and pte_spinlock"
         fires "misuse-dead-table";
+    IndexAfterSplit Interleaved "a30-index-after-split"
+        "A speculative fault asks an area that is being split for the index of its new page."
+        from "series patches 10 and 17, __page_set_anon_rmap; found by this project"
+        fires "outcome", "state";
     SkipLastRecheck Interleaved "skip-last-recheck"
         "A speculative fault does not look at the VMA again after it has the page-table lock."
         from "series patch 22, pte_map_lock; made up"

@@ -86,6 +86,7 @@ impl Current<'_> {
             speculative: false,
             vma_flags: vma.flags(),
             vma_page_prot: PageProt::from_bits(vma.vm_page_prot().peek()),
+            pgoff: vma.pgoff_of(addr),
             sequence: vma.vm_sequence().read(site::HANDLE_MM_FAULT__SEQUENCE),
             pmd,
             orig_pmd: Handle::NULL,

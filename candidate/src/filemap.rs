@@ -27,7 +27,7 @@ impl Current<'_> {
 
     /// Maps the file's own page (`do_read_fault`, `do_shared_fault`).
     fn do_read_or_shared_fault<'a>(&'a self, vmf: &mut Vmf<'a>, file: Ref<'_, File>) -> Fault {
-        let page = vmf.vma.pgoff_of(vmf.address);
+        let page = vmf.pgoff;
         // From the look at the size until it is mapped the page is locked, and so not truncated.
         let _pages = file.pages().lock(site::DO_FAULT__PAGE_LOCK);
         if page >= file.pages_in(site::DO_FAULT__SIZE) {
@@ -49,7 +49,7 @@ impl Current<'_> {
         let Some(copy) = self.alloc_page_for(vmf) else {
             return Fault::Oom;
         };
-        let page = vmf.vma.pgoff_of(vmf.address);
+        let page = vmf.pgoff;
         let _pages = file.pages().lock(site::DO_FAULT__PAGE_LOCK);
         if page >= file.pages_in(site::DO_FAULT__SIZE) {
             self.put_page(site::DO_COW_FAULT__PUT_PAGE, copy);
@@ -57,7 +57,7 @@ impl Current<'_> {
         }
         copy.contents()
             .init_page(site::DO_COW_FAULT__COPY, file.contents(), page << 12);
-        self.page_add_new_anon_rmap(copy, vmf.vma, vmf.address);
+        self.page_add_new_anon_rmap(copy, vmf.vma, vmf.pgoff);
         if self.finish_fault(vmf, writable_entry(vmf, copy)) {
             self.mm_struct().rss_anon.count(1);
         } else {

@@ -227,7 +227,7 @@ impl Current<'_> {
         } else {
             self.mm_struct().rss_anon.count(1);
         }
-        self.page_add_new_anon_rmap(fresh, vma, addr);
+        self.page_add_new_anon_rmap(fresh, vma, vma.pgoff_of(addr));
         let prot = PageProt::from_bits(vma.vm_page_prot().peek());
         let pte = Pte::make(Maps::Anon(fresh.handle()), prot);
         if vma.flags().contains(VmFlags::WRITE) {

@@ -98,7 +98,7 @@ impl Current<'_> {
             return Fault::MINOR;
         }
         self.mm_struct().rss_anon.count(1);
-        self.page_add_new_anon_rmap(page, vmf.vma, vmf.address);
+        self.page_add_new_anon_rmap(page, vmf.vma, self.index_of(vmf));
         vmf.set_pte(site::DO_ANONYMOUS_PAGE__SET_PTE, writable_entry(vmf, page));
         vmf.served();
         Fault::MINOR
@@ -118,10 +118,28 @@ impl Current<'_> {
     }
 
     /// A new page is mapped for the first time (`page_add_new_anon_rmap`).
-    pub fn page_add_new_anon_rmap(&self, page: Ref<'_, Frame>, vma: Ref<'_, Vma>, addr: u64) {
+    /// `index`: where walks by its anon_vma look for it, in pages.
+    pub fn page_add_new_anon_rmap(&self, page: Ref<'_, Frame>, vma: Ref<'_, Vma>, index: u64) {
         page.anon().init(vma.anon_vma().peek());
-        page.index().init(vma.pgoff_of(addr));
+        page.index().init(index);
         page.mapcount().init(1);
+    }
+
+    /// The index of a fault's new page.
+    ///
+    /// Deviation (A30): v12 asks the area for it here, with the page-table lock held, when the sequence
+    /// count no longer vouches for its bounds. If mprotect has split the area meanwhile, of which the
+    /// upper part stays, the index is that of an address below its start, which no walk by the
+    /// anon_vma asks for: the page cannot be reclaimed any more, nor migrated.
+    pub fn index_of(&self, vmf: &Vmf<'_>) -> u64 {
+        if vmf.speculative && defect!(self, IndexAfterSplit) {
+            return vmf.vma.linear_page_index(
+                vmf.address,
+                site::PAGE_ADD_NEW_ANON_RMAP__VM_START,
+                site::PAGE_ADD_NEW_ANON_RMAP__VM_PGOFF,
+            );
+        }
+        vmf.pgoff
     }
 
     /// A store to a page that is present and not writable (`do_wp_page`), its lock held.
@@ -208,7 +226,7 @@ impl Current<'_> {
         // No processor may go on reading the old page while another stores to the new one.
         vmf.set_pte(site::WP_PAGE_COPY__CLEAR, Pte::NONE);
         self.flush_tlb_page(self.mm, vmf.address);
-        self.page_add_new_anon_rmap(new, vmf.vma, vmf.address);
+        self.page_add_new_anon_rmap(new, vmf.vma, self.index_of(vmf));
         vmf.set_pte(site::WP_PAGE_COPY__SET_PTE, writable_entry(vmf, new));
         vmf.mark();
         self.note(Note::Cow);

@@ -142,6 +142,8 @@ vmadiff_interleave::sites! {
     HANDLE_PTE_FAULT__PTE = "handle_pte_fault.pte";
     HANDLE_PTE_FAULT__PTE_SAME = "handle_pte_fault.pte_same";
     HANDLE_SPECULATIVE_FAULT__ANON_VMA = "handle_speculative_fault.anon_vma";
+    HANDLE_SPECULATIVE_FAULT__INDEX_PGOFF = "handle_speculative_fault.index_pgoff";
+    HANDLE_SPECULATIVE_FAULT__INDEX_START = "handle_speculative_fault.index_start";
     HANDLE_SPECULATIVE_FAULT__IRQ = "handle_speculative_fault.irq";
     HANDLE_SPECULATIVE_FAULT__MM_USERS = "handle_speculative_fault.mm_users";
     HANDLE_SPECULATIVE_FAULT__MPOL_PUT = "handle_speculative_fault.mpol_put";
@@ -228,6 +230,8 @@ vmadiff_interleave::sites! {
     MUNMAP__MMAP_SEM = "munmap.mmap_sem";
     NUMA_SCAN__MMAP_SEM = "numa_scan.mmap_sem";
     OPEN__FILE_LOCK = "open.file_lock";
+    PAGE_ADD_NEW_ANON_RMAP__VM_PGOFF = "page_add_new_anon_rmap.vm_pgoff";
+    PAGE_ADD_NEW_ANON_RMAP__VM_START = "page_add_new_anon_rmap.vm_start";
     PAGE_REMOVE_RMAP__MAPCOUNT = "page_remove_rmap.mapcount";
     PAGE_VMA_MAPPED__PTE = "page_vma_mapped.pte";
     PAGE_VMA_MAPPED__PTL = "page_vma_mapped.ptl";

@@ -5,8 +5,8 @@
 //! mmap_sem. Deviations from v12, each restorable as the defect of that name: a lookup that does
 //! not ask the task's cache (A23, in `find`), flags that refuse lead to the classic way instead of
 //! a SIGSEGV that nothing vouches for (A25; v12 also makes MAPERR of it), instruction fetches are
-//! checked (A26), policies are held (A22), and a page-table entry that was checked is not read
-//! again (A29, in `vmf`).
+//! checked (A26), policies are held (A22), a page-table entry that was checked is not read again
+//! (A29, in `vmf`), and a new page's index is what the sequence count vouched for (A30, in `memory`).
 
 use vmadiff_contract::{Mode, Note, Retry, VmFlags};
 use vmadiff_interleave::Word;
@@ -91,6 +91,11 @@ impl Current<'_> {
             return Err(self.give_up(Retry::Outside));
         }
         self.check_access(vma, flags, need)?;
+        let pgoff = vma.linear_page_index(
+            addr,
+            site::HANDLE_SPECULATIVE_FAULT__INDEX_START,
+            site::HANDLE_SPECULATIVE_FAULT__INDEX_PGOFF,
+        );
         let policy = self.get_fault_policy(vma)?;
         Ok(Vmf {
             vma,
@@ -99,6 +104,7 @@ impl Current<'_> {
             speculative: true,
             vma_flags: flags,
             vma_page_prot: PageProt::from_bits(page_prot),
+            pgoff,
             sequence,
             pmd: self.table(Handle::NULL),
             orig_pmd: Handle::NULL,

@@ -51,7 +51,7 @@ impl Current<'_> {
         let mm = self.mm_struct();
         mm.rss_anon.count(1);
         mm.swap_entries.count(1u64.wrapping_neg());
-        self.page_add_new_anon_rmap(page, vmf.vma, vmf.address);
+        self.page_add_new_anon_rmap(page, vmf.vma, self.index_of(vmf));
         let pte = if vmf.write {
             writable_entry(vmf, page)
         } else {

@@ -207,7 +207,14 @@ impl<'a> Ref<'a, Vma> {
         self.end().wrapping_sub(self.start()) >> 12
     }
 
-    /// Offset of one of its addresses, in pages (`linear_page_index`).
+    /// Offset of one of its addresses, in pages, where others may be changing its bounds meanwhile
+    /// (`linear_page_index`).
+    pub fn linear_page_index(self, addr: u64, start: Site, pgoff: Site) -> u64 {
+        let pages = addr.wrapping_sub(self.vm_start().get(start)) >> 12;
+        pages.wrapping_add(self.vm_pgoff().get(pgoff))
+    }
+
+    /// Offset of one of its addresses, in pages.
     pub fn pgoff_of(self, addr: u64) -> u64 {
         let pages = addr.wrapping_sub(self.start()) >> 12;
         pages.wrapping_add(self.vm_pgoff().peek())

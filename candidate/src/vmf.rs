@@ -52,6 +52,8 @@ pub struct Vmf<'a> {
     pub vma_flags: VmFlags,
     /// What new entries allow.
     pub vma_page_prot: PageProt,
+    /// The page's offset in what the area maps, in pages.
+    pub pgoff: u64,
     /// The sequence count that all this was read under.
     pub sequence: u32,
     /// The middle table.

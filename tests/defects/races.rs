@@ -19,6 +19,7 @@ const ABOUT: &[(&str, &str)] = &[
     ("fork-stale-entry", "a4-fork-without-bracket"),
     ("found-while-merged", "put-without-grace-period"),
     ("found-while-unmapped", "no-rcu-read-lock"),
+    ("found-after-a-split", "a30-index-after-split"),
     ("held-while-merged", "a21-freed-at-once"),
     ("held-while-unmapped", "no-reference"),
     ("mbind-under-a-fault", "a22-policy-without-reference"),
