@@ -1,7 +1,7 @@
 //! What is left unjudged: runs that no order of whole sections explains, and that are legal
 //! nevertheless. Each reason is told, and counted; docs/compared.md has them.
 
-use vmadiff_contract::{Advice, Call, Errno, Fail, MapFlags, Outcome, PAGE_SIZE};
+use vmadiff_contract::{Advice, Call, Errno, Fail, MapFlags, Outcome, PAGE_SIZE, SegvCode};
 
 use super::parts::{Act, Holds, Part};
 use super::replay::{Objection, Trial};
@@ -14,6 +14,7 @@ pub fn why(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'static str> 
         .or_else(|| charged_meanwhile(trial))
         .or_else(|| reused_meanwhile(trial, objections))
         .or_else(|| grown_meanwhile(trial, objections))
+        .or_else(|| refused_by_what_is_gone(trial, objections))
 }
 
 /// Calls that go step by step where the reference has one moment.
@@ -54,12 +55,19 @@ fn step_by_step(trial: &Trial<'_>) -> Option<&'static str> {
             Call::Madvise {
                 advice: Advice::Remove,
                 ..
-            } if trial.parts.sections_of(a) > 2 && overlap(a, &|_| true) => {
+            } if left_an_area(trial, a) && overlap(a, &|_| true) => {
                 Some("MADV_REMOVE gives mmap_sem up between areas")
             }
             _ => None,
         }
     })
+}
+
+/// Whether MADV_REMOVE was done with an area and went on to another, or to its refusal: each is marked,
+/// and so is the end of a call that succeeds.
+fn left_an_area(trial: &Trial<'_>, call: usize) -> bool {
+    let failed = matches!(trial.woven.outcomes[call], Some(Outcome::Errno(_)));
+    trial.parts.sections_of(call) > if failed { 1 } else { 2 }
 }
 
 /// Reclaim finds a page at one moment and takes it from whoever maps it at a later one. If the page
@@ -115,7 +123,13 @@ fn charged_meanwhile(trial: &Trial<'_>) -> Option<&'static str> {
     if program.config.commit_limit == u64::MAX {
         return None;
     }
-    let charges = |part: &Part| part.is_section() && charges(&program.calls[part.call].call);
+    let stack = has_stack(trial);
+    let charges = |part: &Part| match part.act {
+        Act::Section => charges(&program.calls[part.call].call),
+        // It grows a stack.
+        Act::Fault(_) | Act::Refused(_) => stack,
+        _ => false,
+    };
     let raced = |part: &Part| {
         let others = parts.list.iter().filter(|other| charges(other));
         let mut raced = others.filter(|other| other.call != part.call && other.overlaps(part));
@@ -150,12 +164,8 @@ fn reused_meanwhile(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'sta
 /// A fault grows a stack before it maps the page, and calls that hold mmap_sem for reading too may find
 /// the area grown and the page missing.
 fn grown_meanwhile(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'static str> {
-    let Trial { program, parts, .. } = *trial;
-    let grows = |call: &Call| match call {
-        Call::Mmap { flags, .. } => flags.contains(MapFlags::GROWSDOWN),
-        _ => false,
-    };
-    if !program.calls.iter().any(|step| grows(&step.call)) {
+    let parts = trial.parts;
+    if !has_stack(trial) {
         return None;
     }
     let raced = |reader: &Part| {
@@ -170,6 +180,43 @@ fn grown_meanwhile(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'stat
     about
         .any(|i| raced(&parts.list[i]))
         .then_some("a stack grows under a call that holds mmap_sem for reading")
+}
+
+/// A processor says of an access that it was refused by an entry, or that it found none, and asks what
+/// the area allows later. If the page was unmapped between, a stack grows back and the access is refused
+/// though no entry refuses it.
+fn refused_by_what_is_gone(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'static str> {
+    let Trial {
+        program,
+        woven,
+        parts,
+    } = *trial;
+    if !has_stack(trial) {
+        return None;
+    }
+    let refused = parts.list.iter().filter(|part| {
+        let access = matches!(part.act, Act::Refused(_));
+        let why = woven.outcomes[part.call];
+        access && matches!(why, Some(Outcome::Segv(SegvCode::AccErr)))
+    });
+    let unmapped = |part: &&Part| {
+        let mut others = parts.list.iter().filter(|other| other.overlaps(part));
+        others.any(|other| other.is_section() && takes_areas(&program.calls[other.call].call))
+    };
+    let mut raced = refused.filter(unmapped);
+    let about = |part: &Part| objections.iter().all(|o| o.page == part.page);
+    raced.any(about).then_some(
+        "an access is refused by an entry whose area is unmapped and grown again meanwhile",
+    )
+}
+
+/// Whether something in the program grows by faults.
+fn has_stack(trial: &Trial<'_>) -> bool {
+    let grows = |call: &Call| match call {
+        Call::Mmap { flags, .. } => flags.contains(MapFlags::GROWSDOWN),
+        _ => false,
+    };
+    trial.program.calls.iter().any(|step| grows(&step.call))
 }
 
 /// Whether a fork that overlaps the call fails: its child gives up the pages that it had copied.
@@ -198,6 +245,8 @@ fn fell_short(trial: &Trial<'_>, part: &Part) -> bool {
     let call = trial.program.calls[part.call].call;
     match (call, trial.woven.outcomes[part.call]) {
         (Call::Brk { addr }, Some(Outcome::Value(brk))) => brk != addr,
+        // A stack that could not grow.
+        (_, Some(Outcome::Segv(code))) => code == SegvCode::MapErr,
         (_, outcome) => outcome == Some(Outcome::Errno(Errno::ENOMEM)),
     }
 }

@@ -32,6 +32,7 @@ use parts::Parts;
 use replay::{Objection, Replayer, Trial};
 pub use scenes::Scene;
 use search::Found;
+use wing_gong::Keep;
 
 /// Judges woven runs by a reference that is replayed; keeps its memory from run to run.
 #[derive(Default)]
@@ -74,12 +75,15 @@ impl WovenJudge {
             Found::Order(_) => return Verdict::Agree,
             Found::Nothing(objections) => objections,
         };
+        if wing_gong::explains(replayer, &trial, reference, order, Keep::Marks) {
+            return Verdict::Agree;
+        }
         if let Some(why) = beyond::why(&trial, &objections) {
             return Verdict::Skip(why.to_owned());
         }
         let objection = objections.first().expect("no order is without objections");
         let mut divergence = diverges(&trial, objection);
-        if wing_gong::explains(replayer, &trial, reference, order) {
+        if wing_gong::explains(replayer, &trial, reference, order, Keep::Time) {
             divergence.signature.rule = Rule::CommitPoint;
             divergence.what = format!(
                 "another order of sections explains the run, that of their marks does not: {}",

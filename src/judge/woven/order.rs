@@ -31,6 +31,8 @@ pub enum Serves {
     Anon,
     /// The entry was set, or taken away, by then.
     Nothing,
+    /// An access by a stale entry, when its page had been moved: made where it was moved to.
+    Moved,
 }
 
 /// Whom the first store to an area is told to take its anon_vma from.
@@ -69,6 +71,8 @@ pub enum Move {
     Lend(Tell),
     /// The fault did no more than this.
     Serve(Serves),
+    /// The access comes just after an mremap that has moved its page, and goes by a stale entry.
+    Follow(usize),
 }
 
 /// Keys between those of two steps.
@@ -128,6 +132,9 @@ pub fn moves(
             continue;
         }
         contended = true;
+        if part.act == Act::Access && other.moves(program, woven, part).is_some() {
+            into.push(Move::Follow(c));
+        }
         if anchors(program, woven, part, other) {
             into.push(if order[c].key < order[x].key {
                 Move::Before(c)
@@ -161,6 +168,9 @@ fn anchors(program: &Program, woven: &Woven, part: &Part, other: &Part) -> bool 
     if other.is_section() {
         let free = !part.is_section() || !part.excludes(other);
         return free && other.may_reach(program, woven, part);
+    }
+    if part.is_section() && part.may_reach(program, woven, other) {
+        return true;
     }
     // A step of the kernel at one page, and what others do there meanwhile.
     matches!(program.calls[part.call].call, Call::Reclaim { .. })
@@ -199,6 +209,10 @@ pub fn apply(parts: &Parts, order: &mut Order, x: usize, change: Move) {
     match change {
         Move::Lend(tell) => order[x].lender = tell,
         Move::Serve(serves) => order[x].serves = serves,
+        Move::Follow(c) => {
+            order[x].serves = Serves::Moved;
+            order[x].key = order[x].key.max(order[c].key + distance(parts, x));
+        }
         Move::Before(c) => {
             let key = order[c].key - distance(parts, x);
             order[x].key = key;

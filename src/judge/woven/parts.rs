@@ -175,6 +175,22 @@ impl Part {
     }
 }
 
+impl Part {
+    /// By how much an mremap, if the part is one, moved the page of another part up.
+    pub fn moves(&self, program: &Program, woven: &Woven, other: &Self) -> Option<u64> {
+        let (Act::Section, Call::Mremap { addr, old_len, .. }) =
+            (self.act, program.calls[self.call].call)
+        else {
+            return None;
+        };
+        let Some(Outcome::Value(new)) = woven.outcomes[self.call] else {
+            return None;
+        };
+        let within = other.page?.checked_sub(addr)? < old_len;
+        (self.mm == other.mm && within && new != addr).then(|| new.wrapping_sub(addr))
+    }
+}
+
 /// A section of this call, its place in time still open.
 pub(super) fn section(program: &Program, call: usize) -> Part {
     let step = &program.calls[call];

@@ -1,6 +1,6 @@
 //! Reads the parts of a woven run out of its trace: marks, and what each call did around them.
 
-use vmadiff_contract::{Call, Event, Outcome, PAGE_SIZE, Touch};
+use vmadiff_contract::{Call, Errno, Event, Outcome, PAGE_SIZE, Touch};
 use vmadiff_interleave::sim::{Step, TASKS, What};
 use vmadiff_interleave::{Kind, at};
 
@@ -149,7 +149,13 @@ impl Parts {
         if unmade || span.accessed || program.calls[call].task.0 == 0 {
             return;
         }
-        let part = section(program, call);
+        let mut part = section(program, call);
+        if woven.outcomes[call] == Some(Outcome::Errno(Errno::EAGAIN))
+            && program.calls[call].call == Call::Fork
+        {
+            // Numbers for tasks are short, which is asked for last, without mmap_sem.
+            part.holds = Holds::Nothing;
+        }
         self.list.push(match span.section {
             Some(at) => Part {
                 at,

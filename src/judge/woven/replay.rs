@@ -43,6 +43,28 @@ impl Trial<'_> {
     }
 }
 
+impl Trial<'_> {
+    /// The access to where an mremap that overlaps has moved its page.
+    fn moved(&self, part: &Part) -> Call {
+        let mut others = self.parts.list.iter().filter(|o| o.overlaps(part));
+        let by = others.find_map(|other| other.moves(self.program, self.woven, part));
+        let by = by.unwrap_or_default();
+        match self.program.calls[part.call].call {
+            Call::Load { addr } => Call::Load {
+                addr: addr.wrapping_add(by),
+            },
+            Call::Exec { addr } => Call::Exec {
+                addr: addr.wrapping_add(by),
+            },
+            Call::Store { addr, value } => Call::Store {
+                addr: addr.wrapping_add(by),
+                value,
+            },
+            call => call,
+        }
+    }
+}
+
 /// Replays orders; keeps its memory from one to the next.
 #[derive(Default)]
 pub struct Replayer {
@@ -120,7 +142,7 @@ impl Replayer {
             Act::Section => self.section(trial, reference, here),
             Act::Fault(touch) => self.fault(reference, here, touch),
             Act::Unserved(touch) => self.unserved(trial, reference, here, touch),
-            Act::Access => self.access(reference, here),
+            Act::Access => self.access(trial, reference, here),
             Act::Refused(touch) => {
                 let ours = refused(reference, here, touch);
                 self.compare(here, ours);
@@ -165,7 +187,7 @@ impl Replayer {
         let ours = match here.setting.serves {
             Serves::Page => reference.fault(here.task, addr, touch, lender),
             Serves::Anon => reference.prepare(here.task, addr, lender, Fail::NONE),
-            Serves::Nothing => Outcome::Value(0),
+            Serves::Nothing | Serves::Moved => Outcome::Value(0),
         };
         if ours != Outcome::Value(0) {
             let what = format!(
@@ -199,12 +221,16 @@ impl Replayer {
                 let fail = Fail(u8::from(!trial.parts.took_fresh_anon(here.part)));
                 reference.prepare(here.task, page, lender, fail);
             }
-            (Serves::Anon | Serves::Nothing, _) => {}
+            (Serves::Anon | Serves::Nothing | Serves::Moved, _) => {}
         }
     }
 
-    fn access<R: Replay>(&mut self, reference: &R, here: &Here<'_>) {
-        let ours = reference.call(here.task, &here.step.call, Fail::NONE);
+    fn access<R: Replay>(&mut self, trial: &Trial<'_>, reference: &R, here: &Here<'_>) {
+        let call = match here.setting.serves {
+            Serves::Moved => trial.moved(here.part),
+            _ => here.step.call,
+        };
+        let ours = reference.call(here.task, &call, Fail::NONE);
         self.compare(here, ours);
         let served = |e: &Event| matches!(e, Event::Note(Note::Classic));
         let faulted = Recorder::drain(|events| events.iter().any(served));
@@ -308,7 +334,7 @@ fn refused<R: Replay>(reference: &R, here: &Here<'_>, touch: Touch) -> Outcome {
         match here.setting.serves {
             Serves::Page => return reference.call(here.task, call, fail),
             Serves::Anon => {}
-            Serves::Nothing => return here.theirs,
+            Serves::Nothing | Serves::Moved => return here.theirs,
         }
     }
     let lender = here.setting.lender.into();

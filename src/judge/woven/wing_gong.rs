@@ -1,12 +1,14 @@
 //! Whether any order at all explains a run, of those that respect real time: the search of Wing and
-//! Gong, with a memory of where it has been (Lowe). Asked only when the marks do not explain it.
+//! Gong, with a memory of where it has been (Lowe). Asked only when no order was found by changing that
+//! of the marks part by part.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
 
 use vmadiff_contract::{Replay, Snapshot};
 
-use super::order::Order;
+use super::order::{self, Move, Order, Setting};
+use super::parts::{Act, Part};
 use super::replay::{Replayer, Trial};
 
 /// Parts that are replayed at most.
@@ -15,46 +17,67 @@ const PATIENCE: usize = 60_000;
 /// Runs of more parts are not searched.
 const MOST: usize = 64;
 
+/// What is known of an order beyond real time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// What the marks tell for certain: accesses are made where they are marked, and sections that
+    /// exclude each other come in the order of their marks.
+    Marks,
+    /// Nothing: the marks may be wrong.
+    Time,
+}
+
 struct Search<'a, 'b, R> {
     trial: &'a Trial<'b>,
     replayer: &'a mut Replayer,
     reference: &'a mut R,
-    settings: &'a Order,
+    /// How each part may be replayed, the likeliest way first.
+    ways: Vec<Vec<Setting>>,
     /// Parts that must come before each, as a set.
     before: Vec<u64>,
     /// Sets of parts that were done, with the state that they led to.
     /// Hashed without a random key: engines that guide by coverage see each step of a lookup.
     been: HashSet<(u64, u64), BuildHasherDefault<DefaultHasher>>,
-    prefix: Vec<usize>,
+    prefix: Vec<(usize, Setting)>,
     state: Snapshot,
     replayed: usize,
 }
 
-/// Whether there is such an order.
+/// Whether there is such an order, of settings that differ from these only in how a part is replayed.
 pub fn explains<R: Replay>(
     replayer: &mut Replayer,
     trial: &Trial<'_>,
     reference: &mut R,
     settings: &Order,
+    keep: Keep,
 ) -> bool {
     let list = &trial.parts.list;
     if list.len() > MOST {
         return false;
     }
+    let mut sorted = Vec::new();
+    order::sorted(settings, &mut sorted);
+    let mut rank = vec![0; list.len()];
+    for (place, &x) in sorted.iter().enumerate() {
+        rank[x] = place;
+    }
     let before = |x: usize| {
         let earlier = |y: usize| {
             let ended = list[y].window.1 < list[x].window.0;
-            ended || list[y].call == list[x].call && y < x
+            let inside = list[y].call == list[x].call && rank[y] < rank[x];
+            let kept = keep == Keep::Marks && y < x && marks_tell(&list[y], &list[x]);
+            ended || inside || kept
         };
         let set = (0..list.len()).filter(|&y| y != x && earlier(y));
         set.fold(0, |set, y| set | 1 << y)
     };
     let before = (0..list.len()).map(before).collect();
+    let ways = (0..list.len()).map(|x| ways(trial, settings, x)).collect();
     let mut search = Search {
         trial,
         replayer,
         reference,
-        settings,
+        ways,
         before,
         been: HashSet::default(),
         prefix: Vec::new(),
@@ -63,6 +86,31 @@ pub fn explains<R: Replay>(
     };
     search.replayer.begin(trial, search.reference);
     search.go_on(0)
+}
+
+/// Whether the order of two marks is certainly that of the parts.
+fn marks_tell(earlier: &Part, later: &Part) -> bool {
+    let accesses = earlier.act == Act::Access && later.act == Act::Access;
+    let sections = earlier.is_section() && later.is_section() && earlier.excludes(later);
+    accesses || sections
+}
+
+/// As it is set, and otherwise as far as others that overlap it may have seen to that.
+fn ways(trial: &Trial<'_>, settings: &Order, x: usize) -> Vec<Setting> {
+    let Trial {
+        program,
+        woven,
+        parts,
+    } = *trial;
+    let mut moves = Vec::new();
+    order::moves(program, woven, parts, settings, x, &mut moves);
+    moves.retain(|change| !matches!(change, Move::Before(_) | Move::After(_)));
+    let changed = moves.into_iter().map(|change| {
+        let mut order = settings.clone();
+        order::apply(parts, &mut order, x, change);
+        order[x]
+    });
+    std::iter::once(settings[x]).chain(changed).collect()
 }
 
 impl<R: Replay> Search<'_, '_, R> {
@@ -78,32 +126,43 @@ impl<R: Replay> Search<'_, '_, R> {
         }
         let mut stale = false;
         for x in 0..count {
-            let ready = done & 1 << x == 0 && self.before[x] & !done == 0;
-            if !ready || self.replayed > PATIENCE {
+            if done & 1 << x != 0 || self.before[x] & !done != 0 {
                 continue;
             }
-            if stale {
-                self.rewind();
-            }
-            stale = true;
-            self.replayed += 1;
-            let setting = self.settings[x];
-            if self.replayer.part(self.trial, self.reference, x, setting) {
-                self.prefix.push(x);
-                if self.go_on(done | 1 << x) {
+            for way in 0..self.ways[x].len() {
+                if self.replayed > PATIENCE {
+                    return false;
+                }
+                if stale {
+                    self.rewind();
+                }
+                stale = true;
+                if self.step(x, self.ways[x][way], done) {
                     return true;
                 }
-                self.prefix.pop();
             }
         }
+        false
+    }
+
+    /// Replays a part and whatever may follow it.
+    fn step(&mut self, x: usize, setting: Setting, done: u64) -> bool {
+        self.replayed += 1;
+        if !self.replayer.part(self.trial, self.reference, x, setting) {
+            return false;
+        }
+        self.prefix.push((x, setting));
+        if self.go_on(done | 1 << x) {
+            return true;
+        }
+        self.prefix.pop();
         false
     }
 
     /// Back to the state after the prefix.
     fn rewind(&mut self) {
         self.replayer.begin(self.trial, self.reference);
-        for &x in &self.prefix {
-            let setting = self.settings[x];
+        for &(x, setting) in &self.prefix {
             self.replayer.part(self.trial, self.reference, x, setting);
         }
         self.replayed += self.prefix.len();
