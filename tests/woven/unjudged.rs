@@ -4,7 +4,7 @@ use vmadiff::judge::{Rule, Verdict};
 use vmadiff::program::{Case, Program};
 use vmadiff::run::Woven;
 use vmadiff_candidate::Defects;
-use vmadiff_contract::{Errno, Outcome};
+use vmadiff_contract::{Errno, Outcome, SegvCode};
 
 use crate::weave::Loom;
 
@@ -72,6 +72,34 @@ switch: 2@call.begin#4 -> 2
 switch: 2@mpol_put.call_rcu#1 -> 1
 switch: 1@call.begin#3 -> 1
 switch: 1@call.begin#4 -> 1
+";
+
+/// A stack grows while a fork that fails has charged what it gives back.
+const GROWS_SHORT: &str = "\
+config stack_guard_gap=2 commit_limit=10
+mmap(0x1f0000, 0x2000, PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
+mmap(0x20d000, 0x3000, PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS|MAP_GROWSDOWN, -1, 0)
+[2] load(0x209000)
+fork()
+switch: 2@do_page_fault.mmap_sem#1 -> 1
+switch: 1@vm_unacct_memory.committed#2 -> 2
+";
+
+/// A page may not be executed, and is unmapped before it is asked whether it may.
+const EXECUTES: &str = "\
+mmap(0x1f0000, 0x2000, PROT_READ, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS|MAP_GROWSDOWN, -1, 0)
+exec(0x1f0000)
+[2] munmap(0x1f0000, 0x1000)
+switch: 1@do_page_fault.mmap_sem#3 -> 2
+";
+
+/// Two tasks store to the same byte, the second one while the first is at it.
+const BOTH_STORE: &str = "\
+mmap(0x1f0000, 0x1000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
+store(0x1f0000, 1)
+store(0x1f0000, 2)
+[2] store(0x1f0000, 3)
+switch: 1@access.store#2 -> 2
 ";
 
 /// Two forks have copied the areas when there is one number left for a task.
@@ -252,6 +280,42 @@ fn a_stack_that_grows_under_a_reader_is_unjudged() {
     let (from, to) = (Outcome::Errno(Errno::ENOMEM), Outcome::Value(0));
     let verdict = falsified(&serial(GROWS), 1, from, to);
     assert!(outcome_differs(&verdict), "{verdict:?}");
+}
+
+#[test]
+fn a_stack_that_cannot_grow_while_others_charge_is_unjudged() {
+    unjudged(
+        &program(GROWS_SHORT),
+        "calls that overlap charge memory up to the commit limit",
+    );
+    let (from, to) = (Outcome::Value(0), Outcome::Segv(SegvCode::MapErr));
+    let verdict = falsified(&serial(GROWS_SHORT), 2, from, to);
+    assert!(outcome_differs(&verdict), "{verdict:?}");
+}
+
+#[test]
+fn an_access_that_is_refused_by_what_is_gone_is_unjudged() {
+    unjudged(
+        &program(EXECUTES),
+        "an access is refused by an entry whose area is unmapped and grown again meanwhile",
+    );
+    let program = serial(EXECUTES);
+    let mut loom = Loom::new(Defects::NONE);
+    let mut woven = loom.weave(&program).clone();
+    assert_eq!(loom.judge(&program, &woven), Verdict::Agree);
+    woven.state.vmas[0].anon_chain += 1;
+    state_differs(&loom.judge(&program, &woven), "vmas.anon_chain");
+}
+
+#[test]
+fn stores_that_overlap_come_in_the_order_of_their_marks() {
+    let program = program(BOTH_STORE);
+    let mut loom = Loom::new(Defects::NONE);
+    let mut woven = loom.weave(&program).clone();
+    assert_eq!(loom.judge(&program, &woven), Verdict::Agree);
+    let byte = &mut woven.state.bytes[0].value;
+    *byte = if *byte == 2 { 3 } else { 2 };
+    assert!(matches!(loom.judge(&program, &woven), Verdict::Diverge(_)));
 }
 
 #[test]
