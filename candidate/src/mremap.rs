@@ -66,7 +66,7 @@ impl Current<'_> {
                 asked.addr.wrapping_add(asked.new_len),
                 asked.old_len - asked.new_len,
             );
-            let shrunk = self.do_munmap(tail, len, Some(write));
+            let shrunk = self.do_munmap(tail, len, &mut Some(write));
             return match shrunk {
                 Err(errno) if len != 0 => Err(errno),
                 _ => Ok(asked.addr),
@@ -153,11 +153,11 @@ impl Current<'_> {
         if self.map_has_no_room_for(2) {
             return Err(Errno::ENOMEM);
         }
-        self.do_munmap(new_addr, new_len, None)?;
+        self.do_munmap(new_addr, new_len, &mut None)?;
         let mut asked = *asked;
         if old_len >= new_len {
             let tail = addr.wrapping_add(new_len);
-            let shrunk = self.do_munmap(tail, old_len - new_len, None);
+            let shrunk = self.do_munmap(tail, old_len - new_len, &mut None);
             if old_len != new_len {
                 shrunk?;
             }
@@ -265,7 +265,7 @@ impl Current<'_> {
             split = addr > start && addr + old_len < end;
         }
         self.vm_stat_account(mm, vma.flags(), asked.new_len >> 12);
-        if self.do_munmap(addr, old_len, None).is_err() {
+        if self.do_munmap(addr, old_len, &mut None).is_err() {
             self.vm_unacct_memory(excess);
             excess = 0;
             self.note(Note::Undo("move_vma"));

@@ -16,7 +16,7 @@ impl Current<'_> {
     /// `munmap`.
     pub fn sys_munmap(&self, addr: u64, len: u64) -> Result<u64, Errno> {
         let write = Section::enter(self.mm_struct(), site::MUNMAP__MMAP_SEM);
-        self.do_munmap(addr, len, Some(write))?;
+        self.do_munmap(addr, len, &mut Some(write))?;
         Ok(0)
     }
 
@@ -29,7 +29,12 @@ impl Current<'_> {
     ///
     /// # Errors
     /// EINVAL, and ENOMEM of splits.
-    pub fn do_munmap(&self, start: u64, len: u64, write: Option<Section<'_>>) -> Result<(), Errno> {
+    pub fn do_munmap(
+        &self,
+        start: u64,
+        len: u64,
+        write: &mut Option<Section<'_>>,
+    ) -> Result<(), Errno> {
         let task_size = self.config().task_size;
         if start & 4095 != 0 || start > task_size || len > task_size - start {
             return Err(Errno::EINVAL);
@@ -53,11 +58,9 @@ impl Current<'_> {
         self.munlock_detached(mm, first, end);
         let next = self.detach_vmas_to_be_unmapped(mm, first, prev, end);
         let stack = next.is_some_and(|next| next.flags().contains(VmFlags::GROWSDOWN));
-        // Both guards live to the end of the function.
-        let (_write, _read) = match write {
-            Some(write) if !stack => (None, write.downgrade(site::MUNMAP__DOWNGRADE)),
-            write => (write, None),
-        };
+        // It lives to the end of the function.
+        let write = if stack { None } else { write.take() };
+        let _read = write.map(|write| write.downgrade(site::MUNMAP__DOWNGRADE));
         self.unmap_region(self.mm, first, prev, next, start, end);
         self.remove_vma_list(mm, first);
         Ok(())
