@@ -35,6 +35,9 @@ object! {
         refs: RefCount,
         /// Guards the list of areas.
         i_mmap_rwsem: RwSem,
+        /// Held by whoever changes the file's size or punches holes, for all of it
+        /// (`inode_lock`).
+        i_rwsem: RwSem,
         /// Stands for the locks of all its pages: held from the look at the size until the page is
         /// mapped, and while pages are thrown away.
         pages: SpinLock,

@@ -168,7 +168,8 @@ impl Current<'_> {
         let links = match self.tree(mm).find_links(addr, end) {
             Ok(links) => links,
             Err(_) => {
-                self.do_munmap(addr, len, &mut None).map_err(|_| Errno::ENOMEM)?;
+                self.do_munmap(addr, len, &mut None)
+                    .map_err(|_| Errno::ENOMEM)?;
                 let links = self.tree(mm).find_links(addr, end);
                 links.map_err(|_| Errno::ENOMEM)?
             }

@@ -105,6 +105,7 @@ vmadiff_interleave::sites! {
     EXPAND_DOWNWARDS__SET_START = "expand_downwards.set_start";
     EXPAND_DOWNWARDS__VM_START = "expand_downwards.vm_start";
     FALLOCATE__FGET = "fallocate.fget";
+    FALLOCATE__INODE_LOCK = "fallocate.inode_lock";
     FALLOCATE__SET_SIZE = "fallocate.set_size";
     FALLOCATE__SIZE = "fallocate.size";
     FIND_VMA_RCU__GET_VMA = "find_vma_rcu.get_vma";
@@ -132,6 +133,7 @@ vmadiff_interleave::sites! {
     FREE_PTE_RANGE__LOCK = "free_pte_range.lock";
     FREE_VMA__MPOL_PUT = "free_vma.mpol_put";
     FTRUNCATE__FGET = "ftruncate.fget";
+    FTRUNCATE__INODE_LOCK = "ftruncate.inode_lock";
     GET_FILE__REFS = "get_file.refs";
     GET_VMA_POLICY__MODE = "get_vma_policy.mode";
     GET_VMA_POLICY__RCU = "get_vma_policy.rcu";

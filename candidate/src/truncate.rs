@@ -24,6 +24,7 @@ impl Current<'_> {
         } else if size > MAX_SIZE {
             Err(Errno::EFBIG)
         } else {
+            let _inode = file.i_rwsem().write(site::FTRUNCATE__INODE_LOCK);
             self.truncate_setsize(file, size);
             Ok(0)
         };
@@ -71,6 +72,7 @@ impl Current<'_> {
         if end > MAX_SIZE {
             return Err(Errno::EFBIG);
         }
+        let _inode = file.i_rwsem().write(site::FALLOCATE__INODE_LOCK);
         if flags.contains(punch) {
             self.punch_hole(file, off, end);
         } else if !flags.contains(keep) && end > file.size().get(site::FALLOCATE__SIZE) {
