@@ -228,12 +228,11 @@ impl Current<'_> {
         self.flush_tlb_page(self.mm, vmf.address);
         self.page_add_new_anon_rmap(new, vmf.vma, self.index_of(vmf));
         vmf.set_pte(site::WP_PAGE_COPY__SET_PTE, writable_entry(vmf, new));
-        vmf.mark();
         self.note(Note::Cow);
         if let Some(old) = old {
             self.page_remove_rmap(old.handle());
         }
-        vmf.unlock();
+        vmf.served();
         if let Some(old) = old {
             // The entry's own reference.
             self.put_page(site::WP_PAGE_COPY__PUT_OLD, old);
