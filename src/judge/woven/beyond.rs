@@ -3,7 +3,7 @@
 
 use vmadiff_contract::{Advice, Call, Errno, Fail, MapFlags, Outcome, PAGE_SIZE, SegvCode};
 
-use super::parts::{Act, Holds, Part};
+use super::parts::{Act, Holds, Part, has_stack};
 use super::replay::{Objection, Trial};
 use crate::judge::Rule;
 
@@ -123,7 +123,7 @@ fn charged_meanwhile(trial: &Trial<'_>) -> Option<&'static str> {
     if program.config.commit_limit == u64::MAX {
         return None;
     }
-    let stack = has_stack(trial);
+    let stack = has_stack(trial.program);
     let charges = |part: &Part| match part.act {
         Act::Section => charges(&program.calls[part.call].call),
         // It grows a stack.
@@ -165,7 +165,7 @@ fn reused_meanwhile(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'sta
 /// the area grown and the page missing.
 fn grown_meanwhile(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'static str> {
     let parts = trial.parts;
-    if !has_stack(trial) {
+    if !has_stack(trial.program) {
         return None;
     }
     let raced = |reader: &Part| {
@@ -191,7 +191,7 @@ fn refused_by_what_is_gone(trial: &Trial<'_>, objections: &[Objection]) -> Optio
         woven,
         parts,
     } = *trial;
-    if !has_stack(trial) {
+    if !has_stack(trial.program) {
         return None;
     }
     let refused = parts.list.iter().filter(|part| {
@@ -208,15 +208,6 @@ fn refused_by_what_is_gone(trial: &Trial<'_>, objections: &[Objection]) -> Optio
     raced.any(about).then_some(
         "an access is refused by an entry whose area is unmapped and grown again meanwhile",
     )
-}
-
-/// Whether something in the program grows by faults.
-fn has_stack(trial: &Trial<'_>) -> bool {
-    let grows = |call: &Call| match call {
-        Call::Mmap { flags, .. } => flags.contains(MapFlags::GROWSDOWN),
-        _ => false,
-    };
-    trial.program.calls.iter().any(|step| grows(&step.call))
 }
 
 /// Whether a fork that overlaps the call fails: its child gives up the pages that it had copied.

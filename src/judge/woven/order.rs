@@ -88,7 +88,7 @@ pub fn natural(program: &Program, parts: &Parts, order: &mut Order) {
     }));
     for (i, part) in parts.list.iter().enumerate() {
         if !part.is_section() {
-            if part.wants_anon() && parts.took_fresh_anon(part) && may_borrow(parts, i) {
+            if part.wants_anon && parts.took_fresh_anon(part) && may_borrow(parts, i) {
                 order[i].lender = Tell::Nobody;
             }
             let fails = program.calls[part.call].fail != Fail::NONE;
@@ -145,11 +145,11 @@ pub fn moves(
             into.push(Move::Before(c));
         }
     }
-    if contended && part.is_section() && gives_up(program, woven, part) {
+    if part.is_section() && gives_up(program, woven, part) && others_about(program, parts, part) {
         into.push(Move::Serve(Serves::Nothing));
     }
     if fault && contended {
-        let wants = part.wants_anon();
+        let wants = part.wants_anon;
         for tell in [Tell::Nobody, Tell::Prev, Tell::Rule] {
             if wants && tell != order[x].lender && may_borrow(parts, x) {
                 into.push(Move::Lend(tell));
@@ -185,6 +185,13 @@ fn gives_up(program: &Program, woven: &Woven, part: &Part) -> bool {
     step && woven.outcomes[part.call] == Some(Outcome::Value(0))
 }
 
+/// Whether others are about, in a call that need not have a part just then: a page is still held when
+/// the fault that replaced it has been marked.
+fn others_about(program: &Program, parts: &Parts, part: &Part) -> bool {
+    let mut others = (0..program.calls.len()).filter(|&other| other != part.call);
+    others.any(|other| parts.calls_overlap(part.call, other))
+}
+
 /// A private copy is made before it is mapped, and what others store into the original meanwhile
 /// is not in it.
 fn copies_file(part: &Part) -> bool {
@@ -200,7 +207,7 @@ fn may_borrow(parts: &Parts, x: usize) -> bool {
     let part = &parts.list[x];
     parts.list.iter().any(|other| {
         let about = other.call != part.call && other.mm == part.mm;
-        about && other.wants_anon() && part.overlaps(other)
+        about && other.wants_anon && part.overlaps(other)
     })
 }
 

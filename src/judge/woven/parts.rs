@@ -28,6 +28,8 @@ pub struct Part {
     pub window: (u32, u32),
     /// How it held mmap_sem when it was marked.
     pub holds: Holds,
+    /// It gives its area an anon_vma, if it has none: a store's fault, or one that may grow a stack.
+    pub wants_anon: bool,
 }
 
 /// What a part does.
@@ -129,14 +131,6 @@ impl Part {
         self.act == Act::Section
     }
 
-    /// Whether it gives its area an anon_vma, if it has none.
-    pub fn wants_anon(&self) -> bool {
-        matches!(
-            self.act,
-            Act::Fault(Touch::Store) | Act::Refused(Touch::Store) | Act::Unserved(Touch::Store)
-        )
-    }
-
     /// Whether a section of this call may change what becomes of a page.
     pub fn may_reach(&self, program: &Program, woven: &Woven, other: &Self) -> bool {
         let Some(page) = other.page else {
@@ -150,7 +144,7 @@ impl Part {
                 Call::Fork | Call::NumaScan { .. } | Call::Collapse { .. }
             );
         }
-        if other.wants_anon() {
+        if other.wants_anon {
             // Areas anywhere may be cut or merged, and with them goes whose anon_vma they have.
             return true;
         }
@@ -191,6 +185,15 @@ impl Part {
     }
 }
 
+/// Whether something in the program grows by faults.
+pub(super) fn has_stack(program: &Program) -> bool {
+    let grows = |call: &Call| match call {
+        Call::Mmap { flags, .. } => flags.contains(MapFlags::GROWSDOWN),
+        _ => false,
+    };
+    program.calls.iter().any(|step| grows(&step.call))
+}
+
 /// A section of this call, its place in time still open.
 pub(super) fn section(program: &Program, call: usize) -> Part {
     let step = &program.calls[call];
@@ -203,6 +206,7 @@ pub(super) fn section(program: &Program, call: usize) -> Part {
         at: 0,
         window: (0, 0),
         holds: holds(&step.call),
+        wants_anon: false,
     }
 }
 

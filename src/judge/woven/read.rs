@@ -4,7 +4,7 @@ use vmadiff_contract::{Call, Errno, Event, Outcome, PAGE_SIZE, Touch};
 use vmadiff_interleave::sim::{Step, TASKS, What};
 use vmadiff_interleave::{Kind, at};
 
-use super::parts::{Act, Holds, Part, Parts, Span, section};
+use super::parts::{Act, Holds, Part, Parts, Span, has_stack, section};
 use crate::program::Program;
 use crate::run::Woven;
 
@@ -31,6 +31,15 @@ impl Parts {
         }
         for call in 0..program.calls.len() {
             self.close(program, woven, call);
+        }
+        let stack = has_stack(program);
+        for part in &mut self.list {
+            part.wants_anon = match part.act {
+                Act::Fault(touch) | Act::Refused(touch) | Act::Unserved(touch) => {
+                    stack || touch == Touch::Store
+                }
+                _ => false,
+            };
         }
         self.list.sort_by_key(|part| part.at);
         self.read_life(woven);
