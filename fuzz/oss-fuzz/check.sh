@@ -14,6 +14,8 @@ export SANITIZER=${SANITIZER:-address} FUZZING_ENGINE=libfuzzer FUZZING_LANGUAGE
 export ARCHITECTURE=x86_64
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# Of coverage builds: else every process leaves a file where it runs.
+export LLVM_PROFILE_FILE="$work/profiles/%p.profraw"
 
 bad() { echo "BAD BUILD: $*"; broken=1; }
 
@@ -90,7 +92,7 @@ check_seeds() {
     said=$("$target" "${options[@]}" "$work/seeds" 2>&1) ||
         bad "$target fails on its seeds: $(tail -n 5 <<<"$said")"
     echo "$(basename "$target"): $(find "$work/seeds" -type f | wc -l) seeds, $(
-        grep -oP 'cov: \d+ ft: \d+' <<<"$said" | tail -n 1), $(
+        grep -oP 'cov: \d+ ft: \d+' <<<"$said" | tail -n 1 | sed 's/$/, /')$(
         grep -oP 'rss: \d+Mb' <<<"$said" | tail -n 1)"
     rm -rf "$work/seeds"
 }
