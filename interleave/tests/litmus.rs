@@ -460,6 +460,28 @@ fn a_trylock_loop_that_relaxes_comes_to_an_end() {
 }
 
 #[test]
+fn a_long_call_in_which_much_takes_effect_is_no_livelock() {
+    let lock = SpinLock::new();
+    let calls = [Planned::by(1)];
+    let marks = |every: u32| {
+        let body = |_: u8, _: u32| {
+            for pass in 0..5_000 {
+                drop(lock.lock(LOCK));
+                if pass % every == 0 {
+                    vmadiff_interleave::at::section();
+                }
+            }
+        };
+        let mut plan = Plan::new(&calls, &body);
+        plan.limit = 1_000;
+        let mut sim = Sim::new();
+        sim.run(&plan, &mut Preemptions::default()).end().clone()
+    };
+    assert_eq!(marks(100), End::Finished);
+    assert_eq!(marks(2_000), End::StepLimit);
+}
+
+#[test]
 fn a_trylock_loop_that_does_not_is_a_livelock() {
     let lock = SpinLock::new();
     let calls = [Planned::by(1), Planned::by(2)];

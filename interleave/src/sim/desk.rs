@@ -35,7 +35,7 @@ impl Desk<'_> {
         let object = books.objects.ordinal(address);
         let arrived = books.arrive_at(task, site, object, kind);
         arrived.runnable = true;
-        if books.trace.points >= self.plan.limit {
+        if books.trace.is_stuck(self.plan.limit) {
             books.trace.end = End::StepLimit;
             return self.leave(task, None);
         }
@@ -90,7 +90,7 @@ impl Desk<'_> {
 
     /// Who goes on, now that this task has arrived somewhere. None: nobody.
     pub(super) fn decide(&mut self, task: u8) -> Option<u8> {
-        if self.books.trace.points >= self.plan.limit {
+        if self.books.trace.is_stuck(self.plan.limit) {
             self.books.trace.end = End::StepLimit;
             return None;
         }

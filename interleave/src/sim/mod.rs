@@ -48,7 +48,8 @@ pub static SITES: &[Site] = &[
 /// optimisation, and touched only as far as it is used.
 const STACK_SIZE: usize = 256 << 10;
 
-/// Scheduling points of a run, unless told otherwise: far more than calls of a few tasks need.
+/// Scheduling points in which nothing takes effect, unless told otherwise: far more than the longest
+/// part of a call needs, which takes out a whole table's pages.
 const LIMIT: u32 = 100_000;
 
 /// A call of a program.
@@ -93,7 +94,7 @@ pub struct Plan<'a> {
     /// Called at each mark, once the trace has it, for whoever wants to look at the state then. It
     /// is no place for accesses that are scheduled.
     pub marked: Option<&'a dyn Fn()>,
-    /// Scheduling points after which the run is given up.
+    /// Scheduling points without a mark after which the run is given up.
     pub limit: u32,
 }
 

@@ -185,6 +185,7 @@ impl<'a> Run<'a> {
             let task = books.current;
             let what = What::Mark(word);
             books.trace.push(Step { task, site, what });
+            books.trace.marked = books.trace.points;
         }
         if let Some(marked) = self.plan.marked {
             marked();

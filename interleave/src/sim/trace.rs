@@ -45,7 +45,8 @@ pub enum End {
     Finished,
     /// Nothing could move any more: who waited for what.
     Deadlock(Vec<Blocked>),
-    /// The limit of scheduling points was reached: a livelock, or a limit too low.
+    /// Nothing took effect for as many scheduling points as there may be: a livelock, or a limit too
+    /// low.
     StepLimit,
 }
 
@@ -111,6 +112,9 @@ enum Decision {
     Callback { nth: u32, to: u8 },
 }
 
+/// A run may be this many times as long as a stretch in which nothing takes effect.
+const LONGEST: u32 = 20;
+
 /// A run.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
@@ -120,6 +124,8 @@ pub struct Trace {
     choices: u32,
     hash: u64,
     pub(super) points: u32,
+    /// Points when something was last marked.
+    pub(super) marked: u32,
     pub(super) end: End,
     pub(super) leftovers: Vec<Leftover>,
 }
@@ -132,8 +138,15 @@ impl Trace {
         self.choices = 0;
         self.hash = 0;
         self.points = 0;
+        self.marked = 0;
         self.end = End::Finished;
         self.leftovers.clear();
+    }
+
+    /// Whether nothing has taken effect for so many points, or the run is as long as any may be.
+    #[inline]
+    pub(super) fn is_stuck(&self, limit: u32) -> bool {
+        self.points - self.marked >= limit || self.points >= limit.saturating_mul(LONGEST)
     }
 
     #[inline]
