@@ -56,6 +56,15 @@ switch: 1@find_vma.vm_start#1 -> 2
 switch: 2@pte_map_lock.lock#1 -> 1
 ";
 
+/// madvise takes pages from where a store of another task has grown a stack, before the store has its page.
+const GROWS_FIRST: &str = "\
+mmap(0x1f1000, 0x1000, PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS|MAP_GROWSDOWN, -1, 0)
+[2] store(0x1f1000, 1)
+store(0x1f0000, 1)
+[2] madvise(0x1f0000, 0x1000, MADV_DONTNEED)
+switch: 1@pte_map_lock.lock#1 -> 2
+";
+
 /// A descriptor is closed, and what mmap maps is missed by mbind, after mmap has looked it up.
 const CLOSES: &str = "\
 [2] open(\"plain\", O_RDWR, 0x2000)
@@ -280,6 +289,20 @@ fn a_stack_that_grows_under_a_reader_is_unjudged() {
     let (from, to) = (Outcome::Errno(Errno::ENOMEM), Outcome::Value(0));
     let verdict = falsified(&serial(GROWS), 1, from, to);
     assert!(outcome_differs(&verdict), "{verdict:?}");
+}
+
+#[test]
+fn a_stack_that_grows_before_a_reader_and_is_mapped_after_it_is_unjudged() {
+    unjudged(
+        &program(GROWS_FIRST),
+        "a stack grows under a call that holds mmap_sem for reading",
+    );
+    let program = serial(GROWS_FIRST);
+    let mut loom = Loom::new(Defects::NONE);
+    let mut woven = loom.weave(&program).clone();
+    assert_eq!(loom.judge(&program, &woven), Verdict::Agree);
+    woven.state.vmas[0].anon_chain += 1;
+    state_differs(&loom.judge(&program, &woven), "vmas.anon_chain");
 }
 
 #[test]

@@ -168,13 +168,16 @@ fn grown_meanwhile(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'stat
     if !has_stack(trial.program) {
         return None;
     }
-    let raced = |reader: &Part| {
-        let looks = reader.is_section() && reader.holds == Holds::Read;
-        looks
-            && parts.list.iter().any(|fault| {
-                let faults = matches!(fault.act, Act::Fault(_) | Act::Refused(_));
-                faults && fault.mm == reader.mm && fault.overlaps(reader)
-            })
+    let looks = |part: &Part| part.is_section() && part.holds == Holds::Read;
+    let grows = |part: &Part| matches!(part.act, Act::Fault(_) | Act::Refused(_));
+    // The reader, or the call whose fault it overlaps.
+    let raced = |part: &Part| {
+        let mut pairs = parts.list.iter().flat_map(|reader| {
+            let faults = parts.list.iter().filter(|fault| grows(fault));
+            let faults = faults.filter(|fault| fault.mm == reader.mm && fault.overlaps(reader));
+            faults.map(move |fault| (reader, fault))
+        });
+        pairs.any(|(reader, fault)| looks(reader) && [reader.call, fault.call].contains(&part.call))
     };
     let mut about = objections.iter().filter_map(|objection| objection.part);
     about
