@@ -67,6 +67,11 @@ pub enum Move {
     Before(usize),
     /// The part comes just after another.
     After(usize),
+    /// The part comes just before another, and so do those before it in its call: pages are populated,
+    /// and passed by whoever goes over them meanwhile, one by one.
+    AllBefore(usize),
+    /// The part comes just after another, and so do those after it in its call.
+    AllAfter(usize),
     /// The fault takes its anon_vma from there.
     Lend(Tell),
     /// The fault did no more than this.
@@ -136,11 +141,19 @@ pub fn moves(
             into.push(Move::Follow(c));
         }
         if anchors(program, woven, part, other) {
-            into.push(if order[c].key < order[x].key {
+            let before = order[c].key < order[x].key;
+            into.push(if before {
                 Move::Before(c)
             } else {
                 Move::After(c)
             });
+            if one_of_many(parts, x) {
+                into.push(if before {
+                    Move::AllBefore(c)
+                } else {
+                    Move::AllAfter(c)
+                });
+            }
         } else if copies_file(part) && stores(other) && other.at < part.at {
             into.push(Move::Before(c));
         }
@@ -216,6 +229,18 @@ pub fn apply(parts: &Parts, order: &mut Order, x: usize, change: Move) {
     match change {
         Move::Lend(tell) => order[x].lender = tell,
         Move::Serve(serves) => order[x].serves = serves,
+        Move::AllBefore(c) => {
+            let key = order[c].key - distance(parts, x);
+            for y in (0..=x).filter(|&y| same_call(parts, x, y)) {
+                order[y].key = order[y].key.min(key);
+            }
+        }
+        Move::AllAfter(c) => {
+            let key = order[c].key + distance(parts, x);
+            for y in (x..order.len()).filter(|&y| same_call(parts, x, y)) {
+                order[y].key = order[y].key.max(key);
+            }
+        }
         Move::Follow(c) => {
             order[x].serves = Serves::Moved;
             order[x].key = order[x].key.max(order[c].key + distance(parts, x));
@@ -240,6 +265,19 @@ pub fn apply(parts: &Parts, order: &mut Order, x: usize, change: Move) {
 /// Sections are put further off than pages, which may have to go between.
 fn distance(parts: &Parts, x: usize) -> u64 {
     if parts.list[x].is_section() { 2 } else { 1 }
+}
+
+/// Faults of a call that populates.
+fn same_call(parts: &Parts, x: usize, y: usize) -> bool {
+    let (x, y) = (&parts.list[x], &parts.list[y]);
+    x.call == y.call && !x.is_section() && !y.is_section()
+}
+
+fn one_of_many(parts: &Parts, x: usize) -> bool {
+    let list = &parts.list;
+    let beside = [x.checked_sub(1), Some(x + 1).filter(|&y| y < list.len())];
+    let mut beside = beside.into_iter().flatten();
+    list[x].page.is_some() && beside.any(|y| same_call(parts, x, y) && !same_place(parts, x, y))
 }
 
 fn same_place(parts: &Parts, x: usize, y: usize) -> bool {

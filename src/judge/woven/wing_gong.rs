@@ -104,7 +104,12 @@ fn ways(trial: &Trial<'_>, settings: &Order, x: usize) -> Vec<Setting> {
     } = *trial;
     let mut moves = Vec::new();
     order::moves(program, woven, parts, settings, x, &mut moves);
-    moves.retain(|change| !matches!(change, Move::Before(_) | Move::After(_)));
+    moves.retain(|change| {
+        !matches!(
+            change,
+            Move::Before(_) | Move::After(_) | Move::AllBefore(_) | Move::AllAfter(_)
+        )
+    });
     let changed = moves.into_iter().map(|change| {
         let mut order = settings.clone();
         order::apply(parts, &mut order, x, change);
