@@ -35,6 +35,19 @@ switch: 2@page_vma_mapped.ptl#1 -> 1
 /// The last call.
 const RECLAIM: usize = 4;
 
+/// reclaim has found a page that is moved before it is written out.
+const RECLAIMS_MOVED: &str = "\
+mmap(0x1f0000, 0x2000, PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
+[2] reclaim(0x1f1000)
+store(0x1f1000, 1)
+mremap(0x1f1000, 0x1000, 0x1000, MREMAP_MAYMOVE|MREMAP_FIXED, 0x1f0000)
+load(0x1f0000)
+load(0x1f0000)
+switch: 2@anon_vma.lock#1 -> 1
+switch: 1@call.begin#2 -> 1
+switch: 1@call.begin#4 -> 1
+";
+
 /// mprotect has given a page's area its write permission back, and not yet changed the page's entry, when
 /// another task stores to it (section 22: any change takes the write permission from private entries).
 const REWRITES: &str = "\
@@ -242,6 +255,17 @@ fn a_page_that_is_replaced_under_reclaim_is_unjudged() {
         &program(RECLAIMS),
         "a page that is reclaimed is unmapped, replaced or shared meanwhile",
     );
+}
+
+#[test]
+fn a_page_that_moves_under_reclaim_is_unjudged() {
+    unjudged(
+        &program(RECLAIMS_MOVED),
+        "a page that is reclaimed is unmapped, replaced or shared meanwhile",
+    );
+    let program = serial(RECLAIMS_MOVED);
+    let verdict = falsified(&program, 4, Outcome::Value(1), Outcome::Value(0));
+    assert!(outcome_differs(&verdict), "{verdict:?}");
 }
 
 #[test]

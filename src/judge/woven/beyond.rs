@@ -79,12 +79,8 @@ fn reclaimed_elsewhere(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'
         parts,
     } = *trial;
     let raced = |reclaim: &Part| {
-        let Call::Reclaim { addr } = program.calls[reclaim.call].call else {
+        let Some(at_page) = reclaimed(trial, reclaim) else {
             return false;
-        };
-        let at_page = Part {
-            page: Some(addr & !(PAGE_SIZE - 1)),
-            ..*reclaim
         };
         parts.list.iter().any(|other| {
             let reaches = match other.act {
@@ -95,11 +91,35 @@ fn reclaimed_elsewhere(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'
             other.call != reclaim.call && reaches && other.overlaps(reclaim)
         })
     };
+    // It is taken from where it has been moved to, whatever is found there meanwhile.
+    let moved = |reclaim: &Part| {
+        let Some(at_page) = reclaimed(trial, reclaim) else {
+            return false;
+        };
+        let mut others = parts.list.iter().filter(|other| other.overlaps(reclaim));
+        others.any(|other| {
+            let at_page = Part {
+                mm: other.mm,
+                ..at_page
+            };
+            other.moves(program, woven, &at_page).is_some()
+        })
+    };
     let about = objections.iter().filter_map(|objection| objection.part);
-    about
-        .map(|i| &parts.list[i])
-        .any(raced)
+    let about_it = about.map(|i| &parts.list[i]).any(raced);
+    (about_it || parts.list.iter().any(moved))
         .then_some("a page that is reclaimed is unmapped, replaced or shared meanwhile")
+}
+
+/// A reclaim, about its page.
+fn reclaimed(trial: &Trial<'_>, part: &Part) -> Option<Part> {
+    let Call::Reclaim { addr } = trial.program.calls[part.call].call else {
+        return None;
+    };
+    Some(Part {
+        page: Some(addr & !(PAGE_SIZE - 1)),
+        ..*part
+    })
 }
 
 /// Calls that take pages away without mmap_sem held for writing.
