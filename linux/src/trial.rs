@@ -1,15 +1,17 @@
 //! Puts a manager on trial: the same calls, and what differs from the running kernel.
 
+mod hearing;
+
 use std::fmt;
 use std::sync::Arc;
 
+use hearing::{Hearing, Ruling};
 use vmadiff_contract::{Call, Config, Event, EventSink, Fail, Manager, Outcome, Snapshot, TaskId};
 
-use crate::diff::{Areas, Difference, Field, differences};
-use crate::known::{Context, Known, explain};
-use crate::machine::Machine;
+use crate::diff::{Areas, Difference};
+use crate::known::Known;
 use crate::run::{Linux, Look, Stopped};
-use crate::view::{Answer, View};
+use crate::view::View;
 
 /// What came of a trial.
 #[derive(Clone, Debug)]
@@ -157,107 +159,5 @@ impl<M: Manager> Trial<M> {
             }
         }
         Ok(hearing.agrees(None))
-    }
-}
-
-/// What a difference, or none, means for the rest of the trial.
-enum Ruling {
-    GoOn,
-    End,
-    Differs(Finding),
-}
-
-/// A trial under way.
-struct Hearing<'a> {
-    machine: &'a Machine,
-    config: &'a Config,
-    calls: &'a [(TaskId, Call)],
-    answers: &'a [Answer],
-    said: Vec<Outcome>,
-    known: Vec<&'static Known>,
-    /// Differences in pages that were explained: they stay, and need no other explanation.
-    explained: Vec<(Field, (u8, u64))>,
-    /// Boundaries are compared: they remember every state that was different once.
-    strict: bool,
-}
-
-impl Hearing<'_> {
-    /// Compares the answers to a call.
-    fn answer(&mut self, index: usize, before: Option<(&View, &View)>) -> Ruling {
-        let (said, answer) = (Answer::Known(self.said[index]), &self.answers[index]);
-        if *answer == said {
-            return Ruling::GoOn;
-        }
-        let what = format!("{said}, Linux {answer}");
-        let difference = Difference::new(Field::Answer, (0, 0), what);
-        let ruling = self.weigh(Some(index), None, before, difference);
-        match ruling {
-            Ruling::Differs(_) if matches!(answer, Answer::Elsewhere(_)) => Ruling::End,
-            ruling => ruling,
-        }
-    }
-
-    /// Compares states.
-    fn state(&mut self, call: Option<usize>, ours: &View, theirs: &View, areas: Areas) -> Ruling {
-        let mut worst = Ruling::GoOn;
-        for difference in differences(ours, theirs, areas) {
-            let over = self.strict && !self.known.is_empty();
-            if over && difference.field == Field::Boundary {
-                break; // boundaries come last, and follow from what differs already
-            }
-            match self.weigh(call, Some((ours, theirs)), None, difference) {
-                Ruling::GoOn => {}
-                Ruling::End => worst = Ruling::End,
-                differs @ Ruling::Differs(_) => return differs,
-            }
-        }
-        worst
-    }
-
-    fn weigh(
-        &mut self,
-        call: Option<usize>,
-        views: Option<(&View, &View)>,
-        before: Option<(&View, &View)>,
-        difference: Difference,
-    ) -> Ruling {
-        let place = (difference.field, difference.at);
-        if self.explained.contains(&place) {
-            return Ruling::GoOn;
-        }
-        let context = Context {
-            machine: self.machine,
-            config: self.config,
-            calls: &self.calls[..self.said.len()],
-            said: &self.said,
-            answers: &self.answers[..self.said.len()],
-            placed: call.is_some(),
-            views,
-            before,
-            difference: &difference,
-        };
-        let Some(known) = explain(&context) else {
-            return Ruling::Differs(Finding { call, difference });
-        };
-        if !self.known.iter().any(|other| other.name == known.name) {
-            self.known.push(known);
-        }
-        let over = views.is_some() && self.strict && call.is_some();
-        if known.goes_on && !over {
-            if difference.field == Field::Page {
-                self.explained.push(place);
-            }
-            Ruling::GoOn
-        } else {
-            Ruling::End
-        }
-    }
-
-    fn agrees(self, until: Option<usize>) -> Verdict {
-        Verdict::Agrees {
-            known: self.known,
-            until,
-            said: self.said,
-        }
     }
 }
