@@ -8,7 +8,7 @@ use vmadiff_contract::{Call, Errno, MapFlags, Outcome};
 
 use super::{Context, Known};
 use crate::diff::{Difference, Field};
-use crate::view::{Answer, View};
+use crate::view::{Answer, Area, View};
 
 /// All that is known. Of two that explain a difference the first one is named: mremap's come before
 /// those of areas in general.
@@ -30,12 +30,20 @@ fn spaces_of(view: &View) -> impl Iterator<Item = u8> + '_ {
     view.spaces.iter().map(|space| space.mm.0)
 }
 
-/// The size of the area at an address.
-fn size_at(view: &View, mm: u8, addr: u64) -> Option<u64> {
+fn area_at(view: &View, mm: u8, addr: u64) -> Option<&Area> {
     let space = view.spaces.iter().find(|space| space.mm.0 == mm)?;
     let mut areas = space.areas.iter();
-    let area = areas.find(|area| (area.start..area.end).contains(&addr))?;
-    Some(area.end - area.start)
+    areas.find(|area| (area.start..area.end).contains(&addr))
+}
+
+/// The size of the area at an address.
+fn size_at(view: &View, mm: u8, addr: u64) -> Option<u64> {
+    area_at(view, mm, addr).map(|area| area.end - area.start)
+}
+
+/// Where the area at an address ends: how far a range from there may reach.
+fn end_at(view: &View, mm: u8, addr: u64) -> Option<u64> {
+    area_at(view, mm, addr).map(|area| area.end)
 }
 
 /// Whether Linux's area at an address is larger than the manager's.

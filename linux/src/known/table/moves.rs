@@ -2,7 +2,7 @@
 
 use vmadiff_contract::{Call, Errno, MoveFlags, Outcome};
 
-use super::{called, errno, is_stack, merged, said_error, size_at, spaces_of};
+use super::{area_at, called, end_at, errno, is_stack, merged, said_error, spaces_of};
 use crate::diff::{Difference, Field};
 use crate::known::{Known, Origin};
 use crate::view::{Answer, View};
@@ -39,7 +39,7 @@ pub const KNOWN: &[Known] = &[
                 return false;
             };
             let no_source =
-                |(ours, _): (&View, _)| spaces_of(ours).any(|mm| size_at(ours, mm, addr).is_none());
+                |(ours, _): (&View, _)| spaces_of(ours).any(|mm| area_at(ours, mm, addr).is_none());
             let fault = *answer == errno(Errno::EFAULT) && context.before.is_some_and(no_source);
             let both = matches!(said, Outcome::Errno(_)) && said_error(answer);
             fault || both && flags.contains(MoveFlags::FIXED)
@@ -114,12 +114,13 @@ pub const KNOWN: &[Known] = &[
                 Some((Call::Mremap { addr, old_len, .. }, Outcome::Errno(Errno::EFAULT), _)),
                 Some((ours, theirs)),
             ) => {
-                let size = |view| {
+                let last = addr.saturating_add(old_len);
+                let end = |view| {
                     spaces_of(view)
-                        .filter_map(|mm| size_at(view, mm, addr))
+                        .filter_map(|mm| end_at(view, mm, addr))
                         .max()
                 };
-                size(ours) < size(theirs) && size(theirs) >= Some(old_len)
+                end(ours) < end(theirs) && end(theirs) >= Some(last)
             }
             _ => false,
         },
@@ -138,9 +139,10 @@ pub const KNOWN: &[Known] = &[
         goes_on: false,
         explains: |context| match (context.answered(), context.before) {
             (Some((Call::Mremap { addr, old_len, .. }, _, answer)), Some((ours, theirs))) => {
+                let last = addr.saturating_add(old_len);
                 let apart = spaces_of(ours).any(|mm| {
-                    let size = size_at(theirs, mm, addr);
-                    size.is_some() && size < size_at(ours, mm, addr) && size < Some(old_len)
+                    let end = end_at(theirs, mm, addr);
+                    end.is_some() && end < end_at(ours, mm, addr) && end < Some(last)
                 });
                 let why = |call: &Call| is_stack(call) || matches!(call, Call::Mprotect { .. });
                 *answer == errno(Errno::EFAULT) && apart && called(context, why)
