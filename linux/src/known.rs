@@ -2,6 +2,7 @@
 //! that have it and a program that shows it. A difference that no entry explains is a finding
 //! about the manager.
 
+mod merges;
 mod table;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use crate::diff::{Difference, Field};
 use crate::machine::Machine;
 use crate::view::{Answer, View};
 
+pub use merges::Merges;
 pub use table::known;
 
 /// A way in which the kernel differs from the rules.
@@ -70,6 +72,8 @@ pub struct Context<'a> {
     pub views: Option<(&'a View, &'a View)>,
     /// The same before the last call, where that was looked at.
     pub before: Option<(&'a View, &'a View)>,
+    /// What only Linux merged, in the states before that were looked at.
+    pub merges: &'a Merges,
     /// The difference.
     pub difference: &'a Difference,
 }

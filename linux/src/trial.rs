@@ -8,8 +8,8 @@ use std::sync::Arc;
 use hearing::{Hearing, Ruling};
 use vmadiff_contract::{Call, Config, Event, EventSink, Fail, Manager, Outcome, Snapshot, TaskId};
 
-use crate::diff::{Areas, Difference};
-use crate::known::Known;
+use crate::diff::{Areas, Difference, Field};
+use crate::known::{Known, Merges};
 use crate::run::{Linux, Look, Stopped};
 use crate::view::View;
 
@@ -121,6 +121,7 @@ impl<M: Manager> Trial<M> {
             said: Vec::with_capacity(calls.len()),
             known: Vec::new(),
             explained: Vec::new(),
+            merges: Merges::default(),
             strict: how.areas == Areas::WithBoundaries,
         };
         let nothing = View::default();

@@ -94,7 +94,7 @@ impl Space {
 }
 
 /// An area.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Area {
     /// First byte.
     pub start: u64,

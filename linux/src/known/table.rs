@@ -72,6 +72,20 @@ fn not_copied(context: &Context) -> bool {
     field == Field::Page && copied && context.views.is_some_and(smaller)
 }
 
+/// Whether the page has an entry on Linux only.
+fn copied_more(context: &Context) -> bool {
+    let Difference {
+        field,
+        at: (mm, addr),
+        ..
+    } = *context.difference;
+    let missing = |(ours, _): (&View, _)| {
+        let mut spaces = ours.spaces.iter();
+        spaces.any(|space| space.mm.0 == mm && space.pages.iter().all(|page| page.addr != addr))
+    };
+    field == Field::Page && context.views.is_some_and(missing)
+}
+
 fn said_error(answer: &Answer) -> bool {
     matches!(answer, Answer::Known(Outcome::Errno(_)))
 }

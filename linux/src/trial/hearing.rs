@@ -4,7 +4,7 @@ use vmadiff_contract::{Call, Config, Outcome, TaskId};
 
 use super::{Finding, Verdict};
 use crate::diff::{Areas, Difference, Field, differences};
-use crate::known::{Context, Known, explain};
+use crate::known::{Context, Known, Merges, explain};
 use crate::machine::Machine;
 use crate::view::{Answer, View};
 
@@ -25,6 +25,8 @@ pub(super) struct Hearing<'a> {
     pub known: Vec<&'static Known>,
     /// Differences in pages that were explained: they stay, and need no other explanation.
     pub explained: Vec<(Field, (u8, u64))>,
+    /// What only Linux merged, in the states so far.
+    pub merges: Merges,
     /// Boundaries are compared: they remember every state that was different once.
     pub strict: bool,
 }
@@ -65,6 +67,7 @@ impl Hearing<'_> {
                 differs @ Ruling::Differs(_) => return differs,
             }
         }
+        self.merges.note(ours, theirs);
         worst
     }
 
@@ -88,6 +91,7 @@ impl Hearing<'_> {
             placed: call.is_some(),
             views,
             before,
+            merges: &self.merges,
             difference: &difference,
         };
         let Some(known) = explain(&context) else {

@@ -2,7 +2,7 @@
 
 use vmadiff_contract::{Call, Config, Errno, MapFlags, Outcome};
 
-use super::{called, errno, grows_down, is_stack, merged, not_copied};
+use super::{called, copied_more, errno, grows_down, is_stack, merged, not_copied};
 use crate::diff::{Difference, Field};
 use crate::known::{Known, Origin};
 use crate::view::Answer;
@@ -29,6 +29,27 @@ pub const KNOWN: &[Known] = &[
                 Field::Boundary => merged(context, at),
                 _ => false,
             }
+        },
+    },
+    Known {
+        name: "cut-off-a-merge",
+        section: 1,
+        origin: Origin::Since(6, 16),
+        what: "what is cut off an area that was made of a faulted and an unfaulted one stays faulted, \
+               and fork copies its entries; in 5.1 it never became so.",
+        program: "mmap(0x1f0000, 0x2000, PROT_READ|PROT_WRITE, \
+                  MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  mlock(0x1f0000, 0x1000)\n\
+                  load(0x1f1000)\n\
+                  munlock(0x1f0000, 0x1000)\n\
+                  mprotect(0x1f0000, 0x1000, PROT_NONE)\n\
+                  fork()\n",
+        goes_on: true,
+        explains: |context| match context.left() {
+            Some((Call::Fork, Outcome::Value(_))) => {
+                copied_more(context) && context.merges.before_fork(context.difference.at)
+            }
+            _ => false,
         },
     },
     Known {
