@@ -174,6 +174,24 @@ fn random_programs_agree_with_the_kernel() {
     }
 }
 
+fn agrees(verdict: &Result<Verdict, Stopped>) -> bool {
+    matches!(verdict, Ok(Verdict::Agrees { .. }))
+}
+
+/// What is known where it arises is known at the end, where it can not be told from the state.
+#[test]
+fn a_difference_that_is_known_call_by_call_is_known_at_the_end() {
+    let Some(linux) = linux() else { return };
+    let mut court = Court::new(linux);
+    let text = include_str!("../corpus/regressions/linux-merged-then-cut.vma");
+    let how = Closeness {
+        look: Look::AtEnd,
+        ..CLOSELY
+    };
+    let verdict = judge(&mut court, &parse("cut", text), how);
+    assert!(agrees(&verdict), "{verdict:?}");
+}
+
 /// A reference with something wrong.
 struct Wrong<const DEFECT: u8>(Reference);
 

@@ -25,6 +25,8 @@ pub enum Verdict {
         until: Option<usize>,
         /// What the manager said to the calls that were compared.
         said: Vec<Outcome>,
+        /// Differences in pages that are known and stayed: of what, and where.
+        stayed: Vec<(Field, (u8, u64))>,
     },
     /// A difference that nothing explains.
     Differs(Finding),
@@ -94,13 +96,18 @@ impl<M: Manager> Trial<M> {
         calls: &[(TaskId, Call)],
         how: Closeness,
     ) -> Result<Verdict, Stopped> {
-        let verdict = self.once(config, calls, how)?;
         let look = Look::EachCall;
-        if how.look == look || !matches!(verdict, Verdict::Differs(_)) {
-            return Ok(verdict);
-        }
+        let finding = match self.once(config, calls, how)? {
+            Verdict::Differs(finding) if how.look != look => finding,
+            verdict => return Ok(verdict),
+        };
+        let place = (finding.difference.field, finding.difference.at);
         match self.once(config, calls, Closeness { look, ..how })? {
-            Verdict::Agrees { until: None, .. } => Ok(verdict),
+            Verdict::Agrees {
+                until: None,
+                stayed,
+                ..
+            } if !stayed.contains(&place) => Ok(Verdict::Differs(finding)),
             placed => Ok(placed),
         }
     }

@@ -243,7 +243,9 @@ impl<'a, M: Manager> Job<'a, M> {
             areas,
         };
         match judge(&mut self.court, &program, how)? {
-            Verdict::Agrees { known, until, said } => {
+            Verdict::Agrees {
+                known, until, said, ..
+            } => {
                 self.tally.ended_early += u64::from(until.is_some());
                 for (step, said) in program.calls.iter().zip(said) {
                     let calls = self.tally.calls.entry(step.call.kind().name()).or_default();

@@ -116,6 +116,7 @@ impl Hearing<'_> {
             known: self.known,
             until,
             said: self.said,
+            stayed: self.explained,
         }
     }
 }
