@@ -2,7 +2,7 @@
 
 use vmadiff_contract::{Call, Config, Fail, TaskId};
 
-use crate::agent::layout::{FIRST, OPS_LEN, Op, at};
+use crate::agent::layout::{FIRST, OPS_LEN, OWN_PAGES, Op, at};
 use crate::agent::{Agent, Failed};
 use crate::ballast_range;
 use crate::fit::{Fitting, Unfit, ballast, fits_config};
@@ -80,6 +80,11 @@ impl Linux {
     /// What the machine is like.
     pub fn machine(&self) -> &Machine {
         &self.machine
+    }
+
+    /// Pages of an agent's own, areas that fill its map included.
+    pub(crate) fn own_pages(&self) -> u64 {
+        OWN_PAGES + self.ballast
     }
 
     /// Runs a program.

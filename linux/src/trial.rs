@@ -147,6 +147,10 @@ impl<M: Manager> Trial<M> {
                 .as_ref()
                 .map(|ours| (ours, theirs.unwrap_or(&nothing)));
             let mut ruling = hearing.answer(index, earlier);
+            if matches!(ruling, Ruling::Differs(_)) {
+                self.manager.snapshot(&mut self.snapshot);
+                hearing.room(self.linux.own_pages(), &self.snapshot)?;
+            }
             if how.look == Look::EachCall && matches!(ruling, Ruling::GoOn) {
                 self.manager.snapshot(&mut self.snapshot);
                 let (ours, theirs) = (View::of(&self.snapshot), &run.views[index]);

@@ -5,6 +5,8 @@
 //! space that stands for the program's world ([`Zones`]).
 
 mod arguments;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod room;
 
 use std::fmt;
 
@@ -15,6 +17,9 @@ use vmadiff_contract::{
 use crate::OWN_AREAS;
 use crate::machine::Machine;
 use crate::zone::Zones;
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub use room::leaves_room;
 
 /// The calls that can be made on a running kernel.
 pub const CALLS: &[CallKind] = &[

@@ -1,11 +1,13 @@
 //! One trial: what both sides said and show, and what it comes to.
 
-use vmadiff_contract::{Call, Config, Outcome, TaskId};
+use vmadiff_contract::{Call, Config, Outcome, Snapshot, TaskId};
 
 use super::{Finding, Verdict};
 use crate::diff::{Areas, Difference, Field, differences};
+use crate::fit::leaves_room;
 use crate::known::{Context, Known, Merges, explain};
 use crate::machine::Machine;
+use crate::run::Stopped;
 use crate::view::{Answer, View};
 
 /// What a difference, or none, means for the rest of the trial.
@@ -45,6 +47,26 @@ impl Hearing<'_> {
             Ruling::Differs(_) if matches!(answer, Answer::Elsewhere(_)) => Ruling::End,
             ruling => ruling,
         }
+    }
+
+    /// An error if Linux refused the last call for want of room that the agent's own pages take.
+    pub fn room(&self, own_pages: u64, after: &Snapshot) -> Result<(), Stopped> {
+        let index = self.said.len() - 1;
+        let (calls, both) = (
+            &self.calls[..=index],
+            (self.said[index], &self.answers[index]),
+        );
+        let task = calls[index].0;
+        let mm = after
+            .tasks
+            .iter()
+            .find(|state| state.task == task)
+            .map(|state| state.mm);
+        let locked = after.mms.iter().find(|state| Some(state.mm) == mm);
+        let locked = locked.map_or(0, |state| state.locked_pages);
+        let call = Some(index);
+        leaves_room(self.machine, own_pages, calls, both, locked)
+            .map_err(|why| Stopped::Unfit { call, why })
     }
 
     /// Compares states.
