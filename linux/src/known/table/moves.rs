@@ -1,10 +1,10 @@
 //! mremap. Section 9.
 
-use vmadiff_contract::{Call, Errno, MoveFlags, Outcome};
+use vmadiff_contract::{Call, Errno, MapFlags, MoveFlags, Outcome};
 
 use super::{area_at, called, end_at, errno, is_stack, merged, said_error, spaces_of};
 use crate::diff::{Difference, Field};
-use crate::known::{Known, Origin};
+use crate::known::{Context, Known, Origin};
 use crate::view::{Answer, View};
 
 pub const KNOWN: &[Known] = &[
@@ -137,17 +137,51 @@ pub const KNOWN: &[Known] = &[
                   MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS|MAP_STACK, -1, 0)\n\
                   mremap(0x1f0000, 0x2000, 0x3000, 0, 0)\n",
         goes_on: false,
-        explains: |context| match (context.answered(), context.before) {
-            (Some((Call::Mremap { addr, old_len, .. }, _, answer)), Some((ours, theirs))) => {
-                let last = addr.saturating_add(old_len);
-                let apart = spaces_of(ours).any(|mm| {
-                    let end = end_at(theirs, mm, addr);
-                    end.is_some() && end < end_at(ours, mm, addr) && end < Some(last)
-                });
-                let why = |call: &Call| is_stack(call) || matches!(call, Call::Mprotect { .. });
-                *answer == errno(Errno::EFAULT) && apart && called(context, why)
-            }
-            _ => false,
+        explains: |context| {
+            let why = |call: &Call| is_stack(call) || matches!(call, Call::Mprotect { .. });
+            stops_short(context).is_some() && called(context, why)
+        },
+    },
+    Known {
+        name: "over-a-cut-that-stays",
+        section: 9,
+        origin: Origin::Since(6, 12),
+        what: "mremap finds its range in two areas that a failing mmap with MAP_FIXED cut (see \
+               failing-mmap-leaves-cuts): EFAULT; in 5.1 they are one.",
+        program: "config rlimit_as=0x5000\n\
+                  mmap(0x1f0000, 0x4000, PROT_NONE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  mmap(0x1f2000, 0x6000, PROT_NONE, MAP_SHARED|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  mremap(0x1f1000, 0x3000, 0x4000, 0, 0)\n",
+        goes_on: false,
+        explains: |context| {
+            let Some(end) = stops_short(context) else {
+                return false;
+            };
+            let mut calls = context.calls.iter().zip(context.said);
+            calls.any(|((_, call), said)| match *call {
+                Call::Mmap {
+                    addr, len, flags, ..
+                } if flags.contains(MapFlags::FIXED) => {
+                    let pages = addr.saturating_add(len).div_ceil(4096);
+                    matches!(said, Outcome::Errno(_)) && (end == addr || end / 4096 == pages)
+                }
+                _ => false,
+            })
         },
     },
 ];
+
+/// Where Linux's area ends inside the range of an mremap that is EFAULT there, if the manager's goes
+/// on behind.
+fn stops_short(context: &Context) -> Option<u64> {
+    let (Call::Mremap { addr, old_len, .. }, _, answer) = context.answered()? else {
+        return None;
+    };
+    let (ours, theirs) = context.before?;
+    let last = addr.saturating_add(old_len);
+    let short = spaces_of(ours).find_map(|mm| {
+        let end = end_at(theirs, mm, addr)?;
+        (Some(end) < end_at(ours, mm, addr) && end < last).then_some(end)
+    });
+    short.filter(|_| *answer == errno(Errno::EFAULT))
+}
