@@ -86,6 +86,45 @@ fn copied_more(context: &Context) -> bool {
     field == Field::Page && context.views.is_some_and(missing)
 }
 
+/// Where Linux's area ends inside the range of an mremap that is EFAULT there, if the manager's goes
+/// on behind.
+fn stops_short(context: &Context) -> Option<u64> {
+    let (Call::Mremap { addr, old_len, .. }, _, answer) = context.answered()? else {
+        return None;
+    };
+    let (ours, theirs) = context.before?;
+    let last = addr.saturating_add(old_len);
+    let short = spaces_of(ours).find_map(|mm| {
+        let end = end_at(theirs, mm, addr)?;
+        (Some(end) < end_at(ours, mm, addr) && end < last).then_some(end)
+    });
+    short.filter(|_| *answer == errno(Errno::EFAULT))
+}
+
+/// Whether mmap with MAP_FIXED failed that was to start or to end at an address: newer kernels cut
+/// there first.
+fn left_cut(context: &Context, bound: u64) -> bool {
+    let mut calls = context.calls.iter().zip(context.said);
+    calls.any(|((_, call), said)| match *call {
+        Call::Mmap {
+            addr, len, flags, ..
+        } if flags.contains(MapFlags::FIXED) => {
+            let end = addr.saturating_add(len).div_ceil(4096);
+            matches!(said, Outcome::Errno(_)) && (bound == addr || bound / 4096 == end)
+        }
+        _ => false,
+    })
+}
+
+/// Whether Linux's area at the difference starts or ends where a failing mmap left a cut.
+fn lies_at_a_cut(context: &Context) -> bool {
+    let (mm, addr) = context.difference.at;
+    let area = context
+        .views
+        .and_then(|(_, theirs)| area_at(theirs, mm, addr));
+    area.is_some_and(|area| left_cut(context, area.start) || left_cut(context, area.end))
+}
+
 fn said_error(answer: &Answer) -> bool {
     matches!(answer, Answer::Known(Outcome::Errno(_)))
 }

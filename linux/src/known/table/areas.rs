@@ -2,7 +2,10 @@
 
 use vmadiff_contract::{Call, Config, Errno, MapFlags, Outcome};
 
-use super::{called, copied_more, errno, grows_down, is_stack, merged, not_copied};
+use super::{
+    called, copied_more, errno, grows_down, is_stack, lies_at_a_cut, merged, not_copied,
+    stops_short,
+};
 use crate::diff::{Difference, Field};
 use crate::known::{Known, Origin};
 use crate::view::Answer;
@@ -73,7 +76,7 @@ pub const KNOWN: &[Known] = &[
         section: 13,
         origin: Origin::Since(6, 1),
         what: "the heap's first part does not merge with an area that ends where the heap starts, \
-               so that fork copies other entries.",
+               so that fork copies other entries, and mremap finds two areas.",
         program: "mmap(0x211000, 0x1000, PROT_READ|PROT_WRITE, \
                   MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
                   brk(0x213000)\n",
@@ -88,7 +91,8 @@ pub const KNOWN: &[Known] = &[
             };
             let heap = called(context, |call| matches!(call, Call::Brk { .. }));
             let few = context.config.max_map_count < Config::default().max_map_count;
-            heap && (boundary || full && few || not_copied(context))
+            let over = stops_short(context) == Some(start);
+            heap && (boundary || full && few || over || not_copied(context))
         },
     },
     Known {
@@ -131,17 +135,22 @@ pub const KNOWN: &[Known] = &[
         section: 6,
         origin: Origin::Since(6, 12),
         what: "mmap with MAP_FIXED cuts what it is to replace before it looks at the limits, and \
-               leaves the cuts when it fails; in 5.1 the limits come first.",
+               leaves the cuts when it fails, so that fork copies other entries; in 5.1 the limits \
+               come first.",
         program: "config rlimit_as=0x5000\n\
                   mmap(0x1f0000, 0x2000, PROT_NONE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
                   mmap(0x1f1000, 0x6000, PROT_NONE, MAP_SHARED|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n",
         goes_on: true,
-        explains: |context| match context.left() {
-            Some((Call::Mmap { flags, .. }, Outcome::Errno(_))) => {
-                let Difference { field, at, .. } = *context.difference;
-                flags.contains(MapFlags::FIXED) && field == Field::Boundary && !merged(context, at)
-            }
-            _ => false,
+        explains: |context| {
+            let Difference { field, at, .. } = *context.difference;
+            let fails = match context.left() {
+                Some((Call::Mmap { flags, .. }, Outcome::Errno(_))) => {
+                    flags.contains(MapFlags::FIXED)
+                }
+                _ => false,
+            };
+            let cut = field == Field::Boundary && !merged(context, at);
+            fails && cut || not_copied(context) && lies_at_a_cut(context)
         },
     },
     Known {

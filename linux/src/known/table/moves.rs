@@ -1,10 +1,12 @@
 //! mremap. Section 9.
 
-use vmadiff_contract::{Call, Errno, MapFlags, MoveFlags, Outcome};
+use vmadiff_contract::{Call, Errno, MoveFlags, Outcome};
 
-use super::{area_at, called, end_at, errno, is_stack, merged, said_error, spaces_of};
+use super::{
+    area_at, called, end_at, errno, is_stack, left_cut, merged, said_error, spaces_of, stops_short,
+};
 use crate::diff::{Difference, Field};
-use crate::known::{Context, Known, Origin};
+use crate::known::{Known, Origin};
 use crate::view::{Answer, View};
 
 pub const KNOWN: &[Known] = &[
@@ -153,35 +155,6 @@ pub const KNOWN: &[Known] = &[
                   mmap(0x1f2000, 0x6000, PROT_NONE, MAP_SHARED|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
                   mremap(0x1f1000, 0x3000, 0x4000, 0, 0)\n",
         goes_on: false,
-        explains: |context| {
-            let Some(end) = stops_short(context) else {
-                return false;
-            };
-            let mut calls = context.calls.iter().zip(context.said);
-            calls.any(|((_, call), said)| match *call {
-                Call::Mmap {
-                    addr, len, flags, ..
-                } if flags.contains(MapFlags::FIXED) => {
-                    let pages = addr.saturating_add(len).div_ceil(4096);
-                    matches!(said, Outcome::Errno(_)) && (end == addr || end / 4096 == pages)
-                }
-                _ => false,
-            })
-        },
+        explains: |context| stops_short(context).is_some_and(|end| left_cut(context, end)),
     },
 ];
-
-/// Where Linux's area ends inside the range of an mremap that is EFAULT there, if the manager's goes
-/// on behind.
-fn stops_short(context: &Context) -> Option<u64> {
-    let (Call::Mremap { addr, old_len, .. }, _, answer) = context.answered()? else {
-        return None;
-    };
-    let (ours, theirs) = context.before?;
-    let last = addr.saturating_add(old_len);
-    let short = spaces_of(ours).find_map(|mm| {
-        let end = end_at(theirs, mm, addr)?;
-        (Some(end) < end_at(ours, mm, addr) && end < last).then_some(end)
-    });
-    short.filter(|_| *answer == errno(Errno::EFAULT))
-}
