@@ -154,6 +154,7 @@ impl<M: Manager> Trial<M> {
             if how.look == Look::EachCall && matches!(ruling, Ruling::GoOn) {
                 self.manager.snapshot(&mut self.snapshot);
                 let (ours, theirs) = (View::of(&self.snapshot), &run.views[index]);
+                hearing.follow(&self.snapshot);
                 ruling = hearing.state(Some(index), &ours, theirs, how.areas);
                 before = Some(ours);
             }

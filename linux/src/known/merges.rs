@@ -26,6 +26,18 @@ impl Merges {
         }
     }
 
+    /// mremap moved a range: what it was cut off moves along.
+    pub fn moved(&mut self, mm: u8, from: &Range<u64>, to: u64) {
+        let mut moved = Vec::new();
+        for (space, whole) in &self.0 {
+            let part = whole.start.max(from.start)..whole.end.min(from.end);
+            if *space == mm && !part.is_empty() {
+                moved.push((mm, part.start - from.start + to..part.end - from.start + to));
+            }
+        }
+        self.0.append(&mut moved);
+    }
+
     /// Whether the address lay in one before fork made its address space: a child's number is
     /// higher than its parent's.
     pub fn before_fork(&self, (mm, addr): (u8, u64)) -> bool {
@@ -69,5 +81,7 @@ mod tests {
         assert!(merges.before_fork((2, 0x1000)) && merges.before_fork((2, 0x2fff)));
         assert!(!merges.before_fork((2, 0x3000)), "another area");
         assert!(!merges.before_fork((1, 0x1000)), "nobody's child");
+        merges.moved(1, &(0x2000..0x4000), 0x8000);
+        assert!(merges.before_fork((2, 0x8fff)) && !merges.before_fork((2, 0x9000)));
     }
 }

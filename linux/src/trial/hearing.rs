@@ -1,6 +1,6 @@
 //! One trial: what both sides said and show, and what it comes to.
 
-use vmadiff_contract::{Call, Config, Outcome, Snapshot, TaskId};
+use vmadiff_contract::{Call, Config, MmId, Outcome, Snapshot, TaskId};
 
 use super::{Finding, Verdict};
 use crate::diff::{Areas, Difference, Field, differences};
@@ -56,17 +56,32 @@ impl Hearing<'_> {
             &self.calls[..=index],
             (self.said[index], &self.answers[index]),
         );
-        let task = calls[index].0;
-        let mm = after
-            .tasks
-            .iter()
-            .find(|state| state.task == task)
-            .map(|state| state.mm);
+        let mm = space_of(after, calls[index].0);
         let locked = after.mms.iter().find(|state| Some(state.mm) == mm);
         let locked = locked.map_or(0, |state| state.locked_pages);
         let call = Some(index);
         leaves_room(self.machine, own_pages, calls, both, locked)
             .map_err(|why| Stopped::Unfit { call, why })
+    }
+
+    /// What is known of pages goes along when the last call moved them.
+    pub fn follow(&mut self, after: &Snapshot) {
+        let index = self.said.len() - 1;
+        let (task, call) = self.calls[index];
+        let (Call::Mremap { addr, old_len, .. }, Outcome::Value(to)) = (call, self.said[index])
+        else {
+            return;
+        };
+        let Some(mm) = space_of(after, task) else {
+            return;
+        };
+        let from = addr..addr.saturating_add(old_len);
+        for (_, (space, page)) in &mut self.explained {
+            if *space == mm.0 && from.contains(page) {
+                *page = *page - addr + to;
+            }
+        }
+        self.merges.moved(mm.0, &from, to);
     }
 
     /// Compares states.
@@ -141,4 +156,10 @@ impl Hearing<'_> {
             stayed: self.explained,
         }
     }
+}
+
+/// The address space of a task that lives.
+fn space_of(snapshot: &Snapshot, task: TaskId) -> Option<MmId> {
+    let mut tasks = snapshot.tasks.iter();
+    tasks.find(|state| state.task == task).map(|state| state.mm)
 }
