@@ -209,13 +209,18 @@ fn what_only_the_agents_own_pages_make_too_much_is_skipped() {
 fn a_difference_that_is_known_call_by_call_is_known_at_the_end() {
     let Some(linux) = linux() else { return };
     let mut court = Court::new(linux);
-    let text = include_str!("../corpus/regressions/linux-merged-then-cut.vma");
     let how = Closeness {
         look: Look::AtEnd,
         ..CLOSELY
     };
-    let verdict = judge(&mut court, &parse("cut", text), how);
-    assert!(agrees(&verdict), "{verdict:?}");
+    for text in [
+        include_str!("../corpus/regressions/linux-merged-then-asked.vma"),
+        include_str!("../corpus/regressions/linux-merged-then-cut.vma"),
+        include_str!("../corpus/regressions/linux-merged-then-moved.vma"),
+    ] {
+        let verdict = judge(&mut court, &parse("known", text), how);
+        assert!(agrees(&verdict), "{text}{verdict:?}");
+    }
 }
 
 /// A reference with something wrong.

@@ -1,14 +1,16 @@
 //! Puts a manager on trial: the same calls, and what differs from the running kernel.
 
 mod hearing;
+mod settled;
 
 use std::fmt;
 use std::sync::Arc;
 
 use hearing::{Hearing, Ruling};
+pub use settled::Settled;
 use vmadiff_contract::{Call, Config, Event, EventSink, Fail, Manager, Outcome, Snapshot, TaskId};
 
-use crate::diff::{Areas, Difference, Field};
+use crate::diff::{Areas, Difference};
 use crate::known::{Known, Merges};
 use crate::run::{Linux, Look, Stopped};
 use crate::view::View;
@@ -25,8 +27,8 @@ pub enum Verdict {
         until: Option<usize>,
         /// What the manager said to the calls that were compared.
         said: Vec<Outcome>,
-        /// Differences in pages that are known and stayed: of what, and where.
-        stayed: Vec<(Field, (u8, u64))>,
+        /// Known differences that stay.
+        settled: Settled,
     },
     /// A difference that nothing explains.
     Differs(Finding),
@@ -101,13 +103,12 @@ impl<M: Manager> Trial<M> {
             Verdict::Differs(finding) if how.look != look => finding,
             verdict => return Ok(verdict),
         };
-        let place = (finding.difference.field, finding.difference.at);
         match self.once(config, calls, Closeness { look, ..how })? {
             Verdict::Agrees {
                 until: None,
-                stayed,
+                settled,
                 ..
-            } if !stayed.contains(&place) => Ok(Verdict::Differs(finding)),
+            } if !settled.holds(&finding) => Ok(Verdict::Differs(finding)),
             placed => Ok(placed),
         }
     }
@@ -127,7 +128,7 @@ impl<M: Manager> Trial<M> {
             answers: &run.answers,
             said: Vec::with_capacity(calls.len()),
             known: Vec::new(),
-            explained: Vec::new(),
+            settled: Settled::default(),
             merges: Merges::default(),
             strict: how.areas == Areas::WithBoundaries,
         };
@@ -150,6 +151,9 @@ impl<M: Manager> Trial<M> {
             if matches!(ruling, Ruling::Differs(_)) {
                 self.manager.snapshot(&mut self.snapshot);
                 hearing.room(self.linux.own_pages(), &self.snapshot)?;
+                if hearing.sees_known(earlier, &self.snapshot) {
+                    ruling = Ruling::GoOn;
+                }
             }
             if how.look == Look::EachCall && matches!(ruling, Ruling::GoOn) {
                 self.manager.snapshot(&mut self.snapshot);

@@ -2,7 +2,7 @@
 
 use vmadiff_contract::{Call, Config, MmId, Outcome, Snapshot, TaskId};
 
-use super::{Finding, Verdict};
+use super::{Finding, Settled, Verdict};
 use crate::diff::{Areas, Difference, Field, differences};
 use crate::fit::leaves_room;
 use crate::known::{Context, Known, Merges, explain};
@@ -25,8 +25,7 @@ pub(super) struct Hearing<'a> {
     pub answers: &'a [Answer],
     pub said: Vec<Outcome>,
     pub known: Vec<&'static Known>,
-    /// Differences in pages that were explained: they stay, and need no other explanation.
-    pub explained: Vec<(Field, (u8, u64))>,
+    pub settled: Settled,
     /// What only Linux merged, in the states so far.
     pub merges: Merges,
     /// Boundaries are compared: they remember every state that was different once.
@@ -64,6 +63,25 @@ impl Hearing<'_> {
             .map_err(|why| Stopped::Unfit { call, why })
     }
 
+    /// Whether the last call is an mincore that sees what is known of pages, and nothing else.
+    pub fn sees_known(&mut self, before: Option<(&View, &View)>, after: &Snapshot) -> bool {
+        let index = self.said.len() - 1;
+        let (task, call) = self.calls[index];
+        let answers = (self.said[index], &self.answers[index]);
+        match (call, answers, before, space_of(after, task)) {
+            (
+                Call::Mincore { addr, len },
+                (Outcome::Value(said), &Answer::Known(Outcome::Value(is))),
+                Some(views),
+                Some(mm),
+            ) => {
+                let range = addr..addr.saturating_add(len);
+                self.settled.asked(index, (mm.0, range), views, (said, is))
+            }
+            _ => false,
+        }
+    }
+
     /// What is known of pages goes along when the last call moved them.
     pub fn follow(&mut self, after: &Snapshot) {
         let index = self.said.len() - 1;
@@ -76,11 +94,7 @@ impl Hearing<'_> {
             return;
         };
         let from = addr..addr.saturating_add(old_len);
-        for (_, (space, page)) in &mut self.explained {
-            if *space == mm.0 && from.contains(page) {
-                *page = *page - addr + to;
-            }
-        }
+        self.settled.moved(mm.0, &from, to);
         self.merges.moved(mm.0, &from, to);
     }
 
@@ -115,8 +129,8 @@ impl Hearing<'_> {
         before: Option<(&View, &View)>,
         difference: Difference,
     ) -> Ruling {
-        let place = (difference.field, difference.at);
-        if self.explained.contains(&place) {
+        let is_page = difference.field == Field::Page;
+        if is_page && self.settled.has(difference.at) {
             return Ruling::GoOn;
         }
         let context = Context {
@@ -139,8 +153,8 @@ impl Hearing<'_> {
         }
         let over = views.is_some() && self.strict && call.is_some();
         if known.goes_on && !over {
-            if difference.field == Field::Page {
-                self.explained.push(place);
+            if is_page {
+                self.settled.page(difference.at);
             }
             Ruling::GoOn
         } else {
@@ -153,7 +167,7 @@ impl Hearing<'_> {
             known: self.known,
             until,
             said: self.said,
-            stayed: self.explained,
+            settled: self.settled,
         }
     }
 }
