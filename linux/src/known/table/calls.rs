@@ -146,15 +146,31 @@ pub const KNOWN: &[Known] = &[
         name: "remove-needs-may-write",
         section: 11,
         origin: Origin::Since(6, 7),
-        what: "madvise(MADV_REMOVE) asks that shared memory may become writable; in 5.1 that it is.",
+        what: "madvise(MADV_REMOVE) asks that shared memory may become writable; in 5.1 that it is, so \
+               that a call refused later in its range has removed nothing.",
         program: "mmap(0x1f0000, 0x1000, PROT_READ, MAP_SHARED|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
                   madvise(0x1f0000, 0x1000, MADV_REMOVE)\n",
         goes_on: false,
-        explains: |context| match context.answered() {
-            Some((Call::Madvise { advice, .. }, Outcome::Errno(Errno::EACCES), answer)) => {
-                advice == Advice::Remove && *answer != errno(Errno::EACCES)
+        explains: |context| {
+            let refused = Outcome::Errno(Errno::EACCES);
+            let removes = |call, said| {
+                matches!(
+                    call,
+                    Call::Madvise {
+                        advice: Advice::Remove,
+                        ..
+                    }
+                ) && said == refused
+            };
+            match (context.answered(), context.left()) {
+                (Some((call, said, answer)), _) => {
+                    removes(call, said) && *answer != Answer::Known(refused)
+                }
+                (None, Some((call, said))) => {
+                    removes(call, said) && context.difference.field == Field::Page
+                }
+                (None, None) => false,
             }
-            _ => false,
         },
     },
     Known {
