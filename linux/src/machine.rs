@@ -16,6 +16,8 @@ pub struct Machine {
     pub max_map_count: u64,
     /// `vm.overcommit_memory` is 2.
     pub strict_overcommit: bool,
+    /// Most bytes that one request may charge: memory and swap, unless `vm.overcommit_memory` is 1.
+    pub most_charged: u64,
     /// Memory nodes that are online; 0 if the kernel knows none.
     pub nodes: u8,
     /// Agents may take CAP_IPC_LOCK.
@@ -36,6 +38,7 @@ impl Machine {
             mmap_min_addr: 4096,
             max_map_count: u64::from(Config::default().max_map_count),
             strict_overcommit: false,
+            most_charged: u64::MAX,
             nodes: 1,
             cap_ipc_lock: false,
             most_locked: u64::MAX,
@@ -61,6 +64,7 @@ impl Machine {
     /// Reads /proc and /sys. What only an agent can find out (`heap`, `mmap_base`) is left open.
     pub fn look() -> Self {
         let number = |path: &str| read(path).trim().parse::<u64>().unwrap_or(0);
+        let overcommit = number("/proc/sys/vm/overcommit_memory");
         let effective = read("/proc/self/status")
             .lines()
             .find_map(|line| line.strip_prefix("CapPrm:"))
@@ -77,7 +81,11 @@ impl Machine {
             release: read("/proc/sys/kernel/osrelease").trim().into(),
             mmap_min_addr: number("/proc/sys/vm/mmap_min_addr"),
             max_map_count: number("/proc/sys/vm/max_map_count"),
-            strict_overcommit: number("/proc/sys/vm/overcommit_memory") == 2,
+            strict_overcommit: overcommit == 2,
+            most_charged: match overcommit {
+                0 => memory(&read("/proc/meminfo")),
+                _ => u64::MAX,
+            },
             nodes: online_nodes(&read("/sys/devices/system/node/online")),
             cap_ipc_lock: effective & (1 << 14) != 0,
             most_locked: if may_raise { u64::MAX } else { limit.rlim_max },
@@ -90,6 +98,18 @@ impl Machine {
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn read(path: &str) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
+}
+
+/// Bytes of memory and swap that /proc/meminfo names.
+#[cfg_attr(
+    not(all(target_os = "linux", target_arch = "x86_64")),
+    allow(dead_code)
+)]
+fn memory(meminfo: &str) -> u64 {
+    let of = |name| meminfo.lines().find_map(|line| line.strip_prefix(name));
+    let number = |text: &str| text.trim().strip_suffix(" kB")?.parse().ok();
+    let bytes = |name| of(name).and_then(number).unwrap_or(0_u64) << 10;
+    bytes("MemTotal:") + bytes("SwapTotal:")
 }
 
 /// How many nodes a list like `0-1,3` names; 0 unless they are the lowest ones.
@@ -114,6 +134,12 @@ mod tests {
         for (list, count) in [("0\n", 1), ("0-3\n", 4), ("", 0), ("0,2", 0), ("1", 0)] {
             assert_eq!(online_nodes(list), count, "{list:?}");
         }
+    }
+
+    #[test]
+    fn what_may_be_charged_is_memory_and_swap() {
+        let text = "MemTotal:       24684084 kB\nMemFree: 1 kB\nSwapTotal:             4 kB\n";
+        assert_eq!(memory(text), 24_684_088 << 10);
     }
 
     #[test]

@@ -34,3 +34,19 @@ fn what_only_the_agents_own_pages_make_too_much_is_skipped() {
         verdict => panic!("{verdict:?}"),
     }
 }
+
+/// One request for more than all memory is refused, unless all requests are granted.
+#[test]
+fn what_the_machine_has_no_memory_for_is_skipped() {
+    let Some(linux) = linux() else { return };
+    let most = linux.machine().most_charged;
+    let mut court = Court::new(linux);
+    for len in [most, most.saturating_add(4096)] {
+        let text = format!(
+            "mmap(0x10000000, {len:#x}, PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n"
+        );
+        let verdict = judge(&mut court, &parse("memory", &text), CLOSELY);
+        let unfit = matches!(verdict, Err(Stopped::Unfit { .. }));
+        assert!(agrees(&verdict) || unfit, "{verdict:?}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Which arguments of a call fit: nothing may leave the program's world, or fill the machine.
 
-use vmadiff_contract::{FallocFlags, MapFlags, Mode, MoveFlags, PolicyFlags};
+use vmadiff_contract::{FallocFlags, MapFlags, Mode, MoveFlags, PolicyFlags, Prot};
 
 use super::{FILE_SIZE, Fitting, MOST_IN_FILE, MOST_POPULATED, Unfit, only};
 
@@ -55,7 +55,33 @@ impl Fitting<'_> {
         )
     }
 
-    pub(super) fn mmap(&self, addr: u64, len: u64, flags: MapFlags) -> Result<(), Unfit> {
+    /// What a call may charge at once: the kernel refuses more than the machine has.
+    fn charged(&self, len: u64) -> Result<(), Unfit> {
+        let refused = len > self.config.task_size;
+        only(
+            len <= self.machine.most_charged || refused,
+            "more at once than the machine has memory for",
+        )
+    }
+
+    pub(super) fn mprotect(&self, addr: u64, len: u64, prot: Prot) -> Result<(), Unfit> {
+        if prot.contains(Prot::WRITE) {
+            self.charged(len)?;
+        }
+        self.aligned(addr, len)
+    }
+
+    pub(super) fn mmap(
+        &self,
+        addr: u64,
+        len: u64,
+        prot: Prot,
+        flags: MapFlags,
+    ) -> Result<(), Unfit> {
+        let shared = flags.contains(MapFlags::SHARED | MapFlags::ANONYMOUS);
+        if (prot.contains(Prot::WRITE) || shared) && !flags.contains(MapFlags::NORESERVE) {
+            self.charged(len)?;
+        }
         // MAP_32BIT, MAP_ABOVE4G, MAP_HUGETLB, MAP_SYNC, MAP_UNINITIALIZED.
         only(
             flags.bits() & (0x40 | 0x80 | 0x4_0000 | 0x8_0000 | 0x400_0000) == 0,
@@ -120,6 +146,7 @@ impl Fitting<'_> {
         new_addr: u64,
     ) -> Result<(), Unfit> {
         only(flags.bits() & 4 == 0, "MREMAP_DONTUNMAP")?;
+        self.charged(new_len)?;
         self.aligned(addr, old_len)?;
         if flags.contains(MoveFlags::FIXED) {
             self.address(new_addr)?;
@@ -174,32 +201,86 @@ mod tests {
     use super::*;
     use crate::machine::Machine;
 
-    /// Whether an access fits after an area that does or does not grow.
-    fn fits(flags: MapFlags, addr: u64) -> bool {
-        let machine = Machine::ideal();
+    /// Whether calls fit, one after the other.
+    fn fits(calls: &[Call]) -> bool {
+        let machine = Machine {
+            most_charged: 1 << 30,
+            ..Machine::ideal()
+        };
         let config = Config {
             nodes: machine.nodes,
             ..Config::default()
         };
         let zones = fits_config(&config, &machine).unwrap();
         let mut fitting = Fitting::new(&config, &machine, &zones);
-        let map = Call::Mmap {
-            addr: 0,
-            len: 4096,
-            prot: Prot::READ,
-            flags: flags | MapFlags::PRIVATE | MapFlags::ANONYMOUS,
-            fd: Fd(-1),
-            off: 0,
-        };
-        fitting.call(&map, Fail::NONE).unwrap();
-        fitting.call(&Call::Load { addr }, Fail::NONE).is_ok()
+        let mut calls = calls.iter();
+        calls.all(|call| fitting.call(call, Fail::NONE).is_ok())
+    }
+
+    /// Private anonymous memory unless flags say otherwise.
+    fn map(addr: u64, len: u64, prot: Prot, flags: MapFlags) -> Call {
+        let flags = flags | MapFlags::ANONYMOUS;
+        let fd = Fd(-1);
+        let off = 0;
+        Call::Mmap {
+            addr,
+            len,
+            prot,
+            flags,
+            fd,
+            off,
+        }
     }
 
     #[test]
     fn what_is_above_a_stack_does_not_come_to_lie_below_it() {
         const FAR: u64 = 0x2000_4002_1000;
-        assert!(fits(MapFlags::empty(), FAR));
-        assert!(!fits(MapFlags::GROWSDOWN, FAR));
-        assert!(fits(MapFlags::GROWSDOWN, Config::default().mmap_base));
+        let after = |flags: MapFlags, addr| {
+            let area = map(0, 4096, Prot::READ, flags | MapFlags::PRIVATE);
+            fits(&[area, Call::Load { addr }])
+        };
+        assert!(after(MapFlags::empty(), FAR));
+        assert!(!after(MapFlags::GROWSDOWN, FAR));
+        assert!(after(MapFlags::GROWSDOWN, Config::default().mmap_base));
+    }
+
+    #[test]
+    fn no_call_charges_more_than_the_machine_has() {
+        const AT: u64 = 1 << 40;
+        const MOST: u64 = 1 << 30;
+        let fixed = MapFlags::PRIVATE | MapFlags::FIXED;
+        let maps = |len, prot, flags| fits(&[map(AT, len, prot, flags)]);
+        assert!(maps(MOST, Prot::WRITE, fixed));
+        assert!(!maps(MOST + 4096, Prot::WRITE, fixed));
+        assert!(maps(MOST + 4096, Prot::READ, fixed));
+        let unreserved = fixed | MapFlags::NORESERVE;
+        assert!(maps(MOST + 4096, Prot::WRITE, unreserved));
+        let shared = MapFlags::SHARED | MapFlags::FIXED;
+        assert!(!maps(MOST + 4096, Prot::READ, shared));
+        let becomes = |len, prot| {
+            let area = map(AT, 2 * MOST, Prot::READ, fixed);
+            fits(&[
+                area,
+                Call::Mprotect {
+                    addr: AT,
+                    len,
+                    prot,
+                },
+            ])
+        };
+        assert!(becomes(MOST, Prot::WRITE) && becomes(2 * MOST, Prot::READ));
+        assert!(!becomes(2 * MOST, Prot::WRITE));
+        let grows = |new_len| {
+            let flags = MoveFlags::empty();
+            let (addr, old_len, new_addr) = (AT, 4096, 0);
+            fits(&[Call::Mremap {
+                addr,
+                old_len,
+                new_len,
+                flags,
+                new_addr,
+            }])
+        };
+        assert!(grows(MOST) && !grows(MOST + 4096));
     }
 }

@@ -175,10 +175,10 @@ fn fits(fit: &Fitting, call: &Call) -> Result<(), Unfit> {
         Call::Mmap {
             addr,
             len,
+            prot,
             flags,
             fd,
             off,
-            ..
         } => {
             only(
                 fd.0 >= 3 || fd.0 < 0 || flags.contains(MapFlags::ANONYMOUS),
@@ -188,7 +188,7 @@ fn fits(fit: &Fitting, call: &Call) -> Result<(), Unfit> {
                 off < MOST_IN_FILE || off >= i64::MAX.cast_unsigned() - 4096,
                 "offset",
             )?;
-            fit.mmap(addr, len, flags)
+            fit.mmap(addr, len, prot, flags)
         }
         Call::Munmap { addr, len } => {
             let task = config.task_size;
@@ -199,7 +199,8 @@ fn fits(fit: &Fitting, call: &Call) -> Result<(), Unfit> {
                 fit.aligned(addr, len)
             }
         }
-        Call::Mprotect { addr, len, .. } | Call::Msync { addr, len, .. } => fit.aligned(addr, len),
+        Call::Mprotect { addr, len, prot } => fit.mprotect(addr, len, prot),
+        Call::Msync { addr, len, .. } => fit.aligned(addr, len),
         Call::Madvise { addr, len, advice } => {
             if let Advice::Other(number) = advice {
                 only(!NEWER_ADVICE.contains(&number), "advice outside the model")?;
