@@ -207,4 +207,19 @@ pub const KNOWN: &[Known] = &[
             _ => false,
         },
     },
+    Known {
+        name: "written-zeroes",
+        section: 24,
+        origin: Origin::Since(6, 17),
+        what: "fallocate knows FALLOC_FL_WRITE_ZEROES (0x80) and looks at the descriptor first; in 5.1 \
+               there is no such mode: EOPNOTSUPP.",
+        program: "open(\"plain\", O_RDONLY, 0x1000)\nfallocate(3, 0x80, 0, 0x1000)\n",
+        goes_on: true,
+        explains: |context| match context.answered() {
+            Some((Call::Fallocate { flags, .. }, Outcome::Errno(Errno::EOPNOTSUPP), answer)) => {
+                flags.bits() & 0x80 != 0 && *answer == errno(Errno::EBADF)
+            }
+            _ => false,
+        },
+    },
 ];
