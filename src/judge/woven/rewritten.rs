@@ -1,7 +1,7 @@
 //! Entries that an mprotect wrote again under a store: the one thing about a page that can be seen at
 //! the end and that no order of whole parts says.
 
-use vmadiff_contract::{Call, PAGE_SIZE, Prot, Snapshot, Touch};
+use vmadiff_contract::{Call, Outcome, PAGE_SIZE, Prot, Snapshot, Touch};
 
 use super::parts::{Act, Part};
 use super::replay::Trial;
@@ -15,11 +15,27 @@ pub fn admit(trial: &Trial<'_>, ours: &mut Snapshot, theirs: &Snapshot) {
         let key = (page.mm, page.addr);
         if let Ok(i) = ours.pages.binary_search_by_key(&key, |p| (p.mm, p.addr))
             && ours.pages[i].writable
-            && rewritten(trial, page.addr)
+            && places(trial, page.addr).any(|page| rewritten(trial, page))
         {
             ours.pages[i].writable = false;
         }
     }
+}
+
+/// Where a page may have been: here, and where the program's mremaps brought it from.
+fn places(trial: &Trial<'_>, page: u64) -> impl Iterator<Item = u64> {
+    let calls = trial.program.calls.iter().zip(&trial.woven.outcomes).rev();
+    let mut at = page;
+    let earlier = calls.filter_map(move |(step, outcome)| {
+        let (Call::Mremap { addr, new_len, .. }, Some(Outcome::Value(new))) = (step.call, *outcome)
+        else {
+            return None;
+        };
+        let into = at.checked_sub(new).filter(|&into| into < new_len)?;
+        at = addr.wrapping_add(into);
+        Some(at)
+    });
+    std::iter::once(page).chain(earlier)
 }
 
 /// Whether a store's fault on the page overlaps an mprotect of it.
