@@ -10,7 +10,7 @@ use super::order::{self, Order};
 use super::replay::{Objection, Replayer, Trial};
 
 /// Parts that are replayed at most in one search.
-const PATIENCE: usize = 60_000;
+const PATIENCE: usize = 240_000;
 
 /// What a search came to.
 pub enum Found {

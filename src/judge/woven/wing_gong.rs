@@ -12,7 +12,7 @@ use super::parts::{Act, Part};
 use super::replay::{Replayer, Trial};
 
 /// Parts that are replayed at most.
-const PATIENCE: usize = 60_000;
+const PATIENCE: usize = 240_000;
 
 /// Runs of more parts are not searched.
 const MOST: usize = 64;
