@@ -78,15 +78,25 @@ store(0x1f0000, 1)
 switch: 1@pte_map_lock.lock#1 -> 2
 ";
 
-/// A descriptor is closed, and a load finds nothing mapped, after mmap has looked it up.
+/// A descriptor is closed, and mbind finds nothing mapped, after mmap has looked it up.
 const CLOSES: &str = "\
 [2] open(\"plain\", O_RDWR, 0x2000)
 mmap(0x1f0000, 0x2000, PROT_READ, MAP_SHARED|MAP_FIXED, 3, 0)
 [2] close(3)
-[2] load(0x1f0000)
+[2] mbind(0x1f0000, 0x2000, MPOL_PREFERRED, 0, 0)
 switch: 1@mmap.mmap_sem#1 -> 2
-switch: 2@call.begin#2 -> 2
 switch: 2@call.begin#3 -> 2
+";
+
+/// munmap has taken a page out and not flushed it when its file loses it.
+const PUNCHES: &str = "\
+mmap(0x1f0000, 0x1000, PROT_WRITE, MAP_SHARED|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
+store(0x1f0000, 1)
+madvise(0x1f0000, 0x1000, MADV_REMOVE)
+load(0x1f0000)
+[2] munmap(0x1f0000, 0x1000)
+switch: 1@unmap_mapping.i_mmap#1 -> 2
+switch: 2@free_pte_range.lock#6 -> 1
 ";
 
 /// A stack grows while a fork that fails has charged what it gives back.
@@ -364,6 +374,17 @@ fn an_mmap_whose_descriptor_is_closed_is_unjudged() {
         &program(CLOSES),
         "mmap looks a descriptor up that is closed before it maps",
     );
+}
+
+#[test]
+fn an_entry_that_is_taken_out_and_not_flushed_while_its_file_loses_the_page_is_unjudged() {
+    unjudged(
+        &program(PUNCHES),
+        "an access goes by an entry that is not flushed yet, of a page that its file loses",
+    );
+    let program = serial(PUNCHES);
+    let verdict = falsified(&program, 3, Outcome::Value(0), Outcome::Value(1));
+    assert!(outcome_differs(&verdict), "{verdict:?}");
 }
 
 #[test]

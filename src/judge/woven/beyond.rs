@@ -15,6 +15,7 @@ pub fn why(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'static str> 
         .or_else(|| reused_meanwhile(trial, objections))
         .or_else(|| grown_meanwhile(trial, objections))
         .or_else(|| refused_by_what_is_gone(trial, objections))
+        .or_else(|| unflushed(trial, objections))
 }
 
 /// Calls that go step by step where the reference has one moment.
@@ -124,16 +125,18 @@ fn reclaimed(trial: &Trial<'_>, part: &Part) -> Option<Part> {
 
 /// Calls that take pages away without mmap_sem held for writing.
 fn takes_pages(call: &Call) -> bool {
-    matches!(
-        call,
-        Call::Munmap { .. }
-            | Call::Brk { .. }
-            | Call::Mremap { .. }
-            | Call::Madvise { .. }
-            | Call::Ftruncate { .. }
-            | Call::Fallocate { .. }
-            | Call::Reclaim { .. }
-    )
+    let replaces = |flags: &MapFlags| flags.contains(MapFlags::FIXED);
+    matches!(call, Call::Mmap { flags, .. } if replaces(flags))
+        || matches!(
+            call,
+            Call::Munmap { .. }
+                | Call::Brk { .. }
+                | Call::Mremap { .. }
+                | Call::Madvise { .. }
+                | Call::Ftruncate { .. }
+                | Call::Fallocate { .. }
+                | Call::Reclaim { .. }
+        )
 }
 
 /// Memory is charged before it is asked whether that was too much, and areas are charged one by one:
@@ -230,6 +233,33 @@ fn refused_by_what_is_gone(trial: &Trial<'_>, objections: &[Objection]) -> Optio
     let about = |part: &Part| objections.iter().all(|o| o.page == part.page);
     raced.any(about).then_some(
         "an access is refused by an entry whose area is unmapped and grown again meanwhile",
+    )
+}
+
+/// A call that unmaps takes entries out first and flushes TLBs last. If a file loses a page between,
+/// nothing maps it any more that would have to be flushed, and accesses may still go by the old entry.
+fn unflushed(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'static str> {
+    let Trial {
+        program,
+        woven,
+        parts,
+    } = *trial;
+    let loses = |call: usize| {
+        let call = &program.calls[call].call;
+        let remove = matches!(call, Call::Madvise { advice, .. } if *advice == Advice::Remove);
+        remove || matches!(call, Call::Ftruncate { .. } | Call::Fallocate { .. })
+    };
+    let raced = |access: &Part| {
+        let unmaps = parts.list.iter().filter(|other| {
+            let unmaps = other.is_section() && takes_areas(&program.calls[other.call].call);
+            unmaps && other.mm == access.mm && other.may_reach(program, woven, access)
+        });
+        let mut unmaps = unmaps.filter(|other| other.overlaps(access));
+        access.act == Act::Access && unmaps.any(|other| trial.meets(other.call, loses))
+    };
+    let mut about = objections.iter().filter_map(|objection| objection.part);
+    about.any(|i| raced(&parts.list[i])).then_some(
+        "an access goes by an entry that is not flushed yet, of a page that its file loses",
     )
 }
 

@@ -262,6 +262,20 @@ pub fn apply(parts: &Parts, order: &mut Order, x: usize, change: Move) {
     }
 }
 
+/// Whether a section that was moved still comes after those that had ended before it began, and before
+/// those that began after it had ended. What is about a page goes by that page alone.
+pub fn respects_time(parts: &Parts, order: &Order, x: usize) -> bool {
+    let part = &parts.list[x];
+    let place = |y: usize| (order[y].key, y);
+    !part.is_section()
+        || parts.list.iter().enumerate().all(|(y, other)| {
+            let later = other.window.1 < part.window.0;
+            let earlier = part.window.1 < other.window.0;
+            let kept = (!later || place(y) < place(x)) && (!earlier || place(x) < place(y));
+            !other.is_section() || kept
+        })
+}
+
 /// Sections are put further off than pages, which may have to go between.
 fn distance(parts: &Parts, x: usize) -> u64 {
     if parts.list[x].is_section() { 2 } else { 1 }

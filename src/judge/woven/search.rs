@@ -80,6 +80,9 @@ pub fn search<R: Replay>(
                 let mut changed = order.clone();
                 order::apply(parts, &mut changed, x, change);
                 order::sorted(&changed, &mut sorted);
+                if !order::respects_time(parts, &changed, x) {
+                    continue;
+                }
                 if !frontier.is_new(&changed, &sorted) {
                     continue;
                 }
