@@ -388,6 +388,17 @@ fn an_entry_that_is_taken_out_and_not_flushed_while_its_file_loses_the_page_is_u
 }
 
 #[test]
+fn a_task_is_there_once_its_fork_has_returned() {
+    let text = "\
+mmap(0x1f0000, 0x1000, PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
+fork()
+[3] load(0x1f0000)
+";
+    let verdict = falsified(&program(text), 2, Outcome::Value(0), Outcome::NoTask);
+    assert!(outcome_differs(&verdict), "{verdict:?}");
+}
+
+#[test]
 fn a_fork_that_comes_too_late_for_a_number_leaves_nothing() {
     let program = program(LAST);
     let mut loom = Loom::new(Defects::NONE);

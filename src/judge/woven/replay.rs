@@ -130,6 +130,8 @@ impl Replayer {
                 let what = format!("there is no task {}", step.task);
                 self.object(&here(step.task), Rule::Outcome, "kind", what);
             }
+            // Its address space was there before it was.
+            Some(_) if theirs == Outcome::NoTask && unborn(trial, part.call) => {}
             Some(task) => self.act(trial, reference, &here(task)),
         }
         Recorder::clear();
@@ -293,6 +295,17 @@ impl Replayer {
             what,
         });
     }
+}
+
+/// Whether a call was made while the fork was under way that makes its task: areas are copied under
+/// mmap_sem, and the task can be found only after that.
+fn unborn(trial: &Trial<'_>, call: usize) -> bool {
+    let calls = &trial.program.calls;
+    let task = u64::from(calls[call].task.0);
+    trial.meets(call, |other| {
+        let made = trial.woven.outcomes[other] == Some(Outcome::Value(task));
+        calls[other].call == Call::Fork && made
+    })
 }
 
 /// Whether a fork had copied its areas by the time that another took the last number for a task: they
