@@ -7,6 +7,8 @@
 use vmadiff_contract::{Call, Fail, Lender, Outcome, Touch};
 
 use super::parts::{Act, Part, Parts};
+use super::replay::Trial;
+use super::rewritten;
 use crate::program::Program;
 use crate::run::Woven;
 
@@ -158,7 +160,15 @@ pub fn moves(
             into.push(Move::Before(c));
         }
     }
-    if part.is_section() && gives_up(program, woven, part) && others_about(program, parts, part) {
+    let trial = Trial {
+        program,
+        woven,
+        parts,
+    };
+    if part.is_section()
+        && gives_up(program, woven, part)
+        && (others_about(program, parts, part) || finds_rewritten(&trial, part))
+    {
         into.push(Move::Serve(Serves::Nothing));
     }
     if fault && contended {
@@ -203,6 +213,17 @@ fn gives_up(program: &Program, woven: &Woven, part: &Part) -> bool {
 fn others_about(program: &Program, parts: &Parts, part: &Part) -> bool {
     let mut others = (0..program.calls.len()).filter(|&other| other != part.call);
     others.any(|other| parts.calls_overlap(part.call, other))
+}
+
+/// Whether collapse finds entries without write permission that mprotect rewrote under a store: it asks
+/// for one that has it.
+fn finds_rewritten(trial: &Trial<'_>, part: &Part) -> bool {
+    let Call::Collapse { addr, len } = trial.program.calls[part.call].call else {
+        return false;
+    };
+    let stored = trial.parts.list.iter().filter(|part| copies_file(part));
+    let mut pages = stored.filter_map(|store| store.page);
+    pages.any(|page| page >= addr && page - addr < len && rewritten::under_a_store(trial, page))
 }
 
 /// A private copy is made before it is mapped, and what others store into the original meanwhile

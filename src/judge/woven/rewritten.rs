@@ -16,7 +16,7 @@ pub fn admit(trial: &Trial<'_>, ours: &mut Snapshot, theirs: &Snapshot) {
         if let Ok(i) = ours.pages.binary_search_by_key(&key, |p| (p.mm, p.addr))
             && ours.pages[i].writable
             && (forked_in_vain(trial)
-                || places(trial, page.addr).any(|page| rewritten(trial, page)))
+                || places(trial, page.addr).any(|page| under_a_store(trial, page)))
         {
             ours.pages[i].writable = false;
         }
@@ -51,7 +51,7 @@ fn places(trial: &Trial<'_>, page: u64) -> impl Iterator<Item = u64> {
 }
 
 /// Whether a store's fault on the page overlaps an mprotect of it.
-fn rewritten(trial: &Trial<'_>, page: u64) -> bool {
+pub fn under_a_store(trial: &Trial<'_>, page: u64) -> bool {
     let list = &trial.parts.list;
     let stores = |part: &&Part| part.act == Act::Fault(Touch::Store) && part.page == Some(page);
     let writes = |part: &&Part| {
