@@ -32,6 +32,20 @@ switch: 1@pte_map_lock.trylock#3 -> 2
 switch: 2@page_vma_mapped.ptl#1 -> 1
 ";
 
+/// A child copies a page for a store while reclaim goes from its parent's entry to its own.
+const RECLAIMS_COPIED: &str = "\
+config tasks=3
+mmap(0x1f0000, 0x1000, PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
+[2] store(0x1f0000, 1)
+fork()
+reclaim(0x1f0000)
+[4] store(0x1f0000, 1)
+switch: 2@access.pte#1 -> 1
+switch: 1@call.begin#3 -> 1
+switch: 1@walk.pmd#3 -> 2
+switch: 1@try_to_unmap.ptl#1 -> 4
+";
+
 /// The last call.
 const RECLAIM: usize = 4;
 
@@ -269,6 +283,21 @@ fn a_page_that_moves_under_reclaim_is_unjudged() {
     let program = serial(RECLAIMS_MOVED);
     let verdict = falsified(&program, 4, Outcome::Value(1), Outcome::Value(0));
     assert!(outcome_differs(&verdict), "{verdict:?}");
+}
+
+#[test]
+fn a_page_that_is_copied_under_reclaim_is_unjudged() {
+    unjudged(
+        &program(RECLAIMS_COPIED),
+        "a page that is reclaimed is unmapped, replaced or shared meanwhile",
+    );
+    let program = serial(RECLAIMS_COPIED);
+    let mut loom = Loom::new(Defects::NONE);
+    let mut woven = loom.weave(&program).clone();
+    assert_eq!(loom.judge(&program, &woven), Verdict::Agree);
+    let page = &mut woven.state.pages[0];
+    page.present = !page.present;
+    state_differs(&loom.judge(&program, &woven), "pages.present");
 }
 
 #[test]

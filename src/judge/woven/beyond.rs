@@ -106,9 +106,17 @@ fn reclaimed_elsewhere(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'
             other.moves(program, woven, &at_page).is_some()
         })
     };
-    let about = objections.iter().filter_map(|objection| objection.part);
-    let about_it = about.map(|i| &parts.list[i]).any(raced);
-    (about_it || parts.list.iter().any(moved))
+    // What it answers, or what its page is afterwards.
+    let about = |reclaim: &Part| {
+        let page = reclaimed(trial, reclaim).and_then(|part| part.page);
+        objections.iter().any(|objection| {
+            let itself = objection.part.map(|i| parts.list[i].call) == Some(reclaim.call);
+            itself || objection.page == page
+        })
+    };
+    let mut reclaims = parts.list.iter();
+    reclaims
+        .any(|part| moved(part) || raced(part) && about(part))
         .then_some("a page that is reclaimed is unmapped, replaced or shared meanwhile")
 }
 
