@@ -220,6 +220,15 @@ fn state_differs(verdict: &Verdict, field: &str) {
     );
 }
 
+/// Checks that a program is agreed to, and objected to for a field once its state is forged.
+fn judged_at_rest(program: &Program, field: &str, forge: impl Fn(&mut Woven)) {
+    let mut loom = Loom::new(Defects::NONE);
+    let mut woven = loom.weave(program).clone();
+    assert_eq!(loom.judge(program, &woven), Verdict::Agree);
+    forge(&mut woven);
+    state_differs(&loom.judge(program, &woven), field);
+}
+
 /// Checks that a run is left unjudged, and why.
 fn unjudged(program: &Program, why: &str) {
     let verdict = Loom::new(Defects::NONE).run(program);
@@ -291,13 +300,10 @@ fn a_page_that_is_copied_under_reclaim_is_unjudged() {
         &program(RECLAIMS_COPIED),
         "a page that is reclaimed is unmapped, replaced or shared meanwhile",
     );
-    let program = serial(RECLAIMS_COPIED);
-    let mut loom = Loom::new(Defects::NONE);
-    let mut woven = loom.weave(&program).clone();
-    assert_eq!(loom.judge(&program, &woven), Verdict::Agree);
-    let page = &mut woven.state.pages[0];
-    page.present = !page.present;
-    state_differs(&loom.judge(&program, &woven), "pages.present");
+    judged_at_rest(&serial(RECLAIMS_COPIED), "pages.present", |woven| {
+        let page = &mut woven.state.pages[0];
+        page.present = !page.present;
+    });
 }
 
 #[test]
@@ -326,12 +332,9 @@ fn an_entry_that_mprotect_writes_under_a_store_may_refuse_the_next() {
 
 #[test]
 fn an_entry_that_mprotect_writes_before_a_store_is_judged() {
-    let program = serial(REWRITES);
-    let mut loom = Loom::new(Defects::NONE);
-    let mut woven = loom.weave(&program).clone();
-    assert_eq!(loom.judge(&program, &woven), Verdict::Agree);
-    woven.state.pages[1].writable = false;
-    state_differs(&loom.judge(&program, &woven), "pages.writable");
+    judged_at_rest(&serial(REWRITES), "pages.writable", |woven| {
+        woven.state.pages[1].writable = false;
+    });
 }
 
 #[test]
@@ -353,12 +356,9 @@ fn a_stack_that_grows_before_a_reader_and_is_mapped_after_it_is_unjudged() {
         &program(GROWS_FIRST),
         "a stack grows under a call that holds mmap_sem for reading",
     );
-    let program = serial(GROWS_FIRST);
-    let mut loom = Loom::new(Defects::NONE);
-    let mut woven = loom.weave(&program).clone();
-    assert_eq!(loom.judge(&program, &woven), Verdict::Agree);
-    woven.state.vmas[0].anon_chain += 1;
-    state_differs(&loom.judge(&program, &woven), "vmas.anon_chain");
+    judged_at_rest(&serial(GROWS_FIRST), "vmas.anon_chain", |woven| {
+        woven.state.vmas[0].anon_chain += 1;
+    });
 }
 
 #[test]
@@ -378,12 +378,9 @@ fn an_access_that_is_refused_by_what_is_gone_is_unjudged() {
         &program(EXECUTES),
         "an access is refused by an entry whose area is unmapped and grown again meanwhile",
     );
-    let program = serial(EXECUTES);
-    let mut loom = Loom::new(Defects::NONE);
-    let mut woven = loom.weave(&program).clone();
-    assert_eq!(loom.judge(&program, &woven), Verdict::Agree);
-    woven.state.vmas[0].anon_chain += 1;
-    state_differs(&loom.judge(&program, &woven), "vmas.anon_chain");
+    judged_at_rest(&serial(EXECUTES), "vmas.anon_chain", |woven| {
+        woven.state.vmas[0].anon_chain += 1;
+    });
 }
 
 #[test]
@@ -446,12 +443,9 @@ fn links_that_are_given_up_under_a_fork_are_unjudged() {
 
 #[test]
 fn links_that_are_given_up_before_a_fork_are_judged() {
-    let program = serial(LEAVES);
-    let mut loom = Loom::new(Defects::NONE);
-    let mut woven = loom.weave(&program).clone();
-    assert_eq!(loom.judge(&program, &woven), Verdict::Agree);
-    woven.state.vmas[0].anon_chain += 1;
-    state_differs(&loom.judge(&program, &woven), "vmas.anon_chain");
+    judged_at_rest(&serial(LEAVES), "vmas.anon_chain", |woven| {
+        woven.state.vmas[0].anon_chain += 1;
+    });
 }
 
 #[test]
@@ -464,11 +458,8 @@ fn a_scan_while_a_failed_fork_gives_its_pages_up_is_unjudged() {
 
 #[test]
 fn a_scan_after_a_failed_fork_is_judged() {
-    let program = serial(FAILS);
-    let mut loom = Loom::new(Defects::NONE);
-    let mut woven = loom.weave(&program).clone();
-    assert_eq!(loom.judge(&program, &woven), Verdict::Agree);
-    let page = &mut woven.state.pages[0];
-    page.readable = !page.readable;
-    state_differs(&loom.judge(&program, &woven), "pages.readable");
+    judged_at_rest(&serial(FAILS), "pages.readable", |woven| {
+        let page = &mut woven.state.pages[0];
+        page.readable = !page.readable;
+    });
 }
