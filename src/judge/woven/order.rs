@@ -119,14 +119,12 @@ pub fn sorted(order: &Order, into: &mut Vec<usize>) {
 }
 
 /// All changes that a run allows to one part of an order.
-pub fn moves(
-    program: &Program,
-    woven: &Woven,
-    parts: &Parts,
-    order: &Order,
-    x: usize,
-    into: &mut Vec<Move>,
-) {
+pub fn moves(trial: &Trial<'_>, order: &Order, x: usize, into: &mut Vec<Move>) {
+    let Trial {
+        program,
+        woven,
+        parts,
+    } = *trial;
     into.clear();
     let part = &parts.list[x];
     let fails = program.calls[part.call].fail != Fail::NONE;
@@ -160,14 +158,11 @@ pub fn moves(
             into.push(Move::Before(c));
         }
     }
-    let trial = Trial {
-        program,
-        woven,
-        parts,
-    };
+    // A page may still be held when the fault that replaced it has been marked, so the others' calls
+    // count, not their parts.
     if part.is_section()
         && gives_up(program, woven, part)
-        && (others_about(program, parts, part) || finds_rewritten(&trial, part))
+        && (trial.meets(part.call, |_| true) || finds_rewritten(trial, part))
     {
         into.push(Move::Serve(Serves::Nothing));
     }
@@ -208,21 +203,13 @@ fn gives_up(program: &Program, woven: &Woven, part: &Part) -> bool {
     step && woven.outcomes[part.call] == Some(Outcome::Value(0))
 }
 
-/// Whether others are about, in a call that need not have a part just then: a page is still held when
-/// the fault that replaced it has been marked.
-fn others_about(program: &Program, parts: &Parts, part: &Part) -> bool {
-    let mut others = (0..program.calls.len()).filter(|&other| other != part.call);
-    others.any(|other| parts.calls_overlap(part.call, other))
-}
-
 /// Whether collapse finds entries without write permission that mprotect rewrote under a store: it asks
 /// for one that has it.
 fn finds_rewritten(trial: &Trial<'_>, part: &Part) -> bool {
     let Call::Collapse { addr, len } = trial.program.calls[part.call].call else {
         return false;
     };
-    let stored = trial.parts.list.iter().filter(|part| copies_file(part));
-    let mut pages = stored.filter_map(|store| store.page);
+    let mut pages = trial.parts.list.iter().filter_map(|part| part.page);
     pages.any(|page| page >= addr && page - addr < len && rewritten::under_a_store(trial, page))
 }
 

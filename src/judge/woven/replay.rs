@@ -41,9 +41,15 @@ impl Trial<'_> {
         (0..self.program.calls.len())
             .any(|other| other != call && is(other) && self.parts.calls_overlap(call, other))
     }
-}
 
-impl Trial<'_> {
+    /// Whether a fork had copied its areas by the time that another took the last number for a task:
+    /// they are freed again, which the laws see to.
+    pub fn late_refusal(&self, call: usize) -> bool {
+        let fork = |call: usize| self.program.calls[call].call == Call::Fork;
+        let refused = self.woven.outcomes[call] == Some(Outcome::Errno(Errno::EAGAIN));
+        fork(call) && refused && self.meets(call, fork)
+    }
+
     /// The access to where an mremap that overlaps has moved its page.
     fn moved(&self, part: &Part) -> Call {
         let mut others = self.parts.list.iter().filter(|o| o.overlaps(part));
@@ -172,7 +178,7 @@ impl Replayer {
             ) => {}
             _ => self.compare(here, ours),
         }
-        if late_refusal(trial, part.call) {
+        if trial.late_refusal(part.call) {
             return;
         }
         let theirs = trial.parts.life_of(part.call);
@@ -306,15 +312,6 @@ fn unborn(trial: &Trial<'_>, call: usize) -> bool {
         let made = trial.woven.outcomes[other] == Some(Outcome::Value(task));
         calls[other].call == Call::Fork && made
     })
-}
-
-/// Whether a fork had copied its areas by the time that another took the last number for a task: they
-/// are freed again, which the laws see to.
-fn late_refusal(trial: &Trial<'_>, call: usize) -> bool {
-    let calls = &trial.program.calls;
-    let fork = |call: usize| calls[call].call == Call::Fork;
-    let refused = trial.woven.outcomes[call] == Some(Outcome::Errno(Errno::EAGAIN));
-    fork(call) && refused && trial.meets(call, fork)
 }
 
 /// A part that is being replayed.

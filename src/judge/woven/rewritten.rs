@@ -1,7 +1,7 @@
 //! Entries that an mprotect wrote again under a store: the one thing about a page that can be seen at
 //! the end and that no order of whole parts says.
 
-use vmadiff_contract::{Call, Errno, Outcome, PAGE_SIZE, Prot, Snapshot, Touch};
+use vmadiff_contract::{Call, Outcome, PAGE_SIZE, Prot, Snapshot, Touch};
 
 use super::parts::{Act, Part};
 use super::replay::Trial;
@@ -23,15 +23,10 @@ pub fn admit(trial: &Trial<'_>, ours: &mut Snapshot, theirs: &Snapshot) {
     }
 }
 
-/// Whether a fork has copied an address space and then failed for want of a number, which others
-/// took meanwhile: the entries that it write-protected stay so.
+/// Whether a fork got no number after it had copied an address space: the entries that it write-protected
+/// stay so.
 fn forked_in_vain(trial: &Trial<'_>) -> bool {
-    let calls = &trial.program.calls;
-    let fork = |call: usize| calls[call].call == Call::Fork;
-    (0..calls.len()).any(|call| {
-        let refused = trial.woven.outcomes[call] == Some(Outcome::Errno(Errno::EAGAIN));
-        fork(call) && refused && trial.meets(call, fork)
-    })
+    (0..trial.program.calls.len()).any(|call| trial.late_refusal(call))
 }
 
 /// Where a page may have been: here, and where the program's mremaps brought it from.

@@ -69,18 +69,13 @@ pub fn search<R: Replay>(
         }
         let order = frontier.tried[at].0.clone();
         for x in suspects(trial, &frontier.tried[at].1) {
-            let Trial {
-                program,
-                woven,
-                parts,
-            } = *trial;
-            order::moves(program, woven, parts, &order, x, &mut moves);
+            order::moves(trial, &order, x, &mut moves);
             let mut better = false;
             for &change in &moves {
                 let mut changed = order.clone();
-                order::apply(parts, &mut changed, x, change);
+                order::apply(trial.parts, &mut changed, x, change);
                 order::sorted(&changed, &mut sorted);
-                if !order::respects_time(parts, &changed, x) {
+                if !order::respects_time(trial.parts, &changed, x) {
                     continue;
                 }
                 if !frontier.is_new(&changed, &sorted) {

@@ -97,22 +97,12 @@ fn marks_tell(earlier: &Part, later: &Part) -> bool {
 
 /// As it is set, and otherwise as far as others that overlap it may have seen to that.
 fn ways(trial: &Trial<'_>, settings: &Order, x: usize) -> Vec<Setting> {
-    let Trial {
-        program,
-        woven,
-        parts,
-    } = *trial;
     let mut moves = Vec::new();
-    order::moves(program, woven, parts, settings, x, &mut moves);
-    moves.retain(|change| {
-        !matches!(
-            change,
-            Move::Before(_) | Move::After(_) | Move::AllBefore(_) | Move::AllAfter(_)
-        )
-    });
+    order::moves(trial, settings, x, &mut moves);
+    moves.retain(|change| matches!(change, Move::Lend(_) | Move::Serve(_) | Move::Follow(_)));
     let changed = moves.into_iter().map(|change| {
         let mut order = settings.clone();
-        order::apply(parts, &mut order, x, change);
+        order::apply(trial.parts, &mut order, x, change);
         order[x]
     });
     std::iter::once(settings[x]).chain(changed).collect()
