@@ -173,6 +173,29 @@ fork() (fail 4)
 switch: 1@page_remove_rmap.mapcount#1 -> 2
 ";
 
+/// mmap gives a range's pages up one by one, to replace it, while a child's scan asks who has them.
+const REPLACES: &str = "\
+mmap(0x1f0000, 0x2000, PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
+store(0x1f0000, 1)
+store(0x1f1000, 1)
+fork()
+mmap(0x1f0000, 0x2000, PROT_NONE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
+[3] numa_scan(0x1f0000, 0x2000)
+switch: 1@page_remove_rmap.mapcount#2 -> 3
+";
+
+/// MADV_REMOVE is done with one area when the next is locked, for which it refuses.
+const REMOVES: &str = "\
+mmap(0x1f0000, 0x2000, PROT_WRITE, MAP_SHARED|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
+store(0x1f0000, 1)
+mbind(0x1f0000, 0x1000, MPOL_INTERLEAVE, 0x2, 0)
+mmap(0x1f0000, 0x1000, PROT_NONE, MAP_ANONYMOUS, -1, 0)
+mlockall(MCL_CURRENT)
+[2] madvise(0x1f0000, 0x2000, MADV_REMOVE)
+switch: 1@mmap.mmap_sem#3 -> 2
+switch: 2@madvise.mmap_sem_read#3 -> 1
+";
+
 /// A child is at its links to anon_vmas, area by area, when its grandparent leaves.
 const LEAVES: &str = "\
 mmap(0x1f0000, 0x2000, PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
@@ -454,6 +477,29 @@ fn a_scan_while_a_failed_fork_gives_its_pages_up_is_unjudged() {
         &program(FAILS),
         "pages that fork shared are given up one by one while it is asked who has them",
     );
+}
+
+#[test]
+fn a_scan_while_mmap_replaces_what_fork_shared_is_unjudged() {
+    unjudged(
+        &program(REPLACES),
+        "pages that fork shared are given up one by one while it is asked who has them",
+    );
+    judged_at_rest(&serial(REPLACES), "pages.readable", |woven| {
+        let page = &mut woven.state.pages[0];
+        page.readable = !page.readable;
+    });
+}
+
+#[test]
+fn areas_that_are_locked_before_madvise_comes_to_them_are_unjudged() {
+    unjudged(
+        &program(REMOVES),
+        "MADV_REMOVE gives mmap_sem up between areas",
+    );
+    let refused = Outcome::Errno(Errno::EINVAL);
+    let verdict = falsified(&serial(REMOVES), 5, refused, Outcome::Value(0));
+    assert!(outcome_differs(&verdict), "{verdict:?}");
 }
 
 #[test]
