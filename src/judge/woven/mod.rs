@@ -5,8 +5,8 @@
 //! what sections did to VMAs, and the state at the end, in the reference's names (`names`). Where it
 //! doesn't, parts that overlap a section are moved to its other side (`order`, `search`): what a
 //! page was before or after it is admissible to them, and nothing in between. If none of these
-//! orders explains the run it is a divergence; if one does that has sections in another order than
-//! their marks (`wing_gong`), the marks are wrong.
+//! orders explains the run, all are tried (`wing_gong`), and if none of them does it is a divergence; if
+//! one does that has sections in another order than their marks, the marks are wrong.
 //!
 //! What is compared and what not is in docs/compared.md.
 
@@ -32,7 +32,12 @@ use parts::Parts;
 use replay::{Objection, Replayer, Trial};
 pub use scenes::Scene;
 use search::Found;
-use wing_gong::Keep;
+use wing_gong::{Answer, Keep};
+
+/// Why a run is left unjudged that no order was found for, and not all could be tried. What may be wrong
+/// in it shows in smaller ones.
+const UNDECIDED: &str =
+    "no order was found that explains the run, and it is too large to try them all";
 
 /// Judges woven runs by a reference that is replayed; keeps its memory from run to run.
 #[derive(Default)]
@@ -75,15 +80,20 @@ impl WovenJudge {
             Found::Order(_) => return Verdict::Agree,
             Found::Nothing(objections) => objections,
         };
-        if wing_gong::explains(replayer, &trial, reference, order, Keep::Marks) {
+        let answer = wing_gong::explains(replayer, &trial, reference, order, Keep::Marks);
+        if answer == Answer::Explained {
             return Verdict::Agree;
         }
         if let Some(why) = beyond::why(&trial, &objections) {
             return Verdict::Skip(why.to_owned());
         }
+        if answer == Answer::Unknown {
+            return Verdict::Skip(UNDECIDED.to_owned());
+        }
         let objection = objections.first().expect("no order is without objections");
         let mut divergence = diverges(&trial, objection);
-        if wing_gong::explains(replayer, &trial, reference, order, Keep::Time) {
+        let answer = wing_gong::explains(replayer, &trial, reference, order, Keep::Time);
+        if answer == Answer::Explained {
             divergence.signature.rule = Rule::CommitPoint;
             divergence.what = format!(
                 "another order of sections explains the run, that of their marks does not: {}",

@@ -8,6 +8,7 @@ use vmadiff_contract::Replay;
 
 use super::order::{self, Order};
 use super::replay::{Objection, Replayer, Trial};
+use crate::judge::Rule;
 
 /// Parts that are replayed at most in one search.
 const PATIENCE: usize = 240_000;
@@ -103,17 +104,20 @@ pub fn search<R: Replay>(
     Found::Nothing(objections)
 }
 
-/// All parts, those that the first objection is about first.
+/// All parts, those that the first objection is about first. Which anon_vma an area has is the doing of
+/// those that brought one.
 fn suspects(trial: &Trial<'_>, objections: &[Objection]) -> Vec<usize> {
     let list = &trial.parts.list;
     let mut all: Vec<_> = (0..list.len()).collect();
     let Some(first) = objections.first() else {
         return all;
     };
-    all.sort_by_key(|&i| {
+    let about_anon = first.rule == Rule::State && first.field.contains("anon");
+    all.sort_by_cached_key(|&i| {
         let itself = first.part == Some(i);
         let same = first.page.is_some() && list[i].page == first.page;
-        (!itself, !same, i)
+        let brought = about_anon && trial.parts.took_fresh_anon(&list[i]);
+        (!itself, !same && !brought, i)
     });
     all
 }

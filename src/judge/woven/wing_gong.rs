@@ -15,7 +15,21 @@ use super::replay::{Replayer, Trial};
 const PATIENCE: usize = 240_000;
 
 /// Runs of more parts are not searched.
-const MOST: usize = 64;
+const MOST: usize = Set::BITS as usize;
+
+/// Parts of a run.
+type Set = u128;
+
+/// What the search came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// An order explains the run.
+    Explained,
+    /// None does: all were tried.
+    Refuted,
+    /// None was found, and not all were tried.
+    Unknown,
+}
 
 /// What is known of an order beyond real time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,10 +48,10 @@ struct Search<'a, 'b, R> {
     /// How each part may be replayed, the likeliest way first.
     ways: Vec<Vec<Setting>>,
     /// Parts that must come before each, as a set.
-    before: Vec<u64>,
+    before: Vec<Set>,
     /// Sets of parts that were done, with the state that they led to.
     /// Hashed without a random key: engines that guide by coverage see each step of a lookup.
-    been: HashSet<(u64, u64), BuildHasherDefault<DefaultHasher>>,
+    been: HashSet<(Set, u64), BuildHasherDefault<DefaultHasher>>,
     prefix: Vec<(usize, Setting)>,
     state: Snapshot,
     replayed: usize,
@@ -50,10 +64,10 @@ pub fn explains<R: Replay>(
     reference: &mut R,
     settings: &Order,
     keep: Keep,
-) -> bool {
+) -> Answer {
     let list = &trial.parts.list;
     if list.len() > MOST {
-        return false;
+        return Answer::Unknown;
     }
     let mut sorted = Vec::new();
     order::sorted(settings, &mut sorted);
@@ -69,7 +83,7 @@ pub fn explains<R: Replay>(
             ended || inside || kept
         };
         let set = (0..list.len()).filter(|&y| y != x && earlier(y));
-        set.fold(0, |set, y| set | 1 << y)
+        set.fold(0, |set: Set, y| set | 1 << y)
     };
     let before = (0..list.len()).map(before).collect();
     let ways = (0..list.len()).map(|x| ways(trial, settings, x)).collect();
@@ -85,7 +99,11 @@ pub fn explains<R: Replay>(
         replayed: 0,
     };
     search.replayer.begin(trial, search.reference);
-    search.go_on(0)
+    match search.go_on(0) {
+        true => Answer::Explained,
+        false if search.replayed > PATIENCE => Answer::Unknown,
+        false => Answer::Refuted,
+    }
 }
 
 /// Whether the order of two marks is certainly that of the parts.
@@ -110,7 +128,7 @@ fn ways(trial: &Trial<'_>, settings: &Order, x: usize) -> Vec<Setting> {
 
 impl<R: Replay> Search<'_, '_, R> {
     /// The parts `done` have been replayed: tries all that may come next.
-    fn go_on(&mut self, done: u64) -> bool {
+    fn go_on(&mut self, done: Set) -> bool {
         let count = self.trial.parts.list.len();
         if done.count_ones() as usize == count {
             return self.replayer.settle(self.trial, self.reference);
@@ -141,7 +159,7 @@ impl<R: Replay> Search<'_, '_, R> {
     }
 
     /// Replays a part and whatever may follow it.
-    fn step(&mut self, x: usize, setting: Setting, done: u64) -> bool {
+    fn step(&mut self, x: usize, setting: Setting, done: Set) -> bool {
         self.replayed += 1;
         if !self.replayer.part(self.trial, self.reference, x, setting) {
             return false;
