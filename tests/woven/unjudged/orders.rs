@@ -1,0 +1,50 @@
+//! What orders are tried, and that no more are admitted than were.
+
+use vmadiff::judge::Verdict;
+use vmadiff::run::Woven;
+use vmadiff_candidate::Defects;
+
+use super::{judged_at_rest, program};
+use crate::weave::Loom;
+
+/// Two tasks store to the same byte, the second one while the first is at it.
+const BOTH_STORE: &str = "\
+mmap(0x1f0000, 0x1000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
+store(0x1f0000, 1)
+store(0x1f0000, 2)
+[2] store(0x1f0000, 3)
+switch: 1@access.store#2 -> 2
+";
+
+/// A call populates a whole table's pages while another task stores to the first.
+const POPULATES: &str = "\
+mmap(0x200000, 0x200000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS|MAP_LOCKED, -1, 0)
+[2] store(0x200000, 1)
+switch: 1@mm_populate.mmap_sem#1 -> 2
+switch: 2@pte_map_lock.lock#1 -> 1
+";
+
+#[test]
+fn stores_that_overlap_come_in_the_order_of_their_marks() {
+    let program = program(BOTH_STORE);
+    let mut loom = Loom::new(Defects::NONE);
+    let mut woven = loom.weave(&program).clone();
+    assert_eq!(loom.judge(&program, &woven), Verdict::Agree);
+    let byte = &mut woven.state.bytes[0].value;
+    *byte = if *byte == 2 { 3 } else { 2 };
+    assert!(matches!(loom.judge(&program, &woven), Verdict::Diverge(_)));
+}
+
+#[test]
+fn what_no_order_explains_is_objected_to_only_if_all_were_tried() {
+    let forge = |woven: &mut Woven| woven.state.vmas[0].anon_chain += 1;
+    let mut loom = Loom::new(Defects::NONE);
+    let large = program(POPULATES);
+    let mut woven = loom.weave(&large).clone();
+    assert_eq!(loom.judge(&large, &woven), Verdict::Agree);
+    forge(&mut woven);
+    let why = "no order was found that explains the run, and it is too large to try them all";
+    assert_eq!(loom.judge(&large, &woven), Verdict::Skip(why.to_owned()));
+    let small = program(&POPULATES.replace("0x200000, PROT", "0x2000, PROT"));
+    judged_at_rest(&small, "vmas.anon_chain", forge);
+}

@@ -1,0 +1,165 @@
+//! What calls find of pages while others take them away.
+
+use vmadiff::judge::Verdict;
+use vmadiff::run::Woven;
+use vmadiff_candidate::Defects;
+use vmadiff_contract::Outcome;
+
+use super::{falsified, judged_at_rest, outcome_differs, program, serial, state_differs, unjudged};
+use crate::weave::Loom;
+
+/// reclaim has found a page that the child maps too when the parent copies it for a store.
+const RECLAIMS: &str = "\
+mmap(0x1f0000, 0x1000, PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
+mlock2(0x1f0000, 0x1000, 0)
+fork()
+store(0x1f0000, 1)
+[2] reclaim(0x1f0000)
+switch: 1@pte_map_lock.trylock#3 -> 2
+switch: 2@page_vma_mapped.ptl#1 -> 1
+";
+
+/// The last call.
+const RECLAIM: usize = 4;
+
+/// A child copies a page for a store while reclaim goes from its parent's entry to its own.
+const RECLAIMS_COPIED: &str = "\
+config tasks=3
+mmap(0x1f0000, 0x1000, PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
+[2] store(0x1f0000, 1)
+fork()
+reclaim(0x1f0000)
+[4] store(0x1f0000, 1)
+switch: 2@access.pte#1 -> 1
+switch: 1@call.begin#3 -> 1
+switch: 1@walk.pmd#3 -> 2
+switch: 1@try_to_unmap.ptl#1 -> 4
+";
+
+/// reclaim has found a page that is moved before it is written out.
+const RECLAIMS_MOVED: &str = "\
+mmap(0x1f0000, 0x2000, PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
+[2] reclaim(0x1f1000)
+store(0x1f1000, 1)
+mremap(0x1f1000, 0x1000, 0x1000, MREMAP_MAYMOVE|MREMAP_FIXED, 0x1f0000)
+load(0x1f0000)
+load(0x1f0000)
+switch: 2@anon_vma.lock#1 -> 1
+switch: 1@call.begin#2 -> 1
+switch: 1@call.begin#4 -> 1
+";
+
+/// mprotect has given a page's area its write permission back, and not yet changed the page's entry, when
+/// another task stores to it (section 22: any change takes the write permission from private entries).
+const REWRITES: &str = "\
+mmap(0x1f0000, 0x2000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
+store(0x1f0000, 1)
+store(0x1f1000, 1)
+mprotect(0x1f1000, 0x1000, PROT_READ)
+mprotect(0x1f1000, 0x1000, PROT_READ|PROT_WRITE)
+[2] store(0x1f1000, 2)
+switch: 1@mprotect_fixup.begin#3 -> 2
+";
+
+/// A page may not be executed, and is unmapped before it is asked whether it may.
+const EXECUTES: &str = "\
+mmap(0x1f0000, 0x2000, PROT_READ, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS|MAP_GROWSDOWN, -1, 0)
+exec(0x1f0000)
+[2] munmap(0x1f0000, 0x1000)
+switch: 1@do_page_fault.mmap_sem#3 -> 2
+";
+
+/// munmap has taken a page out and not flushed it when its file loses it.
+const PUNCHES: &str = "\
+mmap(0x1f0000, 0x1000, PROT_WRITE, MAP_SHARED|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
+store(0x1f0000, 1)
+madvise(0x1f0000, 0x1000, MADV_REMOVE)
+load(0x1f0000)
+[2] munmap(0x1f0000, 0x1000)
+switch: 1@unmap_mapping.i_mmap#1 -> 2
+switch: 2@free_pte_range.lock#6 -> 1
+";
+
+#[test]
+fn a_page_that_is_replaced_under_reclaim_is_unjudged() {
+    unjudged(
+        &program(RECLAIMS),
+        "a page that is reclaimed is unmapped, replaced or shared meanwhile",
+    );
+}
+
+#[test]
+fn a_page_that_moves_under_reclaim_is_unjudged() {
+    unjudged(
+        &program(RECLAIMS_MOVED),
+        "a page that is reclaimed is unmapped, replaced or shared meanwhile",
+    );
+    let program = serial(RECLAIMS_MOVED);
+    let verdict = falsified(&program, 4, Outcome::Value(1), Outcome::Value(0));
+    assert!(outcome_differs(&verdict), "{verdict:?}");
+}
+
+#[test]
+fn a_page_that_is_copied_under_reclaim_is_unjudged() {
+    unjudged(
+        &program(RECLAIMS_COPIED),
+        "a page that is reclaimed is unmapped, replaced or shared meanwhile",
+    );
+    judged_at_rest(&serial(RECLAIMS_COPIED), "pages.present", |woven| {
+        let page = &mut woven.state.pages[0];
+        page.present = !page.present;
+    });
+}
+
+#[test]
+fn a_reclaim_that_meets_nobody_is_judged() {
+    let program = serial(RECLAIMS);
+    assert_eq!(Loom::new(Defects::NONE).run(&program), Some(Verdict::Agree));
+    let verdict = falsified(&program, RECLAIM, Outcome::Value(0), Outcome::Value(1));
+    assert!(outcome_differs(&verdict), "{verdict:?}");
+}
+
+#[test]
+fn an_entry_that_mprotect_writes_under_a_store_may_refuse_the_next() {
+    let program = program(REWRITES);
+    let mut loom = Loom::new(Defects::NONE);
+    let mut woven = loom.weave(&program).clone();
+    let writable = |woven: &Woven| -> Vec<bool> {
+        let pages = woven.state.pages.iter();
+        pages.map(|page| page.writable).collect()
+    };
+    assert_eq!(writable(&woven), [true, false], "{}", woven.trace);
+    assert_eq!(loom.judge(&program, &woven), Verdict::Agree);
+    // Nothing raced at the other page.
+    woven.state.pages[0].writable = false;
+    state_differs(&loom.judge(&program, &woven), "pages.writable");
+}
+
+#[test]
+fn an_entry_that_mprotect_writes_before_a_store_is_judged() {
+    judged_at_rest(&serial(REWRITES), "pages.writable", |woven| {
+        woven.state.pages[1].writable = false;
+    });
+}
+
+#[test]
+fn an_access_that_is_refused_by_what_is_gone_is_unjudged() {
+    unjudged(
+        &program(EXECUTES),
+        "an access is refused by an entry whose area is unmapped and grown again meanwhile",
+    );
+    judged_at_rest(&serial(EXECUTES), "vmas.anon_chain", |woven| {
+        woven.state.vmas[0].anon_chain += 1;
+    });
+}
+
+#[test]
+fn an_entry_that_is_taken_out_and_not_flushed_while_its_file_loses_the_page_is_unjudged() {
+    unjudged(
+        &program(PUNCHES),
+        "an access goes by an entry that is not flushed yet, of a page that its file loses",
+    );
+    let program = serial(PUNCHES);
+    let verdict = falsified(&program, 3, Outcome::Value(0), Outcome::Value(1));
+    assert!(outcome_differs(&verdict), "{verdict:?}");
+}
