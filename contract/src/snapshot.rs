@@ -6,7 +6,7 @@
 use crate::{AnonId, Fd, FileId, FileKind, MmId, PolicyId, TaskId, VmFlags, VmaId};
 
 /// Everything that can be observed of a manager.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Snapshot {
     /// Live tasks, by number.
     pub tasks: Vec<TaskState>,
@@ -68,7 +68,7 @@ impl Snapshot {
 }
 
 /// A live task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TaskState {
     /// Which.
     pub task: TaskId,
@@ -83,7 +83,7 @@ pub struct TaskState {
 }
 
 /// A live address space.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MmState {
     /// Which.
     pub mm: MmId,
@@ -112,7 +112,7 @@ pub struct MmState {
 }
 
 /// An area.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct VmaState {
     /// Its address space.
     pub mm: MmId,
@@ -137,7 +137,7 @@ pub struct VmaState {
 }
 
 /// A page that has an entry in a page table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PageState {
     /// The address space.
     pub mm: MmId,
@@ -158,7 +158,7 @@ pub struct PageState {
 }
 
 /// A byte that is not zero in a private page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ByteState {
     /// The address space.
     pub mm: MmId,
@@ -169,7 +169,7 @@ pub struct ByteState {
 }
 
 /// An open descriptor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FdState {
     /// The process, by its address space.
     pub mm: MmId,
@@ -180,7 +180,7 @@ pub struct FdState {
 }
 
 /// A live file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileState {
     /// Which.
     pub file: FileId,
@@ -193,7 +193,7 @@ pub struct FileState {
 }
 
 /// A byte of a file that is not zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileByte {
     /// The file.
     pub file: FileId,
@@ -204,7 +204,7 @@ pub struct FileByte {
 }
 
 /// How a linked VMA stands in the candidate's protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Protocol {
     /// Which.
     pub vma: VmaId,

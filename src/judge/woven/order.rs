@@ -209,8 +209,8 @@ fn finds_rewritten(trial: &Trial<'_>, part: &Part) -> bool {
     let Call::Collapse { addr, len } = trial.program.calls[part.call].call else {
         return false;
     };
-    let mut pages = trial.parts.list.iter().filter_map(|part| part.page);
-    pages.any(|page| page >= addr && page - addr < len && rewritten::under_a_store(trial, page))
+    let mut pages = rewritten::pages_under_stores(trial);
+    pages.any(|page| page >= addr && page - addr < len)
 }
 
 /// A private copy is made before it is mapped, and what others store into the original meanwhile

@@ -35,7 +35,24 @@ pub struct Trial<'a> {
     pub parts: &'a Parts,
 }
 
+/// So many pages at the end make a section as dear as a part about one page.
+const PAGES: usize = 32;
+
 impl Trial<'_> {
+    /// What it takes to replay a part, in parts about one page.
+    pub fn cost(&self, part: &Part) -> usize {
+        if part.is_section() {
+            1 + self.cost_of_state()
+        } else {
+            1
+        }
+    }
+
+    /// What it takes to look at the whole state.
+    pub fn cost_of_state(&self) -> usize {
+        self.woven.state.pages.len() / PAGES
+    }
+
     /// Whether a call overlaps another that is of a kind.
     pub fn meets(&self, call: usize, is: impl Fn(usize) -> bool) -> bool {
         (0..self.program.calls.len())

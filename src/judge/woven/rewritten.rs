@@ -10,13 +10,17 @@ use super::replay::Trial;
 /// them. A store between the two has its fault served by the changed area, and its entry is not
 /// writable afterwards: in `ours` it is made what it is in `theirs`.
 pub fn admit(trial: &Trial<'_>, ours: &mut Snapshot, theirs: &Snapshot) {
+    let forked = forked_in_vain(trial);
+    let rewritten: Vec<u64> = pages_under_stores(trial).collect();
+    if !forked && rewritten.is_empty() {
+        return;
+    }
     let lost = theirs.pages.iter().filter(|page| !page.writable);
     for page in lost {
         let key = (page.mm, page.addr);
         if let Ok(i) = ours.pages.binary_search_by_key(&key, |p| (p.mm, p.addr))
             && ours.pages[i].writable
-            && (forked_in_vain(trial)
-                || places(trial, page.addr).any(|page| under_a_store(trial, page)))
+            && (forked || places(trial, page.addr).any(|page| rewritten.contains(&page)))
         {
             ours.pages[i].writable = false;
         }
@@ -45,19 +49,23 @@ fn places(trial: &Trial<'_>, page: u64) -> impl Iterator<Item = u64> {
     std::iter::once(page).chain(earlier)
 }
 
-/// Whether a store's fault on the page overlaps an mprotect of it.
-pub fn under_a_store(trial: &Trial<'_>, page: u64) -> bool {
+/// The pages of stores whose fault overlaps an mprotect of them.
+pub fn pages_under_stores(trial: &Trial<'_>) -> impl Iterator<Item = u64> {
     let list = &trial.parts.list;
-    let stores = |part: &&Part| part.act == Act::Fault(Touch::Store) && part.page == Some(page);
-    let writes = |part: &&Part| {
-        let Call::Mprotect { addr, len, prot } = trial.program.calls[part.call].call else {
-            return false;
+    let stores = list
+        .iter()
+        .filter(|part| part.act == Act::Fault(Touch::Store));
+    stores.filter_map(|store| {
+        let page = store.page?;
+        let writes = |part: &&Part| {
+            let Call::Mprotect { addr, len, prot } = trial.program.calls[part.call].call else {
+                return false;
+            };
+            let within = page >= addr & !(PAGE_SIZE - 1) && page < addr.saturating_add(len);
+            within || prot.contains(Prot::GROWSDOWN)
         };
-        let within = page >= addr & !(PAGE_SIZE - 1) && page < addr.saturating_add(len);
-        within || prot.contains(Prot::GROWSDOWN)
-    };
-    list.iter().filter(stores).any(|store| {
         let mut writers = list.iter().filter(writes);
-        writers.any(|writer| writer.mm == store.mm && writer.overlaps(store))
+        let raced = writers.any(|writer| writer.mm == store.mm && writer.overlaps(store));
+        raced.then_some(page)
     })
 }

@@ -10,7 +10,7 @@ use super::order::{self, Order};
 use super::replay::{Objection, Replayer, Trial};
 use crate::judge::Rule;
 
-/// Parts that are replayed at most in one search.
+/// What one search costs at most, in parts about one page that are replayed.
 const PATIENCE: usize = 240_000;
 
 /// What a search came to.
@@ -62,8 +62,9 @@ pub fn search<R: Replay>(
         return Found::Order(natural.clone());
     }
     frontier.push(0, natural.clone(), replayer.objections.clone());
-    let mut replayed = 0;
-    let mut best = 0;
+    let whole = trial.parts.list.iter().map(|part| trial.cost(part));
+    let whole = whole.sum::<usize>() + trial.cost_of_state();
+    let (mut spent, mut best) = (0, 0);
     while let Some(Reverse((sum, before, at))) = frontier.queue.pop() {
         if frontier.tried[at].1.len() < frontier.tried[best].1.len() {
             best = at;
@@ -85,16 +86,16 @@ pub fn search<R: Replay>(
                 if replayer.run(trial, reference, &sorted, &changed, false) {
                     return Found::Order(changed);
                 }
-                replayed += sorted.len();
+                spent += whole;
                 better |= replayer.objections.len() < before;
                 frontier.push(sum - before + 1, changed, replayer.objections.clone());
             }
-            if better && replayed <= PATIENCE {
+            if better && spent <= PATIENCE {
                 // It is followed first; the changes of other parts, maybe thousands, come later.
                 frontier.queue.push(Reverse((sum, before, at)));
                 break;
             }
-            if replayed > PATIENCE {
+            if spent > PATIENCE {
                 let (_, objections) = frontier.tried.swap_remove(best);
                 return Found::Nothing(objections);
             }

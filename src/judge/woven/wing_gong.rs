@@ -11,7 +11,7 @@ use super::order::{self, Move, Order, Setting};
 use super::parts::{Act, Part};
 use super::replay::{Replayer, Trial};
 
-/// Parts that are replayed at most.
+/// What it costs at most, in parts about one page that are replayed.
 const PATIENCE: usize = 240_000;
 
 /// Runs of more parts are not searched.
@@ -54,7 +54,7 @@ struct Search<'a, 'b, R> {
     been: HashSet<(Set, u64), BuildHasherDefault<DefaultHasher>>,
     prefix: Vec<(usize, Setting)>,
     state: Snapshot,
-    replayed: usize,
+    spent: usize,
 }
 
 /// Whether there is such an order, of settings that differ from these only in how a part is replayed.
@@ -96,12 +96,12 @@ pub fn explains<R: Replay>(
         been: HashSet::default(),
         prefix: Vec::new(),
         state: Snapshot::default(),
-        replayed: 0,
+        spent: 0,
     };
     search.replayer.begin(trial, search.reference);
     match search.go_on(0) {
         true => Answer::Explained,
-        false if search.replayed > PATIENCE => Answer::Unknown,
+        false if search.spent > PATIENCE => Answer::Unknown,
         false => Answer::Refuted,
     }
 }
@@ -143,7 +143,7 @@ impl<R: Replay> Search<'_, '_, R> {
                 continue;
             }
             for way in 0..self.ways[x].len() {
-                if self.replayed > PATIENCE {
+                if self.spent > PATIENCE {
                     return false;
                 }
                 if stale {
@@ -160,7 +160,7 @@ impl<R: Replay> Search<'_, '_, R> {
 
     /// Replays a part and whatever may follow it.
     fn step(&mut self, x: usize, setting: Setting, done: Set) -> bool {
-        self.replayed += 1;
+        self.spent += self.trial.cost(&self.trial.parts.list[x]);
         if !self.replayer.part(self.trial, self.reference, x, setting) {
             return false;
         }
@@ -177,15 +177,16 @@ impl<R: Replay> Search<'_, '_, R> {
         self.replayer.begin(self.trial, self.reference);
         for &(x, setting) in &self.prefix {
             self.replayer.part(self.trial, self.reference, x, setting);
+            self.spent += self.trial.cost(&self.trial.parts.list[x]);
         }
-        self.replayed += self.prefix.len();
     }
 
     fn digest(&mut self) -> u64 {
+        self.spent += self.trial.cost_of_state();
         self.reference.snapshot(&mut self.state);
         let mut hasher = DefaultHasher::new();
         // Names and counters are part of the state, so what is equal in this behaves alike.
-        format!("{:?}", self.state).hash(&mut hasher);
+        self.state.hash(&mut hasher);
         hasher.finish()
     }
 }
