@@ -4,9 +4,10 @@
 //! name none, all that was written. Often it is changed back while the others are still at it, so
 //! that what they saw first and what they see last agree, and what was in between does not.
 
-use vmadiff_contract::{Call, CallKind, Fail, Fd, MapFlags, Mode, PAGE_SIZE, Prot, TaskId};
+use vmadiff_contract::{Call, CallKind, Fd, MapFlags, Mode, PAGE_SIZE, Prot, TaskId};
 
 use super::dice::Dice;
+use super::races::{TABLE, by};
 use super::{Profile, argument, fresh, place, races, switches, ways};
 use crate::program::shape::{self, Param};
 use crate::program::world::{Space, World};
@@ -99,9 +100,12 @@ pub(super) fn duel(dice: &mut Dice<'_>, program: &mut Program, there: &World, pr
         let more = fresh::step(dice, there, profile.calls, kind, task);
         calls.insert(dice.index(calls.len() + 1), more);
     }
+    let victim = victim.unwrap_or(step);
+    if dice.one_in(2) {
+        calls.push(witness(dice, &step, &victim, threads));
+    }
     calls.retain(|step| profile.calls.knows(step.call.kind()));
     program.calls.append(&mut calls);
-    let victim = victim.unwrap_or(step);
     let here = there.space(actor);
     program.schedule = schedule(dice, program, anchor, (&step, &victim), here);
 }
@@ -162,6 +166,30 @@ fn schedule(
     }
 }
 
+/// What a race left behind shows to whoever looks next: another task, or the kernel's search for who maps
+/// a page. After a move there are two places to look at.
+fn witness(dice: &mut Dice<'_>, step: &Step, victim: &Step, threads: u8) -> Step {
+    let [mut addr, ..] = shape::words(&victim.call);
+    if let Call::Mremap {
+        addr: from,
+        old_len,
+        new_addr,
+        ..
+    } = step.call
+        && dice.one_in(2)
+    {
+        let into = addr.wrapping_sub(from);
+        addr = new_addr.wrapping_add(if into < old_len { into } else { 0 });
+    }
+    let task = TaskId(1 + dice.below(threads.into()) as u8);
+    let call = match dice.below(8) {
+        0..=3 => Call::Reclaim { addr },
+        4..=6 => Call::Load { addr },
+        _ => Call::Fork,
+    };
+    by(task, call)
+}
+
 /// Whether the call finds something else where it was made before.
 fn is_repeatable(kind: CallKind) -> bool {
     matches!(
@@ -189,14 +217,6 @@ fn same_place(one: &Call, other: &Call) -> Call {
     shape::build(kind, &words)
 }
 
-fn by(task: TaskId, call: Call) -> Step {
-    Step {
-        task,
-        call,
-        fail: Fail::NONE,
-    }
-}
-
 /// A thread that is not this one.
 fn other(dice: &mut Dice<'_>, task: u8, threads: u8) -> u8 {
     let nth = 1 + dice.below(u64::from(threads.max(2)) - 1) as u8;
@@ -205,7 +225,6 @@ fn other(dice: &mut Dice<'_>, task: u8, threads: u8) -> u8 {
 
 /// A move of whole page tables goes, mostly, to where a whole table can go.
 fn to_whole_tables(dice: &mut Dice<'_>, call: Call) -> Call {
-    const TABLE: u64 = 1 << 21;
     if call.kind() != CallKind::Mremap {
         return call;
     }

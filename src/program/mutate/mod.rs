@@ -11,9 +11,11 @@ mod dice;
 mod duels;
 mod fresh;
 mod generate;
+mod handovers;
 mod place;
 mod races;
 mod reargue;
+mod stale;
 mod switches;
 mod ways;
 

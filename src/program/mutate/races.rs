@@ -7,7 +7,7 @@ use vmadiff_contract::{
 use vmadiff_interleave::Site;
 
 use super::dice::Dice;
-use super::{Profile, duels, fresh, place, switches, ways};
+use super::{Profile, duels, fresh, handovers, place, stale, switches, ways};
 use crate::program::sites::BEGIN;
 use crate::program::world::{Space, World};
 use crate::program::{Moment, Policy, Program, Schedule, Step, Switch};
@@ -40,11 +40,23 @@ const WEIGHTS: &[(u32, CallKind)] = &[
     (1, CallKind::Softirq),
 ];
 
+/// One race in so many is about pages that change hands.
+const HANDOVERS: u64 = 12;
+
+/// One in so many is about entries that are stale.
+const STALE: u64 = 8;
+
 /// What a lowest table maps, bytes.
-const TABLE: u64 = 1 << 21;
+pub(super) const TABLE: u64 = 1 << 21;
 
 /// A program of this kind.
 pub(super) fn race(dice: &mut Dice<'_>, profile: &Profile) -> Program {
+    if dice.one_in(HANDOVERS) && handovers::known(profile) {
+        return handovers::handover(dice);
+    }
+    if dice.one_in(STALE) && stale::known(profile) {
+        return stale::stale(dice);
+    }
     let mut program = Program {
         config: Config {
             tasks: dice.weighted(&[(1, 2), (1, 3)]),
@@ -54,6 +66,7 @@ pub(super) fn race(dice: &mut Dice<'_>, profile: &Profile) -> Program {
         ..Program::default()
     };
     ground(dice, &mut program);
+    settle(&mut program);
     let known = |step: &Step| profile.calls.knows(step.call.kind());
     program.calls.retain(known);
     let anchor = program.calls.len();
@@ -81,13 +94,7 @@ pub(super) fn race(dice: &mut Dice<'_>, profile: &Profile) -> Program {
 /// One to three neighbouring areas of private memory, written, so that faults in them may be
 /// speculative; what else tasks have touched is in their caches and TLBs.
 fn ground(dice: &mut Dice<'_>, program: &mut Program) {
-    let mut step = |task, call| {
-        program.calls.push(Step {
-            task: TaskId(task),
-            call,
-            fail: Fail::NONE,
-        });
-    };
+    let mut step = |task, call| program.calls.push(by(TaskId(task), call));
     let (read, write) = (Prot::READ, Prot::READ | Prot::WRITE);
     let mut start = place::page(dice);
     let tasks = program.config.tasks;
@@ -142,6 +149,30 @@ fn ground(dice: &mut Dice<'_>, program: &mut Program) {
     }
 }
 
+/// A step by a task whose allocations do not fail.
+pub(super) fn by(task: TaskId, call: Call) -> Step {
+    Step {
+        task,
+        call,
+        fail: Fail::NONE,
+    }
+}
+
+/// Has the first task make the last call of the ground: the race starts with its next one, and whatever
+/// others have to do before must be done by then.
+pub(super) fn settle(program: &mut Program) {
+    let first = TaskId(1);
+    let mapped = program.calls.iter().rev().find_map(|step| match step.call {
+        Call::Mmap { addr, .. } => Some(addr),
+        _ => None,
+    });
+    if let Some(addr) = mapped
+        && program.calls.last().is_some_and(|step| step.task != first)
+    {
+        program.calls.push(by(first, Call::Load { addr }));
+    }
+}
+
 fn touch(dice: &mut Dice<'_>, addr: u64) -> Call {
     match dice.one_in(2) {
         true => Call::Load { addr },
@@ -166,7 +197,7 @@ fn treatment(dice: &mut Dice<'_>, addr: u64, len: u64) -> Call {
     }
 }
 
-fn map(addr: u64, pages: u64, prot: Prot) -> Call {
+pub(super) fn map(addr: u64, pages: u64, prot: Prot) -> Call {
     Call::Mmap {
         addr,
         len: pages * PAGE_SIZE,

@@ -1,7 +1,7 @@
 //! Where a call can be left in the middle: the functions of the candidate that it passes. A switch at
 //! a place that its task never comes to changes nothing.
 
-use vmadiff_contract::{Call, CallKind};
+use vmadiff_contract::{Call, CallKind, TaskId};
 
 use super::dice::Dice;
 use crate::program::sites::{BEGIN, Sites};
@@ -118,8 +118,22 @@ fn site(dice: &mut Dice<'_>, call: &Call, space: &Space) -> u32 {
         [_, second] if there != dice.one_in(6) => second,
         _ => functions[0],
     };
+    one_of(dice, names)
+}
+
+/// A place in these functions that a task passes for one of the first times.
+pub(super) fn at(dice: &mut Dice<'_>, functions: &[&str], task: TaskId, times: u64) -> Moment {
+    Moment::Site {
+        task,
+        site: one_of(dice, functions),
+        nth: 1 + dice.below(times) as u32,
+    }
+}
+
+/// A site of these functions, by number.
+fn one_of(dice: &mut Dice<'_>, functions: &[&str]) -> u32 {
     let all = Sites::known().all().iter();
-    let within = all.filter(|site| names.iter().any(|name| site.name.starts_with(name)));
+    let within = all.filter(|site| functions.iter().any(|name| site.name.starts_with(name)));
     let count = within.clone().count();
     let nth = dice.index(count.max(1));
     within
@@ -129,17 +143,23 @@ fn site(dice: &mut Dice<'_>, call: &Call, space: &Space) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// A name that no site begins with would draw nothing.
+    pub fn have_sites(names: &[&str]) {
+        let all = Sites::known().all();
+        for name in names {
+            let some = all.iter().any(|site| site.name.starts_with(name));
+            assert!(some, "no site of {name}");
+        }
+    }
+
     #[test]
     fn every_function_has_sites() {
-        let all = Sites::known().all();
         for kind in CallKind::ALL {
-            for name in functions(*kind).iter().copied().flatten() {
-                let some = all.iter().any(|site| site.name.starts_with(name));
-                assert!(some, "{kind:?}: no site of {name}");
+            for names in functions(*kind) {
+                have_sites(names);
             }
         }
     }

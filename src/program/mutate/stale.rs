@@ -1,0 +1,196 @@
+//! Races about entries that are stale: a call changes a page's entry and flushes the TLBs later, a store of
+//! another task copies the page meanwhile, and a third task goes by what its TLB still holds.
+
+use vmadiff_contract::{Advice, Call, CallKind, Config, MoveFlags, PAGE_SIZE, Prot, TaskId};
+
+use super::dice::Dice;
+use super::races::{TABLE, by, map};
+use super::{Profile, place, races, ways};
+use crate::program::{Policy, Program, Schedule, Switch};
+
+/// Where a store's fault copies a page.
+const COPIES: &[&str] = &["wp_page_copy.", "cow_user_page.", "do_wp_page.mapcount"];
+
+/// What changes an entry, how often, and where it is left in the midst of that.
+const ACTORS: &[(u32, CallKind)] = &[
+    (4, CallKind::Fork),
+    (4, CallKind::Mremap),
+    (1, CallKind::Mprotect),
+    (1, CallKind::Munmap),
+    (1, CallKind::Madvise),
+    (1, CallKind::Reclaim),
+    (1, CallKind::NumaScan),
+];
+
+/// Where a call is left that changes entries.
+fn places(kind: CallKind) -> &'static [&'static str] {
+    match kind {
+        CallKind::Fork => &["copy_pte_range.", "flush_tlb."],
+        CallKind::Mremap => &["move_normal_pmd.", "move_vma.", "flush_tlb.", "mremap."],
+        CallKind::Mprotect => &["change_pte_range.", "mprotect_fixup.", "flush_tlb."],
+        CallKind::Reclaim => &["try_to_unmap.", "shrink_page.", "flush_tlb."],
+        CallKind::NumaScan => &["change_prot_numa.", "flush_tlb."],
+        _ => &["zap_pte_range.", "flush_tlb.", "tlb_flush_mmu."],
+    }
+}
+
+/// Whether it can be made of these calls.
+pub(super) fn known(profile: &Profile) -> bool {
+    let actors = ACTORS.iter().map(|&(_, kind)| kind);
+    let mut calls = actors.chain([CallKind::Mmap, CallKind::Load, CallKind::Store]);
+    calls.all(|kind| profile.calls.knows(kind))
+}
+
+/// A program of this kind.
+pub(super) fn stale(dice: &mut Dice<'_>) -> Program {
+    let mut program = Program {
+        config: Config {
+            tasks: 3,
+            ..Config::default()
+        },
+        ..Program::default()
+    };
+    let kind = dice.weighted(ACTORS);
+    let whole = kind == CallKind::Mremap && !dice.one_in(4);
+    let (start, pages) = match whole {
+        true => (TABLE * (1 + dice.below(2)), TABLE / PAGE_SIZE),
+        false => (place::page(dice), dice.weighted(&[(3, 1), (1, 2)])),
+    };
+    let victim = TaskId(2 + dice.below(2) as u8);
+    let bystander = TaskId(5 - victim.0);
+    // A fork that shares the page is the call itself, or came before.
+    let first = match kind {
+        CallKind::Fork => bystander,
+        _ => TaskId(1),
+    };
+    ground(dice, &mut program, (start, pages), first);
+    let anchor = program.calls.len();
+    let (call, there) = actor(dice, kind, start, pages * PAGE_SIZE);
+    let addr = |dice: &mut Dice<'_>, page: u64| page + dice.below(4);
+    let mut calls = vec![by(TaskId(1), call)];
+    let store = Call::Store {
+        addr: addr(dice, start),
+        value: 3,
+    };
+    calls.insert(dice.index(2), by(victim, store));
+    for _ in 0..dice.weighted(&[(2, 1), (1, 2)]) {
+        let page = dice.pick(&[start, there, there]);
+        let call = touch(dice, page, 4);
+        calls.push(by(bystander, call));
+    }
+    if dice.one_in(2) {
+        let call = touch(dice, there, 5);
+        calls.push(by(TaskId(1 + dice.below(3) as u8), call));
+    }
+    program.calls.append(&mut calls);
+    program.schedule = schedule(dice, &program, anchor, kind, (victim, bystander));
+    program
+}
+
+/// A page that `first` wrote, that all may have in their TLBs, and that may be shared with a child.
+fn ground(dice: &mut Dice<'_>, program: &mut Program, (start, pages): (u64, u64), first: TaskId) {
+    let mut step = |task, call| program.calls.push(by(task, call));
+    step(TaskId(1), map(start, pages, Prot::READ | Prot::WRITE));
+    let store = Call::Store {
+        addr: start,
+        value: 1,
+    };
+    step(first, store);
+    if first == TaskId(1) && !dice.one_in(4) {
+        step(TaskId(1), Call::Fork);
+    }
+    for task in [2, 3] {
+        if dice.one_in(4) {
+            step(TaskId(task), touch(dice, start, 2));
+        }
+    }
+    races::settle(program);
+}
+
+/// The call that changes the entry, and where the page is afterwards.
+fn actor(dice: &mut Dice<'_>, kind: CallKind, addr: u64, len: u64) -> (Call, u64) {
+    let there = match len {
+        TABLE => TABLE * (4 + dice.below(4)),
+        _ => addr + len * (1 + dice.below(4)),
+    };
+    match kind {
+        CallKind::Fork => (Call::Fork, addr),
+        CallKind::Mremap => {
+            let call = Call::Mremap {
+                addr,
+                old_len: len,
+                new_len: len,
+                flags: MoveFlags::MAYMOVE | MoveFlags::FIXED,
+                new_addr: there,
+            };
+            (call, there)
+        }
+        CallKind::Mprotect => {
+            let prot = dice.pick(&[Prot::READ, Prot::empty()]);
+            (Call::Mprotect { addr, len, prot }, addr)
+        }
+        CallKind::Munmap => (Call::Munmap { addr, len }, addr),
+        CallKind::Reclaim => (Call::Reclaim { addr }, addr),
+        CallKind::NumaScan => (Call::NumaScan { addr, len }, addr),
+        _ => {
+            let advice = dice.pick(&[Advice::DontNeed, Advice::Free]);
+            (Call::Madvise { addr, len, advice }, addr)
+        }
+    }
+}
+
+fn touch(dice: &mut Dice<'_>, page: u64, value: u8) -> Call {
+    let addr = page + dice.below(4);
+    match dice.one_in(2) {
+        true => Call::Load { addr },
+        false => Call::Store { addr, value },
+    }
+}
+
+/// The call is left for the copying store, or the other way round, and whichever is second for the third
+/// task.
+fn schedule(
+    dice: &mut Dice<'_>,
+    program: &Program,
+    anchor: usize,
+    kind: CallKind,
+    (victim, bystander): (TaskId, TaskId),
+) -> Schedule {
+    let actor = TaskId(1);
+    let acting = ways::at(dice, places(kind), actor, 2);
+    let copying = ways::at(dice, COPIES, victim, 1);
+    let (first, second) = match dice.one_in(2) {
+        true => ((actor, acting), (victim, copying)),
+        false => ((victim, copying), (actor, acting)),
+    };
+    let switches = vec![
+        races::start(program, anchor, first.0),
+        Switch {
+            at: first.1,
+            to: second.0,
+        },
+        Switch {
+            at: second.1,
+            to: bystander,
+        },
+    ];
+    Schedule {
+        policy: Policy::Preemptions,
+        seed: 0,
+        switches,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ways::tests::have_sites;
+    use super::*;
+
+    #[test]
+    fn every_place_has_sites() {
+        have_sites(COPIES);
+        for &(_, kind) in ACTORS {
+            have_sites(places(kind));
+        }
+    }
+}
