@@ -217,6 +217,10 @@ defects! {
         "A speculative fault asks an area that is being split for the index of its new page."
         from "series patches 10 and 17, __page_set_anon_rmap; found by this project"
         fires "outcome", "state";
+    IndexWhileGrowing Interleaved "a31-index-while-growing"
+        "A fault asks a stack that another fault is growing for the index of its new page."
+        from "Linux 5.1, expand_downwards and linear_page_index; found by this project"
+        fires "outcome", "state";
     SkipLastRecheck Interleaved "skip-last-recheck"
         "A speculative fault does not look at the VMA again after it has the page-table lock."
         from "series patch 22, pte_map_lock; made up"

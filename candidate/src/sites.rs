@@ -139,6 +139,7 @@ vmadiff_interleave::sites! {
     GET_VMA_POLICY__RCU = "get_vma_policy.rcu";
     GET_VMA_POLICY__REFS = "get_vma_policy.refs";
     GET_VMA_POLICY__VM_POLICY = "get_vma_policy.vm_policy";
+    HANDLE_MM_FAULT__PAGE_TABLE_LOCK = "handle_mm_fault.page_table_lock";
     HANDLE_MM_FAULT__SEQUENCE = "handle_mm_fault.sequence";
     HANDLE_PTE_FAULT__PMD = "handle_pte_fault.pmd";
     HANDLE_PTE_FAULT__PTE = "handle_pte_fault.pte";

@@ -20,6 +20,7 @@ const ABOUT: &[(&str, &str)] = &[
     ("found-while-merged", "put-without-grace-period"),
     ("found-while-unmapped", "no-rcu-read-lock"),
     ("found-after-a-split", "a30-index-after-split"),
+    ("grows-under-a-first-store", "a31-index-while-growing"),
     ("held-while-merged", "a21-freed-at-once"),
     ("held-while-unmapped", "no-reference"),
     ("mbind-under-a-fault", "a22-policy-without-reference"),
