@@ -37,7 +37,7 @@ const MARKS: &[Advice] = &[
     Advice::DontDump,
 ];
 
-/// A range, and where it ends.
+/// Where a range starts, and its length, in bytes.
 #[derive(Clone, Copy)]
 struct Range {
     start: u64,
@@ -55,9 +55,11 @@ struct Areas {
 pub(super) fn known(profile: &Profile) -> bool {
     let calls = [
         CallKind::Mmap,
+        CallKind::Load,
         CallKind::Store,
         CallKind::Madvise,
         CallKind::Mprotect,
+        CallKind::Reclaim,
     ];
     calls.iter().all(|&kind| profile.calls.knows(kind))
 }

@@ -66,10 +66,9 @@ pub(super) fn stale(dice: &mut Dice<'_>) -> Program {
     ground(dice, &mut program, (start, pages), first);
     let anchor = program.calls.len();
     let (call, there) = actor(dice, kind, start, pages * PAGE_SIZE);
-    let addr = |dice: &mut Dice<'_>, page: u64| page + dice.below(4);
     let mut calls = vec![by(TaskId(1), call)];
     let store = Call::Store {
-        addr: addr(dice, start),
+        addr: start + dice.below(4),
         value: 3,
     };
     calls.insert(dice.index(2), by(victim, store));
