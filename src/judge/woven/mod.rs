@@ -76,21 +76,23 @@ impl WovenJudge {
         if replayer.run(&trial, reference, sorted, order, true) {
             return Verdict::Agree;
         }
-        let objections = match search::search(replayer, &trial, reference, order) {
+        let left = match search::search(replayer, &trial, reference, order) {
             Found::Order(_) => return Verdict::Agree,
-            Found::Nothing(objections) => objections,
+            Found::Nothing(left) => left,
         };
         let answer = wing_gong::explains(replayer, &trial, reference, order, Keep::Marks);
         if answer == Answer::Explained {
             return Verdict::Agree;
         }
-        if let Some(why) = beyond::why(&trial, &objections) {
+        // The order that explains the most may have put what is beyond orders on something else.
+        let beyond = |objections| beyond::why(&trial, objections);
+        if let Some(why) = beyond(&left.best).or_else(|| beyond(&left.natural)) {
             return Verdict::Skip(why.to_owned());
         }
         if answer == Answer::Unknown {
             return Verdict::Skip(UNDECIDED.to_owned());
         }
-        let objection = objections.first().expect("no order is without objections");
+        let objection = left.best.first().expect("no order is without objections");
         let mut divergence = diverges(&trial, objection);
         let answer = wing_gong::explains(replayer, &trial, reference, order, Keep::Time);
         if answer == Answer::Explained {

@@ -17,8 +17,16 @@ const PATIENCE: usize = 240_000;
 pub enum Found {
     /// An order without objections.
     Order(Order),
-    /// None; what is left in the one that explains the most.
-    Nothing(Vec<Objection>),
+    /// None.
+    Nothing(Left),
+}
+
+/// What is objected to if no order explains a run.
+pub struct Left {
+    /// In the order of the marks.
+    pub natural: Vec<Objection>,
+    /// In the one that explains the most.
+    pub best: Vec<Objection>,
 }
 
 /// Orders that were tried, the best one first: fewest objections and changes together, so that many
@@ -35,6 +43,14 @@ impl Frontier {
         let (left, next) = (objections.len(), self.tried.len());
         self.queue.push(Reverse((left + changes, left, next)));
         self.tried.push((order, objections));
+    }
+
+    /// What is left, the first order being that of the marks.
+    fn left(self, best: usize) -> Left {
+        Left {
+            natural: self.tried[0].1.clone(),
+            best: self.tried[best].1.clone(),
+        }
     }
 
     /// Whether an order replays in a way that was not tried yet.
@@ -96,13 +112,11 @@ pub fn search<R: Replay>(
                 break;
             }
             if spent > PATIENCE {
-                let (_, objections) = frontier.tried.swap_remove(best);
-                return Found::Nothing(objections);
+                return Found::Nothing(frontier.left(best));
             }
         }
     }
-    let (_, objections) = frontier.tried.swap_remove(best);
-    Found::Nothing(objections)
+    Found::Nothing(frontier.left(best))
 }
 
 /// All parts, those that the first objection is about first. Which anon_vma an area has is the doing of

@@ -3,7 +3,7 @@
 use vmadiff::judge::Verdict;
 use vmadiff::run::Woven;
 use vmadiff_candidate::Defects;
-use vmadiff_contract::Outcome;
+use vmadiff_contract::{Outcome, VmFlags};
 
 use super::{falsified, judged_at_rest, outcome_differs, program, serial, state_differs, unjudged};
 use crate::weave::Loom;
@@ -49,6 +49,25 @@ switch: 1@call.begin#2 -> 1
 switch: 1@call.begin#4 -> 1
 ";
 
+/// reclaim has found a page that fork shared, in an area that is locked, when the parent copies it for a
+/// store: it is taken from the child, which has locked nothing. In the order that explains the most it is the
+/// locking that looks wrong.
+const RECLAIMS_LOCKED: &str = "\
+config tasks=3
+[2] mmap(NULL, 0x1000, PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_POPULATE, 3, 0)
+fork()
+store(0x20f000, 1)
+[2] load(0x1f0000)
+[3] mlockall(MCL_CURRENT)
+[2] reclaim(0x20f000)
+switch: 2@mm_populate.mmap_sem#1 -> 3
+switch: 2@do_page_fault.mmap_sem#2 -> 1
+switch: 1@vma_has_changed.sequence#3 -> 2
+switch: 1@pte_map_lock.pmd#2 -> 2
+switch: 1@pte_map_lock.trylock#3 -> 2
+switch: 2@page_vma_mapped.ptl#1 -> 1
+";
+
 /// mprotect has given a page's area its write permission back, and not yet changed the page's entry, when
 /// another task stores to it (section 22: any change takes the write permission from private entries).
 const REWRITES: &str = "\
@@ -86,6 +105,17 @@ fn a_page_that_is_replaced_under_reclaim_is_unjudged() {
         &program(RECLAIMS),
         "a page that is reclaimed is unmapped, replaced or shared meanwhile",
     );
+}
+
+#[test]
+fn a_page_that_is_copied_from_a_locked_area_under_reclaim_is_unjudged() {
+    unjudged(
+        &program(RECLAIMS_LOCKED),
+        "a page that is reclaimed is unmapped, replaced or shared meanwhile",
+    );
+    judged_at_rest(&serial(RECLAIMS_LOCKED), "vmas.flags", |woven| {
+        woven.state.vmas[0].flags.toggle(VmFlags::LOCKED);
+    });
 }
 
 #[test]
