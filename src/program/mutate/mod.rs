@@ -17,6 +17,7 @@ mod races;
 mod reargue;
 mod stale;
 mod switches;
+mod undone;
 mod ways;
 
 use mutatis::{Mutate, Session};

@@ -7,7 +7,7 @@ use vmadiff_contract::{
 use vmadiff_interleave::Site;
 
 use super::dice::Dice;
-use super::{Profile, duels, fresh, handovers, place, stale, switches, ways};
+use super::{Profile, duels, fresh, handovers, place, stale, switches, undone, ways};
 use crate::program::sites::BEGIN;
 use crate::program::world::{Space, World};
 use crate::program::{Moment, Policy, Program, Schedule, Step, Switch};
@@ -46,6 +46,9 @@ const HANDOVERS: u64 = 12;
 /// One in so many is about entries that are stale.
 const STALE: u64 = 8;
 
+/// One in so many is about calls that fail half way.
+const UNDONE: u64 = 24;
+
 /// What a lowest table maps, bytes.
 pub(super) const TABLE: u64 = 1 << 21;
 
@@ -56,6 +59,9 @@ pub(super) fn race(dice: &mut Dice<'_>, profile: &Profile) -> Program {
     }
     if dice.one_in(STALE) && stale::known(profile) {
         return stale::stale(dice);
+    }
+    if dice.one_in(UNDONE) && undone::known(profile) {
+        return undone::undone(dice);
     }
     let mut program = Program {
         config: Config {

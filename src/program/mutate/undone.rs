@@ -1,0 +1,136 @@
+//! Races about calls that fail half way: an area that no store has touched yet grows over one that has its
+//! anon_vma, takes that over, and for want of memory gives it back while others look.
+
+use vmadiff_contract::{Call, CallKind, Config, Fail, PAGE_SIZE, Prot, TaskId};
+
+use super::dice::Dice;
+use super::races::{by, map};
+use super::{Profile, place, races, ways};
+use crate::program::{Policy, Program, Schedule, Step, Switch};
+
+/// Where the call has taken something over and not yet given it back.
+const UNDOES: &[&str] = &["anon_vma_clone.", "vma_adjust.end_failed"];
+/// Where a fault asks whether its area has an anon_vma, and then whether that still holds.
+const ASKS: &[&str] = &[
+    "handle_speculative_fault.anon_vma",
+    "handle_speculative_fault.sequence",
+    "handle_speculative_fault.vm_flags",
+];
+/// Where a fault looks for an anon_vma after all, in the area's neighbours.
+const LOOKS: &[&str] = &["anon_vma_prepare.", "reusable_anon_vma.", "anon_vma.lock"];
+
+/// Where a neighbour has gone, and the end of a grace period frees it.
+const GOES: &[&str] = &["munmap.downgrade"];
+/// Who ends grace periods.
+const KERNEL: TaskId = TaskId(0);
+
+/// Whether it can be made of these calls.
+pub(super) fn known(profile: &Profile) -> bool {
+    let calls = [
+        CallKind::Mmap,
+        CallKind::Store,
+        CallKind::Mprotect,
+        CallKind::Munmap,
+    ];
+    calls.iter().all(|&kind| profile.calls.knows(kind))
+}
+
+/// A program of this kind.
+pub(super) fn undone(dice: &mut Dice<'_>) -> Program {
+    let mut program = Program {
+        config: Config {
+            tasks: 2,
+            ..Config::default()
+        },
+        ..Program::default()
+    };
+    let (actor, victim) = (TaskId(1), TaskId(2));
+    let rw = Prot::READ | Prot::WRITE;
+    let start = place::page(dice);
+    let (pages, over) = (1 + dice.below(2), 1 + dice.below(2));
+    let middle = start + pages * PAGE_SIZE;
+    let mut step = |call| program.calls.push(by(actor, call));
+    // What it grows over lies behind a hole that is mapped, or cannot be written and is made writable.
+    let hole = !dice.one_in(3);
+    let written = if hole {
+        middle + over * PAGE_SIZE
+    } else {
+        middle
+    };
+    step(map(start, pages, rw));
+    step(map(written, over, rw));
+    if !hole {
+        step(protect(start, pages, Prot::READ));
+    }
+    step(Call::Store {
+        addr: written,
+        value: 1,
+    });
+    let call = match hole {
+        true => map(middle, over, rw),
+        false => {
+            step(protect(written, over, Prot::READ));
+            step(protect(start, pages, rw));
+            protect(written, over, rw)
+        }
+    };
+    let anchor = program.calls.len();
+    let fail = Fail(dice.weighted(&[(3, 1), (1, 2)]));
+    program.calls.push(Step {
+        fail,
+        ..by(actor, call)
+    });
+    for _ in 0..1 + dice.below(2) {
+        let addr = start + dice.below(pages) * PAGE_SIZE;
+        program
+            .calls
+            .push(by(victim, Call::Store { addr, value: 3 }));
+    }
+    if !dice.one_in(4) {
+        // The neighbour goes.
+        let addr = dice.pick(&[middle, written]);
+        let len = over * PAGE_SIZE;
+        program.calls.push(by(actor, Call::Munmap { addr, len }));
+    }
+    let left = |dice: &mut Dice<'_>, task, places, to| Switch {
+        at: ways::at(dice, places, task, 1),
+        to,
+    };
+    program.schedule = Schedule {
+        policy: Policy::Preemptions,
+        seed: 0,
+        switches: vec![
+            races::start(&program, anchor, actor),
+            left(dice, actor, UNDOES, victim),
+            left(dice, victim, ASKS, actor),
+            races::start(&program, anchor + 1, victim),
+            left(dice, victim, LOOKS, actor),
+            Switch {
+                at: ways::at(dice, GOES, actor, 2),
+                to: KERNEL,
+            },
+        ],
+    };
+    program
+}
+
+fn protect(addr: u64, pages: u64, prot: Prot) -> Call {
+    Call::Mprotect {
+        addr,
+        len: pages * PAGE_SIZE,
+        prot,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ways::tests::have_sites;
+    use super::*;
+
+    #[test]
+    fn every_place_has_sites() {
+        for names in [UNDOES, ASKS, LOOKS, GOES] {
+            have_sites(names);
+        }
+    }
+}
