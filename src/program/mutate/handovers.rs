@@ -18,7 +18,7 @@ const CUT: &[&str] = &[
     "vma_link_rb.get_vma",
 ];
 /// What a fault asks of the area that its lookup found.
-pub(super) const ASKS: &[&str] = &[
+const ASKS: &[&str] = &[
     "handle_speculative_fault.sequence",
     "handle_speculative_fault.anon_vma",
     "handle_speculative_fault.vm_flags",
