@@ -86,6 +86,27 @@ fn what_diverges_is_left_out_and_named() {
     );
 }
 
+/// Charges that overlap, one of which falls short: the judge leaves such a run unjudged.
+#[test]
+fn what_is_not_compared_is_left_out_and_is_no_divergence() {
+    let shell = Shell::new();
+    let program = "\
+config commit_limit=32
+mmap(0x1f0000, 0x4000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
+fork()
+mmap(0x200000, 0x20000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
+[3] mmap(0x200000, 0x2000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
+switch: 1@vm_unacct_memory.committed#1 -> 3
+";
+    std::fs::write(shell.folder().join("skipped.vma"), program).unwrap();
+    let said = shell.run("run skipped.vma");
+    assert!(said.text().starts_with("skip "), "{said:?}");
+    shell.run("corpus reach skipped.vma").succeeds();
+    let said = shell.run("corpus distill skipped.vma -o texts");
+    let words = "left out, not compared: 1 programs";
+    assert!(said.succeeds().text().contains(words), "{said:?}");
+}
+
 #[test]
 fn what_is_never_seen_is_listed() {
     let shell = Shell::new();

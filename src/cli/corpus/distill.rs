@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use vmadiff::coverage::{Coverage, NAMED_COUNTERS, Stats, WOVEN_COUNTERS};
 use vmadiff::distill::{Kept, Reach, distill};
+use vmadiff::judge::Verdict;
 use vmadiff::pair::Pair;
 use vmadiff::program::{Case, Program};
+use vmadiff::run::Ran;
 
 use super::{From, name};
 use crate::cli::Status;
@@ -53,12 +55,13 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
         }
     }
     let mut programs = Vec::new();
-    let mut diverging = Vec::new();
+    let (mut diverging, mut unjudged) = (Vec::new(), 0);
     for file in &files {
         let program = read_case(file)?.0.program;
         match reach(&mut pair, &program) {
-            Some(_) => programs.push(program),
-            None => diverging.push(file),
+            Ok(_) => programs.push(program),
+            Err(ran) if matches!(ran.verdict, Verdict::Diverge(_)) => diverging.push(file),
+            Err(_) => unjudged += 1,
         }
     }
     let interrupt = Interrupt::catch()?;
@@ -66,7 +69,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     let kept = distill(
         programs,
         &already,
-        |program| reach(&mut pair, program),
+        |program| reach(&mut pair, program).ok(),
         || !interrupt.came(),
     );
     let mut all = Reach::default();
@@ -86,6 +89,9 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
             false => format!("{} of them new", all.without(&already).len()),
         },
     ))?;
+    if unjudged != 0 {
+        print(&format!("left out, not compared: {unjudged} programs\n"))?;
+    }
     for file in &diverging {
         print(&format!(
             "left out, the managers diverge: {}\n",
@@ -100,13 +106,16 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
 }
 
 /// What a program reaches; none if the managers do not agree on it.
-fn reach(pair: &mut Pair, program: &Program) -> Option<Reach> {
+/// What a program reaches; else why it is no program to keep.
+fn reach(pair: &mut Pair, program: &Program) -> Result<Reach, Box<Ran>> {
     let mut counters = vec![0; WOVEN_COUNTERS];
     let mut stats = Stats::default();
     let ran = pair.run(program, &mut Coverage::new(&mut counters, &mut stats));
     // Not the pairs of accesses, which are told apart by a hash: each woven program has its own.
-    ran.is_none()
-        .then(|| Reach::of(&counters[..NAMED_COUNTERS]))
+    match ran {
+        None => Ok(Reach::of(&counters[..NAMED_COUNTERS])),
+        Some(ran) => Err(ran),
+    }
 }
 
 fn text(kept: &Kept) -> String {

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use anyhow::Result;
 use vmadiff::coverage::{Stats, Summary};
+use vmadiff::judge::Verdict;
 use vmadiff::run::Ran;
 
 use super::From;
@@ -34,7 +35,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     for file in &files {
         let program = read_case(file)?.0.program;
         let ran: Option<Box<Ran>> = pair.run(&program, &mut stats);
-        if ran.is_some() {
+        if ran.is_some_and(|ran| matches!(ran.verdict, Verdict::Diverge(_))) {
             diverging.push(file.display().to_string());
         }
     }
