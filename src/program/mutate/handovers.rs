@@ -6,7 +6,7 @@ use vmadiff_contract::{Advice, Call, CallKind, Config, PAGE_SIZE, Prot, TaskId};
 use super::dice::Dice;
 use super::races::{by, map};
 use super::{Profile, place, races, ways};
-use crate::program::{Policy, Program, Schedule, Switch};
+use crate::program::{Program, Switch};
 
 /// Where the area is cut, and what was cut off is not there yet.
 const CUT: &[&str] = &[
@@ -97,7 +97,7 @@ pub(super) fn handover(dice: &mut Dice<'_>) -> Program {
         let task = TaskId(2 + dice.below(threads - 1) as u8);
         program.calls.push(by(task, call));
     }
-    program.schedule = schedule(dice, &program, anchor, late);
+    program.schedule.switches = switches(dice, &program, anchor, late);
     if late {
         // The kernel looks for who maps the page.
         let addr = page(dice, range);
@@ -170,35 +170,26 @@ fn ground(dice: &mut Dice<'_>, program: &mut Program, areas: &Areas, mark: Advic
 
 /// The cut is left for a fault, which is left in its turn after its lookup: for all that is to come, or
 /// till the next call, and then once more. Or the fault comes first, and is left `late`.
-fn schedule(dice: &mut Dice<'_>, program: &Program, anchor: usize, late: bool) -> Schedule {
+fn switches(dice: &mut Dice<'_>, program: &Program, anchor: usize, late: bool) -> Vec<Switch> {
     let giver = TaskId(1);
     let victim = program.calls.last().map_or(giver, |step| step.task);
-    let left = |dice: &mut Dice<'_>, places| Switch {
-        at: ways::at(dice, places, victim, 1),
-        to: giver,
-    };
-    let mut switches = Vec::new();
     if late {
-        switches.push(races::start(program, anchor, victim));
-        switches.push(left(dice, LATE));
-    } else {
-        switches.push(races::start(program, anchor, giver));
-        switches.push(Switch {
-            at: ways::at(dice, CUT, giver, 6),
-            to: victim,
-        });
-        switches.push(left(dice, ASKS));
+        return vec![
+            races::start(program, anchor, victim),
+            ways::left(dice, victim, LATE, 1, giver),
+        ];
     }
-    if !late && !dice.one_in(3) {
+    let mut list = vec![
+        races::start(program, anchor, giver),
+        ways::left(dice, giver, CUT, 6, victim),
+        ways::left(dice, victim, ASKS, 1, giver),
+    ];
+    if !dice.one_in(3) {
         let call = anchor + 1 + dice.weighted(&[(3, 0), (1, 1)]);
-        switches.push(races::start(program, call, victim));
-        switches.push(left(dice, ASKS));
+        list.push(races::start(program, call, victim));
+        list.push(ways::left(dice, victim, ASKS, 1, giver));
     }
-    Schedule {
-        policy: Policy::Preemptions,
-        seed: 0,
-        switches,
-    }
+    list
 }
 
 fn advise(range: Range, advice: Advice) -> Call {

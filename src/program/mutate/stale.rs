@@ -6,7 +6,7 @@ use vmadiff_contract::{Advice, Call, CallKind, Config, MoveFlags, PAGE_SIZE, Pro
 use super::dice::Dice;
 use super::races::{TABLE, by, map};
 use super::{Profile, place, races, ways};
-use crate::program::{Policy, Program, Schedule, Switch};
+use crate::program::{Program, Switch};
 
 /// Where a store's fault copies a page.
 const COPIES: &[&str] = &["wp_page_copy.", "cow_user_page.", "do_wp_page.mapcount"];
@@ -82,7 +82,7 @@ pub(super) fn stale(dice: &mut Dice<'_>) -> Program {
         calls.push(by(TaskId(1 + dice.below(3) as u8), call));
     }
     program.calls.append(&mut calls);
-    program.schedule = schedule(dice, &program, anchor, kind, (victim, bystander));
+    program.schedule.switches = switches(dice, &program, anchor, kind, (victim, bystander));
     program
 }
 
@@ -148,35 +148,27 @@ fn touch(dice: &mut Dice<'_>, page: u64, value: u8) -> Call {
 
 /// The call is left for the copying store, or the other way round, and whichever is second for the third
 /// task.
-fn schedule(
+fn switches(
     dice: &mut Dice<'_>,
     program: &Program,
     anchor: usize,
     kind: CallKind,
     (victim, bystander): (TaskId, TaskId),
-) -> Schedule {
+) -> Vec<Switch> {
     let actor = TaskId(1);
-    let acting = ways::at(dice, places(kind), actor, 2);
-    let copying = ways::at(dice, COPIES, victim, 1);
-    let (first, second) = match dice.one_in(2) {
-        true => ((actor, acting), (victim, copying)),
-        false => ((victim, copying), (actor, acting)),
-    };
-    let switches = vec![
-        races::start(program, anchor, first.0),
-        Switch {
-            at: first.1,
-            to: second.0,
-        },
-        Switch {
-            at: second.1,
-            to: bystander,
-        },
-    ];
-    Schedule {
-        policy: Policy::Preemptions,
-        seed: 0,
-        switches,
+    let (mut acting, mut copying) = (
+        ways::left(dice, actor, places(kind), 2, victim),
+        ways::left(dice, victim, COPIES, 1, actor),
+    );
+    match dice.one_in(2) {
+        true => {
+            copying.to = bystander;
+            vec![races::start(program, anchor, actor), acting, copying]
+        }
+        false => {
+            acting.to = bystander;
+            vec![races::start(program, anchor, victim), copying, acting]
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use vmadiff_contract::{Call, CallKind, Config, Fail, PAGE_SIZE, Prot, TaskId};
 use super::dice::Dice;
 use super::races::{by, map};
 use super::{Profile, place, races, ways};
-use crate::program::{Policy, Program, Schedule, Step, Switch};
+use crate::program::{Program, Step};
 
 /// Where the call has taken something over and not yet given it back.
 const UNDOES: &[&str] = &["anon_vma_clone.", "vma_adjust.end_failed"];
@@ -92,25 +92,14 @@ pub(super) fn undone(dice: &mut Dice<'_>) -> Program {
         let len = over * PAGE_SIZE;
         program.calls.push(by(actor, Call::Munmap { addr, len }));
     }
-    let left = |dice: &mut Dice<'_>, task, places, to| Switch {
-        at: ways::at(dice, places, task, 1),
-        to,
-    };
-    program.schedule = Schedule {
-        policy: Policy::Preemptions,
-        seed: 0,
-        switches: vec![
-            races::start(&program, anchor, actor),
-            left(dice, actor, UNDOES, victim),
-            left(dice, victim, ASKS, actor),
-            races::start(&program, anchor + 1, victim),
-            left(dice, victim, LOOKS, actor),
-            Switch {
-                at: ways::at(dice, GOES, actor, 2),
-                to: KERNEL,
-            },
-        ],
-    };
+    program.schedule.switches = vec![
+        races::start(&program, anchor, actor),
+        ways::left(dice, actor, UNDOES, 1, victim),
+        ways::left(dice, victim, ASKS, 1, actor),
+        races::start(&program, anchor + 1, victim),
+        ways::left(dice, victim, LOOKS, 1, actor),
+        ways::left(dice, actor, GOES, 2, KERNEL),
+    ];
     program
 }
 

@@ -6,7 +6,7 @@ use vmadiff_contract::{Call, CallKind, TaskId};
 use super::dice::Dice;
 use crate::program::sites::{BEGIN, Sites};
 use crate::program::world::Space;
-use crate::program::{Moment, Step};
+use crate::program::{Moment, Step, Switch};
 
 /// A fault from its lookup to its page-table lock, and what a first touch allocates.
 const FAULT: &[&str] = &[
@@ -121,12 +121,21 @@ fn site(dice: &mut Dice<'_>, call: &Call, space: &Space) -> u32 {
     one_of(dice, names)
 }
 
-/// A place in these functions that a task passes for one of the first times.
-pub(super) fn at(dice: &mut Dice<'_>, functions: &[&str], task: TaskId, times: u64) -> Moment {
-    Moment::Site {
-        task,
-        site: one_of(dice, functions),
-        nth: 1 + dice.below(times) as u32,
+/// A task is left for another at a place in these functions, one of the first `times` that it passes it.
+pub(super) fn left(
+    dice: &mut Dice<'_>,
+    task: TaskId,
+    functions: &[&str],
+    times: u64,
+    to: TaskId,
+) -> Switch {
+    Switch {
+        at: Moment::Site {
+            task,
+            site: one_of(dice, functions),
+            nth: 1 + dice.below(times) as u32,
+        },
+        to,
     }
 }
 
