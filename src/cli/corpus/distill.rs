@@ -105,7 +105,6 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     })
 }
 
-/// What a program reaches; none if the managers do not agree on it.
 /// What a program reaches; else why it is no program to keep.
 fn reach(pair: &mut Pair, program: &Program) -> Result<Reach, Box<Ran>> {
     let mut counters = vec![0; WOVEN_COUNTERS];

@@ -53,15 +53,14 @@ struct Areas {
 
 /// Whether it can be made of these calls.
 pub(super) fn known(profile: &Profile) -> bool {
-    let calls = [
+    profile.knows_all(&[
         CallKind::Mmap,
         CallKind::Load,
         CallKind::Store,
         CallKind::Madvise,
         CallKind::Mprotect,
         CallKind::Reclaim,
-    ];
-    calls.iter().all(|&kind| profile.calls.knows(kind))
+    ])
 }
 
 /// A program of this kind.

@@ -26,13 +26,12 @@ const KERNEL: TaskId = TaskId(0);
 
 /// Whether it can be made of these calls.
 pub(super) fn known(profile: &Profile) -> bool {
-    let calls = [
+    profile.knows_all(&[
         CallKind::Mmap,
         CallKind::Store,
         CallKind::Mprotect,
         CallKind::Munmap,
-    ];
-    calls.iter().all(|&kind| profile.calls.knows(kind))
+    ])
 }
 
 /// A program of this kind.

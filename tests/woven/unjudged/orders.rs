@@ -4,7 +4,7 @@ use vmadiff::judge::Verdict;
 use vmadiff::run::Woven;
 use vmadiff_candidate::Defects;
 
-use super::{judged_at_rest, program};
+use super::{judged_at_rest, program, unjudged};
 use crate::weave::Loom;
 
 /// Two tasks store to the same byte, the second one while the first is at it.
@@ -47,4 +47,13 @@ fn what_no_order_explains_is_objected_to_only_if_all_were_tried() {
     assert_eq!(loom.judge(&large, &woven), Verdict::Skip(why.to_owned()));
     let small = program(&POPULATES.replace("0x200000, PROT", "0x2000, PROT"));
     judged_at_rest(&small, "vmas.anon_chain", forge);
+}
+
+/// Met by a campaign, and taken for a load that went through where none may.
+#[test]
+fn a_run_that_is_too_large_to_try_all_orders_is_unjudged() {
+    unjudged(
+        &program(include_str!("too-large.vma")),
+        "no order was found that explains the run, and it is too large to try them all",
+    );
 }
