@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod coverage;
+pub mod designs;
 pub mod distill;
 pub mod expect;
 pub mod judge;

@@ -102,7 +102,7 @@ const _: () = assert!(CallKind::ALL.len() < CALL_SITES.len());
 
 fn at_rule(divergence: &Divergence, message: &str) -> ! {
     let rule: Rule = divergence.signature.rule;
-    let site = RULES.iter().position(|info| info.rule == rule).unwrap_or(0);
+    let site = Rule::all().position(|other| other == rule).unwrap_or(0);
     RULE_SITES[site](divergence, message)
 }
 

@@ -1,9 +1,8 @@
 //! The fast path of a run: it must object to whatever the judge objects to, survive a panic, and
 //! leave out what a manager does not know. Tried on a manager small enough to be obviously right.
 
-use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 use vmadiff::judge::{Rule, Verdict};
 use vmadiff::program::{Program, Step};
@@ -16,8 +15,8 @@ use vmadiff_contract::{
 /// Knows softirq and exit; each softirq answers 0.
 struct Tiny {
     events: Arc<dyn EventSink>,
-    tasks: Cell<u8>,
-    calls: Cell<u64>,
+    tasks: AtomicU8,
+    calls: AtomicU64,
     wrong: Wrong,
 }
 
@@ -36,19 +35,13 @@ enum Wrong {
 }
 
 impl Manager for Tiny {
-    fn new(config: &Config, events: Arc<dyn EventSink>) -> Self {
-        let (tasks, calls) = (Cell::new(config.tasks), Cell::new(0));
-        Self {
-            events,
-            tasks,
-            calls,
-            wrong: Wrong::Nothing,
-        }
+    fn boot(config: &Config, events: Arc<dyn EventSink>) -> Box<dyn Manager> {
+        Box::new(Self::made(Wrong::Nothing, config, events))
     }
 
     fn reset(&mut self, config: &Config) {
-        self.tasks.set(config.tasks);
-        self.calls.set(0);
+        self.tasks.store(config.tasks, Relaxed);
+        self.calls.store(0, Relaxed);
     }
 
     fn name(&self) -> &'static str {
@@ -61,12 +54,11 @@ impl Manager for Tiny {
 
     fn call(&self, task: TaskId, call: &Call, _fail: Fail) -> Outcome {
         static RANDOM: AtomicU64 = AtomicU64::new(0);
-        self.calls.set(self.calls.get() + 1);
-        let third = self.calls.get() == 3;
+        let third = self.calls.fetch_add(1, Relaxed) == 2;
         match (call, self.wrong) {
             (Call::Exit, Wrong::NeverExits) => Outcome::Unsupported,
             (Call::Exit, _) => {
-                self.tasks.set(task.0 - 1);
+                self.tasks.store(task.0 - 1, Relaxed);
                 Outcome::Value(0)
             }
             (Call::Softirq, Wrong::Answers) if third => Outcome::Value(1),
@@ -83,13 +75,13 @@ impl Manager for Tiny {
 
     fn snapshot(&self, into: &mut Snapshot) {
         into.clear();
-        if self.wrong == Wrong::PanicsInSnapshot && self.calls.get() == 3 {
+        if self.wrong == Wrong::PanicsInSnapshot && self.calls.load(Relaxed) == 3 {
             panic!("third state");
         }
-        if self.wrong == Wrong::Counts && self.calls.get() == 3 {
+        if self.wrong == Wrong::Counts && self.calls.load(Relaxed) == 3 {
             into.committed = 1;
         }
-        for task in 1..=self.tasks.get() {
+        for task in 1..=self.tasks.load(Relaxed) {
             let (task, mm) = (TaskId(task), MmId(1));
             into.tasks.push(TaskState {
                 task,
@@ -99,7 +91,7 @@ impl Manager for Tiny {
                 policy: None,
             });
         }
-        if self.tasks.get() != 0 {
+        if self.tasks.load(Relaxed) != 0 {
             into.mms.push(empty_mm());
         }
     }
@@ -124,6 +116,17 @@ impl Replay for Tiny {
     }
 }
 
+impl Tiny {
+    fn made(wrong: Wrong, config: &Config, events: Arc<dyn EventSink>) -> Self {
+        Self {
+            events,
+            tasks: config.tasks.into(),
+            calls: 0.into(),
+            wrong,
+        }
+    }
+}
+
 fn empty_mm() -> MmState {
     MmState {
         mm: MmId(1),
@@ -142,9 +145,9 @@ fn empty_mm() -> MmState {
 }
 
 fn runner(wrong: Wrong) -> Runner<Tiny, Tiny> {
-    Runner::new(Tiny::new, move |config: &Config, events| Tiny {
-        wrong,
-        ..Tiny::new(config, events)
+    let right = |config: &Config, events| Tiny::made(Wrong::Nothing, config, events);
+    Runner::new(right, move |config: &Config, events| {
+        Tiny::made(wrong, config, events)
     })
 }
 

@@ -8,7 +8,7 @@ use vmadiff::program::mutate::{Flavour, Profile, generate};
 use vmadiff::program::{Policy, Program, Step};
 use vmadiff::run::Weaver;
 use vmadiff_candidate::{Candidate, Defects};
-use vmadiff_contract::{CallKind, Manager};
+use vmadiff_contract::CallKind;
 
 /// Different programs, and rounds until nothing grows any more.
 const PROGRAMS: u64 = 60;
@@ -59,7 +59,9 @@ fn once_warm(mut round: impl FnMut()) -> allocation_counter::AllocationInfo {
 
 #[test]
 fn weaving_allocates_nothing() {
-    let mut weaver = Weaver::<Candidate>::new(Arc::new(Candidate::new));
+    let mut weaver = Weaver::<Candidate>::new(Arc::new(|config, events| {
+        Candidate::with_defects(config, events, Defects::NONE)
+    }));
     let known = weaver.supports();
     for policy in POLICIES {
         let mut programs = programs(policy);

@@ -4,6 +4,7 @@ use vmadiff_contract::Misuse;
 use vmadiff_interleave::Site;
 
 use crate::candidate::Candidate;
+use crate::design::SEQUENCE_NESTED;
 use crate::slab::Ref;
 use crate::vma::Vma;
 
@@ -14,7 +15,7 @@ impl Candidate {
             return;
         }
         if vma.alive() && vma.vm_sequence().write_begin(site).is_err() {
-            self.misuse(Misuse::SequenceNested(vma.id()));
+            self.misuse(Misuse::Breach(vma.id(), &SEQUENCE_NESTED));
         }
         vma.alive();
     }
@@ -25,7 +26,7 @@ impl Candidate {
             return;
         }
         if vma.alive() && vma.vm_sequence().write_end(site).is_err() {
-            self.misuse(Misuse::SequenceNested(vma.id()));
+            self.misuse(Misuse::Breach(vma.id(), &SEQUENCE_NESTED));
         }
         vma.alive();
     }

@@ -57,7 +57,7 @@ pub enum Deferred {
 const SUPPORTED: Capabilities = Capabilities::of(CallKind::ALL);
 
 impl Candidate {
-    /// Boots as [`Manager::new`] does, with these defects.
+    /// Boots as [`Manager::boot`] does, with these defects.
     pub fn with_defects(config: &Config, events: Arc<dyn EventSink>, defects: Defects) -> Self {
         let slab = || Arc::clone(&events);
         let mut candidate = Self {
@@ -135,8 +135,8 @@ impl Candidate {
 }
 
 impl Manager for Candidate {
-    fn new(config: &Config, events: Arc<dyn EventSink>) -> Self {
-        Self::with_defects(config, events, Defects::NONE)
+    fn boot(config: &Config, events: Arc<dyn EventSink>) -> Box<dyn Manager> {
+        Box::new(Self::with_defects(config, events, Defects::NONE))
     }
 
     fn reset(&mut self, config: &Config) {

@@ -7,6 +7,8 @@
 //! assert!(!defects.is_empty());
 //! ```
 
+use vmadiff_contract::{DefectInfo, DefectKind};
+
 /// Whether one named defect is there: `if defect!(self, NoRcuReadLock)`.
 macro_rules! defect {
     ($candidate:expr, $defect:ident) => {
@@ -14,32 +16,6 @@ macro_rules! defect {
     };
 }
 pub(crate) use defect;
-
-/// How a defect is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DefectKind {
-    /// By calls one after another.
-    Serial,
-    /// Only where calls interleave.
-    Interleaved,
-}
-
-/// What is known of a defect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DefectInfo {
-    /// Which.
-    pub defect: Defect,
-    /// Its name, stable.
-    pub name: &'static str,
-    /// How it is found.
-    pub kind: DefectKind,
-    /// What is wrong, in one sentence.
-    pub what: &'static str,
-    /// Where the bug is from.
-    pub source: &'static str,
-    /// The rules of the judge of which one must fire, by name.
-    pub rules: &'static [&'static str],
-}
 
 macro_rules! defects {
     ($($defect:ident $kind:ident $name:literal $what:literal from $source:literal fires $($rule:literal),+;)*) => {
@@ -50,9 +26,13 @@ macro_rules! defects {
             $(#[doc = $what] #[doc = ""] #[doc = concat!("Source: ", $source)] $defect,)*
         }
 
+        impl Defect {
+            /// Every defect, in order.
+            pub const ALL: &[Self] = &[$(Self::$defect),*];
+        }
+
         /// Every defect.
-        pub const DEFECTS: &[DefectInfo] = &[$(DefectInfo {
-            defect: Defect::$defect,
+        pub static DEFECTS: &[DefectInfo] = &[$(DefectInfo {
             name: $name,
             kind: DefectKind::$kind,
             what: $what,
@@ -258,7 +238,8 @@ impl Defect {
 
     /// The defect of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        DEFECTS.iter().find(|d| d.name == name).map(|d| d.defect)
+        let at = DEFECTS.iter().position(|d| d.name == name)?;
+        Some(Self::ALL[at])
     }
 }
 
@@ -305,10 +286,8 @@ impl Defects {
 
     /// Each of them.
     pub fn iter(self) -> impl Iterator<Item = Defect> {
-        DEFECTS
-            .iter()
-            .map(|d| d.defect)
-            .filter(move |&d| self.has(d))
+        let all = Defect::ALL.iter().copied();
+        all.filter(move |&d| self.has(d))
     }
 }
 
@@ -342,8 +321,8 @@ mod tests {
     #[test]
     fn names_are_distinct_and_lead_back() {
         for (i, info) in DEFECTS.iter().enumerate() {
-            assert_eq!(info.defect as usize, i, "{}", info.name);
-            assert_eq!(Defect::from_name(info.name), Some(info.defect));
+            assert_eq!(Defect::ALL[i] as usize, i, "{}", info.name);
+            assert_eq!(Defect::from_name(info.name), Some(Defect::ALL[i]));
         }
         assert!(DEFECTS.len() <= 64);
     }

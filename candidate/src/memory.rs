@@ -1,11 +1,12 @@
 //! Serving a fault by what the page's entry holds (mm/memory.c).
 
-use vmadiff_contract::{Note, Retry, VmFlags};
+use vmadiff_contract::{Note, VmFlags};
 
 use crate::current::Current;
 use crate::defects::defect;
 use crate::frame::Frame;
 use crate::pte::{Maps, Pte};
+use crate::reason;
 use crate::sites as site;
 use crate::slab::Ref;
 use crate::table::{PMD_SHIFT, index};
@@ -20,7 +21,7 @@ impl Current<'_> {
     pub fn handle_pte_fault<'a>(&'a self, vmf: &mut Vmf<'a>) -> Fault {
         if vmf.speculative {
             if defect!(self, PmdReadAgain) && self.read_pmd_again(vmf).is_err() {
-                return self.give_up(Retry::NeedsTable);
+                return self.give_up(&reason::NEEDS_TABLE);
             }
         } else {
             let entry = index(vmf.address, PMD_SHIFT);
@@ -30,7 +31,7 @@ impl Current<'_> {
         }
         match vmf.orig_pte.maps() {
             None if vmf.vma.ops() == Ops::Anonymous => self.do_anonymous_page(vmf),
-            None if vmf.speculative => self.give_up(Retry::NotAnonymous),
+            None if vmf.speculative => self.give_up(&reason::NOT_ANONYMOUS),
             None => self.do_fault(vmf),
             Some(Maps::Swap(slot)) => self.do_swap_page(vmf, slot),
             Some(_) => self.handle_present(vmf),

@@ -98,8 +98,7 @@ impl Candidate {
         });
         into.protocol.push(Protocol {
             vma: vma.id(),
-            refs: vma.vm_ref_count().peek(),
-            sequence: vma.vm_sequence().peek(),
+            counts: [vma.vm_ref_count().peek(), vma.vm_sequence().peek()],
         });
     }
 

@@ -8,13 +8,14 @@
 //! checked (A26), policies are held (A22), a page-table entry that was checked is not read again
 //! (A29, in `vmf`), and a new page's index is what the sequence count vouched for (A30, in `memory`).
 
-use vmadiff_contract::{Mode, Note, Retry, VmFlags};
+use vmadiff_contract::{Mode, Note, Reason, VmFlags};
 use vmadiff_interleave::Word;
 
 use crate::current::Current;
 use crate::defects::defect;
 use crate::policy::Policy;
 use crate::pte::{Need, Pte};
+use crate::reason;
 use crate::sites as site;
 use crate::slab::{Handle, Ref};
 use crate::table::{PGD_SHIFT, PMD_SHIFT, PUD_SHIFT, Table, index};
@@ -29,10 +30,10 @@ impl Current<'_> {
             .mm_users
             .get(site::HANDLE_SPECULATIVE_FAULT__MM_USERS);
         if users == 1 {
-            return self.give_up(Retry::OneUser);
+            return self.give_up(&reason::ONE_USER);
         }
         let Some(vma) = self.find_vma_rcu(addr) else {
-            return self.give_up(Retry::NoVma);
+            return self.give_up(&reason::NO_VMA);
         };
         let fault = match self.check_vma(vma, addr, need) {
             Ok(mut vmf) => {
@@ -47,7 +48,7 @@ impl Current<'_> {
     }
 
     /// Gives up, for this reason.
-    pub fn give_up(&self, why: Retry) -> Fault {
+    pub fn give_up(&self, why: &'static Reason) -> Fault {
         self.note(Note::GiveUp(why));
         Fault::Retry
     }
@@ -68,27 +69,27 @@ impl Current<'_> {
             .vm_sequence()
             .read(site::HANDLE_SPECULATIVE_FAULT__SEQUENCE);
         if !vma.alive() || sequence & 1 != 0 {
-            return Err(self.give_up(Retry::SequenceOdd));
+            return Err(self.give_up(&reason::SEQUENCE_ODD));
         }
         let ops = Ops::from_number(vma.vm_ops().get(site::HANDLE_SPECULATIVE_FAULT__VM_OPS));
         if ops.fault() {
-            return Err(self.give_up(Retry::VmOps));
+            return Err(self.give_up(&reason::VM_OPS));
         }
         if !faulted_before.unwrap_or_else(faulted) {
-            return Err(self.give_up(Retry::NoAnonVma));
+            return Err(self.give_up(&reason::NO_ANON_VMA));
         }
         let flags = vma.read_flags(site::HANDLE_SPECULATIVE_FAULT__VM_FLAGS);
         let page_prot = vma
             .vm_page_prot()
             .get(site::HANDLE_SPECULATIVE_FAULT__PAGE_PROT);
         if flags.contains(VmFlags::UFFD_MISSING) && !defect!(self, UserfaultUnchecked) {
-            return Err(self.give_up(Retry::Userfault));
+            return Err(self.give_up(&reason::USERFAULT));
         }
         if flags.contains(VmFlags::GROWSDOWN) {
-            return Err(self.give_up(Retry::Grows));
+            return Err(self.give_up(&reason::GROWS));
         }
         if outside_before.unwrap_or_else(outside) {
-            return Err(self.give_up(Retry::Outside));
+            return Err(self.give_up(&reason::OUTSIDE));
         }
         self.check_access(vma, flags, need)?;
         let pgoff = vma.linear_page_index(
@@ -128,11 +129,11 @@ impl Current<'_> {
             if defect!(self, PutTooMany) {
                 self.put_vma(site::HANDLE_SPECULATIVE_FAULT__PUT_VMA_AGAIN, vma);
             }
-            return Err(self.give_up(Retry::Access));
+            return Err(self.give_up(&reason::ACCESS));
         }
         let fetch = need == Need::Exec && !flags.contains(VmFlags::EXEC);
         if fetch && !defect!(self, ExecUnchecked) {
-            return Err(self.give_up(Retry::NotExecutable));
+            return Err(self.give_up(&reason::NOT_EXECUTABLE));
         }
         Ok(())
     }
@@ -149,7 +150,7 @@ impl Current<'_> {
         let held = self.policies.get(effective);
         let mode = Mode::from_number(held.mode().get(site::GET_VMA_POLICY__MODE));
         if mode == Mode::Interleave {
-            return Err(self.give_up(Retry::Interleave));
+            return Err(self.give_up(&reason::INTERLEAVE));
         }
         if policy.is_null() || defect!(self, PolicyWithoutReference) {
             return Ok(policy);
@@ -157,7 +158,7 @@ impl Current<'_> {
         match held.refs().get_unless_zero(site::GET_VMA_POLICY__REFS) {
             Some(_) => Ok(policy),
             // It is being replaced.
-            None => Err(self.give_up(Retry::Unserved)),
+            None => Err(self.give_up(&reason::UNSERVED)),
         }
     }
 
@@ -178,7 +179,7 @@ impl Current<'_> {
             .vm_sequence()
             .changed(site::HANDLE_SPECULATIVE_FAULT__RETRY, vmf.sequence);
         if !vmf.vma.alive() || changed {
-            return self.give_up(Retry::ChangedInWalk);
+            return self.give_up(&reason::CHANGED_IN_WALK);
         }
         self.handle_pte_fault(vmf)
     }
@@ -206,16 +207,16 @@ impl Current<'_> {
             self.table(table)
         };
         let Some(pud) = pud.some().map(walk_in) else {
-            return Err(self.give_up(Retry::NoUpperTable));
+            return Err(self.give_up(&reason::NO_UPPER_TABLE));
         };
         let pmd = pud.lower(site::HANDLE_SPECULATIVE_FAULT__PUD, index(addr, PUD_SHIFT));
         let Some(pmd) = pmd.some().map(walk_in) else {
-            return Err(self.give_up(Retry::NoUpperTable));
+            return Err(self.give_up(&reason::NO_UPPER_TABLE));
         };
         vmf.pmd = pmd;
         vmf.orig_pmd = pmd.lower(site::HANDLE_SPECULATIVE_FAULT__PMD, index(addr, PMD_SHIFT));
         let Some(table) = vmf.orig_pmd.some().map(walk_in) else {
-            return Err(self.give_up(Retry::NoTable));
+            return Err(self.give_up(&reason::NO_TABLE));
         };
         vmf.table = Some(table);
         vmf.orig_pte = table.pte(site::HANDLE_SPECULATIVE_FAULT__PTE, index(addr, 12));

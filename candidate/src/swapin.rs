@@ -4,12 +4,11 @@
 //! speculative fault reads only what one entry names; Linux would have to read ahead otherwise,
 //! under mmap_sem (series patch 23).
 
-use vmadiff_contract::Retry;
-
 use crate::current::Current;
 use crate::frame::SwapSlot;
 use crate::memory::writable_entry;
 use crate::pte::{Maps, Pte};
+use crate::reason;
 use crate::sites as site;
 use crate::slab::Handle;
 use crate::vmf::{Fault, Vmf};
@@ -32,7 +31,7 @@ impl Current<'_> {
         let from = self.swap.get(slot);
         let alone = from.count().get(site::DO_SWAP_PAGE__SWAP_COUNT) == 1;
         if vmf.speculative && (!alone || from.held().peek()) {
-            return self.give_up(Retry::SwapRead);
+            return self.give_up(&reason::SWAP_READ);
         }
         let Some(page) = self.alloc_page_for(vmf) else {
             return Fault::Oom;

@@ -11,6 +11,7 @@ use crate::anon::{AnonVma, AnonVmaChain};
 use crate::candidate::Candidate;
 use crate::current::Current;
 use crate::defects::defect;
+use crate::design::{GET_FROM_ZERO, PUT_BELOW_ZERO};
 use crate::file::File;
 use crate::mm::Mm;
 use crate::policy::Policy;
@@ -356,7 +357,7 @@ impl Candidate {
                 true
             }
             Err(_) => {
-                self.misuse(Misuse::GetFromZero(vma.id()));
+                self.misuse(Misuse::Breach(vma.id(), &GET_FROM_ZERO));
                 false
             }
         }
@@ -382,7 +383,7 @@ impl Candidate {
                 }
             }
             Err(RefError::BelowZero | RefError::FromZero) => {
-                self.misuse(Misuse::PutBelowZero(vma.id()));
+                self.misuse(Misuse::Breach(vma.id(), &PUT_BELOW_ZERO));
             }
         }
     }

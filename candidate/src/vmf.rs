@@ -1,12 +1,13 @@
 //! A fault under way (`vm_fault`), and how it takes the page-table lock.
 
-use vmadiff_contract::{Misuse, Retry, TableId, VmFlags};
+use vmadiff_contract::{Misuse, Reason, TableId, VmFlags};
 use vmadiff_interleave::{Site, SpinGuard, at};
 
 use crate::current::Current;
 use crate::defects::defect;
 use crate::policy::Policy;
 use crate::pte::Pte;
+use crate::reason;
 use crate::sites as site;
 use crate::slab::{Handle, Ref};
 use crate::table::{PMD_SHIFT, Table, index};
@@ -156,15 +157,15 @@ impl Current<'_> {
     fn try_lock_speculatively<'a>(
         &'a self,
         vmf: &mut Vmf<'a>,
-    ) -> Result<Option<SpinGuard<'a>>, Retry> {
+    ) -> Result<Option<SpinGuard<'a>>, &'static Reason> {
         if self.vma_has_changed(vmf) {
-            return Err(Retry::ChangedBeforeLock);
+            return Err(&reason::CHANGED_BEFORE_LOCK);
         }
         self.task.walking.init(vmf.pmd.handle());
         let at = index(vmf.address, PMD_SHIFT);
         let changed = vmf.pmd.lower(site::PTE_MAP_LOCK__PMD, at) != vmf.orig_pmd;
         if changed && !defect!(self, CollapseUnnoticed) {
-            return Err(Retry::PmdChanged);
+            return Err(&reason::PMD_CHANGED);
         }
         let pmd = if defect!(self, PmdReadAgain) {
             self.read_pmd_again(vmf)?
@@ -180,20 +181,20 @@ impl Current<'_> {
             return Ok(None);
         };
         if !defect!(self, SkipLastRecheck) && self.vma_has_changed(vmf) {
-            return Err(Retry::ChangedAfterLock);
+            return Err(&reason::CHANGED_AFTER_LOCK);
         }
         Ok(Some(ptl))
     }
 
     /// The defect A29: the entry is believed to be what it just was.
-    pub fn read_pmd_again(&self, vmf: &Vmf<'_>) -> Result<Handle<Table>, Retry> {
+    pub fn read_pmd_again(&self, vmf: &Vmf<'_>) -> Result<Handle<Table>, &'static Reason> {
         let pmd = vmf
             .pmd
             .lower(site::PTE_MAP_LOCK__PMD_AGAIN, index(vmf.address, PMD_SHIFT));
         if pmd.is_null() {
             let table = TableId(vmf.orig_pmd.ordinal());
             self.misuse(Misuse::DeadTable(table));
-            return Err(Retry::PmdChanged);
+            return Err(&reason::PMD_CHANGED);
         }
         Ok(pmd)
     }

@@ -4,7 +4,7 @@
 //! caught itself breaking its own protocol; always a finding. **Note**: what happened on the way,
 //! for coverage and statistics; never judged.
 
-use crate::{AnonId, FileId, FrameId, MmId, PolicyId, TableId, VmaId};
+use crate::{AnonId, Breach, FileId, FrameId, MmId, PolicyId, Reason, TableId, VmaId};
 
 /// Where a manager sends its events, in the order in which they happen.
 pub trait EventSink: Send + Sync {
@@ -136,18 +136,14 @@ pub enum Misuse {
     DeadPolicy(PolicyId),
     /// A file was used after its last reference was put.
     DeadFile(FileId),
-    /// A reference was taken on a VMA whose count is zero.
-    GetFromZero(VmaId),
-    /// A reference was put on a VMA whose count is zero.
-    PutBelowZero(VmaId),
     /// A VMA was freed while still in its tree.
     FreedLinked(VmaId),
     /// A frame was freed while a TLB still maps it.
     FreedInTlb(FrameId),
     /// A page table was freed while a walker with interrupts off could be in it.
     FreedTableInUse(TableId),
-    /// A sequence count was begun by two writers at once.
-    SequenceNested(VmaId),
+    /// The protocol by which the design shares this VMA was broken.
+    Breach(VmaId, &'static Breach),
 }
 
 /// Something worth counting.
@@ -165,64 +161,11 @@ pub enum Note {
     /// A fault was served under mmap_sem.
     Classic,
     /// A speculative fault gave up, for this reason.
-    GiveUp(Retry),
+    GiveUp(&'static Reason),
     /// A private page was copied for a store.
     Cow,
     /// A private page was made writable in place for a store.
     Reuse,
     /// An error exit was taken whose undo steps are worth seeing; the name is the exit's.
     Undo(&'static str),
-}
-
-/// Why a speculative fault gave up and went the classic way. The names follow the order of the
-/// checks in `handle_speculative_fault` (series patch 22).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Retry {
-    /// The address space has one user.
-    OneUser,
-    /// No VMA at or above the address.
-    NoVma,
-    /// The VMA's sequence count is odd: a writer is at work.
-    SequenceOdd,
-    /// The VMA has `vm_ops->fault`, or other operations that speculation does not serve.
-    VmOps,
-    /// The VMA has no anon_vma yet.
-    NoAnonVma,
-    /// Missing pages are userfaultfd's.
-    Userfault,
-    /// The area may grow.
-    Grows,
-    /// The address lies outside the bounds.
-    Outside,
-    /// The VMA's flags refuse the access (v12 sends SIGSEGV here; the candidate gives up).
-    Access,
-    /// An instruction fetch from an area that is not executable (v12 does not check).
-    NotExecutable,
-    /// The policy is MPOL_INTERLEAVE.
-    Interleave,
-    /// An upper page table is missing.
-    NoUpperTable,
-    /// The lowest page table is missing, or the entry is no table.
-    NoTable,
-    /// The sequence count changed during the walk.
-    ChangedInWalk,
-    /// Nothing mapped and the VMA is not anonymous.
-    NotAnonymous,
-    /// A page table was to be allocated.
-    NeedsTable,
-    /// The page is swapped out and reading it would wait.
-    SwapRead,
-    /// The VMA changed before the page-table lock was tried.
-    ChangedBeforeLock,
-    /// The page-table lock was held and the VMA changed meanwhile.
-    ChangedAfterLock,
-    /// The page middle directory entry changed.
-    PmdChanged,
-    /// The page-table entry changed.
-    PteChanged,
-    /// No memory for the page.
-    NoMemory,
-    /// Another reason, of a fault that speculation does not serve.
-    Unserved,
 }

@@ -1,15 +1,16 @@
 //! What a manager of Linux virtual memory areas (VMAs) promises. Types and one trait, no logic.
 //!
 //! Two managers stand behind [`Manager`]: a reference that takes one lock for everything and a
-//! candidate that faults speculatively. They see this crate and not each other. What a call does
-//! is not said here but in `docs/rules.md`; here is only how it is asked for ([`Call`]), what it
-//! answers ([`Outcome`]), what it raises while it runs ([`Event`]) and what can be seen afterwards
-//! ([`Snapshot`]).
+//! candidate of one design or another, whose faults may do without it. They see this crate and not
+//! each other. What a call does is not said here but in `docs/rules.md`; here is only how it is
+//! asked for ([`Call`]), what it answers ([`Outcome`]), what it raises while it runs ([`Event`]),
+//! what can be seen afterwards ([`Snapshot`]), and what a design says of itself ([`DesignInfo`]).
 //!
 //! Units: addresses and lengths are bytes unless a name says pages; a page has [`PAGE_SIZE`] bytes.
 
 mod call;
 mod config;
+mod design;
 mod event;
 mod flags;
 mod ids;
@@ -20,7 +21,11 @@ mod snapshot;
 
 pub use call::{Call, CallKind};
 pub use config::Config;
-pub use event::{Event, EventSink, Misuse, Note, Retry};
+pub use design::{
+    Aim, AtRest, Boot, Breach, Count, DefectInfo, DefectKind, DesignInfo, Frees, Lane, Point,
+    Reason,
+};
+pub use event::{Event, EventSink, Misuse, Note};
 pub use flags::{
     Access, Advice, FallocFlags, FileKind, LockAllFlags, LockFlags, MapFlags, Mode, MoveFlags,
     PolicyFlags, Prot, SyncFlags, VmFlags,
@@ -30,8 +35,8 @@ pub use manager::{Capabilities, Fail, Manager};
 pub use outcome::{Errno, Outcome, SegvCode};
 pub use replay::{Lender, Replay, Touch};
 pub use snapshot::{
-    ByteState, FdState, FileByte, FileState, MmState, PageState, Protocol, Snapshot, TaskState,
-    VmaState,
+    ByteState, COUNTS, FdState, FileByte, FileState, MmState, PageState, Protocol, Snapshot,
+    TaskState, VmaState,
 };
 
 /// Bytes in a page, as on x86-64.

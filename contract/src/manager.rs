@@ -18,12 +18,16 @@ impl Fail {
 }
 
 /// A manager of address spaces, as its tasks see it. Calls take `&self`: callers race.
-pub trait Manager: Sized {
+///
+/// Usable as an object: a harness runs on boxed managers, so that a design more costs it nothing.
+pub trait Manager: Send + Sync {
     /// Boots with this configuration: tasks 1 to `config.tasks` live in one empty address space.
     /// Every event goes to `events` as it happens.
-    fn new(config: &Config, events: Arc<dyn EventSink>) -> Self;
+    fn boot(config: &Config, events: Arc<dyn EventSink>) -> Box<dyn Manager>
+    where
+        Self: Sized;
 
-    /// Boots again, as [`Manager::new`] would, keeping memory for reuse. Raises no events: what
+    /// Boots again, as [`Manager::boot`] would, keeping memory for reuse. Raises no events: what
     /// was alive is forgotten, not freed.
     fn reset(&mut self, config: &Config);
 

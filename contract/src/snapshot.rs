@@ -203,13 +203,14 @@ pub struct FileByte {
     pub value: u8,
 }
 
-/// How a linked VMA stands in the candidate's protocol.
+/// Counts that a linked VMA can carry.
+pub const COUNTS: usize = 2;
+
+/// How a linked VMA stands in the protocol of its design.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Protocol {
     /// Which.
     pub vma: VmaId,
-    /// Its reference count.
-    pub refs: u32,
-    /// Its sequence count.
-    pub sequence: u32,
+    /// What [`crate::DesignInfo::counts`] name, in that order; the rest is 0.
+    pub counts: [u32; COUNTS],
 }

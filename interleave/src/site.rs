@@ -68,7 +68,7 @@ impl fmt::Debug for SiteInfo {
     }
 }
 
-/// Declares sites as statics, and `ALL` with every one of them.
+/// Declares sites as statics, `ALL` with every one of them, and `NAMES`.
 ///
 /// ```
 /// vmadiff_interleave::sites! {
@@ -88,5 +88,7 @@ macro_rules! sites {
         )*
         /// Every site declared here.
         pub static ALL: &[&$crate::SiteInfo] = &[$(&$crate::SiteInfo::new($text)),*];
+        /// Their names.
+        pub static NAMES: &[&str] = &[$($text),*];
     };
 }

@@ -56,7 +56,7 @@ pub use machine::{Machine, TASK_SIZE};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use run::{Linux, Look, Run, Stopped, stay_on_one_processor};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub use trial::{Closeness, Finding, Settled, Trial, Verdict};
+pub use trial::{Boot, Closeness, Finding, Settled, Trial, Verdict};
 pub use view::{Answer, Area, Object, Page, Space, View};
 pub use zone::Zones;
 

@@ -62,12 +62,15 @@ pub struct Closeness {
 }
 
 /// A manager and the running kernel.
-pub struct Trial<M> {
+pub struct Trial {
     /// The kernel.
     pub linux: Linux,
-    manager: M,
+    manager: Box<dyn Manager>,
     snapshot: Snapshot,
 }
+
+/// Boots the manager that is on trial, as [`Manager::boot`] does.
+pub type Boot = fn(&Config, Arc<dyn EventSink>) -> Box<dyn Manager>;
 
 struct Deaf;
 
@@ -75,10 +78,10 @@ impl EventSink for Deaf {
     fn event(&self, _: Event) {}
 }
 
-impl<M: Manager> Trial<M> {
-    /// A manager of this type against the kernel.
-    pub fn new(linux: Linux) -> Self {
-        let manager = M::new(&Config::default(), Arc::new(Deaf));
+impl Trial {
+    /// A manager that is booted so against the kernel.
+    pub fn new(linux: Linux, boot: Boot) -> Self {
+        let manager = boot(&Config::default(), Arc::new(Deaf));
         let snapshot = Snapshot::default();
         Self {
             linux,

@@ -65,12 +65,8 @@ pub struct Reference {
 }
 
 impl Manager for Reference {
-    fn new(config: &Config, events: Arc<dyn EventSink>) -> Self {
-        let mut world = World::new(events);
-        world.boot(config);
-        Self {
-            world: RwLock::new(world),
-        }
+    fn boot(config: &Config, events: Arc<dyn EventSink>) -> Box<dyn Manager> {
+        Box::new(Self::new(config, events))
     }
 
     fn reset(&mut self, config: &Config) {
@@ -104,6 +100,15 @@ impl Manager for Reference {
 }
 
 impl Reference {
+    /// Boots as [`Manager::boot`] does.
+    pub fn new(config: &Config, events: Arc<dyn EventSink>) -> Self {
+        let mut world = World::new(events);
+        world.boot(config);
+        Self {
+            world: RwLock::new(world),
+        }
+    }
+
     /// Does something for a task, if it lives.
     fn run(&self, task: TaskId, make: impl FnOnce(&mut World, usize) -> Outcome) -> Outcome {
         let mut world = self.world.write();

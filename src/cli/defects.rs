@@ -3,7 +3,8 @@
 use anyhow::{Result, bail};
 use serde::Serialize;
 use vmadiff::pair::{Pair, pair};
-use vmadiff_candidate::{DEFECTS, DefectInfo, DefectKind, Defects};
+use vmadiff_candidate::{DEFECTS, Defects};
+use vmadiff_contract::{DefectInfo, DefectKind};
 
 use super::output::print;
 use super::{Status, paint};

@@ -222,10 +222,8 @@ fn read_known(path: &Path) -> Result<Vec<String>> {
             continue;
         }
         let parts: Vec<&str> = signature.split('/').collect();
-        let rule_exists = parts[0] == "linux"
-            || vmadiff::judge::RULES
-                .iter()
-                .any(|info| info.name == parts[0]);
+        let rule_exists =
+            parts[0] == "linux" || vmadiff::judge::Rule::from_name(parts[0]).is_some();
         if parts.len() != 3 || !rule_exists {
             bail!(
                 "{}:{}: found `{signature}`, expected a signature such as `outcome/munmap/value`",

@@ -9,7 +9,8 @@ use serde::Serialize;
 use vmadiff::judge::Verdict;
 use vmadiff::pair::pair;
 use vmadiff::program::Case;
-use vmadiff_candidate::{DEFECTS, DefectInfo, DefectKind, Defects};
+use vmadiff_candidate::{DEFECTS, Defects};
+use vmadiff_contract::{DefectInfo, DefectKind};
 
 use super::defects::Planted;
 use super::input::read_case;

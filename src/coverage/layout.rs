@@ -1,6 +1,6 @@
 //! Where each feature has its counter.
 
-use vmadiff_contract::{CallKind, Errno, Outcome, Retry, SegvCode};
+use vmadiff_contract::{CallKind, Errno, Outcome, Reason, SegvCode};
 
 /// Room for calls; a call's number is for ever.
 pub const CALLS: usize = 32;
@@ -9,7 +9,7 @@ pub const OUTCOMES: usize = 24;
 /// Kinds of access: load, store, exec, and faults of other calls (populating).
 pub const ACCESSES: usize = 4;
 /// Room for reasons to give up.
-pub const RETRIES: usize = 32;
+pub const REASONS: usize = Reason::MAX as usize;
 /// Buckets of a size: 0, 1, 2 to 3, 4 to 7, and so on.
 const BUCKETS: usize = 8;
 /// Sizes of the state that are looked at.
@@ -21,7 +21,7 @@ const OUTCOME: usize = 0;
 const MERGE: usize = OUTCOME + CALLS * OUTCOMES;
 const SPLIT: usize = MERGE + CALLS * 8;
 const GIVE_UP: usize = SPLIT + CALLS * 2;
-const SERVED: usize = GIVE_UP + ACCESSES * RETRIES;
+const SERVED: usize = GIVE_UP + ACCESSES * REASONS;
 const GONE: usize = SERVED + ACCESSES * 4;
 const UNDO: usize = GONE + CALLS * 4;
 const MEETING: usize = UNDO + UNDOS;
@@ -36,7 +36,7 @@ const _: () = assert!(COUNTERS <= 4096);
 const GRACES: usize = 16;
 
 const RACED: usize = COUNTERS;
-const OVERLAP: usize = RACED + RETRIES * CALLS;
+const OVERLAP: usize = RACED + REASONS * CALLS;
 const GRACE: usize = OVERLAP + CALLS * CALLS;
 
 /// Where the counters of pairs begin: which write met which read of another task, by a hash.
@@ -81,8 +81,8 @@ pub fn split(call: CallKind, below: bool) -> usize {
     SPLIT + call as usize * 2 + usize::from(below)
 }
 
-pub fn give_up(call: CallKind, reason: Retry) -> usize {
-    GIVE_UP + access(call) * RETRIES + reason as usize
+pub fn give_up(call: CallKind, reason: &Reason) -> usize {
+    GIVE_UP + access(call) * REASONS + usize::from(reason.number)
 }
 
 pub fn served(call: CallKind, how: Served) -> usize {
@@ -104,8 +104,8 @@ pub fn meeting(first: CallKind, second: CallKind) -> usize {
 }
 
 /// A speculative fault gave up while another task was in this call.
-pub fn raced(reason: Retry, call: CallKind) -> usize {
-    RACED + reason as usize * CALLS + call as usize
+pub fn raced(reason: &Reason, call: CallKind) -> usize {
+    RACED + usize::from(reason.number) * CALLS + call as usize
 }
 
 /// The second call began while another task was in the first.

@@ -86,8 +86,9 @@ impl Watch for Coverage<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::designs::DESIGNS;
     use crate::program::Step;
-    use vmadiff_contract::{Call, Errno, Event, Fail, Note, Outcome, Retry, Snapshot, TaskId};
+    use vmadiff_contract::{Call, Errno, Event, Fail, Note, Outcome, Snapshot, TaskId};
 
     fn step(call: Call) -> Step {
         Step {
@@ -142,7 +143,7 @@ mod tests {
 
     #[test]
     fn totals_tell_what_happened() {
-        let gave_up = Event::Note(Note::GiveUp(Retry::NoAnonVma));
+        let gave_up = Event::Note(Note::GiveUp(DESIGNS[0].reasons[0][4]));
         let (_, stats) = watched(&[
             (
                 LOAD,

@@ -1,9 +1,10 @@
 //! Totals over many runs: what a summary says, and what a campaign never saw.
 
-use vmadiff_contract::{CallKind, Config, Errno, Outcome, Retry, SegvCode};
+use vmadiff_contract::{CallKind, Config, Errno, Outcome, Reason, SegvCode};
 
 use super::features::Features;
 use super::layout::{self, PAIRS, Served};
+use crate::designs::DESIGNS;
 use crate::program::Program;
 use crate::run::{Seen, Watch, Woven};
 
@@ -185,9 +186,8 @@ impl Stats {
     }
 
     fn gave_up(&self) -> Vec<(&'static str, u64)> {
-        let mut reasons: Vec<_> = REASONS
-            .iter()
-            .map(|&(reason, name, _)| (name, self.reason(reason)))
+        let mut reasons: Vec<_> = reasons()
+            .map(|reason| (reason.name, self.reason(reason)))
             .filter(|&(_, count)| count != 0)
             .collect();
         reasons.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
@@ -196,8 +196,7 @@ impl Stats {
 
     fn raced(&self) -> Vec<(&'static str, u64)> {
         let of_call = |&call: &CallKind| {
-            let by_reason = REASONS.iter();
-            let hits = by_reason.map(|&(reason, ..)| self.hits[layout::raced(reason, call)]);
+            let hits = reasons().map(|reason| self.hits[layout::raced(reason, call)]);
             (call.name(), hits.sum())
         };
         let calls = CallKind::ALL.iter().map(of_call);
@@ -206,7 +205,7 @@ impl Stats {
         raced
     }
 
-    fn reason(&self, reason: Retry) -> u64 {
+    fn reason(&self, reason: &Reason) -> u64 {
         ACCESSES
             .iter()
             .map(|&call| self.hits[layout::give_up(call, reason)])
@@ -222,10 +221,8 @@ impl Stats {
             .collect();
         let cases = (1..).zip(merges).filter(|&(_, &taken)| taken == 0);
         never.extend(cases.map(|(case, _)| format!("vma_merge: case {case}")));
-        let reasons = REASONS
-            .iter()
-            .filter(|(reason, _, serial)| *serial && self.reason(*reason) == 0);
-        never.extend(reasons.map(|(_, name, _)| format!("a speculative fault giving up: {name}")));
+        let reasons = reasons().filter(|reason| reason.serial && self.reason(reason) == 0);
+        never.extend(reasons.map(|r| format!("a speculative fault giving up: {}", r.name)));
         never
     }
 }
@@ -249,39 +246,7 @@ const ACCESSES: [CallKind; layout::ACCESSES] = [
     CallKind::Munmap,
 ];
 
-macro_rules! reasons {
-    ($($reason:ident $serial:literal,)*) => {
-        /// Reasons to give up, their names, and whether a serial run can meet them.
-        const REASONS: &[(Retry, &str, bool)] =
-            &[$((Retry::$reason, stringify!($reason), $serial),)*];
-
-        /// Makes the compiler ask for a reason that is not in the table.
-        const _: fn(Retry) = |reason| match reason { $(Retry::$reason => {})* };
-    };
-}
-
-reasons! {
-    OneUser true,
-    NoVma true,
-    SequenceOdd false,
-    VmOps true,
-    NoAnonVma true,
-    Userfault true,
-    Grows true,
-    Outside true,
-    Access true,
-    NotExecutable true,
-    Interleave true,
-    NoUpperTable true,
-    NoTable true,
-    ChangedInWalk false,
-    NotAnonymous false,
-    NeedsTable false,
-    SwapRead true,
-    ChangedBeforeLock false,
-    ChangedAfterLock false,
-    PmdChanged false,
-    PteChanged false,
-    NoMemory true,
-    Unserved false,
+/// Why faults give up.
+fn reasons() -> impl Iterator<Item = &'static Reason> {
+    DESIGNS[0].reasons.iter().copied().flatten().copied()
 }

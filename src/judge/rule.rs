@@ -4,15 +4,21 @@
 
 use std::fmt;
 
+use vmadiff_contract::Breach;
+
+use crate::designs;
+
 macro_rules! rules {
     ($($kind:ident $name:literal $says:literal from $source:literal;)*) => {
         /// A rule.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Rule {
             $(#[doc = $says] #[doc = ""] #[doc = concat!("Source: ", $source)] $kind,)*
+            /// A rule that a design declares of its own protocol.
+            Breach(&'static Breach),
         }
 
-        /// Every rule, with what it says and its source.
+        /// Every rule that holds of all designs, with what it says and its source.
         pub const RULES: &[RuleInfo] = &[
             $(RuleInfo { rule: Rule::$kind, name: $name, says: $says, source: $source },)*
         ];
@@ -162,12 +168,6 @@ rules! {
     MisuseDeadFile "misuse-dead-file"
         "No access reaches a file after its last reference was put."
         from "the contract, `Misuse`; patch 20, remove_vma forgets vm_file";
-    MisuseGetFromZero "misuse-get-from-zero"
-        "No reference is taken on a VMA whose count is zero."
-        from "the contract, `Misuse`; kref_get_unless_zero";
-    MisusePutBelowZero "misuse-put-below-zero"
-        "No reference is put on a VMA whose count is zero."
-        from "the contract, `Misuse`; kref_put";
     MisuseFreedLinked "misuse-freed-linked"
         "A VMA is not freed while its node is in the tree."
         from "patch 21, the assertion in __free_vma";
@@ -177,9 +177,6 @@ rules! {
     MisuseFreedTableInUse "misuse-freed-table-in-use"
         "A page table is not freed while a walker with interrupts off could be in it."
         from "tlb_remove_table; patch 22";
-    MisuseSequenceNested "misuse-sequence-nested"
-        "A sequence count is not begun twice, nor ended twice."
-        from "patch 09: the brackets do not nest";
 
     Deadlock "deadlock"
         "Tasks do not wait for each other for ever."
@@ -227,13 +224,28 @@ impl Rule {
     }
 
     /// What is known of it.
-    pub fn info(self) -> &'static RuleInfo {
-        &RULES[self as usize]
+    pub fn info(self) -> RuleInfo {
+        if let Self::Breach(breach) = self {
+            return RuleInfo {
+                rule: self,
+                name: breach.rule,
+                says: breach.says,
+                source: breach.source,
+            };
+        }
+        let found = RULES.iter().find(|info| info.rule == self);
+        *found.expect("the table has every rule that is no design's")
+    }
+
+    /// Every rule: those of [`RULES`], then those that designs declare.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let common = RULES.iter().map(|info| info.rule);
+        common.chain(designs::breaches().map(Self::Breach))
     }
 
     /// The rule of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        RULES.iter().find(|r| r.name == name).map(|r| r.rule)
+        Self::all().find(|rule| rule.name() == name)
     }
 }
 
@@ -248,18 +260,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_in_the_order_of_the_rules() {
-        for (i, info) in RULES.iter().enumerate() {
-            assert_eq!(info.rule as usize, i, "{}", info.name);
-        }
-    }
-
-    #[test]
     fn names_are_distinct_and_lead_back() {
-        for info in RULES {
-            assert_eq!(Rule::from_name(info.name), Some(info.rule));
+        for rule in Rule::all() {
+            let name = rule.name();
+            assert_eq!(Rule::from_name(name), Some(rule));
             let plain = |c: char| c.is_ascii_lowercase() || c == '-';
-            assert!(info.name.chars().all(plain), "{}", info.name);
+            assert!(name.chars().all(plain), "{name}");
         }
     }
 }

@@ -9,8 +9,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use vmadiff_contract::{Capabilities, Manager};
-use vmadiff_linux::{Areas, Closeness, Finding, Linux, Look, Stopped, Trial, Verdict};
+use vmadiff_contract::Capabilities;
+use vmadiff_linux::{Areas, Boot, Closeness, Finding, Linux, Look, Stopped, Trial, Verdict};
 
 use super::{judge, narrow, smallest};
 use crate::program::Program;
@@ -107,13 +107,14 @@ impl Tally {
 /// What a job sends: what it did since it last sent, and the first finding of each kind.
 type News = (Tally, Option<Found>);
 
-/// Fuzzes until the campaign ends or `stop` is set. `news` is told the tally so far from time to
+/// Fuzzes the manager that `boot` makes until the campaign ends or `stop` is set. `news` is told the tally so far from time to
 /// time, and each kind of finding once.
 ///
 /// # Errors
 /// If a job's agents can not be made, or die again and again.
-pub fn fuzz<M: Manager>(
+pub fn fuzz(
     campaign: &Campaign,
+    boot: Boot,
     stop: &AtomicBool,
     mut news: impl FnMut(&Tally, Option<&Found>),
 ) -> Result<Tally, Stopped> {
@@ -123,7 +124,7 @@ pub fn fuzz<M: Manager>(
         let jobs: Vec<_> = (0..campaign.jobs.max(1))
             .map(|number| {
                 let sender = sender.clone();
-                scope.spawn(move || Job::<M>::new(campaign, number, sender)?.run(stop))
+                scope.spawn(move || Job::new(campaign, boot, number, sender)?.run(stop))
             })
             .collect();
         drop(sender);
@@ -154,10 +155,10 @@ pub fn signature(program: &Program, finding: &Finding) -> String {
 }
 
 /// A thread's share.
-struct Job<'a, M> {
+struct Job<'a> {
     campaign: &'a Campaign,
     number: u32,
-    court: Trial<M>,
+    court: Trial,
     profile: Profile,
     /// Encoded programs that are worth changing.
     pool: Vec<Vec<u8>>,
@@ -173,10 +174,15 @@ const NEWS_EVERY: Duration = Duration::from_millis(250);
 /// How often agents may fail, one program after the other, before it is the harness that fails.
 const MOST_FAILURES: u32 = 8;
 
-impl<'a, M: Manager> Job<'a, M> {
-    fn new(campaign: &'a Campaign, number: u32, news: Sender<News>) -> Result<Self, Stopped> {
+impl<'a> Job<'a> {
+    fn new(
+        campaign: &'a Campaign,
+        boot: Boot,
+        number: u32,
+        news: Sender<News>,
+    ) -> Result<Self, Stopped> {
         vmadiff_linux::stay_on_one_processor(number);
-        let court = Trial::new(Linux::new()?);
+        let court = Trial::new(Linux::new()?, boot);
         let profile = Profile {
             flavour: Flavour::Serial,
             calls: Capabilities::of(vmadiff_linux::CALLS),

@@ -11,25 +11,23 @@ pub use fuzz::{Calls, Campaign, Found, Tally, fuzz, signature};
 pub use narrow::{narrow, with_nodes};
 
 use vmadiff_contract::{Call, Manager, TaskId};
-use vmadiff_linux::{Closeness, Stopped, Trial, Verdict};
+use vmadiff_linux::{Closeness, Linux, Stopped, Trial, Verdict};
 use vmadiff_reference::Reference;
 
 use crate::program::Program;
 use crate::shrink::{Attempt, Shrunk, shrink};
 
 /// The reference against the running kernel.
-pub type Court = Trial<Reference>;
+pub fn court(linux: Linux) -> Trial {
+    Trial::new(linux, Reference::boot)
+}
 
 /// Runs a program on both. The number of memory nodes may be the machine's, where no call of the
 /// program can tell.
 ///
 /// # Errors
 /// If it can not be run here, or the harness fails.
-pub fn judge<M: Manager>(
-    court: &mut Trial<M>,
-    program: &Program,
-    how: Closeness,
-) -> Result<Verdict, Stopped> {
+pub fn judge(court: &mut Trial, program: &Program, how: Closeness) -> Result<Verdict, Stopped> {
     let config = with_nodes(program, court.linux.machine().nodes);
     let steps = program.calls.iter();
     let calls: Vec<(TaskId, Call)> = steps.map(|step| (step.task, step.call)).collect();
@@ -38,7 +36,7 @@ pub fn judge<M: Manager>(
 
 /// Makes a program that differs smaller, as long as the same field differs after the same kind of
 /// call and no known difference explains it.
-pub fn smallest<M: Manager>(court: &mut Trial<M>, program: &Program, how: Closeness) -> Shrunk {
+pub fn smallest(court: &mut Trial, program: &Program, how: Closeness) -> Shrunk {
     let mut named = |program: &Program| match judge(court, program, how) {
         Ok(Verdict::Differs(finding)) => Some(signature(program, &finding)),
         _ => None,

@@ -142,12 +142,10 @@ fn misused(misuse: Misuse) -> (Object, &'static str) {
         Misuse::DeadAnon(id) => (Object::Anon(id), "used though freed"),
         Misuse::DeadPolicy(id) => (Object::Policy(id), "used though freed"),
         Misuse::DeadFile(id) => (Object::File(id), "used though put for the last time"),
-        Misuse::GetFromZero(id) => (Object::Vma(id), "reference taken though none is left"),
-        Misuse::PutBelowZero(id) => (Object::Vma(id), "reference put though none is left"),
         Misuse::FreedLinked(id) => (Object::Vma(id), "freed though linked"),
         Misuse::FreedInTlb(id) => (Object::Frame(id), "freed though a TLB maps it"),
         Misuse::FreedTableInUse(id) => (Object::Table(id), "freed though walked"),
-        Misuse::SequenceNested(id) => (Object::Vma(id), "sequence count begun or ended twice"),
+        Misuse::Breach(id, breach) => (Object::Vma(id), breach.what),
     }
 }
 

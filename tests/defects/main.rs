@@ -15,7 +15,8 @@ use vmadiff::pair::{Pair, pair};
 use vmadiff::program::mutate::{Flavour, Profile, generate};
 use vmadiff::program::{Case, Program};
 use vmadiff::run::Ran;
-use vmadiff_candidate::{DEFECTS, Defect, DefectInfo, DefectKind, Defects};
+use vmadiff_candidate::{DEFECTS, Defect, Defects};
+use vmadiff_contract::{DefectInfo, DefectKind};
 
 /// Programs in which each defect must show itself.
 const PROGRAMS: u64 = 20_000;
@@ -87,8 +88,8 @@ fn each_defect_is_found_under_its_rule_and_shrinks() {
 
 /// Looks for a defect and shrinks what shows it; what is wrong with how it was found.
 fn found(info: &DefectInfo, figures: &mut Figures) -> Result<(), String> {
-    let mut runner = pair(Defects::only(info.defect));
-    let known = BY_PROGRAM.iter().find(|(of, _)| *of == info.defect);
+    let mut runner = pair(Defects::parse(info.name).expect("a defect"));
+    let known = BY_PROGRAM.iter().find(|(of, _)| of.name() == info.name);
     let found = match known {
         Some((_, text)) => by_program(&mut runner, text),
         None => first_found(&mut runner, PROGRAMS),
@@ -103,7 +104,7 @@ fn found(info: &DefectInfo, figures: &mut Figures) -> Result<(), String> {
 
 /// Buries the race that is about a defect in noise, and shrinks that; what is wrong with it.
 fn raced(info: &DefectInfo, figures: &mut Figures) -> Result<(), String> {
-    let mut runner = pair(Defects::only(info.defect));
+    let mut runner = pair(Defects::parse(info.name).expect("a defect"));
     let (name, race) = races::about(info).ok_or("no race in corpus/ is about it")?;
     let verdict = runner.observe(&race).verdict;
     let fired = signature(&verdict).filter(|s| info.rules.contains(&s.rule.name()));
@@ -141,7 +142,7 @@ fn what_can_be_left_out_is_noticed() {
 fn a_switch_that_can_be_left_out_is_noticed() {
     let info = Defect::PmdReadAgain.info();
     let (_, mut program) = races::about(info).expect("a race");
-    let mut runner = pair(Defects::only(info.defect));
+    let mut runner = pair(Defects::parse(info.name).expect("a defect"));
     let verdict = runner.observe(&program).verdict;
     let wanted = signature(&verdict).expect("it diverges");
     let small = shrunk(&mut runner, &program, wanted).program;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use vmadiff::judge::Verdict;
 use vmadiff::pair::pair;
 use vmadiff::program::{Case, Program};
-use vmadiff_candidate::{DEFECTS, DefectInfo, DefectKind, Defects};
+use vmadiff_candidate::{DEFECTS, Defects};
+use vmadiff_contract::{DefectInfo, DefectKind};
 
 /// A program, and the defect that it is about. Every interleaved defect has one.
 const ABOUT: &[(&str, &str)] = &[
@@ -58,7 +59,7 @@ fn each_finds_the_defect_that_it_is_about() {
         let info = DEFECTS.iter().find(|info| info.name == defect);
         let info = info.expect("a defect of that name");
         let case = read(&folder().join(name).with_extension("vma"));
-        let verdict = pair(Defects::only(info.defect))
+        let verdict = pair(Defects::parse(info.name).expect("a defect"))
             .observe_twice(&case.program)
             .verdict;
         match verdict {

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use vmadiff::program::bytes::{HEADER, MAX_STEPS, RECORD, is_long};
 use vmadiff::program::mutate::{Flavour, Profile, crossover, generate, mutate};
 use vmadiff::program::{Program, Step};
-use vmadiff_candidate::Candidate;
+use vmadiff_candidate::{Candidate, Defects};
 use vmadiff_contract::{CallKind, Capabilities, Config, Event, EventSink, Manager, Note};
 use vmadiff_reference::Reference;
 
@@ -265,7 +265,7 @@ fn faults_of_fresh_programs_are_often_speculative() {
         let faults = Arc::new(Faults::default());
         for seed in 0..1000 {
             let program = generate(seed, &known(flavour));
-            let manager = Candidate::new(&program.config, faults.clone());
+            let manager = Candidate::with_defects(&program.config, faults.clone(), Defects::NONE);
             for step in &program.calls {
                 manager.call(step.task, &step.call, step.fail);
             }

@@ -2,6 +2,7 @@
 
 use vmadiff::judge::{Rule, Side};
 use vmadiff::run::Observation;
+use vmadiff_candidate::SPF;
 use vmadiff_contract::{
     AnonId, Call, Event, FileId, FrameId, Misuse, Note, PolicyId, TableId, VmaId,
 };
@@ -249,28 +250,24 @@ fn misuse_rule(misuse: Misuse) -> Rule {
         Misuse::DeadAnon(_) => Rule::MisuseDeadAnon,
         Misuse::DeadPolicy(_) => Rule::MisuseDeadPolicy,
         Misuse::DeadFile(_) => Rule::MisuseDeadFile,
-        Misuse::GetFromZero(_) => Rule::MisuseGetFromZero,
-        Misuse::PutBelowZero(_) => Rule::MisusePutBelowZero,
         Misuse::FreedLinked(_) => Rule::MisuseFreedLinked,
         Misuse::FreedInTlb(_) => Rule::MisuseFreedInTlb,
         Misuse::FreedTableInUse(_) => Rule::MisuseFreedTableInUse,
-        Misuse::SequenceNested(_) => Rule::MisuseSequenceNested,
+        Misuse::Breach(_, breach) => Rule::Breach(breach),
     }
 }
 
-const MISUSES: [Misuse; 12] = [
+static MISUSES: [Misuse; 10] = [
     Misuse::DeadVma(VmaId(1)),
     Misuse::DeadFrame(FrameId(1)),
     Misuse::DeadTable(TableId(1)),
     Misuse::DeadAnon(AnonId(1)),
     Misuse::DeadPolicy(PolicyId(1)),
     Misuse::DeadFile(FileId(1)),
-    Misuse::GetFromZero(VmaId(1)),
-    Misuse::PutBelowZero(VmaId(1)),
     Misuse::FreedLinked(VmaId(1)),
     Misuse::FreedInTlb(FrameId(1)),
     Misuse::FreedTableInUse(TableId(1)),
-    Misuse::SequenceNested(VmaId(1)),
+    Misuse::Breach(VmaId(1), SPF.breaches[0][0]),
 ];
 
 #[test]

@@ -78,8 +78,8 @@ impl Marked {
 }
 
 impl Manager for Marked {
-    fn new(config: &Config, events: Arc<dyn EventSink>) -> Self {
-        Self::made(How::AtOnce, config, events)
+    fn boot(config: &Config, events: Arc<dyn EventSink>) -> Box<dyn Manager> {
+        Box::new(Self::made(How::AtOnce, config, events))
     }
 
     fn reset(&mut self, config: &Config) {

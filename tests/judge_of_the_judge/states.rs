@@ -3,7 +3,7 @@
 use vmadiff::judge::{Rule, Side};
 use vmadiff::run::Observation;
 use vmadiff_contract::{
-    AnonId, ByteState, Fd, FdState, FileByte, FileId, FileKind, FileState, MmId, MmState,
+    AnonId, ByteState, COUNTS, Fd, FdState, FileByte, FileId, FileKind, FileState, MmId, MmState,
     PageState, PolicyId, Protocol, Snapshot, TaskId, TaskState, VmFlags, VmaId, VmaState,
 };
 
@@ -32,6 +32,7 @@ twist! {
     u8: |v| v ^ 1;
     u32: |v| v + 1;
     u64: |v| v + 1;
+    [u32; COUNTS]: |v| [v[0] + 1, v[1]];
     VmFlags: |v| v ^ VmFlags::DONTCOPY;
     TaskId: |v| TaskId(v.0 + 8);
     MmId: |v| MmId(v.0 + 8);
@@ -163,9 +164,15 @@ fn fields(out: &mut Vec<Forged>, state: &Snapshot) {
     fields!(out, state.file_bytes: FileByte { file: STATE, offset: STATE, value: STATE, });
     fields!(out, state.protocol: Protocol {
         vma: &[Rule::VmaReferences, Rule::Ordinal, Rule::VmaUsedAfterFree],
-        refs: &[Rule::VmaReferences],
-        sequence: &[Rule::VmaSequence],
+        counts: &[Rule::VmaReferences],
     });
+    for i in 0..state.protocol.len() {
+        out.push(Forged {
+            name: format!("protocol[{i}].counts[1]"),
+            rules: &[Rule::VmaSequence],
+            change: Box::new(move |s| s.protocol[i].counts[1].twist()),
+        });
+    }
     totals(out, state);
 }
 

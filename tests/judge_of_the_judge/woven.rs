@@ -128,8 +128,8 @@ impl Clumsy {
 }
 
 impl Manager for Clumsy {
-    fn new(_config: &Config, events: Arc<dyn EventSink>) -> Self {
-        Self::made(How::FreesAfterReader, events)
+    fn boot(_config: &Config, events: Arc<dyn EventSink>) -> Box<dyn Manager> {
+        Box::new(Self::made(How::FreesAfterReader, events))
     }
 
     fn reset(&mut self, _config: &Config) {

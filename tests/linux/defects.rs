@@ -27,8 +27,8 @@ const PROTECTS: u8 = 3;
 const PAGES: u8 = 4;
 
 impl<const DEFECT: u8> Manager for Wrong<DEFECT> {
-    fn new(config: &Config, events: Arc<dyn EventSink>) -> Self {
-        Self(Reference::new(config, events))
+    fn boot(config: &Config, events: Arc<dyn EventSink>) -> Box<dyn Manager> {
+        Box::new(Self(Reference::new(config, events)))
     }
 
     fn reset(&mut self, config: &Config) {
@@ -83,9 +83,14 @@ fn a_campaign_finds_a_defect_and_makes_it_small() {
         areas: Areas::ByPage,
     };
     let mut told = Vec::new();
-    let tally = fuzz::<Wrong<UNMAPS>>(&campaign, &AtomicBool::new(false), |_, found| {
-        told.extend(found.map(|found| (found.signature(), found.program.calls.len())));
-    });
+    let tally = fuzz(
+        &campaign,
+        Wrong::<UNMAPS>::boot,
+        &AtomicBool::new(false),
+        |_, found| {
+            told.extend(found.map(|found| (found.signature(), found.program.calls.len())));
+        },
+    );
     let tally = tally.unwrap();
     let wanted = "linux/munmap/mapped";
     assert!(tally.findings.contains_key(wanted), "{tally:?}");
@@ -97,7 +102,7 @@ fn a_campaign_finds_a_defect_and_makes_it_small() {
 #[track_caller]
 fn check_defect<const DEFECT: u8>(shown_by: CallKind) {
     let Some(linux) = linux() else { return };
-    let mut trial = Trial::<Wrong<DEFECT>>::new(linux);
+    let mut trial = Trial::new(linux, Wrong::<DEFECT>::boot);
     let program = parse(
         "defect",
         "mmap(0x1f0000, 0x2000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\

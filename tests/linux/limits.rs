@@ -1,6 +1,6 @@
 //! What the machine leaves no room for is skipped, and never taken for a finding.
 
-use vmadiff::linux::{Court, judge};
+use vmadiff::linux::{court, judge};
 use vmadiff_linux::{Stopped, Verdict};
 
 use super::{CLOSELY, agrees, linux, parse};
@@ -15,7 +15,7 @@ fn what_only_the_agents_own_pages_make_too_much_is_skipped() {
         return eprintln!("skipped: the usual RLIMIT_MEMLOCK can not be had");
     }
     let raised = most > 16 << 20;
-    let mut court = Court::new(linux);
+    let mut court = court(linux);
     let mut check = |pages: u64| {
         let text = format!(
             "mmap(0x10000000, {:#x}, PROT_READ, MAP_SHARED|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
@@ -40,7 +40,7 @@ fn what_only_the_agents_own_pages_make_too_much_is_skipped() {
 fn what_the_machine_has_no_memory_for_is_skipped() {
     let Some(linux) = linux() else { return };
     let most = linux.machine().most_charged;
-    let mut court = Court::new(linux);
+    let mut court = court(linux);
     for len in [most, most.saturating_add(4096)] {
         let text = format!(
             "mmap(0x10000000, {len:#x}, PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n"

@@ -10,8 +10,9 @@ mod limits;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use vmadiff::linux::{Campaign, Court, fuzz, judge};
+use vmadiff::linux::{Campaign, court, fuzz, judge};
 use vmadiff::program::{Case, Program};
+use vmadiff_contract::Manager;
 use vmadiff_linux::{
     Areas, Closeness, Linux, Look, Origin, Stopped, Verdict, known as known_differences,
 };
@@ -55,7 +56,7 @@ fn programs(folder: &Path) -> Vec<PathBuf> {
 #[track_caller]
 fn check_folder(folder: &str) {
     let Some(linux) = linux() else { return };
-    let mut court = Court::new(linux);
+    let mut court = court(linux);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("corpus")
         .join(folder);
@@ -95,7 +96,7 @@ fn past_findings_agree_with_the_kernel() {
 fn every_known_difference_has_a_program_that_shows_it() {
     let Some(linux) = linux() else { return };
     let version = linux.machine().version();
-    let mut court = Court::new(linux);
+    let mut court = court(linux);
     for entry in known_differences() {
         let program = parse(entry.name, entry.program);
         let expected = match entry.origin {
@@ -155,16 +156,21 @@ fn random_programs_agree_with_the_kernel() {
             jobs: 1,
             areas,
         };
-        let tally = fuzz::<Reference>(&campaign, &AtomicBool::new(false), |_, found| {
-            if let Some(found) = found {
-                let program = found.program.clone();
-                let text = Case {
-                    program,
-                    ..Case::default()
-                };
-                eprintln!("{}\n{text}", found.finding);
-            }
-        });
+        let tally = fuzz(
+            &campaign,
+            Reference::boot,
+            &AtomicBool::new(false),
+            |_, found| {
+                if let Some(found) = found {
+                    let program = found.program.clone();
+                    let text = Case {
+                        program,
+                        ..Case::default()
+                    };
+                    eprintln!("{}\n{text}", found.finding);
+                }
+            },
+        );
         let tally = tally.unwrap();
         assert!(tally.findings.is_empty(), "{:?}", tally.findings);
         assert!(tally.stopped.is_empty(), "{:?}", tally.stopped);
@@ -181,7 +187,7 @@ fn agrees(verdict: &Result<Verdict, Stopped>) -> bool {
 #[test]
 fn a_difference_that_is_known_call_by_call_is_known_at_the_end() {
     let Some(linux) = linux() else { return };
-    let mut court = Court::new(linux);
+    let mut court = court(linux);
     let how = Closeness {
         look: Look::AtEnd,
         ..CLOSELY

@@ -14,7 +14,7 @@ use vmadiff::program::Case;
 use vmadiff::report::{WIDTH, explain};
 use vmadiff::run::{Observation, Runner};
 use vmadiff_candidate::Defects;
-use vmadiff_contract::{Errno, Event, Manager, Misuse, Outcome, VmFlags, VmaId};
+use vmadiff_contract::{Errno, Event, Misuse, Outcome, VmFlags, VmaId};
 use vmadiff_reference::Reference;
 
 /// Explains the forged run of a program and compares the text with `tests/report/{name}.txt`.

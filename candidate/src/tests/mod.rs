@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use vmadiff_contract::{
     Access, Advice, Call, Config, Event, EventSink, Fail, Fd, FileKind, Manager, MapFlags, Note,
-    Outcome, Prot, Retry, Snapshot, TaskId, VmaState,
+    Outcome, Prot, Snapshot, TaskId, VmaState,
 };
 
 use crate::slab::Handle;
@@ -151,7 +151,8 @@ impl Machine {
             assert_eq!(mm.object().map_count.peek(), listed.len() as u64);
         }
         for p in self.snapshot().protocol {
-            assert_eq!((p.refs, p.sequence % 2), (2, 0), "{p:?}");
+            let [refs, sequence] = p.counts;
+            assert_eq!((refs, sequence % 2), (2, 0), "{p:?}");
         }
     }
 

@@ -163,7 +163,7 @@ fn the_same_calls_raise_the_same_events() {
 #[test]
 fn every_defect_runs_without_a_panic() {
     for info in crate::DEFECTS {
-        let defects = Defects::only(info.defect);
+        let defects = Defects::parse(info.name).unwrap();
         let mut machine = Machine::with_defects(&Config::default(), defects);
         for seed in 1..60 {
             let mut random = Random::new(seed);

@@ -1,6 +1,9 @@
 //! What a speculative fault serves in a serial run, and each reason to give up that one can reach.
 
+use vmadiff_contract::Reason;
+
 use super::*;
+use crate::reason;
 
 /// The notes that the access raises after this set-up.
 #[track_caller]
@@ -13,7 +16,7 @@ fn notes_of(set_up: impl Fn(&Machine), access: impl Fn(&Machine) -> Outcome) -> 
 }
 
 #[track_caller]
-fn gives_up(why: Retry, set_up: impl Fn(&Machine), access: impl Fn(&Machine) -> Outcome) {
+fn gives_up(why: &'static Reason, set_up: impl Fn(&Machine), access: impl Fn(&Machine) -> Outcome) {
     let notes = notes_of(set_up, access);
     assert_eq!(notes.first(), Some(&Note::GiveUp(why)), "{notes:?}");
 }
@@ -61,7 +64,7 @@ fn a_page_shared_by_fork_is_copied_and_then_reused() {
     let expected = [
         Note::Cow,
         Note::Speculative,
-        Note::GiveUp(Retry::OneUser),
+        Note::GiveUp(&reason::ONE_USER),
         Note::Reuse,
         Note::Classic,
     ];
@@ -90,12 +93,15 @@ fn one_user() {
     machine.map(0, 1, RW);
     machine.log.take();
     machine.store(0, 1);
-    assert_eq!(machine.notes().first(), Some(&Note::GiveUp(Retry::OneUser)));
+    assert_eq!(
+        machine.notes().first(),
+        Some(&Note::GiveUp(&reason::ONE_USER))
+    );
 }
 
 #[test]
 fn no_vma() {
-    gives_up(Retry::NoVma, faulted, |m| m.load(9));
+    gives_up(&reason::NO_VMA, faulted, |m| m.load(9));
 }
 
 #[test]
@@ -104,12 +110,12 @@ fn vm_ops() {
         let fd = m.open(FileKind::Plain);
         m.map_file(0, 4, RW, Some(fd), 0);
     };
-    gives_up(Retry::VmOps, set_up, |m| m.load(0));
+    gives_up(&reason::VM_OPS, set_up, |m| m.load(0));
 }
 
 #[test]
 fn no_anon_vma() {
-    gives_up(Retry::NoAnonVma, |m| m.map(0, 4, RW), |m| m.store(0, 1));
+    gives_up(&reason::NO_ANON_VMA, |m| m.map(0, 4, RW), |m| m.store(0, 1));
 }
 
 #[test]
@@ -125,7 +131,7 @@ fn grows() {
         });
         m.store(4, 1);
     };
-    gives_up(Retry::Grows, set_up, |m| m.store(3, 1));
+    gives_up(&reason::GROWS, set_up, |m| m.store(3, 1));
 }
 
 #[test]
@@ -134,7 +140,7 @@ fn outside() {
         m.map(4, 8, RW);
         m.store(4, 1);
     };
-    gives_up(Retry::Outside, set_up, |m| m.load(1));
+    gives_up(&reason::OUTSIDE, set_up, |m| m.load(1));
 }
 
 #[test]
@@ -143,12 +149,12 @@ fn access() {
         faulted(m);
         m.protect(0, 4, Prot::READ);
     };
-    gives_up(Retry::Access, set_up, |m| m.store(0, 1));
+    gives_up(&reason::ACCESS, set_up, |m| m.store(0, 1));
 }
 
 #[test]
 fn not_executable() {
-    gives_up(Retry::NotExecutable, faulted, |m| {
+    gives_up(&reason::NOT_EXECUTABLE, faulted, |m| {
         m.call(1, Call::Exec { addr: page(0) })
     });
 }
@@ -171,8 +177,8 @@ fn no_upper_table() {
         });
     };
     let load = |addr| move |m: &Machine| m.call(1, Call::Load { addr });
-    gives_up(Retry::NoUpperTable, far, load(2 << 30));
-    gives_up(Retry::NoTable, far, load((1 << 30) + (1 << 21)));
+    gives_up(&reason::NO_UPPER_TABLE, far, load(2 << 30));
+    gives_up(&reason::NO_TABLE, far, load((1 << 30) + (1 << 21)));
 }
 
 #[test]
@@ -182,5 +188,5 @@ fn swap_read() {
         m.value(Call::Fork);
         m.value(Call::Reclaim { addr: page(0) });
     };
-    gives_up(Retry::SwapRead, set_up, |m| m.load(0));
+    gives_up(&reason::SWAP_READ, set_up, |m| m.load(0));
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use vmadiff::linux::{Campaign, Found, Tally, fuzz};
+use vmadiff_contract::Manager;
 use vmadiff_linux::Linux;
 use vmadiff_reference::Reference;
 
@@ -60,7 +61,7 @@ fn campaign(plan: &Plan, interrupt: &Interrupt, start: Instant) -> Result<(Tally
     let stop = AtomicBool::new(false);
     let mut kept = Vec::new();
     let mut trouble = None;
-    let tally = fuzz::<Reference>(&plan.campaign, &stop, |tally, found| {
+    let tally = fuzz(&plan.campaign, Reference::boot, &stop, |tally, found| {
         bar.tick();
         bar.set_message(line(plan, tally, start.elapsed()));
         let news = found.filter(|found| !plan.known.contains(&found.signature()));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Serialize;
-use vmadiff::linux::{Court, judge};
+use vmadiff::linux::{court, judge};
 use vmadiff::program::{Case, Schedule};
 use vmadiff_contract::Fail;
 use vmadiff_linux::{Areas, Closeness, Linux, Look, Stopped, Verdict, known};
@@ -37,7 +37,7 @@ pub fn run(args: &Args) -> Result<Status> {
     for file in &args.files {
         collect(file, &mut paths)?;
     }
-    let mut court = Linux::new().map(Court::new);
+    let mut court = Linux::new().map(court);
     let how = Closeness {
         look: Look::EachCall,
         areas: Areas::new(args.boundaries),
@@ -101,7 +101,12 @@ impl Line {
     }
 }
 
-fn one(court: &mut Court, path: &Path, case: &Case, how: Closeness) -> (Line, Status) {
+fn one(
+    court: &mut vmadiff_linux::Trial,
+    path: &Path,
+    case: &Case,
+    how: Closeness,
+) -> (Line, Status) {
     let skipped = |call, why: String| (Line::skipped(path, call, why), Status::Agreed);
     if case.program.schedule != Schedule::default() {
         return skipped(

@@ -44,16 +44,6 @@ fn describe(misuse: Misuse) -> (Rule, Object, &'static str) {
             Object::File(id),
             "was used after its last reference was put",
         ),
-        Misuse::GetFromZero(id) => (
-            Rule::MisuseGetFromZero,
-            Object::Vma(id),
-            "had no reference left when one was taken",
-        ),
-        Misuse::PutBelowZero(id) => (
-            Rule::MisusePutBelowZero,
-            Object::Vma(id),
-            "had no reference left when one was put",
-        ),
         Misuse::FreedLinked(id) => (
             Rule::MisuseFreedLinked,
             Object::Vma(id),
@@ -69,10 +59,6 @@ fn describe(misuse: Misuse) -> (Rule, Object, &'static str) {
             Object::Table(id),
             "was freed while a walker could be in it",
         ),
-        Misuse::SequenceNested(id) => (
-            Rule::MisuseSequenceNested,
-            Object::Vma(id),
-            "had its sequence count begun or ended twice",
-        ),
+        Misuse::Breach(id, breach) => (Rule::Breach(breach), Object::Vma(id), breach.what),
     }
 }

@@ -35,11 +35,8 @@ impl Vmas {
         }
         let mut before = VmaId(0);
         for entry in &state.protocol {
-            let Protocol {
-                vma,
-                refs,
-                sequence,
-            } = *entry;
+            let Protocol { vma, counts } = *entry;
+            let [refs, sequence] = counts;
             let &mut Record {
                 tree,
                 refs: counted,

@@ -1,8 +1,9 @@
 //! What happens in the story, call by call: what each changes, and the events of both sides.
 
+use vmadiff_candidate::SPF;
 use vmadiff_contract::{
     Access, AnonId, ByteState, Call, Event, Fd, FdState, FileByte, FileId, FileKind, FileState,
-    MapFlags, MmId, Mode, Note, PolicyFlags, PolicyId, Retry, Snapshot,
+    MapFlags, MmId, Mode, Note, PolicyFlags, PolicyId, Snapshot,
 };
 
 use super::events::{
@@ -87,7 +88,7 @@ impl Story {
             [anon(1), frame(1), Event::Note(Note::Classic)],
             [
                 get(1, 3),
-                Event::Note(Note::GiveUp(Retry::NoAnonVma)),
+                Event::Note(Note::GiveUp(SPF.reasons[0][0])),
                 put(1, 2),
                 table(1),
                 table(2),

@@ -81,8 +81,7 @@ impl Story {
         let state = self.state.clone();
         let protocol = state.vmas.iter().map(|v| Protocol {
             vma: v.vma,
-            refs: 2,
-            sequence: 4,
+            counts: [2, 4],
         });
         let mut counted = Snapshot {
             protocol: protocol.collect(),
