@@ -4,6 +4,7 @@ use vmadiff_contract::{FileId, Misuse, Outcome, SegvCode};
 use vmadiff_interleave::{Word, at};
 
 use crate::current::Current;
+use crate::design::Design;
 use crate::pte::{Maps, Need, Pte};
 use crate::sites as site;
 use crate::slab::Handle;
@@ -23,7 +24,7 @@ pub enum Unserved {
     Oom,
 }
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// `load`, `store` and `exec` of one byte.
     pub fn access(&self, addr: u64, need: Need, value: u8) -> Outcome {
         if addr >= self.config().task_size {

@@ -2,8 +2,9 @@
 
 use vmadiff_contract::{Errno, VmFlags};
 
-use crate::candidate::Candidate;
+use crate::candidate::Machine;
 use crate::current::Current;
+use crate::design::Design;
 use crate::mm::Mm;
 use crate::sites as site;
 
@@ -21,7 +22,7 @@ pub fn accountable_mapping(flags: VmFlags) -> bool {
     flags & (VmFlags::NORESERVE | VmFlags::SHARED | VmFlags::WRITE) == VmFlags::WRITE
 }
 
-impl Candidate {
+impl<D: Design> Machine<D> {
     /// So many pages more of such areas, or fewer if wrapped (`vm_stat_account`).
     pub fn vm_stat_account(&self, mm: &Mm, flags: VmFlags, pages: u64) {
         mm.total_vm.add(site::VM_STAT_ACCOUNT__TOTAL_VM, pages);
@@ -57,7 +58,7 @@ impl Candidate {
     }
 }
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// Whether so many pages more of such areas keep to RLIMIT_AS and RLIMIT_DATA
     /// (`may_expand_vm`).
     pub fn may_expand_vm(&self, flags: VmFlags, pages: u64) -> bool {

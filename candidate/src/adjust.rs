@@ -4,6 +4,7 @@ use vmadiff_interleave::WriteGuard;
 
 use crate::current::Current;
 use crate::defects::defect;
+use crate::design::{Design, Died, Why};
 use crate::mm::Mm;
 use crate::rmap::NoMemory;
 use crate::sites as site;
@@ -23,7 +24,7 @@ pub struct Adjust<'a> {
     pub insert: Option<Ref<'a, Vma>>,
     /// The area that is to survive (a merge).
     pub expand: Option<Ref<'a, Vma>>,
-    /// Leave the survivor's sequence count odd (series patch 11).
+    /// The survivor's change goes on when this is done (series patch 11).
     pub keep_locked: bool,
 }
 
@@ -42,7 +43,7 @@ enum Next {
     WasBelow,
 }
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// Gives `vma` these bounds. The next area gives way or is removed; if `insert` is given it
     /// takes the room instead.
     ///
@@ -52,9 +53,9 @@ impl Current<'_> {
         let mm = self.mm(vma.vm_mm().peek());
         let (mut vma, mut end) = (vma, to.end);
         let mut next = self.next(vma);
-        self.vm_write_begin(site::VMA_ADJUST__BEGIN, vma);
+        D::change(self, vma, Why::Adjust);
         if let Some(next) = next {
-            self.vm_write_begin(site::VMA_ADJUST__BEGIN_NEXT, next);
+            D::change(self, next, Why::AdjustNext);
         }
         let mut fate = Next::Stays;
         if let Some(mut other) = next
@@ -68,10 +69,8 @@ impl Current<'_> {
                 end = other.end();
             }
             if let Err(no_memory) = self.import_anon_vma(vma, other, fate) {
-                if !defect!(self, AdjustLeavesOpen) {
-                    self.vm_write_end(site::VMA_ADJUST__END_FAILED, other);
-                    self.vm_write_end(site::VMA_ADJUST__END_FAILED, vma);
-                }
+                D::changed(self, other, Why::AdjustFailed);
+                D::changed(self, vma, Why::AdjustFailed);
                 return Err(no_memory);
             }
         }
@@ -88,7 +87,7 @@ impl Current<'_> {
                     self.vma_merged_away(mm, gone);
                     next = self.next(vma);
                     if let Some(next) = next {
-                        self.vm_write_begin(site::VMA_ADJUST__BEGIN_NEW_NEXT, next);
+                        D::change(self, next, Why::AdjustNewNext);
                     }
                 }
             }
@@ -103,11 +102,14 @@ impl Current<'_> {
             }
         }
         if let Some(next) = next {
-            self.vm_write_end(site::VMA_ADJUST__END_NEXT, next);
+            D::changed(self, next, Why::AdjustNext);
         }
-        if !to.keep_locked {
-            self.vm_write_end(site::VMA_ADJUST__END, vma);
-        }
+        let done = if to.keep_locked {
+            Why::AdjustKept
+        } else {
+            Why::Adjust
+        };
+        D::changed(self, vma, done);
         Ok(())
     }
 
@@ -211,7 +213,7 @@ impl Current<'_> {
         Some(self.anon_vma_lock(anon))
     }
 
-    /// What remains of an area that was merged away: file, anon_vma links, count, reference.
+    /// What remains of an area that was merged away: file, anon_vma links, count.
     ///
     /// Deviation (A24): v12 puts the file here and still names it, unlike in `remove_vma`. Nobody
     /// uses it; here it is forgotten in both places.
@@ -229,11 +231,6 @@ impl Current<'_> {
             site::VMA_ADJUST__MAP_COUNT,
             mm.map_count.peek().wrapping_sub(1),
         );
-        if defect!(self, FreedAtOnce) {
-            self.mpol_put_vma(gone);
-            self.vm_area_free(gone);
-        } else {
-            self.put_vma(site::VMA_ADJUST__PUT_VMA, gone);
-        }
+        D::removed(self, gone, Died::Merged);
     }
 }

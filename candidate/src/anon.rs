@@ -3,8 +3,9 @@
 use vmadiff_contract::{AnonId, Event, Misuse};
 use vmadiff_interleave::{RefCount, RwSem, WriteGuard};
 
-use crate::candidate::Candidate;
+use crate::candidate::Machine;
 use crate::current::Current;
+use crate::design::Design;
 use crate::sites as site;
 use crate::slab::{Handle, Ref, object};
 use crate::vma::Vma;
@@ -56,7 +57,7 @@ pub struct TreeLock<'a> {
     _guard: WriteGuard<'a>,
 }
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// A new anon_vma, the root of its own tree (`anon_vma_alloc`); none without memory.
     pub fn anon_vma_alloc(&self) -> Option<Ref<'_, AnonVma>> {
         if self.fails() {
@@ -75,7 +76,7 @@ impl Current<'_> {
     }
 }
 
-impl Candidate {
+impl<D: Design> Machine<D> {
     /// The anon_vma of this name.
     pub fn anon(&self, anon: Handle<AnonVma>) -> Ref<'_, AnonVma> {
         self.anons.get(anon)

@@ -5,6 +5,7 @@ use vmadiff_contract::{Note, VmFlags};
 use crate::adjust::Adjust;
 use crate::current::Current;
 use crate::defects::defect;
+use crate::design::Design;
 use crate::merge::Range;
 use crate::mmap::page_align;
 use crate::section::Section;
@@ -16,11 +17,11 @@ use crate::vma::{PageProt, Vma};
 /// The heap stays as it is.
 struct Refused;
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// `brk`: the heap's end afterwards.
     pub fn sys_brk(&self, brk: u64) -> u64 {
         let mm = self.mm_struct();
-        let write = Section::enter(mm, site::BRK__MMAP_SEM);
+        let write = Section::enter(self, mm, site::BRK__MMAP_SEM);
         let old = mm.brk.peek();
         let config = self.config();
         let data = brk.wrapping_sub(config.start_brk);

@@ -3,12 +3,13 @@
 use vmadiff_contract::{Call, Errno, Outcome};
 
 use crate::current::Current;
+use crate::design::Design;
 use crate::mempolicy::Asked;
 use crate::mmap::MapRequest;
 use crate::mremap::Remap;
 use crate::pte::Need;
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// Makes a call.
     pub fn call(&self, call: &Call) -> Outcome {
         let answer = match *call {

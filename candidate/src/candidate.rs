@@ -1,4 +1,4 @@
-//! The candidate itself: all that its tasks share, and the contract's face of it.
+//! The machine: all that its tasks share, and the contract's face of it.
 
 use std::sync::Arc;
 
@@ -6,23 +6,24 @@ use vmadiff_contract::{
     Call, CallKind, Capabilities, Config, Event, EventSink, Fail, Manager, Misuse, Note, Outcome,
     Snapshot, TaskId,
 };
-use vmadiff_interleave::{Cell, Irqs, Rcu};
+use vmadiff_interleave::{Cell, Irqs, Rcu, Site};
 
 use crate::anon::{AnonVma, AnonVmaChain};
 use crate::current::Current;
 use crate::defects::{Defect, Defects};
+use crate::design::Design;
 use crate::file::File;
 use crate::frame::{Frame, SwapSlot};
 use crate::mm::Mm;
 use crate::policy::Policy;
 use crate::sites as site;
-use crate::slab::{Handle, Slab};
+use crate::slab::{Beside, Handle, Ref, Slab};
 use crate::table::Table;
 use crate::task::{TASKS, Task};
 use crate::vma::Vma;
 
-/// The speculative, reference-counted manager.
-pub struct Candidate {
+/// A manager of a design.
+pub struct Machine<D: Design> {
     config: Config,
     defects: Defects,
     events: Arc<dyn EventSink>,
@@ -38,6 +39,9 @@ pub struct Candidate {
     pub(crate) tables: Slab<Table>,
     pub(crate) files: Slab<File>,
     pub(crate) policies: Slab<Policy>,
+    /// What the design keeps beside areas and address spaces, by their slots.
+    areas: Beside<D::Area>,
+    spaces: Beside<D::Space>,
     /// Committed pages (`vm_committed_as`).
     pub(crate) committed: Cell<u64>,
     pub(crate) rcu: Rcu<Deferred>,
@@ -47,8 +51,8 @@ pub struct Candidate {
 /// What waits for a grace period.
 #[derive(Clone, Copy, Debug)]
 pub enum Deferred {
-    /// The tree's reference to a VMA (`vm_rcu_put`).
-    PutVma(Handle<Vma>),
+    /// What the design has to do with an area.
+    Vma(Handle<Vma>),
     /// The memory of a policy.
     FreePolicy(Handle<Policy>),
 }
@@ -56,11 +60,11 @@ pub enum Deferred {
 /// The calls that the candidate knows: all.
 const SUPPORTED: Capabilities = Capabilities::of(CallKind::ALL);
 
-impl Candidate {
+impl<D: Design> Machine<D> {
     /// Boots as [`Manager::boot`] does, with these defects.
     pub fn with_defects(config: &Config, events: Arc<dyn EventSink>, defects: Defects) -> Self {
         let slab = || Arc::clone(&events);
-        let mut candidate = Self {
+        let mut machine = Self {
             config: config.clone(),
             defects,
             tasks: Default::default(),
@@ -74,13 +78,15 @@ impl Candidate {
             tables: Slab::new(32, slab()),
             files: Slab::new(16, slab()),
             policies: Slab::new(16, slab()),
+            areas: Beside::new(64),
+            spaces: Beside::new(4),
             committed: Cell::new(0),
             rcu: Rcu::new(),
             irqs: Irqs::new(),
             events,
         };
-        candidate.reset(config);
-        candidate
+        machine.reset(config);
+        machine
     }
 
     /// Has these defects from now on.
@@ -119,22 +125,45 @@ impl Candidate {
     /// A new, empty address space (`mm_alloc`).
     pub(crate) fn mm_alloc(&self) -> Handle<Mm> {
         let mm = self.mms.alloc();
-        mm.object().init(&self.config);
+        mm.object().init(mm.handle(), &self.config);
+        D::space_init(self.space(mm.object()));
         mm.handle()
+    }
+
+    /// What the design keeps beside an area, dead or alive: its slot's.
+    #[inline]
+    pub fn area(&self, vma: Ref<'_, Vma>) -> &D::Area {
+        self.areas.of(vma.handle())
+    }
+
+    /// What the design keeps beside an address space.
+    #[inline]
+    pub fn space(&self, mm: &Mm) -> &D::Space {
+        self.spaces.of(mm.name())
+    }
+
+    /// Has [`Design::grace`] called for an area after a grace period.
+    pub fn call_rcu(&self, site: Site, vma: Ref<'_, Vma>) {
+        self.rcu.call(site, Deferred::Vma(vma.handle()));
+    }
+
+    /// Frees a policy after a grace period.
+    pub fn call_rcu_policy(&self, site: Site, policy: Handle<Policy>) {
+        self.rcu.call(site, Deferred::FreePolicy(policy));
     }
 
     /// Runs what grace periods have made ready (`rcu_do_batch`).
     fn run_softirq(&self) {
         while let Some(deferred) = self.rcu.pop_ready(site::SOFTIRQ__POP) {
             match deferred {
-                Deferred::PutVma(vma) => self.put_vma(site::VM_RCU_PUT__PUT, self.vma(vma)),
+                Deferred::Vma(vma) => D::grace(self, self.vma(vma)),
                 Deferred::FreePolicy(policy) => self.free_policy(policy),
             }
         }
     }
 }
 
-impl Manager for Candidate {
+impl<D: Design> Manager for Machine<D> {
     fn boot(config: &Config, events: Arc<dyn EventSink>) -> Box<dyn Manager> {
         Box::new(Self::with_defects(config, events, Defects::NONE))
     }

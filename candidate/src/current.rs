@@ -3,14 +3,15 @@
 use std::cell::Cell;
 use std::ops::Deref;
 
-use crate::candidate::Candidate;
+use crate::candidate::Machine;
+use crate::design::Design;
 use crate::mm::Mm;
 use crate::slab::Handle;
 use crate::task::Task;
 
 /// A task in the middle of a call.
-pub struct Current<'a> {
-    candidate: &'a Candidate,
+pub struct Current<'a, D: Design> {
+    machine: &'a Machine<D>,
     /// The task.
     pub task: &'a Task,
     /// Its address space.
@@ -19,11 +20,11 @@ pub struct Current<'a> {
     countdown: Cell<u8>,
 }
 
-impl<'a> Current<'a> {
+impl<'a, D: Design> Current<'a, D> {
     /// This task, whose `fail`-th allocation fails.
-    pub fn new(candidate: &'a Candidate, task: &'a Task, fail: u8) -> Self {
+    pub fn new(machine: &'a Machine<D>, task: &'a Task, fail: u8) -> Self {
         Self {
-            candidate,
+            machine,
             task,
             mm: task.mm.peek(),
             countdown: Cell::new(fail),
@@ -33,7 +34,7 @@ impl<'a> Current<'a> {
     /// Its address space.
     #[inline]
     pub fn mm_struct(&self) -> &'a Mm {
-        self.candidate.mm(self.mm)
+        self.machine.mm(self.mm)
     }
 
     /// Counts an allocation; whether it is the one that fails.
@@ -45,11 +46,11 @@ impl<'a> Current<'a> {
     }
 }
 
-impl Deref for Current<'_> {
-    type Target = Candidate;
+impl<D: Design> Deref for Current<'_, D> {
+    type Target = Machine<D>;
 
     #[inline]
-    fn deref(&self) -> &Candidate {
-        self.candidate
+    fn deref(&self) -> &Machine<D> {
+        self.machine
     }
 }

@@ -1,281 +1,251 @@
-//! What this design says of itself: see [`DesignInfo`].
+//! What a designer writes: how a fault finds and holds its area without mmap_sem, how a writer shuts
+//! faults out, and how an area dies. All else is the machine's.
+//!
+//! # The world that a design lives in
+//!
+//! Areas ([`Vma`]) stand in a list and a tree of their address space ([`Mm`]). Whoever changes areas
+//! holds `mmap_sem` for writing ([`Section`](crate::section::Section)); a fault that the design does
+//! not serve holds it for reading. Three changes are made with less, as in Linux 5.1: pages are taken
+//! out under the read lock (madvise) or no lock at all (truncation), a stack grows under the read lock
+//! and `page_table_lock`, and an area's first anon_vma is set under the read lock and
+//! `page_table_lock`.
+//!
+//! Page tables are walked with interrupts off where no lock keeps them; a table that was unhooked is
+//! freed after every processor that had interrupts off has had them on. An entry is written under the
+//! lock of its table.
+//!
+//! # The life of an area, and the hooks on its way
+//!
+//! ```text
+//! born ─► (change_tree: Link) ─► published ─┬─► change ⇄ changed … ─┬─► (change_tree: Erase) ─► erased ─► removed
+//!   │                                       └─► moved … stays ──────┘                              (last put: free_vma)
+//!   └─► never linked: vm_area_free                 exit: erased(Died::Exit) ─► removed(Died::Exit)
+//! ```
+//!
+//! # Rules for all hooks
+//!
+//! - Shared words are cells of `vmadiff-interleave`; each access names a site of the design. What
+//!   stands in [`Design::Area`] and [`Design::Space`] follows the same rule.
+//! - A hook may wait for a lock only where its text says so.
+//! - A hook gets areas by name ([`Ref`]): a dead one is reported and never followed, whatever a
+//!   defect does.
+//! - What a design does not need it leaves out: every hook but [`Design::INFO`] has a default that
+//!   does nothing, and with all defaults every fault takes mmap_sem.
 
-use std::sync::Arc;
+use vmadiff_contract::{COUNTS, Reason};
 
-use vmadiff_contract::{
-    Aim, AtRest, Breach, CallKind, Config, Count, DesignInfo, EventSink, Frees, Lane, Manager,
-    Point,
-};
+use crate::candidate::Machine;
+use crate::current::Current;
+use crate::mm::Mm;
+use crate::policy::Policy;
+use crate::pte::Need;
+use crate::slab::{Handle, Ref};
+use crate::vma::Vma;
+use crate::vmf::{Fault, Vmf};
 
-use crate::candidate::Candidate;
-use crate::defects::{DEFECTS, Defects};
-use crate::reason::REASONS;
-use crate::sites;
+/// A design of a VMA manager; see the [module](self).
+pub trait Design: Sized + Send + Sync + 'static {
+    /// Whoever holds an area without mmap_sem makes no page table, waits for no lock, and asks
+    /// [`Design::still`] before an entry is written. Otherwise what [`Design::fault`] holds is a
+    /// lock, and the fault goes on as one under mmap_sem does.
+    const OPTIMISTIC: bool = true;
 
-/// The speculative page fault series.
-pub static SPF: DesignInfo = DesignInfo {
-    name: "spf",
-    what: "Faults look their VMA up under RCU, hold it by a reference and check its sequence count \
-           before they write; writers bracket what they change.",
-    source: "the speculative page fault series, twelfth version (L. Dufour, April 2019), on Linux 5.1",
-    sites: &[sites::NAMES],
-    renamed_sites: &[],
-    defects: &[if cfg!(feature = "defects") {
-        DEFECTS
-    } else {
-        &[]
-    }],
-    reasons: &[REASONS],
-    breaches: &[&[&GET_FROM_ZERO, &PUT_BELOW_ZERO, &SEQUENCE_NESTED]],
-    counts: &[
-        Count {
-            name: "references",
-            // The allocation's, and the tree's.
-            at_rest: AtRest::References {
-                fresh: 1,
-                linked: 2,
-            },
-        },
-        Count {
-            name: "sequence count",
-            at_rest: AtRest::Even,
-        },
-    ],
-    frees: Frees::AfterReaders,
-    lanes: &[Lane {
-        name: "a speculative section",
-        begins: &["handle_speculative_fault.", "find_vma_rcu."],
-    }],
-    aims: &[AIMS, AIMS_OF_MACHINE],
-    boot,
-};
+    /// What the design keeps beside each area: counts, locks, marks. It lies in the area's slot and
+    /// stays there when the slot is used again; [`Design::born`] sets it up.
+    type Area: Default + Send + Sync;
 
-fn boot(config: &Config, events: Arc<dyn EventSink>, defects: &[&str]) -> Box<dyn Manager> {
-    let defects = defects.iter().fold(Defects::NONE, |set, name| {
-        set.with(Defects::parse(name).expect("a name of SPF's defects"))
-    });
-    Box::new(Candidate::with_defects(config, events, defects))
+    /// What the design keeps beside each address space; [`Design::space_init`] sets it up.
+    type Space: Default + Send + Sync;
+
+    /// What a fault without mmap_sem holds of its area, or remembers of it to compare by.
+    type Hold<'a>;
+
+    // -- Faults --------------------------------------------------------------------------------
+
+    /// Serves a fault without mmap_sem, or gives up.
+    ///
+    /// Held: nothing. [`Fault::Retry`] sends the fault on under mmap_sem; each way to give up names
+    /// its reason ([`Current::give_up`]). To serve, the design finds the area, makes sure that it
+    /// stays an area for as long as it is looked at, fills a [`Vmf`] and lets the machine do the page
+    /// work ([`Current::walk_irqs_off`], [`Current::handle_pte_fault`]). The machine counts a fault
+    /// that was served; whatever was taken the design gives back before it returns.
+    fn fault(_cx: &Current<'_, Self>, _addr: u64, _need: Need) -> Fault {
+        Fault::Retry
+    }
+
+    /// Whether what the fault went by still holds. Only of [`Design::OPTIMISTIC`] designs.
+    ///
+    /// Asked twice for each page-table lock: before it is tried, with interrupts off, and
+    /// (`locked`) when it is held. Whoever answers `Ok` the second time promises that the entry may
+    /// be written: every writer that changes the area from now on takes this lock before it is done.
+    ///
+    /// # Errors
+    /// Why the fault gives up.
+    fn still(
+        _cx: &Current<'_, Self>,
+        _vmf: &Vmf<'_, Self>,
+        _locked: bool,
+    ) -> Result<(), &'static Reason> {
+        Ok(())
+    }
+
+    /// A fault is about to be served under mmap_sem, which is held, in this area.
+    fn classic(_cx: &Current<'_, Self>, _vma: Ref<'_, Vma>) {}
+
+    // -- Writers of mmap_sem -------------------------------------------------------------------
+
+    /// Sets up what is kept beside a new, empty address space, while nobody else can see it.
+    fn space_init(_space: &Self::Space) {}
+
+    /// mmap_sem has just been taken for writing.
+    fn write_begin(_m: &Machine<Self>, _mm: &Mm) {}
+
+    /// mmap_sem, held for writing, is about to be given back or downgraded: what is to be seen of
+    /// the call's changes is there.
+    fn write_end(_m: &Machine<Self>, _mm: &Mm) {}
+
+    // -- Changes of an area --------------------------------------------------------------------
+
+    /// An area in use is about to be changed: no fault may go on by what it has seen of it, and none
+    /// may begin, until the change has [ended](Design::changed). What is held `why` says
+    /// ([`Why::written`]); designs that wait for faults under way may wait here where mmap_sem is
+    /// held for writing.
+    fn change(_m: &Machine<Self>, _vma: Ref<'_, Vma>, _why: Why) {}
+
+    /// The change is made; comes once for each [`Design::change`], maybe by another name, as [`Why`]
+    /// says, and not for an area that was merged away.
+    fn changed(_m: &Machine<Self>, _vma: Ref<'_, Vma>, _why: Why) {}
+
+    /// mremap has moved the entries of `source` to `new` (which may be the same area), and unmaps the
+    /// old place next. mmap_sem is held for writing. A fault at the old place must not find it empty
+    /// and fill it: designs whose writers shut faults out area by area keep `source` shut until its
+    /// pieces are erased or [stay](Design::stays). Ends [`Why::MoveFrom`].
+    fn moved(_m: &Machine<Self>, _source: Ref<'_, Vma>, _new: Ref<'_, Vma>) {}
+
+    /// A piece of what mremap moved away from is still mapped when all is done.
+    fn stays(_m: &Machine<Self>, _piece: Ref<'_, Vma>) {}
+
+    // -- Life and death ------------------------------------------------------------------------
+
+    /// An area was allocated; nobody else can see it. `copy_of`: the area that it is a copy of (a
+    /// split, a move, fork), whose fields it has by now.
+    fn born(_m: &Machine<Self>, _vma: Ref<'_, Vma>, _copy_of: Option<Ref<'_, Vma>>) {}
+
+    /// The tree of an address space is about to be changed by `how`, which links or erases `vma`.
+    /// mmap_sem is held for writing; lookups without it may be walking the tree, which never has
+    /// a cycle, and may miss areas meanwhile.
+    fn change_tree(
+        _m: &Machine<Self>,
+        _mm: &Mm,
+        _vma: Ref<'_, Vma>,
+        _change: InTree,
+        how: impl FnOnce(),
+    ) {
+        how();
+    }
+
+    /// An area left its tree: lookups that begin now do not find it, others may still come to it. At
+    /// [`Died::Exit`] nothing was erased: the tree goes as a whole, and nobody is left to look.
+    fn erased(_m: &Machine<Self>, _vma: Ref<'_, Vma>, _how: Died) {}
+
+    /// Whoever removed an area is done with it: its pages, file and links are gone, its policy is
+    /// not. To be freed ([`Machine::free_vma`]) now, or as soon as no fault can be looking at it.
+    fn removed(m: &Machine<Self>, vma: Ref<'_, Vma>, _how: Died) {
+        m.free_vma(vma);
+    }
+
+    /// A grace period has ended that the design asked for ([`Machine::call_rcu`]): every task has
+    /// left that was inside an RCU read section, or had interrupts off, at that time.
+    fn grace(_m: &Machine<Self>, _vma: Ref<'_, Vma>) {}
+
+    /// The last reference to a policy is gone. A design whose faults read an area's policy without a
+    /// lock that keeps mbind out frees it ([`Machine::free_policy`]) after a grace period
+    /// ([`Machine::call_rcu_policy`]), and takes its references with `get_unless_zero`.
+    fn policy_unused(m: &Machine<Self>, policy: Handle<Policy>) {
+        m.free_policy(policy);
+    }
+
+    /// The counts that an area has between calls, as [`Design::INFO`] lists them.
+    fn counts(_m: &Machine<Self>, _vma: Ref<'_, Vma>) -> [u32; COUNTS] {
+        [0; COUNTS]
+    }
 }
 
-/// A reference is taken where none is left.
-pub static GET_FROM_ZERO: Breach = Breach {
-    rule: "misuse-get-from-zero",
-    says: "No reference is taken on a VMA whose count is zero.",
-    source: "the contract, `Misuse`; kref_get_unless_zero",
-    what: "had no reference left when one was taken",
-};
-
-/// A reference is put where none is left.
-pub static PUT_BELOW_ZERO: Breach = Breach {
-    rule: "misuse-put-below-zero",
-    says: "No reference is put on a VMA whose count is zero.",
-    source: "the contract, `Misuse`; kref_put",
-    what: "had no reference left when one was put",
-};
-
-/// Two writers at once.
-pub static SEQUENCE_NESTED: Breach = Breach {
-    rule: "misuse-sequence-nested",
-    says: "A sequence count is not begun twice, nor ended twice.",
-    source: "patch 09: the brackets do not nest",
-    what: "had its sequence count begun or ended twice",
-};
-
-const fn at(aim: Aim, begins: &'static [&'static str]) -> Point {
-    Point { aim, begins }
+/// A change of the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InTree {
+    /// An area enters (`__vma_link_rb`).
+    Link,
+    /// An area leaves (`__vma_rb_erase`).
+    Erase,
 }
 
-/// What races about speculation are left at.
-const AIMS: &[Point] = &[
-    at(Aim::Call(CallKind::Load), LOOKUP),
-    at(Aim::Call(CallKind::Store), LOOKUP),
-    at(Aim::Call(CallKind::Exec), LOOKUP),
-    at(Aim::Cut, &["vma_link_rb.mm_seq", "vma_link_rb.get_vma"]),
-    at(
-        Aim::Asks,
-        &[
-            "handle_speculative_fault.sequence",
-            "handle_speculative_fault.anon_vma",
-            "handle_speculative_fault.vm_flags",
-            "handle_speculative_fault.page_prot",
-            "handle_speculative_fault.vm_start",
-            "handle_speculative_fault.vm_end",
-            "vma_has_changed.sequence",
-        ],
-    ),
-    at(Aim::Late, &["vma_has_changed."]),
-    at(Aim::Undoes, &["vma_adjust.end_failed"]),
-    at(
-        Aim::AsksAnon,
-        &[
-            "handle_speculative_fault.anon_vma",
-            "handle_speculative_fault.sequence",
-            "handle_speculative_fault.vm_flags",
-        ],
-    ),
-];
+/// How an area left its address space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Died {
+    /// Its range was unmapped (`remove_vma`).
+    Unmapped,
+    /// A neighbour took its range (`__vma_adjust`).
+    Merged,
+    /// Its address space has no users any more (`exit_mmap`).
+    Exit,
+}
 
-const LOOKUP: &[&str] = &[
-    "find_vma_rcu.",
-    "handle_speculative_fault.",
-    "vma_has_changed.",
-];
+/// Why an area changes, by the kernel's function that does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Its bounds move (`__vma_adjust`).
+    Adjust,
+    /// The bounds of the area before it move, and so may its own.
+    AdjustNext,
+    /// The area between it and one that grows was merged away. Ends as [`Why::AdjustNext`].
+    AdjustNewNext,
+    /// Ends [`Why::Adjust`] and [`Why::AdjustNext`] where the memory to do it was missing.
+    AdjustFailed,
+    /// Ends [`Why::Adjust`] of an area that mremap moves to: its change goes on, as [`Why::MoveTo`].
+    AdjustKept,
+    /// Entries are moved into its range; it may not be linked yet (`copy_vma`, `move_vma`).
+    MoveTo,
+    /// Entries are moved out of its range (`move_vma`). Ended by [`Design::moved`].
+    MoveFrom,
+    /// It was just mapped or merged with what was: what entries allow (`mmap_region`).
+    Map,
+    /// Its flags, what entries allow, and its entries (`mprotect_fixup`).
+    Protect,
+    /// Its flags (`madvise_behavior`).
+    Advise,
+    /// Its lock flags (`mlock_fixup`).
+    Lock,
+    /// Its lock flags go (`munlock_vma_pages_range`). At exit nothing is held.
+    Unlock,
+    /// Its policy (`vma_replace_policy`).
+    Policy,
+    /// Its registration with userfaultfd, and the flag for it.
+    Userfault,
+    /// Its entries are write-protected and copied to a child, from the first entry until the TLBs
+    /// are flushed, over all areas (`dup_mmap`).
+    Fork,
+    /// Its pages are replaced by fresh ones (`collapse_huge_page`).
+    Collapse,
+    /// Its links to anon_vmas go (`free_pgtables`): it has left its tree. At exit nothing is held.
+    Unlink,
+    /// Its pages are taken out (`unmap_page_range`), by munmap and exit, madvise, or truncation.
+    Zap,
+    /// Its swapped-out pages are given up (`madvise_free_page_range`).
+    Free,
+    /// Its entries are made inaccessible to learn who uses them (`change_prot_numa`).
+    Numa,
+    /// Its start moves down to a fault (`expand_downwards`), under `page_table_lock` besides.
+    Grow,
+}
 
-/// What any race is left at.
-const AIMS_OF_MACHINE: &[Point] = &[
-    at(Aim::Call(CallKind::Load), FAULT),
-    at(Aim::Call(CallKind::Store), FAULT),
-    at(Aim::Call(CallKind::Exec), FAULT),
-    at(Aim::Beside(CallKind::Load), PRESENT),
-    at(Aim::Beside(CallKind::Store), PRESENT),
-    at(Aim::Beside(CallKind::Exec), PRESENT),
-    at(Aim::Call(CallKind::Munmap), UNMAP),
-    at(Aim::Beside(CallKind::Munmap), ADJUST),
-    at(
-        Aim::Call(CallKind::Mmap),
-        &["mmap.", "mmap_region.", "vma_link"],
-    ),
-    at(Aim::Beside(CallKind::Mmap), UNMAP),
-    at(Aim::Call(CallKind::Mremap), MOVE),
-    at(Aim::Beside(CallKind::Mremap), UNMAP),
-    at(
-        Aim::Call(CallKind::Mprotect),
-        &["mprotect", "change_pte_range."],
-    ),
-    at(Aim::Beside(CallKind::Mprotect), ADJUST),
-    at(
-        Aim::Call(CallKind::Mbind),
-        &["mbind.", "vma_replace_policy.", "mpol_put."],
-    ),
-    at(Aim::Beside(CallKind::Mbind), ADJUST),
-    at(
-        Aim::Call(CallKind::Fork),
-        &[
-            "copy_pte_range.",
-            "copy_one_pte.",
-            "dup_mmap.",
-            "flush_tlb.",
-        ],
-    ),
-    at(
-        Aim::Call(CallKind::Reclaim),
-        &[
-            "isolate_page.",
-            "shrink_page.",
-            "try_to_unmap.",
-            "flush_tlb.",
-        ],
-    ),
-    at(Aim::Call(CallKind::Collapse), &["collapse"]),
-    at(
-        Aim::Call(CallKind::NumaScan),
-        &["change_prot_numa.", "numa_scan."],
-    ),
-    at(
-        Aim::Call(CallKind::Madvise),
-        &["madvise", "zap_pte_range.", "flush_tlb."],
-    ),
-    at(Aim::Beside(CallKind::Madvise), ADJUST),
-    at(Aim::Call(CallKind::Mlock), LOCK),
-    at(Aim::Beside(CallKind::Mlock), ADJUST),
-    at(Aim::Call(CallKind::Munlock), LOCK),
-    at(Aim::Beside(CallKind::Munlock), ADJUST),
-    at(Aim::Call(CallKind::UffdRegister), &["userfaultfd."]),
-    at(Aim::Beside(CallKind::UffdRegister), ADJUST),
-    at(
-        Aim::Call(CallKind::Exit),
-        &["exit.", "mmput.", "remove_vma_of_exit.", "zap_pte_range."],
-    ),
-    at(Aim::Adjusts, ADJUST),
-    at(
-        Aim::Cut,
-        &[
-            "vma_adjust.vm_end",
-            "vma_adjust.vm_start",
-            "vma_link_list.vm_next",
-            "vma_link_list.vm_prev",
-        ],
-    ),
-    at(Aim::Late, &["pte_map_lock.", "do_anonymous_page."]),
-    at(
-        Aim::Copies,
-        &["wp_page_copy.", "cow_user_page.", "do_wp_page.mapcount"],
-    ),
-    at(
-        Aim::Entries(CallKind::Fork),
-        &["copy_pte_range.", "flush_tlb."],
-    ),
-    at(
-        Aim::Entries(CallKind::Mremap),
-        &["move_normal_pmd.", "move_vma.", "flush_tlb.", "mremap."],
-    ),
-    at(
-        Aim::Entries(CallKind::Mprotect),
-        &["change_pte_range.", "mprotect_fixup.", "flush_tlb."],
-    ),
-    at(
-        Aim::Entries(CallKind::Reclaim),
-        &["try_to_unmap.", "shrink_page.", "flush_tlb."],
-    ),
-    at(
-        Aim::Entries(CallKind::NumaScan),
-        &["change_prot_numa.", "flush_tlb."],
-    ),
-    at(Aim::Entries(CallKind::Munmap), ZAP),
-    at(Aim::Entries(CallKind::Madvise), ZAP),
-    at(Aim::Undoes, &["anon_vma_clone."]),
-    at(
-        Aim::FindsAnon,
-        &["anon_vma_prepare.", "reusable_anon_vma.", "anon_vma.lock"],
-    ),
-    at(Aim::Removed, &["munmap.downgrade"]),
-];
-
-/// A fault's page-table lock, and what a first touch allocates.
-const FAULT: &[&str] = &[
-    "get_vma_policy.",
-    "pte_map_lock.",
-    "alloc_page_vma.",
-    "do_anonymous_page.",
-];
-/// A fault on what is there.
-const PRESENT: &[&str] = &[
-    "pte_map_lock.",
-    "alloc_page_vma.",
-    "do_wp_page.",
-    "wp_page_copy.",
-    "cow_user_page.",
-    "do_swap_page.",
-    "do_numa_page.",
-    "access.",
-];
-/// Areas that are cut, merged and linked.
-const ADJUST: &[&str] = &[
-    "vma_adjust.",
-    "vma_link_rb.",
-    "vma_rb_erase.",
-    "vmacache_invalidate.",
-    "vm_rcu_put.",
-];
-const UNMAP: &[&str] = &[
-    "detach_vmas.",
-    "vma_rb_erase.",
-    "vmacache_invalidate.",
-    "munmap.",
-    "zap_pte_range.",
-    "flush_tlb.",
-    "free_pgtables.",
-    "free_pte_range.",
-    "tlb_flush_mmu.",
-    "remove_vma.",
-    "vm_rcu_put.",
-];
-const MOVE: &[&str] = &[
-    "mremap.",
-    "copy_vma.",
-    "move_vma.",
-    "move_ptes.",
-    "move_normal_pmd.",
-];
-const LOCK: &[&str] = &["mlock", "munlock", "mm_populate."];
-const ZAP: &[&str] = &["zap_pte_range.", "flush_tlb.", "tlb_flush_mmu."];
+impl Why {
+    /// Whether mmap_sem is held for writing, so that no other writer is at the same area; without,
+    /// two changes of one area may overlap.
+    pub fn written(self) -> bool {
+        !matches!(
+            self,
+            Self::Zap | Self::Free | Self::Numa | Self::Grow | Self::Unlock | Self::Unlink
+        )
+    }
+}

@@ -3,16 +3,15 @@
 use vmadiff_contract::VmFlags;
 use vmadiff_interleave::at;
 
-use crate::candidate::Candidate;
+use crate::candidate::Machine;
 use crate::current::Current;
-use crate::defects::defect;
+use crate::design::{Design, Died};
 use crate::gather::Gather;
 use crate::mm::Mm;
 use crate::sites as site;
-use crate::slab::{Handle, Ref};
-use crate::vma::Vma;
+use crate::slab::Handle;
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// `exit`: the task leaves; the last of an address space tears it down.
     pub fn sys_exit(&self) {
         let mm = self.mm_struct();
@@ -30,7 +29,7 @@ impl Current<'_> {
     }
 }
 
-impl Candidate {
+impl<D: Design> Machine<D> {
     /// Takes everything out of an address space that has no users (`exit_mmap`).
     pub fn exit_mmap(&self, handle: Handle<Mm>) {
         let mm = self.mm(handle);
@@ -54,21 +53,11 @@ impl Candidate {
             if vma.flags().contains(VmFlags::ACCOUNT) {
                 accounted += vma.pages();
             }
-            next = self.remove_vma_of_exit(vma);
+            // The tree goes as a whole: nothing is erased (`__remove_vma`).
+            vma.linked().init(false);
+            D::erased(self, vma, Died::Exit);
+            next = self.remove_vma(vma, Died::Exit);
         }
         self.vm_unacct_memory(accounted);
-    }
-
-    /// Removes an area whose tree goes as a whole (`__remove_vma`, series patch 21): it was not
-    /// erased, so the tree's reference is dropped here, and nobody is left to look it up.
-    fn remove_vma_of_exit<'a>(&'a self, vma: Ref<'a, Vma>) -> Option<Ref<'a, Vma>> {
-        vma.linked().init(false);
-        if !vma.rb_empty(site::REMOVE_VMA_OF_EXIT__RB_EMPTY_NODE) {
-            vma.rb_clear(site::REMOVE_VMA_OF_EXIT__RB_CLEAR_NODE);
-            if !defect!(self, ExitKeepsTreeReference) {
-                self.put_vma(site::REMOVE_VMA_OF_EXIT__PUT_TREE, vma);
-            }
-        }
-        self.remove_vma(vma)
     }
 }

@@ -1,26 +1,26 @@
 //! A page fault: the architecture's handler, and the way under mmap_sem.
 
-use vmadiff_contract::{Note, SegvCode, VmFlags};
+use vmadiff_contract::{Note, Reason, SegvCode, VmFlags};
 use vmadiff_interleave::at;
 
 use crate::access::Unserved;
 use crate::current::Current;
 use crate::defects::defect;
+use crate::design::Design;
 use crate::pte::{Need, Pte};
 use crate::sites as site;
 use crate::slab::{Handle, Ref};
 use crate::vma::{PageProt, Vma};
 use crate::vmf::{Fault, Vmf};
 
-impl Current<'_> {
-    /// The handler (`do_user_addr_fault`, with the series' hook, patch 28): speculatively first,
-    /// and then under mmap_sem. `refused` is the entry that refused the access.
+impl<D: Design> Current<'_, D> {
+    /// The handler (`do_user_addr_fault`): as the design has it first, and then under mmap_sem.
+    /// `refused` is the entry that refused the access.
     pub fn do_page_fault(&self, addr: u64, need: Need, refused: Pte) -> Result<(), Unserved> {
-        match self.handle_speculative_fault(addr, need) {
+        match D::fault(self, addr, need) {
             Fault::Served { major } => {
                 self.note(Note::Speculative);
-                // Deviation (A27): v12 forgets here whether a device was read.
-                self.count_fault(major && !defect!(self, MajorLost));
+                self.count_fault(major);
                 return Ok(());
             }
             Fault::Retry => {}
@@ -53,6 +53,12 @@ impl Current<'_> {
         }
     }
 
+    /// Gives a fault without mmap_sem up, for this reason.
+    pub fn give_up(&self, why: &'static Reason) -> Fault {
+        self.note(Note::GiveUp(why));
+        Fault::Retry
+    }
+
     /// Counts a fault that was served.
     pub fn count_fault(&self, major: bool) {
         if major {
@@ -79,15 +85,18 @@ impl Current<'_> {
     /// Serves a fault in an area that allows it, mmap_sem held (`__handle_mm_fault`).
     pub fn handle_mm_fault(&self, vma: Ref<'_, Vma>, addr: u64, write: bool) -> Fault {
         let pmd = self.pmd_alloc(self.mm_struct(), addr);
+        let (flags, prot) = (vma.flags(), vma.vm_page_prot().peek());
+        let pgoff = self.fault_pgoff(vma, addr);
+        D::classic(self, vma);
         let mut vmf = Vmf {
             vma,
             address: addr & !4095,
             write,
-            speculative: false,
-            vma_flags: vma.flags(),
-            vma_page_prot: PageProt::from_bits(vma.vm_page_prot().peek()),
-            pgoff: self.fault_pgoff(vma, addr),
-            sequence: vma.vm_sequence().read(site::HANDLE_MM_FAULT__SEQUENCE),
+            copied: None,
+            hold: None,
+            vma_flags: flags,
+            vma_page_prot: PageProt::from_bits(prot),
+            pgoff,
             pmd,
             orig_pmd: Handle::NULL,
             policy: Handle::NULL,

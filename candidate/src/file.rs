@@ -7,8 +7,9 @@ use parking_lot::Mutex;
 use vmadiff_contract::{Access, Errno, Event, Fd, FileId, FileKind, Misuse};
 use vmadiff_interleave::{RefCount, RwSem, Site, SpinLock, at};
 
-use crate::candidate::Candidate;
+use crate::candidate::Machine;
 use crate::current::Current;
+use crate::design::Design;
 use crate::mm::Mm;
 use crate::sites as site;
 use crate::slab::{Handle, Ref, object};
@@ -144,7 +145,7 @@ impl Descriptors {
     }
 }
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// `open`: a new file with a descriptor.
     pub fn sys_open(&self, kind: FileKind, access: Access, size: u64) -> Result<u64, Errno> {
         if access.is_empty() {
@@ -181,7 +182,7 @@ impl Current<'_> {
     }
 }
 
-impl Candidate {
+impl<D: Design> Machine<D> {
     /// A file with one reference and no contents.
     pub fn file_alloc(&self, kind: u8, access: Access, size: u64) -> Ref<'_, File> {
         let file = self.files.alloc();

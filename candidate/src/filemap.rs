@@ -3,6 +3,7 @@
 use vmadiff_contract::VmFlags;
 
 use crate::current::Current;
+use crate::design::Design;
 use crate::file::File;
 use crate::memory::writable_entry;
 use crate::pte::{Maps, Pte};
@@ -10,9 +11,9 @@ use crate::sites as site;
 use crate::slab::Ref;
 use crate::vmf::{Fault, Vmf};
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// A file's page that is not mapped.
-    pub fn do_fault<'a>(&'a self, vmf: &mut Vmf<'a>) -> Fault {
+    pub fn do_fault<'a>(&'a self, vmf: &mut Vmf<'a, D>) -> Fault {
         let file = vmf.vma.vm_file().peek();
         if file.is_null() || !vmf.vma.ops().fault() {
             return Fault::Bus;
@@ -26,7 +27,7 @@ impl Current<'_> {
     }
 
     /// Maps the file's own page (`do_read_fault`, `do_shared_fault`).
-    fn do_read_or_shared_fault<'a>(&'a self, vmf: &mut Vmf<'a>, file: Ref<'_, File>) -> Fault {
+    fn do_read_or_shared_fault<'a>(&'a self, vmf: &mut Vmf<'a, D>, file: Ref<'_, File>) -> Fault {
         let page = vmf.pgoff;
         // From the look at the size until it is mapped the page is locked, and so not truncated.
         let _pages = file.pages().lock(site::DO_FAULT__PAGE_LOCK);
@@ -42,8 +43,8 @@ impl Current<'_> {
     }
 
     /// Maps a private copy of the file's page (`do_cow_fault`).
-    fn do_cow_fault<'a>(&'a self, vmf: &mut Vmf<'a>, file: Ref<'_, File>) -> Fault {
-        if self.anon_vma_prepare(vmf.vma).is_err() {
+    fn do_cow_fault<'a>(&'a self, vmf: &mut Vmf<'a, D>, file: Ref<'_, File>) -> Fault {
+        if self.prepare_fault(vmf).is_err() {
             return Fault::Oom;
         }
         let Some(copy) = self.alloc_page_for(vmf) else {
@@ -57,7 +58,7 @@ impl Current<'_> {
         }
         copy.contents()
             .init_page(site::DO_COW_FAULT__COPY, file.contents(), page << 12);
-        self.page_add_new_anon_rmap(copy, vmf.vma, vmf.pgoff);
+        self.page_add_new_anon_rmap(copy, vmf.anon_vma(), vmf.pgoff);
         if self.finish_fault(vmf, writable_entry(vmf, copy)) {
             self.mm_struct().rss_anon.count(1);
         } else {
@@ -67,7 +68,7 @@ impl Current<'_> {
     }
 
     /// Sets the entry (`finish_fault`); false: another fault was faster.
-    fn finish_fault<'a>(&'a self, vmf: &mut Vmf<'a>, pte: Pte) -> bool {
+    fn finish_fault<'a>(&'a self, vmf: &mut Vmf<'a, D>, pte: Pte) -> bool {
         if vmf.table.is_none() {
             vmf.table = Some(self.pte_alloc(self.mm_struct(), vmf.pmd, vmf.address));
         }

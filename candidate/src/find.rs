@@ -1,9 +1,7 @@
-//! Looking areas up: under mmap_sem with the task's cache, and without it under RCU.
-
-use vmadiff_interleave::Site;
+//! Looking areas up, under mmap_sem, with the task's cache.
 
 use crate::current::Current;
-use crate::defects::defect;
+use crate::design::Design;
 use crate::mm::Mm;
 use crate::sites as site;
 use crate::slab::Ref;
@@ -11,7 +9,7 @@ use crate::task::VMACACHE;
 use crate::tree::Tree;
 use crate::vma::Vma;
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// The tree of an address space.
     pub fn tree<'a>(&'a self, mm: &'a Mm) -> Tree<'a> {
         Tree {
@@ -50,48 +48,6 @@ impl Current<'_> {
                 }
                 (last, None)
             }
-        }
-    }
-
-    /// The lowest area that ends above an address, with a reference, without mmap_sem
-    /// (`find_vma_rcu`, series patch 21). It may be gone from the tree by the time it is returned.
-    ///
-    /// Deviation (A23): v12 asks the task's cache first, which still has areas that were erased
-    /// before the read section began. Here the tree is walked, as Android does; the defect
-    /// `a23-lookup-by-cache` restores v12.
-    pub fn find_vma_rcu(&self, addr: u64) -> Option<Ref<'_, Vma>> {
-        let mm = self.mm_struct();
-        let mut vma: Option<Ref<'_, Vma>> = None;
-        loop {
-            if let Some(stale) = vma.take() {
-                self.put_vma_rcu(site::FIND_VMA_RCU__PUT_VMA, stale);
-            }
-            let seq = mm.mm_seq.read_begin(site::FIND_VMA_RCU__READ_SEQBEGIN);
-            {
-                let _rcu = (!defect!(self, NoRcuReadLock))
-                    .then(|| self.rcu.read_lock(site::FIND_VMA_RCU__RCU));
-                vma = if defect!(self, LookupByCache) {
-                    self.find_vma(addr)
-                } else {
-                    self.tree(mm).find(addr)
-                };
-                if let Some(found) = vma
-                    && !defect!(self, NoReference)
-                    && !self.get_vma(site::FIND_VMA_RCU__GET_VMA, found)
-                {
-                    vma = None;
-                }
-            }
-            if !mm.mm_seq.read_retry(site::FIND_VMA_RCU__READ_SEQRETRY, seq) {
-                return vma;
-            }
-        }
-    }
-
-    /// Puts the reference that `find_vma_rcu` took.
-    pub fn put_vma_rcu(&self, site: Site, vma: Ref<'_, Vma>) {
-        if !defect!(self, NoReference) {
-            self.put_vma(site, vma);
         }
     }
 

@@ -3,7 +3,7 @@
 use vmadiff_contract::{Errno, MAX_TASKS, Note, VmFlags};
 
 use crate::current::Current;
-use crate::defects::defect;
+use crate::design::{Design, Why};
 use crate::mm::Mm;
 use crate::pgtable::PteTable;
 use crate::pte::{Maps, Pte};
@@ -14,7 +14,7 @@ use crate::slab::{Handle, Ref};
 use crate::table::{Table, index};
 use crate::vma::{Vma, is_cow_mapping};
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// `fork`: the child's number.
     pub fn sys_fork(&self) -> Result<u64, Errno> {
         if self.last_task.get(site::FORK__LAST_TASK) >= MAX_TASKS.into() {
@@ -51,13 +51,13 @@ impl Current<'_> {
         Ok(number)
     }
 
-    /// Copies the areas into a new address space (`dup_mmap`). The parent's areas stay closed to
-    /// speculation from the moment their entries are copied until the TLBs are flushed (series
-    /// patch 18): a store by an entry that was writable would be lost.
+    /// Copies the areas into a new address space (`dup_mmap`). The parent's areas change from the
+    /// moment their entries are copied until the TLBs are flushed (series patch 18): a store by an
+    /// entry that was writable would be lost.
     fn dup_mmap(&self, child: &Mm, handle: Handle<Mm>) -> Result<(), Errno> {
         let mm = self.mm_struct();
-        let _write = Section::enter(mm, site::DUP_MMAP__MMAP_SEM);
-        let _write_child = child.mmap_sem.write(site::DUP_MMAP__CHILD_MMAP_SEM);
+        let _write = Section::enter(self, mm, site::DUP_MMAP__MMAP_SEM);
+        let _write_child = Section::enter_child(self, child, site::DUP_MMAP__CHILD_MMAP_SEM);
         child.total_vm.init(mm.total_vm.peek());
         child.data_vm.init(mm.data_vm.peek());
         child.exec_vm.init(mm.exec_vm.peek());
@@ -79,7 +79,7 @@ impl Current<'_> {
             }
         }
         self.flush_tlb_mm(self.mm);
-        self.end_brackets(last);
+        self.changes_end(last);
         copied
     }
 
@@ -111,9 +111,7 @@ impl Current<'_> {
             child.map_count.init(child.map_count.peek() + 1);
         }
         if !vma.flags().contains(VmFlags::WIPEONFORK) {
-            if !defect!(self, ForkWithoutBracket) {
-                self.vm_write_begin(site::DUP_MMAP__BEGIN, vma);
-            }
+            D::change(self, vma, Why::Fork);
             *last = Some(vma);
             self.copy_page_range(child, vma);
         }
@@ -151,15 +149,15 @@ impl Current<'_> {
         Ok(copy)
     }
 
-    /// Ends the brackets, from the area copied last back to the first.
-    fn end_brackets(&self, last: Option<Ref<'_, Vma>>) {
-        let mut next = last.filter(|_| !defect!(self, ForkWithoutBracket));
+    /// Ends the changes, from the area copied last back to the first.
+    fn changes_end(&self, last: Option<Ref<'_, Vma>>) {
+        let mut next = last;
         while let Some(vma) = next {
             let open = !vma
                 .flags()
                 .intersects(VmFlags::DONTCOPY | VmFlags::WIPEONFORK);
             if open {
-                self.vm_write_end(site::DUP_MMAP__END, vma);
+                D::changed(self, vma, Why::Fork);
             }
             next = self.prev(vma);
         }

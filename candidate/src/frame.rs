@@ -4,8 +4,9 @@ use vmadiff_contract::{Event, FrameId, Misuse};
 use vmadiff_interleave::{RefCount, Site};
 
 use crate::anon::AnonVma;
-use crate::candidate::Candidate;
+use crate::candidate::Machine;
 use crate::current::Current;
+use crate::design::Design;
 use crate::slab::{Handle, Ref, object};
 use crate::sparse::Sparse;
 
@@ -49,7 +50,7 @@ object! {
     }
 }
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// A frame of zeros with one reference (`alloc_page_vma`); none without memory.
     pub fn alloc_page(&self) -> Option<Ref<'_, Frame>> {
         if self.fails() {
@@ -71,7 +72,7 @@ impl Current<'_> {
     }
 }
 
-impl Candidate {
+impl<D: Design> Machine<D> {
     /// The frame of this name.
     #[inline]
     pub fn frame(&self, frame: Handle<Frame>) -> Ref<'_, Frame> {

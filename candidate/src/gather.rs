@@ -1,6 +1,7 @@
 //! Collecting what was unmapped until no TLB can reach it (`mmu_gather`).
 
-use crate::candidate::Candidate;
+use crate::candidate::Machine;
+use crate::design::Design;
 use crate::frame::Frame;
 use crate::mm::Mm;
 use crate::sites as site;
@@ -11,8 +12,8 @@ use crate::table::Table;
 const BATCH: usize = 32;
 
 /// Pages and page tables that were unmapped from one address space and are not free yet.
-pub struct Gather<'a> {
-    candidate: &'a Candidate,
+pub struct Gather<'a, D: Design> {
+    machine: &'a Machine<D>,
     mm: Handle<Mm>,
     start: u64,
     end: u64,
@@ -22,11 +23,11 @@ pub struct Gather<'a> {
     table_count: usize,
 }
 
-impl<'a> Gather<'a> {
+impl<'a, D: Design> Gather<'a, D> {
     /// Begins (`tlb_gather_mmu`).
-    pub fn new(candidate: &'a Candidate, mm: Handle<Mm>) -> Self {
+    pub fn new(machine: &'a Machine<D>, mm: Handle<Mm>) -> Self {
         Self {
-            candidate,
+            machine,
             mm,
             start: u64::MAX,
             end: 0,
@@ -39,7 +40,7 @@ impl<'a> Gather<'a> {
 
     /// The address space.
     pub fn mm(&self) -> &'a Mm {
-        self.candidate.mm(self.mm)
+        self.machine.mm(self.mm)
     }
 
     /// An entry was cleared (`tlb_remove_tlb_entry`).
@@ -72,17 +73,15 @@ impl<'a> Gather<'a> {
     /// Flushes the TLBs and frees what was collected (`tlb_flush_mmu`).
     fn flush(&mut self) {
         if self.start < self.end {
-            self.candidate
-                .flush_tlb_range(self.mm, self.start, self.end);
+            self.machine.flush_tlb_range(self.mm, self.start, self.end);
             (self.start, self.end) = (u64::MAX, 0);
         }
         for frame in &self.frames[..self.frame_count] {
-            let frame = self.candidate.frame(*frame);
-            self.candidate
-                .put_page(site::TLB_FLUSH_MMU__PUT_PAGE, frame);
+            let frame = self.machine.frame(*frame);
+            self.machine.put_page(site::TLB_FLUSH_MMU__PUT_PAGE, frame);
         }
         for table in &self.tables[..self.table_count] {
-            self.candidate.free_table(self.candidate.table(*table));
+            self.machine.free_table(self.machine.table(*table));
         }
         (self.frame_count, self.table_count) = (0, 0);
     }
@@ -93,7 +92,7 @@ impl<'a> Gather<'a> {
     }
 }
 
-impl Candidate {
+impl<D: Design> Machine<D> {
     /// Makes every processor that runs this address space forget a range (`flush_tlb_mm_range`).
     /// When it returns, no access by an older entry is under way.
     pub fn flush_tlb_range(&self, mm: Handle<Mm>, start: u64, end: u64) {

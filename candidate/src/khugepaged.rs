@@ -6,6 +6,7 @@ use vmadiff_interleave::{Word, WriteGuard};
 
 use crate::current::Current;
 use crate::defects::defect;
+use crate::design::{Design, Why};
 use crate::frame::Frame;
 use crate::pgtable::PteTable;
 use crate::pte::{Maps, Pte};
@@ -26,22 +27,22 @@ struct Part<'a> {
     end: u64,
 }
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// The step `collapse`: 1 if the range was.
     pub fn step_collapse(&self, addr: u64, len: u64) -> u64 {
-        let _write = Section::enter(self.mm_struct(), site::COLLAPSE__MMAP_SEM);
+        let _write = Section::enter(self, self.mm_struct(), site::COLLAPSE__MMAP_SEM);
         let Some(part) = self.hugepage_vma_revalidate(addr, len) else {
             return 0;
         };
         // Series patch 10. The faults that began before are kept off by the middle table's entry,
         // which changes, even if the count did not.
-        let bracket = !defect!(self, CollapseUnnoticed);
-        if bracket {
-            self.vm_write_begin(site::COLLAPSE__BEGIN, part.vma);
+        let told = !defect!(self, CollapseUnnoticed);
+        if told {
+            D::change(self, part.vma, Why::Collapse);
         }
         let done = self.collapse_huge_page(part);
-        if bracket {
-            self.vm_write_end(site::COLLAPSE__END, part.vma);
+        if told {
+            D::changed(self, part.vma, Why::Collapse);
         }
         done.into()
     }
@@ -227,7 +228,8 @@ impl Current<'_> {
         } else {
             self.mm_struct().rss_anon.count(1);
         }
-        self.page_add_new_anon_rmap(fresh, vma, vma.pgoff_of(addr));
+        let anon = vma.anon_vma().peek();
+        self.page_add_new_anon_rmap(fresh, anon, vma.pgoff_of(addr));
         let prot = PageProt::from_bits(vma.vm_page_prot().peek());
         let pte = Pte::make(Maps::Anon(fresh.handle()), prot);
         if vma.flags().contains(VmFlags::WRITE) {

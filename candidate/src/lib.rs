@@ -24,7 +24,6 @@ mod access;
 mod account;
 mod adjust;
 mod anon;
-mod bracket;
 mod brk;
 mod call;
 mod candidate;
@@ -39,6 +38,7 @@ mod find;
 mod fork;
 mod frame;
 mod gather;
+mod info;
 mod khugepaged;
 mod link;
 mod madvise;
@@ -85,6 +85,10 @@ mod vma;
 mod vmf;
 mod zap;
 
-pub use candidate::Candidate;
+pub use candidate::Machine;
+pub use spf::Spf;
+
+/// The speculative, reference-counted manager.
+pub type Candidate = Machine<Spf>;
 pub use defects::{DEFECTS, Defect, Defects, UnknownDefect};
-pub use design::SPF;
+pub use info::SPF;

@@ -2,9 +2,9 @@
 
 use vmadiff_contract::Event;
 
-use crate::candidate::{Candidate, Deferred};
+use crate::candidate::Machine;
 use crate::current::Current;
-use crate::defects::defect;
+use crate::design::{Design, Died, InTree};
 use crate::file::File;
 use crate::mm::{Mm, mm_id};
 use crate::sites as site;
@@ -12,7 +12,7 @@ use crate::slab::{Handle, Ref};
 use crate::tree::{Links, Place};
 use crate::vma::Vma;
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// Links a new area (`vma_link`): list, tree, its file's list.
     pub fn vma_link(&self, mm: &Mm, vma: Ref<'_, Vma>, links: &Links<'_>) {
         self.vma_link_list_and_tree(mm, vma, links);
@@ -61,54 +61,31 @@ impl Current<'_> {
         }
     }
 
-    /// Into the tree (`__vma_link_rb`, series patches 19 and 21): the tree takes a reference.
+    /// Into the tree (`__vma_link_rb`).
     fn vma_link_rb(&self, mm: &Mm, vma: Ref<'_, Vma>, place: Place) {
-        let _seq = mm.mm_seq.write(site::VMA_LINK_RB__MM_SEQ);
-        if !defect!(self, GetTooFew) {
-            self.get_vma(site::VMA_LINK_RB__GET_VMA, vma);
-        }
-        self.tree(mm).insert(vma, place);
-        vma.linked().init(true);
-        self.raise(Event::VmaLink {
-            vma: vma.id(),
-            mm: mm_id(vma.vm_mm().peek()),
+        D::change_tree(self, mm, vma, InTree::Link, || {
+            self.tree(mm).insert(vma, place);
+            vma.linked().init(true);
+            self.raise(Event::VmaLink {
+                vma: vma.id(),
+                mm: mm_id(vma.vm_mm().peek()),
+            });
         });
     }
 
-    /// Out of the tree (`__vma_rb_erase`, series patches 19 and 21): the node is cleared after the
-    /// removal, so that whoever holds the VMA sees that it is gone, and the tree's reference is put
-    /// after a grace period (`vm_rcu_put`), since lookups may be about to take theirs.
-    pub fn vma_rb_erase(&self, mm: &Mm, vma: Ref<'_, Vma>) {
-        self.vma_rb_erase_keeping(mm, vma);
-        if defect!(self, PutWithoutGracePeriod) {
-            self.put_vma(site::VM_RCU_PUT__PUT, vma);
-        } else {
-            self.rcu
-                .call(site::VM_RCU_PUT__CALL_RCU, Deferred::PutVma(vma.handle()));
-        }
-    }
-
-    /// The same without putting the tree's reference.
-    fn vma_rb_erase_keeping(&self, mm: &Mm, vma: Ref<'_, Vma>) {
-        {
-            let _seq = mm.mm_seq.write(site::VMA_RB_ERASE__MM_SEQ);
+    /// Out of the tree (`__vma_rb_erase`).
+    pub fn vma_rb_erase(&self, mm: &Mm, vma: Ref<'_, Vma>, how: Died) {
+        D::change_tree(self, mm, vma, InTree::Erase, || {
             self.tree(mm).erase(vma);
             vma.linked().init(false);
-        }
+        });
         self.raise(Event::VmaUnlink { vma: vma.id() });
-        if !defect!(self, NodeNotCleared) {
-            vma.rb_clear(site::VMA_RB_ERASE__RB_CLEAR_NODE);
-        }
-        self.vm_write_release(site::VMA_RB_ERASE__RELEASE, vma);
+        D::erased(self, vma, how);
     }
 
     /// Out of tree and list, when it is merged away (`__vma_unlink_common`).
     pub fn vma_unlink(&self, mm: &Mm, vma: Ref<'_, Vma>) {
-        if defect!(self, FreedAtOnce) {
-            self.vma_rb_erase_keeping(mm, vma);
-        } else {
-            self.vma_rb_erase(mm, vma);
-        }
+        self.vma_rb_erase(mm, vma, Died::Merged);
         let (prev, next) = (vma.vm_prev().peek(), vma.vm_next().peek());
         match self.vma_opt(prev) {
             Some(prev) => prev.vm_next().set(site::VMA_UNLINK__VM_NEXT, next),
@@ -121,7 +98,7 @@ impl Current<'_> {
     }
 }
 
-impl Candidate {
+impl<D: Design> Machine<D> {
     /// Into its file's list (`__vma_link_file`).
     fn vma_link_file(&self, vma: Ref<'_, Vma>, file: Ref<'_, File>) {
         let _lock = file.i_mmap_rwsem().write(site::VMA_LINK_FILE__I_MMAP);

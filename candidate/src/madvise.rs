@@ -4,7 +4,7 @@ use vmadiff_contract::{Advice, Errno, FallocFlags, VmFlags};
 use vmadiff_interleave::{ReadGuard, at};
 
 use crate::current::Current;
-use crate::defects::defect;
+use crate::design::{Design, Why};
 use crate::merge::Range;
 use crate::mmap::page_align;
 use crate::pte::{Maps, Pte};
@@ -17,12 +17,12 @@ use crate::vma::{Ops, Vma};
 use crate::zap::Which;
 
 /// How mmap_sem is held: flags change under a writer's, pages go under a reader's.
-enum Held<'a> {
+enum Held<'a, D: Design> {
     Read(Option<ReadGuard<'a>>),
-    Write(#[expect(dead_code, reason = "held, not read")] Section<'a>),
+    Write(#[expect(dead_code, reason = "held, not read")] Section<'a, D>),
 }
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// `madvise`.
     pub fn sys_madvise(&self, addr: u64, len: u64, advice: Advice) -> Result<u64, Errno> {
         if matches!(advice, Advice::Other(_)) || addr & 4095 != 0 {
@@ -41,7 +41,7 @@ impl Current<'_> {
         let mut held = if pages {
             Held::Read(Some(mm.mmap_sem.read(site::MADVISE__MMAP_SEM_READ)))
         } else {
-            Held::Write(Section::enter(mm, site::MADVISE__MMAP_SEM))
+            Held::Write(Section::enter(self, mm, site::MADVISE__MMAP_SEM))
         };
         let advised = self.madvise_areas(addr, end, advice, &mut held);
         if pages {
@@ -56,7 +56,7 @@ impl Current<'_> {
         mut start: u64,
         end: u64,
         advice: Advice,
-        held: &mut Held<'a>,
+        held: &mut Held<'a, D>,
     ) -> Result<(), Errno> {
         let mut hole = Ok(());
         let (mut prev, mut next) = self.find_vma_prev(start);
@@ -135,9 +135,9 @@ impl Current<'_> {
                 SplitError::TooManyAreas => Errno::ENOMEM,
                 SplitError::NoMemory => Errno::EAGAIN,
             })?;
-        self.vm_write_begin(site::MADVISE_BEHAVIOR__BEGIN, vma);
+        D::change(self, vma, Why::Advise);
         vma.set_flags(site::MADVISE_BEHAVIOR__VM_FLAGS, flags);
-        self.vm_write_end(site::MADVISE_BEHAVIOR__END, vma);
+        D::changed(self, vma, Why::Advise);
         Ok(vma)
     }
 
@@ -165,10 +165,7 @@ impl Current<'_> {
         if vma.flags().contains(VmFlags::LOCKED) || vma.ops() != Ops::Anonymous {
             return Err(Errno::EINVAL);
         }
-        let bracket = defect!(self, BracketUnderRead);
-        if bracket {
-            self.vm_write_begin(site::MADVISE_FREE__BEGIN, vma);
-        }
+        D::change(self, vma, Why::Free);
         let mm = self.mm_struct();
         let mut addr = start;
         while let Some(part) = self.next_pte_table(mm, addr, end) {
@@ -186,9 +183,7 @@ impl Current<'_> {
             }
             addr = part.end;
         }
-        if bracket {
-            self.vm_write_end(site::MADVISE_FREE__END, vma);
-        }
+        D::changed(self, vma, Why::Free);
         Ok(vma)
     }
 
@@ -198,7 +193,7 @@ impl Current<'_> {
         vma: Ref<'_, Vma>,
         start: u64,
         end: u64,
-        held: &mut Held<'a>,
+        held: &mut Held<'a, D>,
     ) -> Result<(), Errno> {
         let flags = vma.flags();
         let Some(file) = vma.vm_file().peek().some() else {

@@ -2,24 +2,26 @@
 
 use vmadiff_contract::{Note, VmFlags};
 
+use crate::anon::AnonVma;
 use crate::current::Current;
 use crate::defects::defect;
+use crate::design::Design;
 use crate::frame::Frame;
 use crate::pte::{Maps, Pte};
 use crate::reason;
+use crate::rmap::NoMemory;
 use crate::sites as site;
-use crate::slab::Ref;
+use crate::slab::{Handle, Ref};
 use crate::table::{PMD_SHIFT, index};
-use crate::vma::{Ops, Vma};
 use crate::vmf::{Fault, Vmf};
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// Serves a fault, the middle table at hand (`handle_pte_fault`).
     ///
     /// Deviation (A29): v12 reads the middle table's entry again here, with interrupts on, in a
     /// speculative fault too; the table may be gone by then.
-    pub fn handle_pte_fault<'a>(&'a self, vmf: &mut Vmf<'a>) -> Fault {
-        if vmf.speculative {
+    pub fn handle_pte_fault<'a>(&'a self, vmf: &mut Vmf<'a, D>) -> Fault {
+        if vmf.optimistic() {
             if defect!(self, PmdReadAgain) && self.read_pmd_again(vmf).is_err() {
                 return self.give_up(&reason::NEEDS_TABLE);
             }
@@ -30,15 +32,15 @@ impl Current<'_> {
             vmf.orig_pte = vmf.pte(site::HANDLE_PTE_FAULT__PTE);
         }
         match vmf.orig_pte.maps() {
-            None if vmf.vma.ops() == Ops::Anonymous => self.do_anonymous_page(vmf),
-            None if vmf.speculative => self.give_up(&reason::NOT_ANONYMOUS),
+            None if vmf.is_anonymous() => self.do_anonymous_page(vmf),
+            None if vmf.optimistic() => self.give_up(&reason::NOT_ANONYMOUS),
             None => self.do_fault(vmf),
             Some(Maps::Swap(slot)) => self.do_swap_page(vmf, slot),
             Some(_) => self.handle_present(vmf),
         }
     }
 
-    fn handle_present<'a>(&'a self, vmf: &mut Vmf<'a>) -> Fault {
+    fn handle_present<'a>(&'a self, vmf: &mut Vmf<'a, D>) -> Fault {
         let rwx = VmFlags::READ | VmFlags::WRITE | VmFlags::EXEC;
         if vmf.orig_pte.protnone() && vmf.vma_flags.intersects(rwx) {
             return self.do_numa_page(vmf);
@@ -55,13 +57,13 @@ impl Current<'_> {
     }
 
     /// A page of private anonymous memory that is not there (`do_anonymous_page`).
-    fn do_anonymous_page<'a>(&'a self, vmf: &mut Vmf<'a>) -> Fault {
-        if !vmf.speculative && vmf.table.is_none() {
+    fn do_anonymous_page<'a>(&'a self, vmf: &mut Vmf<'a, D>) -> Fault {
+        if !vmf.optimistic() && vmf.table.is_none() {
             vmf.table = Some(self.pte_alloc(self.mm_struct(), vmf.pmd, vmf.address));
         }
         // A speculative fault has seen that it is not registered; a registration since then misses
         // this one fault (series patch 22).
-        let missing = !vmf.speculative && vmf.vma_flags.contains(VmFlags::UFFD_MISSING);
+        let missing = !vmf.optimistic() && vmf.vma_flags.contains(VmFlags::UFFD_MISSING);
         if !vmf.write {
             if !self.pte_map_lock(vmf) {
                 return Fault::Retry;
@@ -77,7 +79,7 @@ impl Current<'_> {
             vmf.served();
             return Fault::MINOR;
         }
-        if self.anon_vma_prepare(vmf.vma).is_err() {
+        if self.prepare_fault(vmf).is_err() {
             return Fault::Oom;
         }
         let Some(page) = self.alloc_page_for(vmf) else {
@@ -99,14 +101,23 @@ impl Current<'_> {
             return Fault::MINOR;
         }
         self.mm_struct().rss_anon.count(1);
-        self.page_add_new_anon_rmap(page, vmf.vma, self.index_of(vmf));
+        self.page_add_new_anon_rmap(page, vmf.anon_vma(), self.index_of(vmf));
         vmf.set_pte(site::DO_ANONYMOUS_PAGE__SET_PTE, writable_entry(vmf, page));
         vmf.served();
         Fault::MINOR
     }
 
+    /// Makes sure that the fault's area has an anon_vma (`anon_vma_prepare`).
+    pub fn prepare_fault(&self, vmf: &Vmf<'_, D>) -> Result<(), NoMemory> {
+        match vmf.copied {
+            // The design has looked.
+            Some(_) => Ok(()),
+            None => self.anon_vma_prepare(vmf.vma),
+        }
+    }
+
     /// A page for a fault, by the policy that it holds (`alloc_page_vma`).
-    pub fn alloc_page_for(&self, vmf: &Vmf<'_>) -> Option<Ref<'_, Frame>> {
+    pub fn alloc_page_for(&self, vmf: &Vmf<'_, D>) -> Option<Ref<'_, Frame>> {
         let page = self.alloc_page();
         if let Some(policy) = vmf.policy.some() {
             // The allocation looks at the policy's nodes for as long as it takes.
@@ -120,8 +131,8 @@ impl Current<'_> {
 
     /// A new page is mapped for the first time (`page_add_new_anon_rmap`).
     /// `index`: where walks by its anon_vma look for it, in pages.
-    pub fn page_add_new_anon_rmap(&self, page: Ref<'_, Frame>, vma: Ref<'_, Vma>, index: u64) {
-        page.anon().init(vma.anon_vma().peek());
+    pub fn page_add_new_anon_rmap(&self, page: Ref<'_, Frame>, anon: Handle<AnonVma>, index: u64) {
+        page.anon().init(anon);
         page.index().init(index);
         page.mapcount().init(1);
     }
@@ -132,8 +143,8 @@ impl Current<'_> {
     /// count no longer vouches for its bounds. If mprotect has split the area meanwhile, of which the
     /// upper part stays, the index is that of an address below its start, which no walk by the
     /// anon_vma asks for: the page cannot be reclaimed any more, nor migrated.
-    pub fn index_of(&self, vmf: &Vmf<'_>) -> u64 {
-        if vmf.speculative && defect!(self, IndexAfterSplit) {
+    pub fn index_of(&self, vmf: &Vmf<'_, D>) -> u64 {
+        if vmf.optimistic() && defect!(self, IndexAfterSplit) {
             return vmf.vma.linear_page_index(
                 vmf.address,
                 site::PAGE_ADD_NEW_ANON_RMAP__VM_START,
@@ -144,7 +155,7 @@ impl Current<'_> {
     }
 
     /// A store to a page that is present and not writable (`do_wp_page`), its lock held.
-    fn do_wp_page<'a>(&'a self, vmf: &mut Vmf<'a>) -> Fault {
+    fn do_wp_page<'a>(&'a self, vmf: &mut Vmf<'a, D>) -> Fault {
         match vmf.orig_pte.maps() {
             Some(Maps::Anon(page)) => {
                 let page = self.frame(page);
@@ -162,7 +173,7 @@ impl Current<'_> {
                     });
                 if mapped.saturating_add(swapped) <= 1 {
                     // All ours: it need not be looked for in the parent (page_move_anon_rmap).
-                    page.anon().init(vmf.vma.anon_vma().peek());
+                    page.anon().init(vmf.anon_vma());
                     return self.wp_page_reuse(vmf);
                 }
                 self.get_page(site::DO_WP_PAGE__GET_PAGE, page);
@@ -179,7 +190,7 @@ impl Current<'_> {
         }
     }
 
-    fn wp_page_reuse(&self, vmf: &mut Vmf<'_>) -> Fault {
+    fn wp_page_reuse(&self, vmf: &mut Vmf<'_, D>) -> Fault {
         let mut pte = vmf.orig_pte;
         if vmf.vma_flags.contains(VmFlags::WRITE) {
             pte = pte.mkwrite();
@@ -192,7 +203,7 @@ impl Current<'_> {
 
     /// Copies a page that others see, too, for the one who stores (`wp_page_copy`). `old` is the
     /// private page, held; without it the page is a file's or the zero page.
-    fn wp_page_copy<'a>(&'a self, vmf: &mut Vmf<'a>, old: Option<Ref<'_, Frame>>) -> Fault {
+    fn wp_page_copy<'a>(&'a self, vmf: &mut Vmf<'a, D>, old: Option<Ref<'_, Frame>>) -> Fault {
         let fault = self.try_wp_page_copy(vmf, old);
         if let Some(old) = old {
             self.put_page(site::WP_PAGE_COPY__PUT_OLD, old);
@@ -200,8 +211,8 @@ impl Current<'_> {
         fault
     }
 
-    fn try_wp_page_copy<'a>(&'a self, vmf: &mut Vmf<'a>, old: Option<Ref<'_, Frame>>) -> Fault {
-        if self.anon_vma_prepare(vmf.vma).is_err() {
+    fn try_wp_page_copy<'a>(&'a self, vmf: &mut Vmf<'a, D>, old: Option<Ref<'_, Frame>>) -> Fault {
+        if self.prepare_fault(vmf).is_err() {
             return Fault::Oom;
         }
         let Some(new) = self.alloc_page_for(vmf) else {
@@ -227,7 +238,7 @@ impl Current<'_> {
         // No processor may go on reading the old page while another stores to the new one.
         vmf.set_pte(site::WP_PAGE_COPY__CLEAR, Pte::NONE);
         self.flush_tlb_page(self.mm, vmf.address);
-        self.page_add_new_anon_rmap(new, vmf.vma, self.index_of(vmf));
+        self.page_add_new_anon_rmap(new, vmf.anon_vma(), self.index_of(vmf));
         vmf.set_pte(site::WP_PAGE_COPY__SET_PTE, writable_entry(vmf, new));
         self.note(Note::Cow);
         if let Some(old) = old {
@@ -255,7 +266,7 @@ impl Current<'_> {
     }
 
     /// A page that a NUMA scan made inaccessible (`do_numa_page`): it gets its permissions back.
-    fn do_numa_page<'a>(&'a self, vmf: &mut Vmf<'a>) -> Fault {
+    fn do_numa_page<'a>(&'a self, vmf: &mut Vmf<'a, D>) -> Fault {
         if !self.pte_spinlock(vmf) {
             return Fault::Retry;
         }
@@ -272,7 +283,7 @@ impl Current<'_> {
 }
 
 /// The entry of a new private page: writable if the area is (`maybe_mkwrite`).
-pub fn writable_entry(vmf: &Vmf<'_>, page: Ref<'_, Frame>) -> Pte {
+pub fn writable_entry<D: Design>(vmf: &Vmf<'_, D>, page: Ref<'_, Frame>) -> Pte {
     let pte = Pte::make(Maps::Anon(page.handle()), vmf.vma_page_prot);
     if vmf.vma_flags.contains(VmFlags::WRITE) {
         pte.mkwrite()

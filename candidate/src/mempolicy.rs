@@ -5,6 +5,7 @@ use vmadiff_interleave::at;
 
 use crate::current::Current;
 use crate::defects::defect;
+use crate::design::{Design, Why};
 use crate::merge::Range;
 use crate::mmap::page_align;
 use crate::policy::{Policy, PolicyKind};
@@ -41,7 +42,7 @@ impl Asked {
     }
 }
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// `mbind`. No page is on a wrong node, so none is moved, and MPOL_MF_STRICT finds nothing.
     pub fn sys_mbind(&self, start: u64, len: u64, asked: Asked) -> Result<u64, Errno> {
         asked.check_mode()?;
@@ -65,7 +66,7 @@ impl Current<'_> {
         }
         let policy = self.mpol_new(asked)?;
         let bound = {
-            let _write = Section::enter(self.mm_struct(), site::MBIND__MMAP_SEM);
+            let _write = Section::enter(self, self.mm_struct(), site::MBIND__MMAP_SEM);
             self.mpol_set_nodemask(policy, asked.nodes)
                 .and_then(|()| self.queue_pages_range(start, end, policy.is_null()))
                 .and_then(|()| self.mbind_range(start, end, policy))
@@ -233,15 +234,15 @@ impl Current<'_> {
         Ok(vma)
     }
 
-    /// Gives an area a policy of its own that says the same (`vma_replace_policy`), in a bracket
-    /// (series patch 10); the old one goes when no fault holds it any more.
+    /// Gives an area a policy of its own that says the same (`vma_replace_policy`), as a
+    /// change (series patch 10); the old one goes when no fault holds it any more.
     fn vma_replace_policy(&self, vma: Ref<'_, Vma>, policy: Handle<Policy>) -> Result<(), Errno> {
         let new = self.mpol_dup(policy).map_err(|_| Errno::ENOMEM)?;
-        self.vm_write_begin(site::VMA_REPLACE_POLICY__BEGIN, vma);
+        D::change(self, vma, Why::Policy);
         let old = vma.vm_policy().peek();
         vma.vm_policy()
             .set(site::VMA_REPLACE_POLICY__VM_POLICY, new);
-        self.vm_write_end(site::VMA_REPLACE_POLICY__END, vma);
+        D::changed(self, vma, Why::Policy);
         self.mpol_put(site::VMA_REPLACE_POLICY__MPOL_PUT, old);
         Ok(())
     }

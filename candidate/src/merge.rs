@@ -13,6 +13,7 @@ use crate::adjust::Adjust;
 use crate::anon::AnonVma;
 use crate::current::Current;
 use crate::defects::defect;
+use crate::design::Design;
 use crate::file::File;
 use crate::policy::Policy;
 use crate::slab::{Handle, Ref};
@@ -59,7 +60,7 @@ impl Range {
     }
 }
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// Makes the range a part of an area beside it, if one will take it, and answers that one.
     /// `prev` is the area before the range, or its own when `addr` lies inside one.
     pub fn vma_merge<'a>(
@@ -70,7 +71,7 @@ impl Current<'_> {
         self.vma_merge_locked(prev, range, false)
     }
 
-    /// The same; with `keep_locked` the survivor's sequence count stays odd (series patch 11).
+    /// The same; with `keep_locked` the survivor's change goes on (series patch 11).
     pub fn vma_merge_locked<'a>(
         &'a self,
         prev: Option<Ref<'a, Vma>>,

@@ -4,6 +4,7 @@ use vmadiff_contract::{Errno, SyncFlags, VmFlags};
 use vmadiff_interleave::at;
 
 use crate::current::Current;
+use crate::design::Design;
 use crate::mmap::page_align;
 use crate::sites as site;
 use crate::slab::Ref;
@@ -17,7 +18,7 @@ fn ones_below(pages: u64) -> u64 {
     rounds.wrapping_add((1 << (pages % 64)) - 1)
 }
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// `msync`. Files live in memory, so there is nothing to wait for, and mmap_sem is kept where
     /// the kernel gives it up to write a file back.
     pub fn sys_msync(&self, start: u64, len: u64, flags: SyncFlags) -> Result<u64, Errno> {

@@ -2,8 +2,9 @@
 
 use vmadiff_contract::{Errno, LockAllFlags, LockFlags, VmFlags};
 
-use crate::candidate::Candidate;
+use crate::candidate::Machine;
 use crate::current::Current;
+use crate::design::{Design, Why};
 use crate::merge::Range;
 use crate::mm::Mm;
 use crate::mmap::page_align;
@@ -16,7 +17,7 @@ use crate::vma::Vma;
 /// The flags of locking (those that VM_LOCKED_CLEAR_MASK clears).
 const LOCKS: VmFlags = VmFlags::LOCKED.union(VmFlags::LOCKONFAULT);
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// `mlock`.
     pub fn sys_mlock(&self, start: u64, len: u64) -> Result<u64, Errno> {
         self.do_mlock(start, len, VmFlags::LOCKED)
@@ -43,7 +44,7 @@ impl Current<'_> {
         let start = start & !4095;
         {
             let mm = self.mm_struct();
-            let _write = Section::enter(mm, site::MLOCK__MMAP_SEM);
+            let _write = Section::enter(self, mm, site::MLOCK__MMAP_SEM);
             let limit = self.config().rlimit_memlock >> 12;
             let mut locked = (len >> 12).saturating_add(mm.locked_vm.peek());
             if locked > limit {
@@ -67,7 +68,7 @@ impl Current<'_> {
     /// `munlock`.
     pub fn sys_munlock(&self, start: u64, len: u64) -> Result<u64, Errno> {
         let len = page_align(len.wrapping_add(start & 4095));
-        let _write = Section::enter(self.mm_struct(), site::MUNLOCK__MMAP_SEM);
+        let _write = Section::enter(self, self.mm_struct(), site::MUNLOCK__MMAP_SEM);
         self.apply_vma_lock_flags(start & !4095, len, VmFlags::empty())?;
         Ok(0)
     }
@@ -84,7 +85,7 @@ impl Current<'_> {
         let current = flags.contains(LockAllFlags::CURRENT);
         {
             let mm = self.mm_struct();
-            let _write = Section::enter(mm, site::MLOCKALL__MMAP_SEM);
+            let _write = Section::enter(self, mm, site::MLOCKALL__MMAP_SEM);
             let fits = mm.total_vm.peek() <= self.config().rlimit_memlock >> 12;
             if current && !fits && !self.config().cap_ipc_lock {
                 return Err(Errno::ENOMEM);
@@ -100,7 +101,7 @@ impl Current<'_> {
     /// `munlockall`.
     pub fn sys_munlockall(&self) -> Result<u64, Errno> {
         let mm = self.mm_struct();
-        let _write = Section::enter(mm, site::MUNLOCKALL__MMAP_SEM);
+        let _write = Section::enter(self, mm, site::MUNLOCKALL__MMAP_SEM);
         self.apply_mlockall_flags(mm, LockAllFlags::empty());
         Ok(0)
     }
@@ -181,9 +182,9 @@ impl Current<'_> {
             mm.locked_vm.count(pages);
         }
         if lock {
-            self.vm_write_begin(site::MLOCK_FIXUP__BEGIN, vma);
+            D::change(self, vma, Why::Lock);
             vma.set_flags(site::MLOCK_FIXUP__VM_FLAGS, flags);
-            self.vm_write_end(site::MLOCK_FIXUP__END, vma);
+            D::changed(self, vma, Why::Lock);
         } else {
             self.munlock_vma_pages_range(vma);
         }
@@ -205,12 +206,12 @@ impl Current<'_> {
     }
 }
 
-impl Candidate {
-    /// Takes an area's lock flags away (`munlock_vma_pages_range`), in a bracket. Its pages are
+impl<D: Design> Machine<D> {
+    /// Takes an area's lock flags away (`munlock_vma_pages_range`). Its pages are
     /// where they were: the model has no list of pages that cannot be evicted.
     pub fn munlock_vma_pages_range(&self, vma: Ref<'_, Vma>) {
-        self.vm_write_begin(site::MUNLOCK_VMA_PAGES__BEGIN, vma);
+        D::change(self, vma, Why::Unlock);
         vma.set_flags(site::MUNLOCK_VMA_PAGES__VM_FLAGS, vma.flags() - LOCKS);
-        self.vm_write_end(site::MUNLOCK_VMA_PAGES__END, vma);
+        D::changed(self, vma, Why::Unlock);
     }
 }

@@ -1,9 +1,10 @@
 //! The address space (`mm_struct`).
 
 use vmadiff_contract::{Config, Misuse, MmId, VmFlags};
-use vmadiff_interleave::{Cell, RwSem, SeqLock, SpinLock};
+use vmadiff_interleave::{Cell, RwSem, SpinLock};
 
-use crate::candidate::Candidate;
+use crate::candidate::Machine;
+use crate::design::Design;
 use crate::file::Descriptors;
 use crate::slab::{Handle, Object};
 use crate::table::Entries;
@@ -12,14 +13,14 @@ use crate::vma::Vma;
 /// An address space. Its name is the ordinal of its allocation.
 #[derive(Default)]
 pub struct Mm {
+    /// Its own name.
+    name: Cell<Handle<Mm>>,
     /// Held for writing by whoever changes areas, for reading by classic faults.
     pub mmap_sem: RwSem,
     /// The first area.
     pub mmap: Cell<Handle<Vma>>,
     /// The root of the tree of areas.
     pub mm_rb: Cell<Handle<Vma>>,
-    /// Written around each change of the tree (series patch 19).
-    pub mm_seq: SeqLock,
     /// Guards the upper page tables, anon_vma pointers, and stacks that grow.
     pub page_table_lock: SpinLock,
     /// The top page table.
@@ -62,10 +63,10 @@ impl Object for Mm {
 
 impl Mm {
     /// Sets up an empty address space (`mm_init`).
-    pub fn init(&self, config: &Config) {
+    pub fn init(&self, name: Handle<Mm>, config: &Config) {
+        self.name.init(name);
         self.mmap.init(Handle::NULL);
         self.mm_rb.init(Handle::NULL);
-        self.mm_seq.init();
         self.pgd.clear();
         self.vmacache_seqnum.init(0);
         self.mm_users.init(0);
@@ -75,6 +76,11 @@ impl Mm {
         self.brk.init(config.start_brk);
         self.def_flags.init(0);
         self.files.init();
+    }
+
+    /// Its name.
+    pub fn name(&self) -> Handle<Self> {
+        self.name.peek()
     }
 
     fn counters(&self) -> [&Cell<u64>; 9] {
@@ -97,7 +103,7 @@ impl Mm {
     }
 }
 
-impl Candidate {
+impl<D: Design> Machine<D> {
     /// The address space of this name.
     #[inline]
     pub fn mm(&self, mm: Handle<Mm>) -> &Mm {

@@ -4,6 +4,7 @@ use vmadiff_contract::{Access, Errno, Fd, MapFlags, Note, Prot, VmFlags};
 
 use crate::account::accountable_mapping;
 use crate::current::Current;
+use crate::design::{Design, Why};
 use crate::file::File;
 use crate::merge::Range;
 use crate::section::Section;
@@ -45,7 +46,7 @@ pub fn page_align(len: u64) -> u64 {
     len.wrapping_add(4095) & !4095
 }
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// `mmap`: the new address.
     pub fn sys_mmap(&self, request: MapRequest) -> Result<u64, Errno> {
         if request.off & 4095 != 0 {
@@ -71,7 +72,7 @@ impl Current<'_> {
         file: Option<Ref<'_, File>>,
     ) -> Result<u64, Errno> {
         let (addr, populate) = {
-            let _write = Section::enter(self.mm_struct(), site::MMAP__MMAP_SEM);
+            let _write = Section::enter(self, self.mm_struct(), site::MMAP__MMAP_SEM);
             self.do_mmap(request, file)?
         };
         if populate {
@@ -204,9 +205,9 @@ impl Current<'_> {
             mm.locked_vm.count(pages);
         }
         // The kernel marks it soft-dirty here, which can change the protection of entries.
-        self.vm_write_begin(site::MMAP_REGION__BEGIN, vma);
+        D::change(self, vma, Why::Map);
         self.vma_set_page_prot(vma);
-        self.vm_write_end(site::MMAP_REGION__END, vma);
+        D::changed(self, vma, Why::Map);
         Ok(())
     }
 

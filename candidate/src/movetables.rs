@@ -9,6 +9,7 @@ use vmadiff_interleave::{Word, WriteGuard};
 
 use crate::current::Current;
 use crate::defects::defect;
+use crate::design::Design;
 use crate::mremap::Remap;
 use crate::pgtable::PteTable;
 use crate::pte::Pte;
@@ -20,8 +21,8 @@ use crate::vma::Vma;
 /// What a lowest table covers, bytes.
 const PMD_SIZE: u64 = 1 << PMD_SHIFT;
 
-impl Current<'_> {
-    /// Moves the entries of the old range, swap entries too. Both areas' sequence counts are odd.
+impl<D: Design> Current<'_, D> {
+    /// Moves the entries of the old range, swap entries too. Both areas are under change.
     pub fn move_page_tables(&self, vma: Ref<'_, Vma>, new: Ref<'_, Vma>, asked: &Remap) {
         debug_assert_eq!(vma.flags() ^ new.flags(), VmFlags::empty());
         let mm = self.mm_struct();

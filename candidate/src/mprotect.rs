@@ -2,8 +2,9 @@
 
 use vmadiff_contract::{Errno, Note, Prot, VmFlags};
 
-use crate::candidate::Candidate;
+use crate::candidate::Machine;
 use crate::current::Current;
+use crate::design::{Design, Why};
 use crate::merge::Range;
 use crate::mmap::{page_align, vm_prot_bits};
 use crate::pgtable::PteTable;
@@ -16,7 +17,7 @@ use crate::vma::{PageProt, Vma};
 /// R, W and X.
 const RWX: VmFlags = VmFlags::READ.union(VmFlags::WRITE).union(VmFlags::EXEC);
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// `mprotect`.
     pub fn sys_mprotect(&self, addr: u64, len: u64, prot: Prot) -> Result<u64, Errno> {
         let grows = Prot::GROWSDOWN | Prot::GROWSUP;
@@ -34,7 +35,7 @@ impl Current<'_> {
         if !(prot - grows - known).is_empty() {
             return Err(Errno::EINVAL);
         }
-        let _write = Section::enter(self.mm_struct(), site::MPROTECT__MMAP_SEM);
+        let _write = Section::enter(self, self.mm_struct(), site::MPROTECT__MMAP_SEM);
         let vma = self.find_vma(addr).ok_or(Errno::ENOMEM)?;
         let start = first_address(vma, addr, end, prot)?;
         self.mprotect_areas(vma, start, end, vm_prot_bits(prot))?;
@@ -93,12 +94,12 @@ impl Current<'_> {
             self.note(Note::Undo("mprotect_fixup"));
             Errno::ENOMEM
         })?;
-        // One bracket around flags, protection and entries (series patch 10).
-        self.vm_write_begin(site::MPROTECT_FIXUP__BEGIN, vma);
+        // One change: flags, protection and entries (series patch 10).
+        D::change(self, vma, Why::Protect);
         vma.set_flags(site::MPROTECT_FIXUP__VM_FLAGS, flags);
         self.vma_set_page_prot(vma);
         self.change_protection(vma, start, end, PageProt::of(flags));
-        self.vm_write_end(site::MPROTECT_FIXUP__END, vma);
+        D::changed(self, vma, Why::Protect);
         let locked = VmFlags::WRITE | VmFlags::SHARED | VmFlags::LOCKED;
         if old & locked == VmFlags::LOCKED && flags.contains(VmFlags::WRITE) {
             self.populate_in_place(vma, start, end);
@@ -129,7 +130,7 @@ fn first_address(vma: Ref<'_, Vma>, addr: u64, end: u64, prot: Prot) -> Result<u
     Ok(addr)
 }
 
-impl Candidate {
+impl<D: Design> Machine<D> {
     /// Gives the present entries of a range a new protection and makes the TLBs forget the old
     /// one (`change_protection`).
     fn change_protection(&self, vma: Ref<'_, Vma>, start: u64, end: u64, prot: PageProt) {

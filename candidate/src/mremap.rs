@@ -8,6 +8,7 @@ use vmadiff_contract::{Errno, MoveFlags, Note, VmFlags};
 use crate::adjust::Adjust;
 use crate::current::Current;
 use crate::defects::defect;
+use crate::design::{Design, Why};
 use crate::merge::Range;
 use crate::mmap::page_align;
 use crate::rmap::NoMemory;
@@ -37,14 +38,12 @@ struct Copied<'a> {
     new: Ref<'a, Vma>,
     /// The area at the old one; the same where the two became one.
     source: Ref<'a, Vma>,
-    /// The new one's sequence count is odd.
-    closed: bool,
 }
 
 /// Where the area is now, and whether it is locked.
 type Moved = (u64, bool);
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// `mremap`: the address afterwards.
     pub fn sys_mremap(&self, mut asked: Remap) -> Result<u64, Errno> {
         let (may_move, fixed) = (MoveFlags::MAYMOVE, MoveFlags::FIXED);
@@ -57,7 +56,7 @@ impl Current<'_> {
         if asked.new_len == 0 {
             return Err(Errno::EINVAL);
         }
-        let write = Section::enter(self.mm_struct(), site::MREMAP__MMAP_SEM);
+        let write = Section::enter(self, self.mm_struct(), site::MREMAP__MMAP_SEM);
         let (at, locked) = if asked.flags.contains(fixed) {
             self.mremap_to(&asked)?
         } else if asked.old_len >= asked.new_len {
@@ -217,10 +216,8 @@ impl Current<'_> {
 
     /// Moves an area, or a piece of it (`move_vma`).
     ///
-    /// The destination is closed to speculation from before it can be found until the entries are
-    /// there, the source while they are on their way (series patch 11). Deviation (A28): v12 opens
-    /// the source as soon as they have left, and a fault there finds nothing and maps zeroes
-    /// where the task's data was; here it stays closed until it is unmapped.
+    /// The destination changes from before it can be found until the entries are there, the source
+    /// until it is unmapped.
     fn move_vma(&self, vma: Ref<'_, Vma>, asked: &Remap) -> Result<Moved, Errno> {
         if self.map_has_no_room_for(0) {
             return Err(Errno::ENOMEM);
@@ -231,19 +228,12 @@ impl Current<'_> {
             .map_err(|NoMemory| Errno::ENOMEM)?;
         let (vma, new) = (copied.source, copied.new);
         if vma != new {
-            self.vm_write_begin(site::MOVE_VMA__BEGIN, vma);
+            D::change(self, vma, Why::MoveFrom);
         }
         self.move_page_tables(vma, new, asked);
         self.mremap_userfaultfd_prep(new);
-        let closed = vma != new || copied.closed;
-        if closed && !defect!(self, SourceOpenEarly) {
-            vma.held().init(true);
-        } else if vma != new {
-            self.vm_write_end(site::MOVE_VMA__END, vma);
-        }
-        if copied.closed {
-            self.vm_write_end(site::MOVE_VMA__END_NEW, new);
-        }
+        D::moved(self, vma, new);
+        D::changed(self, new, Why::MoveTo);
         self.unmap_source(vma, flags, asked);
         let locked = flags.contains(VmFlags::LOCKED);
         if locked {
@@ -279,13 +269,13 @@ impl Current<'_> {
         }
         let mut next = self.find_vma_intersection(start, end);
         while let Some(piece) = next.filter(|piece| piece.start() < end) {
-            self.vm_write_release(site::MOVE_VMA__RELEASE, piece);
+            D::stays(self, piece);
             next = self.next(piece);
         }
     }
 
     /// Links an area at the new place (`copy_vma`): a neighbour that takes it in, or a copy. Its
-    /// sequence count is left odd.
+    /// change goes on.
     fn copy_vma<'a>(&'a self, vma: Ref<'a, Vma>, asked: &Remap) -> Result<Copied<'a>, NoMemory> {
         let (addr, end) = (asked.new_addr, asked.new_addr + asked.new_len);
         let unfaulted = vma.ops() == Ops::Anonymous && vma.anon_vma().peek().is_null();
@@ -299,17 +289,12 @@ impl Current<'_> {
         };
         let mm = self.mm_struct();
         let links = self.tree(mm).find_links(addr, end).map_err(|_| NoMemory)?;
-        let closed = !defect!(self, DestinationOpen);
         let start = vma.start();
-        if let Some(new) = self.vma_merge_locked(links.prev, &range, closed) {
+        if let Some(new) = self.vma_merge_locked(links.prev, &range, true) {
             // It may have swallowed the source itself.
             let swallowed = new.start() <= start && start < new.end();
             let source = if swallowed { new } else { vma };
-            return Ok(Copied {
-                new,
-                source,
-                closed,
-            });
+            return Ok(Copied { new, source });
         }
         let new = self.vm_area_dup(vma).ok_or(NoMemory)?;
         new.vm_start().init(addr);
@@ -324,15 +309,9 @@ impl Current<'_> {
             self.get_file(self.files.get(file));
         }
         self.vma_open(new);
-        if closed {
-            self.vm_write_begin(site::COPY_VMA__BEGIN, new);
-        }
+        D::change(self, new, Why::MoveTo);
         self.vma_link(mm, new, &links);
-        Ok(Copied {
-            new,
-            source: vma,
-            closed,
-        })
+        Ok(Copied { new, source: vma })
     }
 
     /// A userfaultfd that is told of no moves loses what moved (`mremap_userfaultfd_prep`).

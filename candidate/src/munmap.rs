@@ -2,9 +2,10 @@
 
 use vmadiff_contract::{Errno, Event, VmFlags};
 
-use crate::candidate::Candidate;
+use crate::candidate::Machine;
 use crate::current::Current;
 use crate::defects::defect;
+use crate::design::{Design, Died};
 use crate::mm::Mm;
 use crate::mmap::page_align;
 use crate::section::Section;
@@ -12,10 +13,10 @@ use crate::sites as site;
 use crate::slab::{Handle, Ref};
 use crate::vma::Vma;
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// `munmap`.
     pub fn sys_munmap(&self, addr: u64, len: u64) -> Result<u64, Errno> {
-        let write = Section::enter(self.mm_struct(), site::MUNMAP__MMAP_SEM);
+        let write = Section::enter(self, self.mm_struct(), site::MUNMAP__MMAP_SEM);
         self.do_munmap(addr, len, &mut Some(write))?;
         Ok(0)
     }
@@ -33,7 +34,7 @@ impl Current<'_> {
         &self,
         start: u64,
         len: u64,
-        write: &mut Option<Section<'_>>,
+        write: &mut Option<Section<'_, D>>,
     ) -> Result<(), Errno> {
         let task_size = self.config().task_size;
         if start & 4095 != 0 || start > task_size || len > task_size - start {
@@ -118,7 +119,7 @@ impl Current<'_> {
         let mut tail = first;
         let mut next = Some(first);
         while let Some(vma) = next.filter(|vma| vma.start() < end) {
-            self.vma_rb_erase(mm, vma);
+            self.vma_rb_erase(mm, vma, Died::Unmapped);
             let count = mm.map_count.peek().wrapping_sub(1);
             mm.map_count.set(site::DETACH_VMAS__MAP_COUNT, count);
             tail = vma;
@@ -139,7 +140,7 @@ impl Current<'_> {
     }
 }
 
-impl Candidate {
+impl<D: Design> Machine<D> {
     /// Removes a list of areas that left their tree (`remove_vma_list`).
     fn remove_vma_list(&self, mm: &Mm, first: Ref<'_, Vma>) {
         let mut accounted = 0;
@@ -150,14 +151,14 @@ impl Candidate {
                 accounted += pages;
             }
             self.vm_stat_account(mm, flags, pages.wrapping_neg());
-            next = self.remove_vma(vma);
+            next = self.remove_vma(vma, Died::Unmapped);
         }
         self.vm_unacct_memory(accounted);
     }
 
-    /// Closes an area, puts its file at once and forgets it, and drops the allocation's reference
-    /// (`remove_vma`, series patch 20); answers the next of the list.
-    pub fn remove_vma<'a>(&'a self, vma: Ref<'a, Vma>) -> Option<Ref<'a, Vma>> {
+    /// Closes an area, puts its file at once and forgets it (`remove_vma`, series patch 20); answers
+    /// the next of the list.
+    pub fn remove_vma<'a>(&'a self, vma: Ref<'a, Vma>, how: Died) -> Option<Ref<'a, Vma>> {
         let next = self.next(vma);
         if vma.ops().close() {
             self.raise(Event::VmaClose { vma: vma.id() });
@@ -168,7 +169,7 @@ impl Candidate {
         if !defect!(self, FileNotForgotten) && !defect!(self, FilePutTwice) {
             vma.vm_file().set(site::REMOVE_VMA__VM_FILE, Handle::NULL);
         }
-        self.put_vma(site::REMOVE_VMA__PUT_VMA, vma);
+        D::removed(self, vma, how);
         next
     }
 }

@@ -1,14 +1,11 @@
 //! NUMA scanning: the present pages of a range are made to fault, to learn who uses them
 //! (`change_prot_numa`).
-//!
-//! Deviation (A11): v12 brackets this with the VMA's sequence count under mmap_sem for reading, as
-//! it does zapping. Here there is no bracket; the defect `a11-bracket-under-read` restores it.
 
 use vmadiff_contract::VmFlags;
 use vmadiff_interleave::at;
 
 use crate::current::Current;
-use crate::defects::defect;
+use crate::design::{Design, Why};
 use crate::pgtable::PteTable;
 use crate::pte::{Maps, Pte};
 use crate::sites as site;
@@ -16,7 +13,7 @@ use crate::slab::Ref;
 use crate::table::index;
 use crate::vma::Vma;
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// The step `numa_scan` (`task_numa_work`): 0.
     pub fn step_numa_scan(&self, addr: u64, len: u64) -> u64 {
         let end = addr.saturating_add(len);
@@ -34,10 +31,7 @@ impl Current<'_> {
     }
 
     fn change_prot_numa(&self, vma: Ref<'_, Vma>, start: u64, end: u64) {
-        let bracket = defect!(self, BracketUnderRead);
-        if bracket {
-            self.vm_write_begin(site::CHANGE_PROT_NUMA__BEGIN, vma);
-        }
+        D::change(self, vma, Why::Numa);
         let mut changed = false;
         let mut addr = start;
         while let Some(part) = self.next_pte_table(self.mm_struct(), addr, end) {
@@ -47,9 +41,7 @@ impl Current<'_> {
         if changed {
             self.flush_tlb_range(self.mm, start, end);
         }
-        if bracket {
-            self.vm_write_end(site::CHANGE_PROT_NUMA__END, vma);
-        }
+        D::changed(self, vma, Why::Numa);
     }
 
     /// Takes the permissions from a lowest table's entries (`change_pte_range` with `prot_numa`).

@@ -3,8 +3,9 @@
 use vmadiff_contract::{Event, Misuse, TableId};
 use vmadiff_interleave::{Site, Word};
 
-use crate::candidate::Candidate;
+use crate::candidate::Machine;
 use crate::current::Current;
+use crate::design::Design;
 use crate::gather::Gather;
 use crate::mm::Mm;
 use crate::sites as site;
@@ -27,7 +28,7 @@ fn next_boundary(addr: u64, shift: u32) -> u64 {
     ((addr >> shift) + 1) << shift
 }
 
-impl Candidate {
+impl<D: Design> Machine<D> {
     /// The table of this name.
     #[inline]
     pub fn table(&self, table: Handle<Table>) -> Ref<'_, Table> {
@@ -150,7 +151,7 @@ impl Candidate {
     /// (`free_pgd_range`). A ceiling of 0 is the end of all addresses.
     pub fn free_pgd_range(
         &self,
-        gather: &mut Gather<'_>,
+        gather: &mut Gather<'_, D>,
         addr: u64,
         end: u64,
         floor: u64,
@@ -180,7 +181,7 @@ impl Candidate {
     /// Frees what hangs below a table's entries for a range.
     fn free_lower(
         &self,
-        gather: &mut Gather<'_>,
+        gather: &mut Gather<'_, D>,
         upper: &Entries,
         shift: u32,
         addr: u64,
@@ -211,7 +212,7 @@ impl Candidate {
     }
 }
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// The lowest table that covers an address, looked for with interrupts off. Each table on the
     /// way is noted, since nobody may free it meanwhile.
     pub fn pte_table_irqs_off(&self, mm: &Mm, addr: u64) -> Option<Ref<'_, Table>> {

@@ -3,12 +3,13 @@
 use vmadiff_contract::Errno;
 
 use crate::current::Current;
+use crate::design::Design;
 use crate::merge::Range;
 use crate::slab::Ref;
 use crate::split::SplitError;
 use crate::vma::Vma;
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// Changes each area of a range, or the piece of it that lies inside, in address order. `first`
     /// holds the start. `change` is given the area, the one before, and the piece's bounds; it
     /// answers the area that the piece is in then.

@@ -6,6 +6,7 @@
 use vmadiff_contract::{Errno, VmFlags};
 
 use crate::current::Current;
+use crate::design::Design;
 use crate::slab::{Handle, Ref};
 use crate::vma::Vma;
 
@@ -17,7 +18,7 @@ struct Window {
     length: u64,
 }
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// A place for `len` bytes: `addr` itself if it is `fixed`, else where the hint says if there
     /// is room, else elsewhere.
     ///

@@ -1,16 +1,12 @@
-//! Memory policies (`mempolicy`): counted, and freed after a grace period.
-//!
-//! Deviation (A22): v12 frees a policy at once with its last reference, while a speculative fault
-//! reads it and allocates by it without a reference. Here a fault takes one, unless it is too late
-//! for that, and the memory stays until the readers of that moment have left. The defect
-//! `a22-policy-without-reference` restores v12.
+//! Memory policies (`mempolicy`): counted, and freed when the design says.
 
 use vmadiff_contract::{Event, Misuse, Mode, PolicyFlags, PolicyId};
 use vmadiff_interleave::{RefCount, Site};
 
-use crate::candidate::{Candidate, Deferred};
+use crate::candidate::Machine;
 use crate::current::Current;
 use crate::defects::defect;
+use crate::design::Design;
 use crate::rmap::NoMemory;
 use crate::sites as site;
 use crate::slab::{Handle, Ref, object};
@@ -68,7 +64,7 @@ impl Ref<'_, Policy> {
     }
 }
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// A policy that says this, with one reference (`mpol_new`); none without memory.
     pub fn mpol_alloc(&self, kind: PolicyKind) -> Result<Handle<Policy>, NoMemory> {
         if self.fails() {
@@ -93,7 +89,7 @@ impl Current<'_> {
     }
 }
 
-impl Candidate {
+impl<D: Design> Machine<D> {
     /// Whether two policies say the same (`mpol_equal`).
     pub fn mpol_equal(&self, a: Handle<Policy>, b: Handle<Policy>) -> bool {
         if a == b {
@@ -114,7 +110,7 @@ impl Candidate {
             }
     }
 
-    /// Puts a reference (`mpol_put`); the policy goes with the last, after a grace period.
+    /// Puts a reference (`mpol_put`); what becomes of a policy without any is the design's to say.
     pub fn mpol_put(&self, site: Site, policy: Handle<Policy>) {
         let Some(policy) = policy.some().map(|policy| self.policies.get(policy)) else {
             return;
@@ -123,13 +119,7 @@ impl Candidate {
             return;
         }
         match policy.refs().put(site) {
-            Ok(0) if defect!(self, PolicyWithoutReference) || defect!(self, PolicyFreedAtOnce) => {
-                self.free_policy(policy.handle());
-            }
-            Ok(0) => self.rcu.call(
-                site::MPOL_PUT__CALL_RCU,
-                Deferred::FreePolicy(policy.handle()),
-            ),
+            Ok(0) => D::policy_unused(self, policy.handle()),
             Ok(_) => {}
             Err(_) => self.misuse(Misuse::DeadPolicy(PolicyId(policy.ordinal()))),
         }

@@ -4,6 +4,7 @@ use vmadiff_contract::{Errno, POPULATE_MAX_PAGES, VmFlags};
 use vmadiff_interleave::at;
 
 use crate::current::Current;
+use crate::design::Design;
 use crate::pte::Pte;
 use crate::sites as site;
 use crate::slab::Ref;
@@ -11,7 +12,7 @@ use crate::table::index;
 use crate::vma::Vma;
 use crate::vmf::Fault;
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// Populates a range and never complains (`mm_populate`).
     pub fn mm_populate(&self, start: u64, len: u64) {
         let _ = self.populate(start, len, true);

@@ -5,6 +5,7 @@ use vmadiff_interleave::at;
 
 use crate::anon::AnonVma;
 use crate::current::Current;
+use crate::design::Design;
 use crate::frame::{Frame, SwapSlot};
 use crate::pte::Pte;
 use crate::sites as site;
@@ -18,7 +19,7 @@ type Isolated<'a> = Option<(Ref<'a, Frame>, Ref<'a, AnonVma>)>;
 /// Somebody else has the lock of this table's entries.
 struct LockTaken<'a>(Ref<'a, Table>);
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// The step `reclaim`: 1 if the page was written out.
     pub fn step_reclaim(&self, addr: u64) -> u64 {
         let Some((page, root)) = self.isolate_page(addr) else {

@@ -3,9 +3,10 @@
 use vmadiff_contract::{Note, VmFlags};
 
 use crate::anon::AnonVma;
-use crate::candidate::Candidate;
+use crate::candidate::Machine;
 use crate::current::Current;
 use crate::defects::defect;
+use crate::design::Design;
 use crate::sites as site;
 use crate::slab::{Handle, Ref};
 use crate::vma::Vma;
@@ -14,7 +15,7 @@ use crate::vma::Vma;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoMemory;
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// Gives an area an anon_vma if it has none (`anon_vma_prepare`): a neighbour's, or a new one.
     /// Called under mmap_sem, for reading at least.
     pub fn anon_vma_prepare(&self, vma: Ref<'_, Vma>) -> Result<(), NoMemory> {
@@ -155,7 +156,7 @@ impl Current<'_> {
     }
 }
 
-impl Candidate {
+impl<D: Design> Machine<D> {
     /// Takes all links of an area away (`unlink_anon_vmas`); anon_vmas that it leaves without any
     /// are put. The lock of the tree is held from the first link until the area counts in no degree
     /// any more: an anon_vma whose last other area goes meanwhile would be freed under it.

@@ -2,32 +2,60 @@
 
 use vmadiff_interleave::{ReadGuard, Site, WriteGuard, at};
 
+use crate::candidate::Machine;
+use crate::design::Design;
 use crate::mm::Mm;
 
-/// Holds mmap_sem for writing on behalf of a call.
-pub struct Section<'a> {
+/// Holds mmap_sem for writing on behalf of a call. All who write areas do it by one of these, so
+/// that the design is told where each begins and ends.
+pub struct Section<'a, D: Design> {
+    machine: &'a Machine<D>,
+    mm: &'a Mm,
     write: Option<WriteGuard<'a>>,
+    /// The call takes effect in it; not in that of an address space that nobody can see yet.
+    marked: bool,
 }
 
-impl<'a> Section<'a> {
+impl<'a, D: Design> Section<'a, D> {
     /// Takes mmap_sem (`down_write`).
-    pub fn enter(mm: &'a Mm, site: Site) -> Self {
+    pub fn enter(machine: &'a Machine<D>, mm: &'a Mm, site: Site) -> Self {
+        Self::take(machine, mm, site, true)
+    }
+
+    /// Takes mmap_sem of a child that fork is still making (`down_write_nested`).
+    pub fn enter_child(machine: &'a Machine<D>, mm: &'a Mm, site: Site) -> Self {
+        Self::take(machine, mm, site, false)
+    }
+
+    fn take(machine: &'a Machine<D>, mm: &'a Mm, site: Site, marked: bool) -> Self {
+        let write = Some(mm.mmap_sem.write(site));
+        D::write_begin(machine, mm);
         Self {
-            write: Some(mm.mmap_sem.write(site)),
+            machine,
+            mm,
+            write,
+            marked,
         }
     }
 
     /// Ends the section and goes on as a reader (`downgrade_write`).
     pub fn downgrade(mut self, site: Site) -> Option<ReadGuard<'a>> {
-        at::section();
+        self.end();
         self.write.take().map(|write| write.downgrade(site))
+    }
+
+    fn end(&self) {
+        D::write_end(self.machine, self.mm);
+        if self.marked {
+            at::section();
+        }
     }
 }
 
-impl Drop for Section<'_> {
+impl<D: Design> Drop for Section<'_, D> {
     fn drop(&mut self) {
         if self.write.is_some() {
-            at::section();
+            self.end();
         }
     }
 }

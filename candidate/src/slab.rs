@@ -111,15 +111,79 @@ const DEAD: u32 = u32::MAX;
 /// Chunks after the first; each is as long as all before it together.
 const CHUNKS: usize = 24;
 
+/// Slots that are made when they are first asked for, and never move.
+struct Chunks<S> {
+    first: Box<[S]>,
+    more: [OnceLock<Box<[S]>>; CHUNKS],
+}
+
+impl<S: Default> Chunks<S> {
+    fn new(first: usize) -> Self {
+        Self {
+            first: chunk(first),
+            more: [const { OnceLock::new() }; CHUNKS],
+        }
+    }
+
+    #[inline]
+    fn at(&self, index: u32) -> &S {
+        match self.first.get(index as usize) {
+            Some(slot) => slot,
+            None => self.at_of_more(index as usize),
+        }
+    }
+
+    #[cold]
+    fn at_of_more(&self, index: usize) -> &S {
+        let length = self.first.len();
+        let chunk_number = (index / length).ilog2() as usize;
+        let begin = length << chunk_number;
+        match self.more.get(chunk_number) {
+            Some(more) => &more.get_or_init(|| chunk(begin))[index - begin],
+            // More slots than memory has room for: only a torn handle gets here.
+            None => &self.first[0],
+        }
+    }
+}
+
+fn chunk<S: Default>(length: usize) -> Box<[S]> {
+    (0..length).map(|_| S::default()).collect()
+}
+
+/// What is kept beside the objects of a slab, by their slots: it outlives an object and is there
+/// again for the next of its slot.
+pub struct Beside<S>(Chunks<S>);
+
+impl<S: Default> Beside<S> {
+    /// For a slab whose first chunk has as many slots.
+    pub fn new(first: usize) -> Self {
+        Self(Chunks::new(first))
+    }
+
+    /// What is beside this object, dead or alive.
+    #[inline]
+    pub fn of<T>(&self, handle: Handle<T>) -> &S {
+        self.0.at(handle.index())
+    }
+}
+
 struct Slot<T> {
     live: AtomicU32,
     object: T,
 }
 
+impl<T: Default> Default for Slot<T> {
+    fn default() -> Self {
+        Self {
+            live: AtomicU32::new(DEAD),
+            object: T::default(),
+        }
+    }
+}
+
 /// Objects of one type.
 pub struct Slab<T> {
-    first: Box<[Slot<T>]>,
-    more: [OnceLock<Box<[Slot<T>]>>; CHUNKS],
+    slots: Chunks<Slot<T>>,
     /// Slots that were ever used since the reset, and objects that live; the keeper writes them.
     used: AtomicU32,
     alive: AtomicU32,
@@ -138,8 +202,7 @@ impl<T: Object> Slab<T> {
     /// An empty slab whose first chunk has `first` slots, a power of two.
     pub fn new(first: usize, events: Arc<dyn EventSink>) -> Self {
         Self {
-            first: chunk(first),
-            more: [const { OnceLock::new() }; CHUNKS],
+            slots: Chunks::new(first),
             used: AtomicU32::new(0),
             alive: AtomicU32::new(0),
             keeper: Mutex::default(),
@@ -246,32 +309,8 @@ impl<T: Object> Slab<T> {
 
     #[inline]
     fn slot(&self, index: u32) -> &Slot<T> {
-        match self.first.get(index as usize) {
-            Some(slot) => slot,
-            None => self.slot_of_more(index as usize),
-        }
+        self.slots.at(index)
     }
-
-    #[cold]
-    fn slot_of_more(&self, index: usize) -> &Slot<T> {
-        let length = self.first.len();
-        let chunk_number = (index / length).ilog2() as usize;
-        let begin = length << chunk_number;
-        match self.more.get(chunk_number) {
-            Some(more) => &more.get_or_init(|| chunk(begin))[index - begin],
-            // More slots than memory has room for: only a torn handle gets here.
-            None => &self.first[0],
-        }
-    }
-}
-
-fn chunk<T: Object>(length: usize) -> Box<[Slot<T>]> {
-    (0..length)
-        .map(|_| Slot {
-            live: AtomicU32::new(DEAD),
-            object: T::default(),
-        })
-        .collect()
 }
 
 /// An object, dead or alive, by its name.

@@ -6,7 +6,8 @@ use vmadiff_contract::{
 };
 use vmadiff_interleave::Word;
 
-use crate::candidate::Candidate;
+use crate::candidate::Machine;
+use crate::design::Design;
 use crate::file::File;
 use crate::frame::{Frame, SwapSlot};
 use crate::mm::{Mm, mm_id};
@@ -15,7 +16,7 @@ use crate::slab::{Handle, Ref};
 use crate::table::Entries;
 use crate::vma::Vma;
 
-impl Candidate {
+impl<D: Design> Machine<D> {
     /// Shows everything. Nothing is reported on the way, whatever state it is in.
     pub fn fill_snapshot(&self, into: &mut Snapshot) {
         into.clear();
@@ -98,7 +99,7 @@ impl Candidate {
         });
         into.protocol.push(Protocol {
             vma: vma.id(),
-            counts: [vma.vm_ref_count().peek(), vma.vm_sequence().peek()],
+            counts: D::counts(self, vma),
         });
     }
 

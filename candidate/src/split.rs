@@ -3,8 +3,9 @@
 use vmadiff_contract::{Event, Note};
 
 use crate::adjust::Adjust;
-use crate::candidate::Candidate;
+use crate::candidate::Machine;
 use crate::current::Current;
+use crate::design::Design;
 use crate::rmap::NoMemory;
 use crate::sites as site;
 use crate::slab::Ref;
@@ -25,7 +26,7 @@ impl From<NoMemory> for SplitError {
     }
 }
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// Splits an area at an address, if there may be one more; the new area is the lower half
     /// (`new_below`) or the upper.
     pub fn split_vma(
@@ -101,7 +102,7 @@ impl Current<'_> {
     }
 }
 
-impl Candidate {
+impl<D: Design> Machine<D> {
     /// Tells the operations of a copy's file (`vm_ops->open`).
     pub fn vma_open(&self, vma: Ref<'_, Vma>) {
         if vma.ops().close() {

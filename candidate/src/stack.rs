@@ -1,17 +1,14 @@
 //! Stacks that grow down to a fault (`expand_downwards`), under mmap_sem for reading.
-//!
-//! Deviation (A11): v12 brackets the new start with the sequence count, though several faults may
-//! be at it at once. Speculation refuses such areas anyway; here there is no bracket.
 
 use vmadiff_contract::{Errno, VmFlags};
 
 use crate::current::Current;
-use crate::defects::defect;
+use crate::design::{Design, Why};
 use crate::sites as site;
 use crate::slab::Ref;
 use crate::vma::Vma;
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// Makes a stack reach down to an address below it.
     ///
     /// # Errors
@@ -43,10 +40,7 @@ impl Current<'_> {
             return Err(Errno::ENOMEM);
         }
         self.acct_stack_growth(vma, vma.end() - addr, grow)?;
-        let bracket = defect!(self, BracketUnderRead);
-        if bracket {
-            self.vm_write_begin(site::EXPAND_DOWNWARDS__BEGIN, vma);
-        }
+        D::change(self, vma, Why::Grow);
         {
             let mm = self.mm_struct();
             let _lock = mm.page_table_lock.lock(site::EXPAND_DOWNWARDS__LOCK);
@@ -58,9 +52,7 @@ impl Current<'_> {
             vma.vm_pgoff()
                 .set(site::EXPAND_DOWNWARDS__SET_PGOFF, pgoff - grow);
         }
-        if bracket {
-            self.vm_write_end(site::EXPAND_DOWNWARDS__END, vma);
-        }
+        D::changed(self, vma, Why::Grow);
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 //! under mmap_sem (series patch 23).
 
 use crate::current::Current;
+use crate::design::Design;
 use crate::frame::SwapSlot;
 use crate::memory::writable_entry;
 use crate::pte::{Maps, Pte};
@@ -13,10 +14,10 @@ use crate::sites as site;
 use crate::slab::Handle;
 use crate::vmf::{Fault, Vmf};
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// A page that was swapped out.
-    pub fn do_swap_page<'a>(&'a self, vmf: &mut Vmf<'a>, slot: Handle<SwapSlot>) -> Fault {
-        if vmf.speculative {
+    pub fn do_swap_page<'a>(&'a self, vmf: &mut Vmf<'a, D>, slot: Handle<SwapSlot>) -> Fault {
+        if vmf.optimistic() {
             // pte_unmap_same: whoever swapped it in meanwhile served this fault.
             if !self.pte_spinlock(vmf) {
                 return Fault::Retry;
@@ -30,7 +31,7 @@ impl Current<'_> {
         }
         let from = self.swap.get(slot);
         let alone = from.count().get(site::DO_SWAP_PAGE__SWAP_COUNT) == 1;
-        if vmf.speculative && (!alone || from.held().peek()) {
+        if vmf.optimistic() && (!alone || from.held().peek()) {
             return self.give_up(&reason::SWAP_READ);
         }
         let Some(page) = self.alloc_page_for(vmf) else {
@@ -50,7 +51,7 @@ impl Current<'_> {
         let mm = self.mm_struct();
         mm.rss_anon.count(1);
         mm.swap_entries.count(1u64.wrapping_neg());
-        self.page_add_new_anon_rmap(page, vmf.vma, self.index_of(vmf));
+        self.page_add_new_anon_rmap(page, vmf.anon_vma(), self.index_of(vmf));
         let pte = if vmf.write {
             writable_entry(vmf, page)
         } else {

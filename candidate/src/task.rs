@@ -5,7 +5,8 @@ use std::sync::atomic::{Ordering::SeqCst, fence};
 use vmadiff_contract::MAX_TASKS;
 use vmadiff_interleave::Cell;
 
-use crate::candidate::Candidate;
+use crate::candidate::Machine;
+use crate::design::Design;
 use crate::frame::Frame;
 use crate::mm::Mm;
 use crate::policy::Policy;
@@ -121,7 +122,7 @@ impl Task {
     }
 }
 
-impl Candidate {
+impl<D: Design> Machine<D> {
     /// The live tasks of an address space.
     pub fn tasks_of(&self, mm: Handle<Mm>) -> impl Iterator<Item = &Task> {
         self.tasks()

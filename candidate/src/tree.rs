@@ -4,7 +4,7 @@
 //! ordinal, so its shape depends on what is in it and on nothing else. (Linux has a red-black tree;
 //! nothing that can be observed depends on which.) A change is a few rotations, each three writes in
 //! an order that never makes a cycle, since lookups under RCU walk it meanwhile and must end; that
-//! they may miss something is what `mm_seq` tells them.
+//! they may miss something is for the design to notice (`change_tree`).
 //!
 //! ```text
 //!       g               g
@@ -60,7 +60,7 @@ fn some<'a>(vmas: &'a Slab<Vma>, vma: Handle<Vma>) -> Option<Ref<'a, Vma>> {
 
 impl<'a> Tree<'a> {
     /// The lowest area that ends above an address, without a look at any cache (the walk of
-    /// `find_vma`). Whoever holds no mmap_sem must ask `mm_seq` whether to believe it.
+    /// `find_vma`). Whoever holds no mmap_sem must know by other means whether to believe it.
     pub fn find(self, addr: u64) -> Option<Ref<'a, Vma>> {
         let mut found = None;
         let mut node = some(self.vmas, self.root.get(site::FIND_VMA__RB_ROOT));
@@ -103,7 +103,7 @@ impl<'a> Tree<'a> {
         Ok(Links { prev, place })
     }
 
-    /// Hangs an area there and balances (`rb_link_node`, `rb_insert_color`). Under `mm_seq`.
+    /// Hangs an area there and balances (`rb_link_node`, `rb_insert_color`). Under mmap_sem.
     pub fn insert(self, vma: Ref<'a, Vma>, place: Place) {
         vma.rb_left().set(site::VMA_LINK_RB__LEFT, Handle::NULL);
         vma.rb_right().set(site::VMA_LINK_RB__RIGHT, Handle::NULL);
@@ -127,7 +127,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// Takes an area out and balances (`rb_erase`). Under `mm_seq`.
+    /// Takes an area out and balances (`rb_erase`). Under mmap_sem.
     pub fn erase(self, vma: Ref<'a, Vma>) {
         while vma.alive() {
             let (left, right) = (vma.rb_left().peek(), vma.rb_right().peek());

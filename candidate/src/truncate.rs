@@ -3,14 +3,15 @@
 use vmadiff_contract::{Access, Errno, FallocFlags, Fd};
 use vmadiff_interleave::at;
 
-use crate::candidate::Candidate;
+use crate::candidate::Machine;
 use crate::current::Current;
+use crate::design::Design;
 use crate::file::{File, MAX_SIZE};
 use crate::sites as site;
 use crate::slab::Ref;
 use crate::zap::Which;
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// `ftruncate`.
     pub fn sys_ftruncate(&self, fd: Fd, size: u64) -> Result<u64, Errno> {
         if size > i64::MAX as u64 {
@@ -83,7 +84,7 @@ impl Current<'_> {
     }
 }
 
-impl Candidate {
+impl<D: Design> Machine<D> {
     /// Sets a file's size, takes what is beyond out of all mappings, private copies too, and throws
     /// it away (`shmem_setattr`). Holds no mmap_sem.
     fn truncate_setsize(&self, file: Ref<'_, File>, size: u64) {

@@ -4,6 +4,7 @@
 use vmadiff_contract::{Errno, VmFlags};
 
 use crate::current::Current;
+use crate::design::{Design, Why};
 use crate::merge::Range;
 use crate::section::Section;
 use crate::sites as site;
@@ -11,7 +12,7 @@ use crate::slab::Ref;
 use crate::split::SplitError;
 use crate::vma::{Ops, Vma};
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// `uffd_register` (`userfaultfd_register`).
     pub fn sys_uffd_register(&self, start: u64, len: u64) -> Result<u64, Errno> {
         self.userfaultfd_change(start, len, true)
@@ -25,7 +26,7 @@ impl Current<'_> {
     fn userfaultfd_change(&self, start: u64, len: u64, register: bool) -> Result<u64, Errno> {
         self.validate_range(start, len)?;
         let end = start + len;
-        let _write = Section::enter(self.mm_struct(), site::USERFAULTFD__MMAP_SEM);
+        let _write = Section::enter(self, self.mm_struct(), site::USERFAULTFD__MMAP_SEM);
         let (prev, vma) = self.find_vma_prev(start);
         let vma = vma.ok_or(Errno::ENOMEM)?;
         if vma.start() >= end {
@@ -89,11 +90,11 @@ impl Current<'_> {
                 vma = self
                     .merge_or_split(vma, prev, &range)
                     .map_err(|_: SplitError| Errno::ENOMEM)?;
-                self.vm_write_begin(site::USERFAULTFD__BEGIN, vma);
+                D::change(self, vma, Why::Userfault);
                 vma.set_flags(site::USERFAULTFD__VM_FLAGS, flags);
                 vma.vm_userfaultfd_ctx()
                     .set(site::USERFAULTFD__CTX, register);
-                self.vm_write_end(site::USERFAULTFD__END, vma);
+                D::changed(self, vma, Why::Userfault);
             }
             prev = Some(vma);
             start = vma.end();

@@ -1,17 +1,16 @@
-//! The VMA (`vm_area_struct`): what it is made of, how it is allocated, counted and freed.
+//! The VMA (`vm_area_struct`): what it is made of, how it is allocated and freed.
 //!
-//! A linked VMA has two references: that of its allocation, dropped by whoever removes it, and that
-//! of its tree, dropped one grace period after it was erased (series patches 20 and 21). Whoever
-//! looks one up without mmap_sem takes a third for as long as it looks.
+//! What vouches for it while nobody holds mmap_sem (counts, locks, marks) lies beside it and is the
+//! design's.
 
 use vmadiff_contract::{Event, Misuse, VmFlags, VmaId};
-use vmadiff_interleave::{RefCount, RefError, SeqCount, Site};
+use vmadiff_interleave::Site;
 
 use crate::anon::{AnonVma, AnonVmaChain};
-use crate::candidate::Candidate;
+use crate::candidate::Machine;
 use crate::current::Current;
 use crate::defects::defect;
-use crate::design::{GET_FROM_ZERO, PUT_BELOW_ZERO};
+use crate::design::Design;
 use crate::file::File;
 use crate::mm::Mm;
 use crate::policy::Policy;
@@ -53,9 +52,6 @@ object! {
         vm_policy: Handle<Policy>,
         /// Whether it is registered with its address space's userfaultfd.
         vm_userfaultfd_ctx: bool,
-        /// Its sequence count stays odd until it is released or leaves the tree: brackets in between
-        /// are parts of this one. Only where mmap_sem is held for writing.
-        held: bool,
         /// Its anon_vma.
         anon_vma: Handle<AnonVma>,
         /// The first link of its chain.
@@ -67,12 +63,7 @@ object! {
         /// The previous area that maps its file.
         shared_prev: Handle<Vma>,
     }
-    parts {
-        /// Odd while a writer is at work.
-        vm_sequence: SeqCount,
-        /// References.
-        vm_ref_count: RefCount,
-    }
+    parts {}
 }
 
 /// Which `vm_operations_struct` an area has.
@@ -232,15 +223,8 @@ impl<'a> Ref<'a, Vma> {
         self.rb_parent().set(site, self.handle());
     }
 
-    /// What sets up a fresh VMA (`vma_init`, INIT_VMA): count 1, sequence even, in no tree.
+    /// What sets up a fresh VMA (`vma_init`, INIT_VMA): in no list and no tree.
     fn init_vma(self) {
-        self.vm_ref_count().init(1);
-        self.vm_sequence().init(0);
-        self.held().init(false);
-        self.init_lists();
-    }
-
-    fn init_lists(self) {
         self.vm_next().init(Handle::NULL);
         self.vm_prev().init(Handle::NULL);
         self.rb_left().init(Handle::NULL);
@@ -254,7 +238,7 @@ impl<'a> Ref<'a, Vma> {
     }
 }
 
-impl Current<'_> {
+impl<D: Design> Current<'_, D> {
     /// A VMA of this address space that maps nothing yet (`vm_area_alloc`); none without memory.
     pub fn vm_area_alloc(&self) -> Option<Ref<'_, Vma>> {
         if self.fails() {
@@ -273,6 +257,7 @@ impl Current<'_> {
         vma.vm_policy().init(Handle::NULL);
         vma.vm_userfaultfd_ctx().init(false);
         vma.anon_vma().init(Handle::NULL);
+        D::born(self, vma, None);
         self.raise(Event::VmaAlloc {
             vma: vma.id(),
             copy_of: None,
@@ -298,19 +283,8 @@ impl Current<'_> {
         vma.vm_userfaultfd_ctx()
             .init(orig.vm_userfaultfd_ctx().peek());
         vma.anon_vma().init(orig.anon_vma().peek());
-        if defect!(self, NotInitialised) {
-            vma.vm_ref_count().init(orig.vm_ref_count().peek());
-            vma.vm_sequence().init(orig.vm_sequence().peek());
-            vma.held().init(false);
-            vma.init_lists();
-        } else {
-            vma.init_vma();
-            if orig.held().peek() {
-                // A piece of what is closed is closed from the start.
-                vma.held().init(true);
-                vma.vm_sequence().init(1);
-            }
-        }
+        vma.init_vma();
+        D::born(self, vma, Some(orig));
         self.raise(Event::VmaAlloc {
             vma: vma.id(),
             copy_of: Some(orig.id()),
@@ -319,7 +293,7 @@ impl Current<'_> {
     }
 }
 
-impl Candidate {
+impl<D: Design> Machine<D> {
     /// The VMA of this name.
     #[inline]
     pub fn vma(&self, vma: Handle<Vma>) -> Ref<'_, Vma> {
@@ -344,52 +318,8 @@ impl Candidate {
         self.vma_opt(vma.vm_prev().peek())
     }
 
-    /// Takes a reference (`get_vma`); false, and reported, if there was none left.
-    pub fn get_vma(&self, site: Site, vma: Ref<'_, Vma>) -> bool {
-        let got = vma.vm_ref_count().get(site);
-        if !vma.alive() {
-            return false;
-        }
-        match got {
-            Ok(refs) => {
-                let vma = vma.id();
-                self.raise(Event::VmaGet { vma, refs });
-                true
-            }
-            Err(_) => {
-                self.misuse(Misuse::Breach(vma.id(), &GET_FROM_ZERO));
-                false
-            }
-        }
-    }
-
-    /// Puts a reference and frees the VMA with the last (`put_vma`).
-    pub fn put_vma(&self, site: Site, vma: Ref<'_, Vma>) {
-        if !vma.alive() {
-            return;
-        }
-        let put = vma.vm_ref_count().put(site);
-        if !vma.alive() {
-            return;
-        }
-        match put {
-            Ok(refs) => {
-                self.raise(Event::VmaPut {
-                    vma: vma.id(),
-                    refs,
-                });
-                if refs == 0 {
-                    self.free_vma_struct(vma);
-                }
-            }
-            Err(RefError::BelowZero | RefError::FromZero) => {
-                self.misuse(Misuse::Breach(vma.id(), &PUT_BELOW_ZERO));
-            }
-        }
-    }
-
-    /// Frees a VMA whose last reference is gone (`__free_vma`): its policy goes with it.
-    fn free_vma_struct(&self, vma: Ref<'_, Vma>) {
+    /// Frees a VMA that nobody looks at any more (`__free_vma`): its policy goes with it.
+    pub fn free_vma(&self, vma: Ref<'_, Vma>) {
         if let Some(file) = vma.vm_file().peek().some() {
             // The reference to the file went when the VMA was removed, and the pointer with it.
             if defect!(self, FilePutTwice) {

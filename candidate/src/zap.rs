@@ -1,13 +1,11 @@
 //! Taking pages out of page tables (`unmap_vmas`, `unmap_mapping_range`).
 //!
-//! Deviation (A11): v12 brackets this with the VMA's sequence count, also where mmap_sem is held for
-//! reading or not at all (madvise, truncation), so that two writers can meet in one count, whose
-//! increments are plain. Here there is no bracket: a VMA that is being unmapped has left the tree
-//! with its node cleared, which is enough, and one that stays may be faulted in again at any time.
-//! The defect `a11-bracket-under-read` restores v12.
+//! The design is told ([`Why::Zap`]), also where mmap_sem is held for reading or not at all (madvise,
+//! truncation). A VMA that is being unmapped has left the tree; one that stays may be faulted in
+//! again at any time.
 
-use crate::candidate::Candidate;
-use crate::defects::defect;
+use crate::candidate::Machine;
+use crate::design::{Design, Why};
 use crate::gather::Gather;
 use crate::mm::Mm;
 use crate::pgtable::PteTable;
@@ -26,9 +24,15 @@ pub enum Which {
     FileOnly,
 }
 
-impl Candidate {
+impl<D: Design> Machine<D> {
     /// Takes out the pages of a list of areas in a range (`unmap_vmas`).
-    pub fn unmap_vmas(&self, gather: &mut Gather<'_>, first: Ref<'_, Vma>, start: u64, end: u64) {
+    pub fn unmap_vmas(
+        &self,
+        gather: &mut Gather<'_, D>,
+        first: Ref<'_, Vma>,
+        start: u64,
+        end: u64,
+    ) {
         let mut next = Some(first);
         while let Some(vma) = next.filter(|vma| vma.start() < end) {
             self.unmap_single_vma(gather, vma, start, end, Which::All);
@@ -39,28 +43,23 @@ impl Candidate {
     /// Takes out the pages of an area in a range (`unmap_single_vma`, `unmap_page_range`).
     pub fn unmap_single_vma(
         &self,
-        gather: &mut Gather<'_>,
+        gather: &mut Gather<'_, D>,
         vma: Ref<'_, Vma>,
         start: u64,
         end: u64,
         which: Which,
     ) {
-        let bracket = defect!(self, BracketUnderRead);
-        if bracket {
-            self.vm_write_begin(site::UNMAP_PAGE_RANGE__BEGIN, vma);
-        }
+        D::change(self, vma, Why::Zap);
         let (mut addr, end) = (vma.start().max(start), vma.end().min(end));
         while let Some(part) = self.next_pte_table(gather.mm(), addr, end) {
             self.zap_pte_range(gather, part, which);
             addr = part.end;
         }
-        if bracket {
-            self.vm_write_end(site::UNMAP_PAGE_RANGE__END, vma);
-        }
+        D::changed(self, vma, Why::Zap);
     }
 
     /// Takes out the pages of a lowest table in a range.
-    fn zap_pte_range(&self, gather: &mut Gather<'_>, part: PteTable<'_>, which: Which) {
+    fn zap_pte_range(&self, gather: &mut Gather<'_, D>, part: PteTable<'_>, which: Which) {
         let PteTable { addr, end, table } = part;
         let mm = gather.mm();
         let base = addr >> 21 << 21;
@@ -129,10 +128,10 @@ impl Candidate {
     }
 
     /// Frees the page tables of a list of areas (`free_pgtables`), and takes the areas off the
-    /// lists by which their pages are found. Each area's links go in a bracket (series patch 12).
+    /// lists by which their pages are found. Each area's links go as a change (series patch 12).
     pub fn free_pgtables(
         &self,
-        gather: &mut Gather<'_>,
+        gather: &mut Gather<'_, D>,
         first: Ref<'_, Vma>,
         floor: u64,
         ceiling: u64,
@@ -158,9 +157,9 @@ impl Candidate {
     }
 
     fn unlink_from_rmap(&self, vma: Ref<'_, Vma>) {
-        self.vm_write_begin(site::FREE_PGTABLES__BEGIN, vma);
+        D::change(self, vma, Why::Unlink);
         self.unlink_anon_vmas(vma);
-        self.vm_write_end(site::FREE_PGTABLES__END, vma);
+        D::changed(self, vma, Why::Unlink);
         self.unlink_file_vma(vma);
     }
 }
