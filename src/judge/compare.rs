@@ -39,7 +39,10 @@ impl Judge<'_> {
         let calls = reference.calls.len().max(candidate.calls.len());
         for at in 0..calls {
             match (reference.calls.get(at), candidate.calls.get(at)) {
-                (Some(ours), Some(theirs)) => self.call(at, ours, theirs)?,
+                (Some(ours), Some(theirs)) => {
+                    let looked = reference.kept.has(at) && candidate.kept.has(at);
+                    self.call(at, ours, theirs, looked)?;
+                }
                 _ => {
                     self.panicked(reference, candidate)?;
                     return Err(self.ended_early(at, reference));
@@ -50,7 +53,8 @@ impl Judge<'_> {
         self.quiescence(reference, candidate)
     }
 
-    fn call(&mut self, at: usize, ours: &Observed, theirs: &Observed) -> Judged {
+    /// Judges a call; its states only if they were kept.
+    fn call(&mut self, at: usize, ours: &Observed, theirs: &Observed, looked: bool) -> Judged {
         let kind = self.kind(at);
         let place = self.place(Some(at));
         livelock(place, ours, theirs)?;
@@ -67,6 +71,13 @@ impl Judge<'_> {
         if let Some((field, what)) = outcome::difference(kind, ours.outcome, theirs.outcome) {
             return Err(place.diverges(Rule::Outcome, field, what));
         }
+        if looked {
+            self.states(place, ours, theirs)?;
+        }
+        compare_events(place, &ours.events, &theirs.events)
+    }
+
+    fn states(&mut self, place: Place, ours: &Observed, theirs: &Observed) -> Judged {
         for (side, observed) in [(Side::Reference, ours), (Side::Candidate, theirs)] {
             let settled = self.laws[side as usize].settle(observed.outcome, &observed.state);
             settled.map_err(|broken| {
@@ -77,10 +88,10 @@ impl Judge<'_> {
                 .breaks(*broken)
             })?;
         }
-        if let Some((field, what)) = state::difference(&ours.state, &theirs.state) {
-            return Err(place.diverges(Rule::State, field, what));
+        match state::difference(&ours.state, &theirs.state) {
+            Some((field, what)) => Err(place.diverges(Rule::State, field, what)),
+            None => Ok(()),
         }
-        compare_events(place, &ours.events, &theirs.events)
     }
 
     fn quiescence(&mut self, reference: &Observation, candidate: &Observation) -> Judged {

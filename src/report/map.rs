@@ -27,7 +27,7 @@ pub fn add(
     let Some(ours) = reference.calls.get(at) else {
         return;
     };
-    let before = at.checked_sub(1).map(|last| &reference.calls[last].state);
+    let before = at.checked_sub(1).and_then(|last| reference.state(last));
     let theirs = candidate.calls.get(at);
     let mm = space(before, step, ours, theirs);
     let mut states = vec![

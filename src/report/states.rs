@@ -22,10 +22,7 @@ pub fn add(
 ) {
     let (ours, theirs) = match divergence.at {
         None => (Some(&reference.last), Some(&candidate.last)),
-        Some(at) => {
-            let ours = reference.calls.get(at).map(|call| &call.state);
-            (ours, candidate.calls.get(at).map(|call| &call.state))
-        }
+        Some(at) => (reference.state(at), candidate.state(at)),
     };
     let (Some(ours), Some(theirs)) = (ours, theirs) else {
         return;

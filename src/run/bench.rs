@@ -8,7 +8,7 @@ use vmadiff_contract::{
     Call, Capabilities, Config, Event, EventSink, Fail, Manager, Outcome, Snapshot, TaskId,
 };
 
-use super::{Observation, Observed, Panic, Recorder, Seen, Watch};
+use super::{Keep, Observation, Observed, Panic, Recorder, Seen, Watch};
 use crate::judge::{Broken, Digest, Laws, Side};
 use crate::program::{Program, Step};
 
@@ -59,11 +59,18 @@ impl<M: Manager> Bench<M> {
         Recorder::clear();
     }
 
-    /// Makes a call, keeping its state and nothing else.
-    pub fn fast_call(&mut self, step: &Step, watch: &mut impl Watch) -> Result<Outcome, Objects> {
+    /// Makes a call, keeping its state, if that is looked at, and nothing else.
+    pub fn fast_call(
+        &mut self,
+        step: &Step,
+        look: bool,
+        watch: &mut impl Watch,
+    ) -> Result<Outcome, Objects> {
         self.laws.begin(Some(step.call.kind()));
         let outcome = self.manager.call(step.task, &step.call, step.fail);
-        self.manager.snapshot(&mut self.state);
+        if look {
+            self.manager.snapshot(&mut self.state);
+        }
         let Self {
             state,
             laws,
@@ -96,11 +103,12 @@ impl<M: Manager> Bench<M> {
         Ok(self.laws.quiesced(&self.state)?)
     }
 
-    /// Runs a program and keeps everything.
-    pub fn observe(&mut self, program: &Program, known: Capabilities) -> Observation {
+    /// Runs a program and keeps everything, but of the states only these.
+    pub fn observe(&mut self, program: &Program, known: Capabilities, keep: Keep) -> Observation {
         self.reset(&program.config);
         let mut seen = Observation {
             manager: self.manager.name(),
+            kept: keep,
             ..Observation::default()
         };
         self.observe_calls(program, known, &mut seen);
@@ -142,9 +150,12 @@ impl<M: Manager> Bench<M> {
 
     fn observe_call(&mut self, step: &Step, seen: &mut Observation) {
         let mut state = Snapshot::default();
+        let keep = seen.kept.has(seen.calls.len());
         let outcome = caught(|| {
             let outcome = self.manager.call(step.task, &step.call, step.fail);
-            self.manager.snapshot(&mut state);
+            if keep {
+                self.manager.snapshot(&mut state);
+            }
             outcome
         });
         let events = Recorder::drain(<[_]>::to_vec);
@@ -163,7 +174,9 @@ impl<M: Manager> Bench<M> {
 
     fn skip_call(&mut self, seen: &mut Observation) {
         let mut state = Snapshot::default();
-        self.manager.snapshot(&mut state);
+        if seen.kept.has(seen.calls.len()) {
+            self.manager.snapshot(&mut state);
+        }
         let outcome = Outcome::Unsupported;
         seen.calls.push(Observed {
             outcome,
@@ -174,8 +187,9 @@ impl<M: Manager> Bench<M> {
 
     /// A task that is left; the last first, so that children end before the first process.
     fn somebody(&self, seen: &Observation) -> Option<TaskId> {
-        match seen.calls.last() {
-            Some(call) => call.state.tasks.last().map(|t| t.task),
+        let last = seen.calls.len().checked_sub(1);
+        match last.and_then(|last| seen.state(last)) {
+            Some(state) => state.tasks.last().map(|t| t.task),
             None => {
                 let mut state = Snapshot::default();
                 self.manager.snapshot(&mut state);

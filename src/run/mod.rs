@@ -2,11 +2,13 @@
 //!
 //! [`Runner`] owns a pair of managers and uses them for one program after another. Its fast path
 //! keeps nothing: it compares after every call and feeds the laws as events come. On the slightest
-//! objection the program runs again with full [`Observation`]s, and only those are judged.
+//! objection the program runs again with full [`Observation`]s, and only those are judged. Of a long
+//! program they have the states that are asked for (`pace`).
 
 mod bench;
 mod chooser;
 mod explore;
+mod pace;
 mod recorder;
 mod runner;
 mod tagger;
@@ -14,6 +16,7 @@ mod watch;
 mod weaver;
 mod woven;
 
+pub use pace::Keep;
 pub use recorder::Recorder;
 pub use runner::{Ran, Runner, TWICE_IN};
 pub use tagger::Tagger;
@@ -32,12 +35,22 @@ pub struct Observation {
     /// everything ends. A call that either manager does not know is not made and answers
     /// `Unsupported`, so that indexes are the program's.
     pub calls: Vec<Observed>,
+    /// Which of `calls` have their state; that of others is empty.
+    pub kept: Keep,
     /// What quiescing raised.
     pub deferred: Vec<Event>,
     /// The state after it.
     pub last: Snapshot,
     /// The manager panicked, and the run ended there.
     pub panicked: Option<Panic>,
+}
+
+impl Observation {
+    /// The state after the call of this index, if it was made and its state was kept.
+    pub fn state(&self, at: usize) -> Option<&Snapshot> {
+        let observed = self.calls.get(at).filter(|_| self.kept.has(at))?;
+        Some(&observed.state)
+    }
 }
 
 /// What was observed of one call.
@@ -47,7 +60,7 @@ pub struct Observed {
     pub outcome: Outcome,
     /// The events it raised, in order.
     pub events: Vec<Event>,
-    /// The state after it.
+    /// The state after it, if it was kept ([`Observation::state`]).
     pub state: Snapshot,
 }
 

@@ -6,6 +6,7 @@ use vmadiff_interleave::policy::Policy;
 use std::sync::Arc;
 
 use super::bench::{Bench, Make, Objects, caught, exit};
+use super::pace::Pace;
 use super::{Observation, Watch, Weaver, Woven};
 use crate::judge::{
     Alone, Divergence, Rule, Scene, Side, Signature, Verdict, WovenJudge, judge, same_state,
@@ -79,34 +80,46 @@ impl<R: Replay, C: Manager> Runner<R, C> {
         if !program.schedule.is_serial() {
             return self.run_woven(program, watch);
         }
-        let fast = match caught(|| self.fast(program, watch)) {
-            Ok(fast) => fast,
-            Err(_) => {
-                self.reference.renew();
-                self.candidate.renew();
-                Err(Objects)
-            }
-        };
-        if fast.is_ok() && !program.is_one_in(TWICE_IN) {
+        let fast = self.first_pass(program, watch);
+        if fast.found.is_none() && !program.is_one_in(TWICE_IN) {
             return None;
         }
         let mut ran = self.observe_twice(program);
-        if fast.is_err() && ran.verdict == Verdict::Agree {
-            let what = "a run that was objected to could not be repeated";
-            ran.verdict = Verdict::Diverge(nondeterminism(None, what));
+        if fast.found.is_some() && ran.verdict == Verdict::Agree {
+            ran.verdict = Verdict::Diverge(not_repeated());
         }
         (ran.verdict != Verdict::Agree).then(|| Box::new(ran))
     }
 
-    /// Runs a program once, keeps everything and judges it.
+    /// Runs a program once, keeps everything and judges it. Of a long program not all states are
+    /// kept.
     pub fn observe(&mut self, program: &Program) -> Ran {
         if !program.schedule.is_serial() {
             let verdict = self.weave(program, &mut ());
             return self.ran_woven(verdict);
         }
-        let reference = self.reference.observe(program, self.known);
-        let candidate = self.candidate.observe(program, self.known);
-        let verdict = judge(program, &reference, &candidate);
+        let first = self.before_keeping(program);
+        self.second_pass(program, &first, &[])
+    }
+
+    /// The first pass that a long program needs before it is run with its states kept.
+    fn before_keeping(&mut self, program: &Program) -> FirstPass {
+        let pace = Pace::of(program.calls.len());
+        if pace.is_long() {
+            self.first_pass(program, &mut ())
+        } else {
+            FirstPass { pace, found: None }
+        }
+    }
+
+    fn second_pass(&mut self, program: &Program, first: &FirstPass, looks: &[usize]) -> Ran {
+        let keep = first.pace.keep(looks, first.found);
+        let reference = self.reference.observe(program, self.known, keep.clone());
+        let candidate = self.candidate.observe(program, self.known, keep);
+        let mut verdict = judge(program, &reference, &candidate);
+        if first.found.is_some() && verdict == Verdict::Agree {
+            verdict = Verdict::Diverge(not_repeated());
+        }
         Ran {
             verdict,
             reference,
@@ -117,8 +130,19 @@ impl<R: Replay, C: Manager> Runner<R, C> {
 
     /// As [`Runner::observe`], and a manager that does otherwise a second time is a finding.
     pub fn observe_twice(&mut self, program: &Program) -> Ran {
-        let mut ran = self.observe(program);
-        let again = self.observe(program);
+        self.observe_twice_at(program, &[])
+    }
+
+    /// As [`Runner::observe_twice`], and the states at these points are kept, however long the program
+    /// is: each after so many calls.
+    pub fn observe_twice_at(&mut self, program: &Program, looks: &[usize]) -> Ran {
+        let (mut ran, again) = if program.schedule.is_serial() {
+            let first = self.before_keeping(program);
+            let ran = self.second_pass(program, &first, looks);
+            (ran, self.second_pass(program, &first, looks))
+        } else {
+            (self.observe(program), self.observe(program))
+        };
         let side = if ran.reference != again.reference {
             Side::Reference
         } else if ran.candidate != again.candidate || ran.woven != again.woven {
@@ -228,36 +252,95 @@ impl<R: Replay, C: Manager> Runner<R, C> {
         }
     }
 
-    fn fast(&mut self, program: &Program, watch: &mut impl Watch) -> Result<(), Objects> {
+    /// Compares as fast as can be and keeps nothing. Where a look at the states of a long program
+    /// finds something, the calls before it are gone through one by one.
+    fn first_pass(&mut self, program: &Program, watch: &mut impl Watch) -> FirstPass {
+        let mut pass = FirstPass {
+            pace: Pace::of(program.calls.len()),
+            found: None,
+        };
+        self.pass(program, &mut pass, watch);
+        if let Some(at) = pass.found {
+            let unlooked = pass.pace.unlooked(at);
+            if unlooked.len() > 1 {
+                let pace = pass.pace.closer(unlooked);
+                let mut closer = FirstPass { pace, found: None };
+                self.pass(program, &mut closer, &mut ());
+                // A pass that finds nothing now is a finding of its own.
+                if closer.found.is_some() {
+                    pass = closer;
+                }
+            }
+        }
+        pass
+    }
+
+    fn pass(&mut self, program: &Program, pass: &mut FirstPass, watch: &mut impl Watch) {
+        let mut at = 0;
+        let pace = &mut pass.pace;
+        let ended = caught(|| self.fast(program, &mut at, pace, watch));
+        if ended.is_err() {
+            self.reference.renew();
+            self.candidate.renew();
+        }
+        pass.found = (!matches!(ended, Ok(Ok(())))).then_some(at);
+    }
+
+    /// `at` is the index of the call that is being made.
+    fn fast(
+        &mut self,
+        program: &Program,
+        at: &mut usize,
+        pace: &mut Pace,
+        watch: &mut impl Watch,
+    ) -> Result<(), Objects> {
         self.reference.reset(&program.config);
         self.candidate.reset(&program.config);
         watch.begin(&program.config);
         self.reference.manager.snapshot(&mut self.reference.state);
         for step in &program.calls {
             if self.known.knows(step.call.kind()) {
-                self.fast_call(step, watch)?;
+                let look = pace.is_due(*at);
+                self.fast_call(step, look, watch)?;
+                if look {
+                    pace.looked(*at, &self.reference.state);
+                }
             }
+            *at += 1;
         }
-        self.fast_exits()?;
+        if !pace.unlooked(*at).is_empty() {
+            self.reference.manager.snapshot(&mut self.reference.state);
+        }
+        self.fast_exits(at)?;
         self.fast_quiesce()
     }
 
     /// Makes one call on both; answers what both answered.
-    fn fast_call(&mut self, step: &Step, watch: &mut impl Watch) -> Result<Outcome, Objects> {
-        let ours = self.reference.fast_call(step, &mut ())?;
-        let theirs = self.candidate.fast_call(step, watch)?;
-        if ours != theirs || ours == Outcome::Livelock {
+    fn fast_call(
+        &mut self,
+        step: &Step,
+        look: bool,
+        watch: &mut impl Watch,
+    ) -> Result<Outcome, Objects> {
+        let ours = self.reference.fast_call(step, look, &mut ())?;
+        let theirs = self.candidate.fast_call(step, look, watch)?;
+        let same = self.reference.digest == self.candidate.digest;
+        if ours != theirs || ours == Outcome::Livelock || !same {
             return Err(Objects);
         }
-        self.reference.settle(ours)?;
-        self.candidate.settle(theirs)?;
-        self.compare()?;
+        if look {
+            self.reference.settle(ours)?;
+            self.candidate.settle(theirs)?;
+            self.compare()?;
+        }
         Ok(ours)
     }
 
-    fn fast_exits(&mut self) -> Result<(), Objects> {
+    fn fast_exits(&mut self, at: &mut usize) -> Result<(), Objects> {
         while let Some(last) = self.reference.state.tasks.last() {
-            if self.fast_call(&exit(last.task), &mut ())? != Outcome::Value(0) {
+            let answer = self.fast_call(&exit(last.task), true, &mut ())?;
+            *at += 1;
+            if answer != Outcome::Value(0) {
                 break;
             }
         }
@@ -275,6 +358,17 @@ impl<R: Replay, C: Manager> Runner<R, C> {
         let equal = same_state(&ours.state, &theirs.state) && ours.digest == theirs.digest;
         if equal { Ok(()) } else { Err(Objects) }
     }
+}
+
+/// What the first pass over a serial program came to.
+struct FirstPass {
+    pace: Pace,
+    /// The index of the call that it objects to; behind the program's come exits and quiescence.
+    found: Option<usize>,
+}
+
+fn not_repeated() -> Divergence {
+    nondeterminism(None, "a run that was objected to could not be repeated")
 }
 
 fn nondeterminism(side: Option<Side>, what: &str) -> Divergence {

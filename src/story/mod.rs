@@ -104,10 +104,8 @@ pub fn woven(program: &Program, woven: &Woven, divergence: Option<&Divergence>) 
 
 /// Who exits: the last task that was left.
 fn exiting(seen: &Observation, index: usize) -> TaskId {
-    let before = index
-        .checked_sub(1)
-        .and_then(|before| seen.calls.get(before));
-    let last = before.and_then(|before| before.state.tasks.last());
+    let before = index.checked_sub(1).and_then(|before| seen.state(before));
+    let last = before.and_then(|before| before.tasks.last());
     last.map_or(TaskId(1), |task| task.task)
 }
 
