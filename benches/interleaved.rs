@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
+use vmadiff::designs::Planted;
 use vmadiff::pair::pair;
-use vmadiff::program::mutate::{Flavour, Profile, generate};
+use vmadiff::program::mutate::{Flavour, generate};
 use vmadiff::program::{Case, Policy, Program};
 use vmadiff::run::Weaver;
-use vmadiff_candidate::{Candidate, Defect, Defects};
 use vmadiff_interleave::policy::Exhaustive;
 
 /// Rounds of the four programs; the best of [`ROUNDS`] counts.
@@ -59,11 +59,7 @@ fn main() {
         by_policy(name, policy, &program);
     }
     explored();
-    for defect in [
-        Defect::NoReference,
-        Defect::FreedAtOnce,
-        Defect::SkipLastRecheck,
-    ] {
+    for defect in ["no-reference", "a21-freed-at-once", "skip-last-recheck"] {
         hunted(defect);
     }
 }
@@ -74,8 +70,9 @@ fn by_policy(name: &str, policy: Policy, program: &Program) {
     if policy != Policy::Preemptions {
         program.schedule.switches.truncate(1);
     }
-    let make = |config: &_, events| Candidate::with_defects(config, events, Defects::NONE);
-    let mut weaver = Weaver::new(Arc::new(make));
+    let mut weaver = Weaver::new(Arc::new(|config, events| {
+        Planted::default().boot(config, events)
+    }));
     let known = weaver.supports();
     let mut points = 0;
     let woven = best(|| {
@@ -84,7 +81,7 @@ fn by_policy(name: &str, policy: Policy, program: &Program) {
             points = weaver.weave(&program, known, None).trace.points();
         }
     });
-    let mut pair = pair(Defects::NONE);
+    let mut pair = pair(&Planted::default());
     let judged = best(|| {
         for seed in 0..RUNS {
             program.schedule.seed = seed;
@@ -103,7 +100,7 @@ fn explored() {
     let text = "mmap(0x1f0000, 0x2000, 3, 0x32, -1, 0)\nstore(0x1f0000, 1)\n\
                 store(0x1f1000, 2)\n[2] store(0x1f1001, 3)\n";
     let program = Case::parse("bench", text).expect("a program").program;
-    let mut pair = pair(Defects::NONE);
+    let mut pair = pair(&Planted::default());
     let mut schedules = 0;
     let time = best(|| {
         let explored = pair.explore(&program, 2, &mut Exhaustive::new());
@@ -118,12 +115,9 @@ fn explored() {
 }
 
 /// Fresh programs until the defect shows, again and again.
-fn hunted(defect: Defect) {
-    let mut pair = pair(Defects::only(defect));
-    let profile = Profile {
-        flavour: Flavour::Interleaved,
-        calls: pair.known(),
-    };
+fn hunted(defect: &str) {
+    let mut pair = pair(&Planted::defect(defect));
+    let profile = pair.profile(Flavour::Interleaved);
     let start = own_time();
     let (mut found, mut tried) = (0, 0);
     while found < 20 && tried < HUNT {
@@ -132,7 +126,7 @@ fn hunted(defect: Defect) {
         tried += 1;
     }
     let time = own_time() - start;
-    let name = defect.name();
+    let name = defect;
     println!(
         "{name:24} {found:3} found in {tried:6} programs, {:.1} a second",
         rate(found, time)

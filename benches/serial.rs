@@ -10,11 +10,12 @@ use std::time::Duration;
 use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
 use rustix::time::{ClockId, clock_gettime};
 use vmadiff::coverage::{COUNTERS, Coverage, Stats};
-use vmadiff::program::mutate::{Flavour, Profile, generate};
+use vmadiff::designs::Planted;
+use vmadiff::pair::{Pair, pair};
+use vmadiff::program::mutate::{Flavour, generate};
 use vmadiff::program::{Policy, Program};
-use vmadiff::run::{Recorder, Runner};
-use vmadiff_candidate::{Candidate, Defects};
-use vmadiff_contract::{Capabilities, Manager, Snapshot, TaskId};
+use vmadiff::run::Recorder;
+use vmadiff_contract::{Manager, Snapshot, TaskId};
 use vmadiff_reference::Reference;
 
 /// Calls of each program.
@@ -40,12 +41,11 @@ fn main() {
 }
 
 fn stages(group: &mut BenchmarkGroup<'_, WallTime>, times: &Times) {
-    let candidate = |config: &_, events| Candidate::with_defects(config, events, Defects::NONE);
-    let mut runner = Runner::new(Reference::new, candidate);
-    let programs = programs(runner.known());
+    let mut pair = pair(&Planted::default());
+    let programs = programs(&pair);
     let config = &programs[0].config;
     let mut reference = Reference::new(config, Arc::new(Recorder));
-    let mut candidate = candidate(config, Arc::new(Recorder));
+    let mut candidate = Planted::default().boot(config, Arc::new(Recorder));
     let mut state = Snapshot::default();
 
     measure(group, times, "reference calls", &programs, |p| {
@@ -55,37 +55,33 @@ fn stages(group: &mut BenchmarkGroup<'_, WallTime>, times: &Times) {
         calls(&mut reference, p, |manager| manager.snapshot(&mut state));
     });
     measure(group, times, "candidate calls", &programs, |p| {
-        calls(&mut candidate, p, |_| {});
+        calls(&mut *candidate, p, |_| {});
     });
     measure(group, times, "candidate calls and states", &programs, |p| {
-        calls(&mut candidate, p, |manager| manager.snapshot(&mut state));
+        calls(&mut *candidate, p, |manager| manager.snapshot(&mut state));
     });
     measure(group, times, "judged", &programs, |p| {
-        assert!(runner.run(p, &mut ()).is_none());
+        assert!(pair.run(p, &mut ()).is_none());
     });
     let (mut counters, mut stats) = (vec![0; COUNTERS], Stats::default());
     measure(group, times, "judged and counted", &programs, |p| {
         assert!(
-            runner
-                .run(p, &mut Coverage::new(&mut counters, &mut stats))
+            pair.run(p, &mut Coverage::new(&mut counters, &mut stats))
                 .is_none()
         );
     });
     measure(group, times, "judged in full", &programs, |p| {
-        runner.observe(p);
+        pair.observe(p);
     });
-    let woven = woven_programs(&mut runner);
+    let woven = woven_programs(&mut pair);
     measure(group, times, "woven and judged", &woven, |p| {
-        runner.run(p, &mut ());
+        pair.run(p, &mut ());
     });
 }
 
 /// Programs of exactly so many calls.
-fn programs(known: Capabilities) -> Vec<Program> {
-    let profile = Profile {
-        calls: known,
-        ..Profile::default()
-    };
+fn programs(pair: &Pair) -> Vec<Program> {
+    let profile = pair.profile(Flavour::Serial);
     let long = (0..)
         .map(|seed| generate(seed, &profile))
         .filter(|p| p.calls.len() >= CALLS);
@@ -98,11 +94,8 @@ fn programs(known: Capabilities) -> Vec<Program> {
 }
 
 /// Programs of three threads that make four calls each, woven by a list of preemptions.
-fn woven_programs(runner: &mut Runner<Reference, Candidate>) -> Vec<Program> {
-    let profile = Profile {
-        flavour: Flavour::Interleaved,
-        calls: runner.known(),
-    };
+fn woven_programs(pair: &mut Pair) -> Vec<Program> {
+    let profile = pair.profile(Flavour::Interleaved);
     let woven = (0..)
         .map(|seed| generate(seed, &profile))
         .filter(|p| p.calls.len() >= 12 && p.schedule.policy == Policy::Preemptions)
@@ -116,7 +109,7 @@ fn woven_programs(runner: &mut Runner<Reference, Candidate>) -> Vec<Program> {
         });
     // What diverges is for `fuzz` to find; here it would only be slow.
     woven
-        .filter(|p| !p.schedule.is_serial() && runner.run(p, &mut ()).is_none())
+        .filter(|p| !p.schedule.is_serial() && pair.run(p, &mut ()).is_none())
         .take(PROGRAMS / 4)
         .collect()
 }
@@ -152,7 +145,7 @@ fn processor_time() -> Duration {
 }
 
 /// Runs a program on one manager, as a run does but for the judging.
-fn calls<M: Manager>(manager: &mut M, program: &Program, mut after: impl FnMut(&M)) {
+fn calls(manager: &mut dyn Manager, program: &Program, mut after: impl FnMut(&dyn Manager)) {
     manager.reset(&program.config);
     let known = manager.supports();
     for step in program

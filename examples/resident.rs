@@ -10,9 +10,9 @@
 use std::fs;
 
 use anyhow::{Context, Result, bail};
+use vmadiff::designs::Planted;
 use vmadiff::pair::pair;
-use vmadiff::program::mutate::{Flavour, Profile, generate};
-use vmadiff_candidate::Defects;
+use vmadiff::program::mutate::{Flavour, generate};
 
 /// Lines printed.
 const LINES: u64 = 20;
@@ -33,9 +33,8 @@ fn main() -> Result<()> {
     let programs: u64 = programs.parse().context("expected a number of programs")?;
     let first = words.next().unwrap_or_else(|| "0".to_owned());
     let first: u64 = first.parse().context("expected the first seed")?;
-    let mut pair = pair(Defects::NONE);
-    let calls = pair.known();
-    let profile = Profile { flavour, calls };
+    let mut pair = pair(&Planted::default());
+    let profile = pair.profile(flavour);
     for done in 0..programs {
         let seed = first + done;
         if done.is_multiple_of((programs / LINES).max(1)) {

@@ -18,10 +18,10 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
+use vmadiff::designs::Planted;
 use vmadiff::program::Program;
 use vmadiff::program::mutate::{Flavour, Profile, generate};
 use vmadiff::run::{Recorder, Weaver, Woven};
-use vmadiff_candidate::{Candidate, Defects};
 use vmadiff_contract::{Config, Event, Manager, Snapshot};
 
 fn main() -> Result<()> {
@@ -36,13 +36,11 @@ fn main() -> Result<()> {
             let bytes = fs::read(file).with_context(|| format!("cannot read {file}"))?;
             let most = rest.first().map_or(Ok(0), |most| most.parse());
             let most = most.context("expected how many programs to run")?;
-            let mut defects = Defects::NONE;
-            for name in rest.iter().skip(1) {
-                defects = defects.with(Defects::parse(name)?);
-            }
+            let defects = rest.get(1..).unwrap_or_default();
+            let planted = Planted::new(Planted::default().design(), defects)?;
             let programs = programs(&bytes).with_context(|| format!("{file} is cut short"))?;
             ensure!(!programs.is_empty(), "{file}: no programs");
-            hash(&programs, most, defects);
+            hash(&programs, most, &planted);
             Ok(())
         }
         _ => bail!("expected `generate PROGRAMS FILE` or `hash FILE [PROGRAMS [DEFECT]…]`"),
@@ -51,14 +49,22 @@ fn main() -> Result<()> {
 
 /// Programs as bytes, each after its length: four bytes, the least significant first.
 fn generated(programs: u64) -> Vec<u8> {
-    let calls = candidate(Defects::NONE).supports();
+    let calls = candidate(&Planted::default()).supports();
     let mut bytes = Vec::new();
     for seed in 0..programs {
         let flavour = match seed % 2 {
             0 => Flavour::Serial,
             _ => Flavour::Interleaved,
         };
-        let program = generate(seed, &Profile { flavour, calls }).encode();
+        let program = generate(
+            seed,
+            &Profile {
+                flavour,
+                calls,
+                ..Profile::default()
+            },
+        )
+        .encode();
         bytes.extend((program.len() as u32).to_le_bytes());
         bytes.extend(program);
     }
@@ -75,20 +81,19 @@ fn programs(mut bytes: &[u8]) -> Option<Vec<Program>> {
     bytes.is_empty().then_some(programs)
 }
 
-fn candidate(defects: Defects) -> Candidate {
-    Candidate::with_defects(&Config::default(), Arc::new(Recorder), defects)
+fn candidate(planted: &Planted) -> Box<dyn Manager> {
+    planted.boot(&Config::default(), Arc::new(Recorder))
 }
 
-fn hash(programs: &[Program], most: usize, defects: Defects) {
+fn hash(programs: &[Program], most: usize, planted: &Planted) {
     let most = if most == 0 { programs.len() } else { most };
-    let mut alone = candidate(defects);
-    let mut weaver = Weaver::new(Arc::new(move |config, events| {
-        Candidate::with_defects(config, events, defects)
-    }));
+    let mut alone = candidate(planted);
+    let made = planted.clone();
+    let mut weaver = Weaver::new(Arc::new(move |config, events| made.boot(config, events)));
     let (mut serial, mut woven) = (Mix::default(), Mix::default());
     let (mut races, mut steps) = (0_u64, 0_usize);
     for program in programs.iter().take(most) {
-        run_alone(program, &mut alone, &mut serial);
+        run_alone(program, &mut *alone, &mut serial);
         if !program.schedule.is_serial() {
             let known = weaver.supports();
             let seen = weaver.weave(program, known, None);
@@ -102,7 +107,7 @@ fn hash(programs: &[Program], most: usize, defects: Defects) {
     println!("{races} of them as races, {steps} steps: {:016x}", woven.0);
 }
 
-fn run_alone(program: &Program, manager: &mut Candidate, into: &mut Mix) {
+fn run_alone(program: &Program, manager: &mut dyn Manager, into: &mut Mix) {
     manager.reset(&program.config);
     Recorder::clear();
     let mut state = Snapshot::default();

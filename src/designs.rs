@@ -1,8 +1,12 @@
-//! The designs that there are: the one place that names their crates.
+//! The designs that there are, and a design with defects planted in it. The one place of the
+//! harness that names a design's crate.
 
-use vmadiff_contract::{Breach, DesignInfo};
+use std::fmt;
+use std::sync::Arc;
 
-/// Every design; the first is taken where none is named.
+use vmadiff_contract::{Breach, Config, DefectInfo, DesignInfo, EventSink, Manager};
+
+/// Every design; the first is meant where none is named.
 pub static DESIGNS: &[&DesignInfo] = &[&vmadiff_candidate::SPF];
 
 /// The design of this name.
@@ -10,15 +14,163 @@ pub fn from_name(name: &str) -> Option<&'static DesignInfo> {
     DESIGNS.iter().copied().find(|design| design.name == name)
 }
 
+/// The defects of a design.
+pub fn defects(design: &'static DesignInfo) -> impl Iterator<Item = &'static DefectInfo> {
+    design.defects.iter().copied().flatten()
+}
+
 /// Rules that designs declare of their own protocols, each once.
 pub fn breaches() -> impl Iterator<Item = &'static Breach> {
     let each = || {
-        DESIGNS
-            .iter()
-            .flat_map(|d| d.breaches.iter().copied().flatten())
+        let of_each = DESIGNS.iter().flat_map(|design| design.breaches);
+        of_each.copied().flatten().copied()
     };
     each().enumerate().filter_map(move |(i, breach)| {
-        let first = each().position(|other| other.rule == breach.rule) == Some(i);
-        first.then_some(*breach)
+        let first = each().position(|other| other.rule == breach.rule);
+        (first == Some(i)).then_some(breach)
     })
+}
+
+/// A design and the defects that are planted in it: what stands beside the reference.
+#[derive(Clone)]
+pub struct Planted {
+    design: &'static DesignInfo,
+    /// In the order of their names, each once.
+    defects: Vec<&'static str>,
+}
+
+impl Planted {
+    /// A design without defects.
+    pub fn nothing(design: &'static DesignInfo) -> Self {
+        Self {
+            design,
+            defects: Vec::new(),
+        }
+    }
+
+    /// These defects in a design.
+    ///
+    /// # Errors
+    /// The first name that is none of the design's defects.
+    pub fn new<N: AsRef<str>>(
+        design: &'static DesignInfo,
+        names: &[N],
+    ) -> Result<Self, UnknownDefect> {
+        let mut planted = Self::nothing(design);
+        for name in names.iter().map(AsRef::as_ref) {
+            let info = defects(design).find(|info| info.name == name);
+            let info = info.ok_or_else(|| UnknownDefect {
+                design: design.name,
+                defect: name.to_owned(),
+            })?;
+            planted.defects.push(info.name);
+        }
+        planted.defects.sort_unstable();
+        planted.defects.dedup();
+        Ok(planted)
+    }
+
+    /// One defect, by name, in the first design that has it.
+    ///
+    /// # Panics
+    /// If none has.
+    pub fn defect(name: &str) -> Self {
+        let mut planted = DESIGNS.iter().map(|design| Self::new(design, &[name]));
+        let first = planted.find_map(Result::ok);
+        first.unwrap_or_else(|| panic!("no design has a defect `{name}`"))
+    }
+
+    /// The design.
+    pub fn design(&self) -> &'static DesignInfo {
+        self.design
+    }
+
+    /// The names of the defects, in order.
+    pub fn defects(&self) -> &[&'static str] {
+        &self.defects
+    }
+
+    /// Boots a manager of the design with the defects.
+    pub fn boot(&self, config: &Config, events: Arc<dyn EventSink>) -> Box<dyn Manager> {
+        (self.design.boot)(config, events, &self.defects)
+    }
+}
+
+/// The first design, without defects.
+impl Default for Planted {
+    fn default() -> Self {
+        Self::nothing(DESIGNS[0])
+    }
+}
+
+impl fmt::Debug for Planted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} with {:?}", self.design.name, self.defects)
+    }
+}
+
+/// A design has no defect of this name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownDefect {
+    /// The design's name.
+    pub design: &'static str,
+    /// The name that was asked for.
+    pub defect: String,
+}
+
+impl fmt::Display for UnknownDefect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { design, defect } = self;
+        write!(f, "the design `{design}` has no defect `{defect}`")
+    }
+}
+
+impl std::error::Error for UnknownDefect {}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Lists of a machine and of a design on it are one list; a name in both would mean two things.
+    #[test]
+    fn what_a_design_declares_is_declared_once() {
+        for design in DESIGNS {
+            let once = |what: &str, names: Vec<&str>| {
+                let distinct: BTreeSet<&str> = names.iter().copied().collect();
+                assert_eq!(distinct.len(), names.len(), "{}: {what}", design.name);
+            };
+            once("sites", design.sites.concat());
+            once("defects", defects(design).map(|info| info.name).collect());
+            let reasons = design.reasons.concat();
+            once(
+                "reasons",
+                reasons.iter().map(|reason| reason.name).collect(),
+            );
+            let numbers: BTreeSet<u8> = reasons.iter().map(|reason| reason.number).collect();
+            assert_eq!(numbers.len(), reasons.len(), "{}", design.name);
+            assert!(
+                numbers
+                    .iter()
+                    .all(|&number| number < vmadiff_contract::Reason::MAX)
+            );
+            assert!(design.counts.len() <= vmadiff_contract::COUNTS);
+        }
+    }
+
+    #[test]
+    fn names_are_plain_and_lead_back() {
+        for design in DESIGNS {
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            assert!(design.name.chars().all(plain), "{}", design.name);
+            let found = from_name(design.name).map(|found| found.name);
+            assert_eq!(found, Some(design.name));
+            for info in defects(design) {
+                let planted = Planted::new(design, &[info.name, info.name]).unwrap();
+                assert_eq!(planted.defects(), [info.name]);
+            }
+        }
+        assert!(Planted::new(DESIGNS[0], &["no-such-defect"]).is_err());
+    }
 }

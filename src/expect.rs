@@ -8,9 +8,10 @@ use std::fmt;
 
 use vmadiff_contract::{Event, MmId, Outcome, Snapshot, VmaId};
 
+use crate::pair::Ran;
 use crate::program::Case;
 use crate::program::text::{maps_lines, outcome_text};
-use crate::run::{Observation, Ran, Woven};
+use crate::run::{Observation, Woven};
 
 /// The address space that a `maps:` block is about.
 const FIRST: MmId = MmId(1);

@@ -1,14 +1,17 @@
 //! The `vmadiff` command.
 
+mod artifacts;
 mod cli;
 #[cfg(feature = "engine")]
 mod engine;
+mod status;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, HarnessFailed, Status, paint, panics};
+use cli::{Cli, paint, panics};
+use status::{HarnessFailed, Status};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -4,27 +4,37 @@
 use std::cell::RefCell;
 use std::hint::black_box;
 
-use vmadiff_candidate::Defects;
 use vmadiff_contract::CallKind;
 
 use crate::coverage::{Coverage, Stats};
+use crate::designs::{self, Planted};
 use crate::judge::{Divergence, RULES, Rule, Verdict};
 use crate::pair::{Pair, pair};
 use crate::program::mutate::{Flavour, Profile};
 use crate::program::{Case, Program};
 
 thread_local! {
-    static SUBJECT: RefCell<(Pair, Stats)> = RefCell::new((pair(planted()), Stats::default()));
+    static SUBJECT: RefCell<(Pair, Stats)> = RefCell::new((pair(&planted()), Stats::default()));
 }
 
 /// Names a defect, to see that an engine finds it and makes it small.
 pub const DEFECT: &str = "VMADIFF_DEFECT";
 
-/// The defect that the environment names.
-fn planted() -> Defects {
+/// Names a design to run instead of the first.
+pub const DESIGN: &str = "VMADIFF_DESIGN";
+
+/// The design and the defect that the environment names.
+fn planted() -> Planted {
+    let nothing = match std::env::var(DESIGN) {
+        Err(_) => Planted::default(),
+        Ok(name) => Planted::nothing(
+            designs::from_name(&name).unwrap_or_else(|| panic!("{DESIGN}: no design `{name}`")),
+        ),
+    };
     match std::env::var(DEFECT) {
-        Err(_) => Defects::NONE,
-        Ok(name) => Defects::parse(&name).unwrap_or_else(|error| panic!("{DEFECT}: {error}")),
+        Err(_) => nothing,
+        Ok(name) => Planted::new(nothing.design(), &[name])
+            .unwrap_or_else(|error| panic!("{DEFECT}: {error}")),
     }
 }
 
@@ -76,8 +86,7 @@ pub fn interleaved_profile() -> Profile {
 }
 
 fn profile(flavour: Flavour) -> Profile {
-    let calls = SUBJECT.with_borrow(|(pair, _)| pair.known());
-    Profile { flavour, calls }
+    SUBJECT.with_borrow(|(pair, _)| pair.profile(flavour))
 }
 
 type Site = fn(&Divergence, &str) -> !;
@@ -86,7 +95,7 @@ macro_rules! sites {
     ($function:ident: $($number:literal)*) => { [$($function::<$number> as Site),*] };
 }
 
-/// A frame for each rule.
+/// A frame for each rule; those of designs come behind the common ones.
 static RULE_SITES: [Site; 64] = sites! { in_rule:
     0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
     32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63
@@ -103,7 +112,7 @@ const _: () = assert!(CallKind::ALL.len() < CALL_SITES.len());
 fn at_rule(divergence: &Divergence, message: &str) -> ! {
     let rule: Rule = divergence.signature.rule;
     let site = Rule::all().position(|other| other == rule).unwrap_or(0);
-    RULE_SITES[site](divergence, message)
+    RULE_SITES[site % RULE_SITES.len()](divergence, message)
 }
 
 #[inline(never)]

@@ -3,11 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
+use vmadiff::designs::Planted;
 use vmadiff::expect::unmet_in;
 use vmadiff::judge::Verdict;
 use vmadiff::pair::{Pair, pair};
 use vmadiff::program::{Case, Program};
-use vmadiff_candidate::Defects;
 
 /// All text programs in a folder, in order.
 fn programs(folder: &Path) -> Vec<PathBuf> {
@@ -64,7 +64,7 @@ fn programs_do_what_they_expect() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     let programs = programs(&corpus);
     assert!(!programs.is_empty());
-    let mut pair = pair(Defects::NONE);
+    let mut pair = pair(&Planted::default());
     let mut wrong = String::new();
     for path in &programs {
         let name = path.strip_prefix(&corpus).unwrap().display().to_string();
@@ -80,7 +80,7 @@ fn programs_do_what_they_expect() {
 /// The test above can fail.
 #[test]
 fn a_wrong_expectation_is_noticed() {
-    let mut pair = pair(Defects::NONE);
+    let mut pair = pair(&Planted::default());
     let mut check = |text: &str, says: &str| {
         let objections = objections(&mut pair, "test", text);
         assert!(

@@ -1,9 +1,9 @@
 //! Small programs by every schedule that can make a difference, or by all with few preemptions:
 //! none diverges, and with a defect on, some do.
 
+use vmadiff::designs::Planted;
 use vmadiff::pair::pair;
 use vmadiff::program::{Case, Program};
-use vmadiff_candidate::{Defect, Defects};
 use vmadiff_interleave::policy::{Bounded, Exhaustive};
 
 /// Runs of a program by all schedules, above which it is left to those with few preemptions.
@@ -131,7 +131,7 @@ fn parse(ground: &str, race: &str) -> (Program, usize) {
 
 #[test]
 fn every_schedule_of_small_programs_agrees() {
-    let mut pair = pair(Defects::NONE);
+    let mut pair = pair(&Planted::default());
     let mut complete = 0;
     for (name, ground, race) in PROGRAMS {
         let (program, ground) = parse(ground, race);
@@ -174,8 +174,8 @@ fn a_defect_shows_in_some_schedule() {
         TWO_PAGES,
         "munmap(0x1f0000, 0x2000)\n[2] store(0x1f1000, 2)\n",
     );
-    for defect in [Defect::NoReference, Defect::PutWithoutGracePeriod] {
-        let mut pair = pair(Defects::only(defect));
+    for defect in ["no-reference", "put-without-grace-period"] {
+        let mut pair = pair(&Planted::defect(defect));
         let found = pair.explore(&program, ground, &mut Bounded::new(1));
         let (shown, ran) = *found.expect_err("a defect");
         let again = pair.observe_twice(&shown);

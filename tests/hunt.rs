@@ -1,39 +1,38 @@
 //! Fresh woven programs find the defects that need calls to interleave, each under a rule that it
 //! declares and within a bounded number of programs. `vmadiff hunt` measures it with an engine.
 
+use vmadiff::designs::{Planted, defects};
 use vmadiff::judge::Verdict;
 use vmadiff::pair::pair;
-use vmadiff::program::mutate::{Flavour, Profile, generate};
-use vmadiff_candidate::{Defect, Defects};
+use vmadiff::program::mutate::{Flavour, generate};
 
 /// Programs in which each must show itself.
 const PROGRAMS: u64 = 24_000;
 
 /// Those that show without feedback. The others want a rarer meeting: they are for engines, and each
 /// has its program in corpus/races.
-const FOUND: [Defect; 11] = [
-    Defect::BoundsBeforeCount,
-    Defect::BracketUnderRead,
-    Defect::NodeNotCleared,
-    Defect::FreedAtOnce,
-    Defect::NoReference,
-    Defect::NoRcuReadLock,
-    Defect::PutWithoutGracePeriod,
-    Defect::CollapseUnnoticed,
-    Defect::SourceOpenEarly,
-    Defect::PmdReadAgain,
-    Defect::SkipLastRecheck,
+const FOUND: [&str; 11] = [
+    "a6-bounds-before-count",
+    "a11-bracket-under-read",
+    "a19-node-not-cleared",
+    "a21-freed-at-once",
+    "no-reference",
+    "no-rcu-read-lock",
+    "put-without-grace-period",
+    "a10-collapse-unnoticed",
+    "a28-source-open-early",
+    "a29-pmd-read-again",
+    "skip-last-recheck",
 ];
 
 /// How many programs it took, and under what signature it showed.
-fn hunt(defect: Defect) -> Option<(u64, String)> {
-    let mut guilty = pair(Defects::only(defect));
-    let profile = Profile {
-        flavour: Flavour::Interleaved,
-        calls: guilty.known(),
-    };
-    let mut innocent = pair(Defects::NONE);
-    let rules = defect.info().rules;
+fn hunt(defect: &str) -> Option<(u64, String)> {
+    let mut guilty = pair(&Planted::defect(defect));
+    let profile = guilty.profile(Flavour::Interleaved);
+    let mut innocent = pair(&Planted::default());
+    let mut infos = defects(guilty.design());
+    let info = infos.find(|info| info.name == defect).expect("a defect");
+    let rules = info.rules;
     (0..PROGRAMS).find_map(|seed| {
         let program = generate(seed, &profile);
         let ran = guilty.run(&program, &mut ())?;
@@ -55,9 +54,9 @@ fn fresh_races_find_the_defects() {
     for defect in FOUND {
         match hunt(defect) {
             Some((tried, signature)) => {
-                println!("{}: {signature} after {tried} programs", defect.name());
+                println!("{}: {signature} after {tried} programs", defect);
             }
-            None => missed.push(defect.name()),
+            None => missed.push(defect),
         }
     }
     assert!(missed.is_empty(), "not in {PROGRAMS} programs: {missed:?}");

@@ -1,10 +1,10 @@
 //! Long programs: memory goes with calls and areas, not with their product, and a divergence is found
 //! at the very call, wherever it is.
 
+use vmadiff::designs::Planted;
 use vmadiff::judge::Verdict;
 use vmadiff::pair::pair;
 use vmadiff::program::{Case, Program};
-use vmadiff_candidate::Defects;
 
 /// Areas side by side, none of which can join its neighbour; `more` comes in the middle.
 fn side_by_side(areas: u64, more: &str) -> Program {
@@ -25,7 +25,7 @@ fn side_by_side(areas: u64, more: &str) -> Program {
 fn peak(areas: u64) -> u64 {
     let program = side_by_side(areas, "");
     let measured = allocation_counter::measure(|| {
-        let ran = pair(Defects::NONE).observe_twice(&program);
+        let ran = pair(&Planted::default()).observe_twice(&program);
         assert_eq!(ran.verdict, Verdict::Agree);
     });
     measured.bytes_max
@@ -46,8 +46,7 @@ fn a_divergence_is_found_at_its_call() {
                 mmap(0x9000000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n";
     let areas = 6000;
     let program = side_by_side(areas, more);
-    let defects = Defects::parse("c2-offset-not-lowered").expect("a defect");
-    let ran = pair(defects).observe_twice(&program);
+    let ran = pair(&Planted::defect("c2-offset-not-lowered")).observe_twice(&program);
     let Verdict::Diverge(found) = &ran.verdict else {
         panic!("{:?}", ran.verdict)
     };
@@ -69,7 +68,7 @@ fn a_divergence_is_found_at_its_call() {
 #[test]
 fn states_that_are_asked_for_are_kept() {
     let program = side_by_side(6000, "");
-    let ran = pair(Defects::NONE).observe_twice_at(&program, &[1234]);
+    let ran = pair(&Planted::default()).observe_twice_at(&program, &[1234]);
     let state = ran.candidate.state(1233).expect("what was asked for");
     assert_eq!(state.vmas.len(), 1234);
     assert_eq!(ran.candidate.state(2000), None);

@@ -3,11 +3,10 @@
 //! and so a campaign of any length stays as large as it was soon after its start.
 
 use allocation_counter::AllocationInfo;
-use vmadiff::pair::pair;
+use vmadiff::designs::Planted;
+use vmadiff::pair::{TWICE_IN, pair};
 use vmadiff::program::Program;
-use vmadiff::program::mutate::{Profile, generate};
-use vmadiff::run::TWICE_IN;
-use vmadiff_candidate::Defects;
+use vmadiff::program::mutate::{Flavour, generate};
 use vmadiff_contract::CallKind;
 
 /// Programs of a round.
@@ -18,11 +17,8 @@ const WITH_A_LIST: [CallKind; 2] = [CallKind::Mremap, CallKind::Collapse];
 
 /// What a round of programs allocates once the managers are warm.
 fn once_warm(of: impl Fn(&Program) -> bool) -> AllocationInfo {
-    let mut pair = pair(Defects::NONE);
-    let profile = Profile {
-        calls: pair.known(),
-        ..Profile::default()
-    };
+    let mut pair = pair(&Planted::default());
+    let profile = pair.profile(Flavour::Serial);
     // Those that run twice are kept in full, and that takes memory.
     let programs: Vec<_> = (0..)
         .map(|seed| generate(seed, &profile))

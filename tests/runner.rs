@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 use vmadiff::judge::{Rule, Verdict};
+use vmadiff::pair::Pair;
 use vmadiff::program::{Program, Step};
-use vmadiff::run::{Runner, Seen, Watch};
+use vmadiff::run::{Seen, Watch};
 use vmadiff_contract::{
-    Call, CallKind, Capabilities, Config, Event, EventSink, Fail, Lender, Manager, MmId, MmState,
-    Outcome, Replay, Snapshot, TaskId, TaskState, Touch, VmFlags, VmaId,
+    Call, CallKind, Capabilities, Config, DesignInfo, Event, EventSink, Fail, Lender, Manager,
+    MmId, MmState, Outcome, Replay, Snapshot, TaskId, TaskState, Touch, VmFlags, VmaId,
 };
 
 /// Knows softirq and exit; each softirq answers 0.
@@ -144,11 +145,16 @@ fn empty_mm() -> MmState {
     }
 }
 
-fn runner(wrong: Wrong) -> Runner<Tiny, Tiny> {
-    let right = |config: &Config, events| Tiny::made(Wrong::Nothing, config, events);
-    Runner::new(right, move |config: &Config, events| {
-        Tiny::made(wrong, config, events)
-    })
+static TINY: DesignInfo = DesignInfo::plain("tiny", |config, events, _| Tiny::boot(config, events));
+
+fn runner(wrong: Wrong) -> Pair {
+    let right = |config: &Config, events| -> Box<dyn Replay> {
+        Box::new(Tiny::made(Wrong::Nothing, config, events))
+    };
+    let wrong = move |config: &Config, events| -> Box<dyn Manager> {
+        Box::new(Tiny::made(wrong, config, events))
+    };
+    Pair::new(right, wrong, &TINY)
 }
 
 fn softirqs(count: usize) -> Program {

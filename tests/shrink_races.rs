@@ -1,11 +1,11 @@
 //! Shrinking of programs that diverge only in a race: switches stay where they matter, under
 //! whatever name, and a schedule that was drawn becomes a list of few.
 
+use vmadiff::designs::Planted;
 use vmadiff::judge::Verdict;
 use vmadiff::pair::{Pair, pair};
 use vmadiff::program::{Case, Policy, Program};
 use vmadiff::shrink::{Attempt, Passes, shrink};
-use vmadiff_candidate::Defects;
 
 /// A fault reads a page-table entry again after it was checked; meanwhile the table may be freed.
 const TABLE: (&str, &str) = ("a29-pmd-read-again", "misuse-dead-table/store/table");
@@ -37,7 +37,7 @@ fn shrunk(pair: &mut Pair, program: &Program, signature: &str) -> Program {
 #[test]
 fn switches_keep_their_places_when_calls_go() {
     let (defect, signature) = TABLE;
-    let mut pair = pair(Defects::parse(defect).expect("a defect"));
+    let mut pair = pair(&Planted::defect(defect));
     let big = parse(
         "config tasks=3 max_map_count=64\n\
          mmap(0x1f0000, 0x4000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)\n\
@@ -66,7 +66,7 @@ fn switches_keep_their_places_when_calls_go() {
 #[test]
 fn a_drawn_schedule_becomes_a_short_list() {
     let (defect, signature) = GRACE;
-    let mut pair = pair(Defects::parse(defect).expect("a defect"));
+    let mut pair = pair(&Planted::defect(defect));
     let drawn = |seed: u32| {
         parse(&format!(
             "mmap(0x1f0000, 0x1000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)\n\

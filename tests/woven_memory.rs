@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
+use vmadiff::designs::Planted;
 use vmadiff::pair::pair;
-use vmadiff::program::mutate::{Flavour, Profile, generate};
+use vmadiff::program::mutate::{Flavour, generate};
 use vmadiff::program::{Policy, Program, Step};
 use vmadiff::run::Weaver;
-use vmadiff_candidate::{Candidate, Defects};
 use vmadiff_contract::CallKind;
 
 /// Different programs, and rounds until nothing grows any more.
@@ -35,10 +35,7 @@ const PLAIN: [CallKind; 9] = [
 ];
 
 fn programs(policy: Policy) -> Vec<Program> {
-    let profile = Profile {
-        flavour: Flavour::Interleaved,
-        calls: pair(Defects::NONE).known(),
-    };
+    let profile = pair(&Planted::default()).profile(Flavour::Interleaved);
     let fresh = (0..PROGRAMS).map(|seed| generate(seed, &profile));
     let mut programs: Vec<Program> = fresh.collect();
     // One in a thousand runs twice and is compared, which allocates.
@@ -59,8 +56,8 @@ fn once_warm(mut round: impl FnMut()) -> allocation_counter::AllocationInfo {
 
 #[test]
 fn weaving_allocates_nothing() {
-    let mut weaver = Weaver::<Candidate>::new(Arc::new(|config, events| {
-        Candidate::with_defects(config, events, Defects::NONE)
+    let mut weaver = Weaver::new(Arc::new(|config, events| {
+        Planted::default().boot(config, events)
     }));
     let known = weaver.supports();
     for policy in POLICIES {
@@ -79,7 +76,7 @@ fn weaving_allocates_nothing() {
 
 #[test]
 fn judging_keeps_nothing() {
-    let mut pair = pair(Defects::NONE);
+    let mut pair = pair(&Planted::default());
     for policy in POLICIES {
         let programs = programs(policy);
         let used = once_warm(|| {

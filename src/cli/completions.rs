@@ -4,8 +4,9 @@ use anyhow::Result;
 use clap::CommandFactory;
 use clap_complete::Shell;
 
+use super::Cli;
 use super::output::print_bytes;
-use super::{Cli, Status};
+use crate::status::Status;
 
 /// Prints a completion script for a shell.
 #[derive(Debug, clap::Args)]

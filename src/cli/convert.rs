@@ -4,15 +4,16 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use vmadiff::designs::Planted;
 use vmadiff::pair::reference_answers;
 use vmadiff::program::Case;
 use vmadiff::program::c::to_c;
 use vmadiff::program::strace::{Difference, import_all};
 
-use super::defects::Planted;
 use super::input::{Form, read_case};
 use super::output::{print_bytes, write_file};
-use super::{Status, paint, paste};
+use super::{paint, paste};
+use crate::status::Status;
 
 /// Converts a program from text to bytes, from bytes to text, or to C, or makes one of strace's log.
 #[derive(Debug, clap::Args)]
@@ -73,7 +74,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     let converted = match to {
         _ if args.rust => {
             let stem = args.file.file_stem().unwrap_or_default().to_string_lossy();
-            paste::rust_test(&stem, &case, planted.names()).into_bytes()
+            paste::rust_test(&stem, &case, planted).into_bytes()
         }
         _ if args.c => to_c(&case, &reference_answers(&case.program)).into_bytes(),
         Form::Text => case.to_string().into_bytes(),

@@ -3,10 +3,11 @@
 use std::io::IsTerminal;
 use std::path::Path;
 
+use vmadiff::designs::{DESIGNS, Planted};
 use vmadiff::judge::Divergence;
+use vmadiff::pair::Ran;
 use vmadiff::program::Program;
 use vmadiff::report::{Report, Role, WIDTH, explain};
-use vmadiff::run::Ran;
 
 use super::paint;
 
@@ -16,9 +17,9 @@ pub fn text(
     program: &Program,
     divergence: &Divergence,
     ran: &Ran,
-    defects: &[String],
+    planted: &Planted,
 ) -> String {
-    let replay = replay(file, defects);
+    let replay = replay(file, planted);
     painted(&explain(program, divergence, ran, &replay, width()))
 }
 
@@ -38,9 +39,12 @@ pub fn painted(report: &Report) -> String {
 }
 
 /// The command that runs a program again.
-pub fn replay(file: &Path, defects: &[String]) -> String {
+pub fn replay(file: &Path, planted: &Planted) -> String {
     let mut command = "cargo run --release -- run".to_owned();
-    for defect in defects {
+    if planted.design() != DESIGNS[0] {
+        command += &format!(" --design {}", planted.design().name);
+    }
+    for defect in planted.defects() {
         command += &format!(" --defect {defect}");
     }
     let name = file.display().to_string();
@@ -65,18 +69,21 @@ fn style(role: Role) -> paint::Style {
 
 #[cfg(test)]
 mod tests {
+    use vmadiff::designs::defects;
+
     use super::*;
 
     #[test]
     fn what_is_printed_can_be_typed() {
-        let defects = ["put-too-many".to_owned()];
-        let start = "cargo run --release -- run --defect put-too-many ";
+        let name = defects(DESIGNS[0]).next().expect("a defect").name;
+        let planted = Planted::defect(name);
+        let start = format!("cargo run --release -- run --defect {name} ");
         assert_eq!(
-            replay(Path::new("a/b-2.vma"), &defects),
+            replay(Path::new("a/b-2.vma"), &planted),
             format!("{start}a/b-2.vma")
         );
         assert_eq!(
-            replay(Path::new("it's.vma"), &defects),
+            replay(Path::new("it's.vma"), &planted),
             format!(r"{start}'it'\''s.vma'")
         );
     }

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
+use vmadiff::designs::Planted;
 use vmadiff::judge::Verdict;
-use vmadiff::pair::Pair;
+use vmadiff::pair::{Pair, pair};
 
-use super::defects::Planted;
 use super::input::read_case;
 use super::interrupt::Interrupt;
-use super::{artifact, explain, found, shrinking};
+use super::{explain, shrinking};
+use crate::artifacts;
 use crate::engine::Finding;
 
 /// Time for shrinking one that was found, while jobs go on. Most take a fraction of a second; the
@@ -40,7 +41,7 @@ impl Explained {
 /// Shrinks and explains.
 pub struct Explainer<'a> {
     pair: Pair,
-    defects: &'a [String],
+    planted: &'a Planted,
     interrupt: &'a Interrupt,
 }
 
@@ -48,8 +49,8 @@ impl<'a> Explainer<'a> {
     /// With these defects planted; after an interrupt nothing is shrunk.
     pub fn new(planted: &'a Planted, interrupt: &'a Interrupt) -> Self {
         Self {
-            pair: planted.pair(),
-            defects: planted.names(),
+            pair: pair(planted),
+            planted,
             interrupt,
         }
     }
@@ -86,9 +87,9 @@ impl<'a> Explainer<'a> {
             explained.report = "its smaller program does not diverge twice\n".to_owned();
             return Ok(explained);
         };
-        let text = artifact::text(signature, &divergence.what, &shrunk, self.defects);
-        let small = found::write_beside(&finding.program, &text)?;
-        explained.report = explain::text(&small, &shrunk, divergence, &ran, self.defects);
+        let text = artifacts::text(signature, &divergence.what, &shrunk, Some(self.planted));
+        let small = artifacts::write_beside(&finding.program, &text)?;
+        explained.report = explain::text(&small, &shrunk, divergence, &ran, self.planted);
         explained.what.clone_from(&divergence.what);
         explained.small = Some(small);
         Ok(explained)

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::defects::Planted;
+use vmadiff::designs::Planted;
+
 use super::interrupt::Interrupt;
 use super::live;
 use super::output::print;
+use super::paint;
 use super::summary::Summary;
-use super::{Status, paint};
 use crate::engine::{self, Failure, Fault, Limits, Plan, Settings};
+use crate::status::Status;
 
 /// Fuzzes: makes programs, runs each on both managers, and keeps what makes them differ.
 ///
@@ -123,7 +125,8 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     let plan = Plan {
         settings: Settings {
             kind: args.kind.of_jobs(),
-            defects: planted.names().to_vec(),
+            design: planted.design().name.to_owned(),
+            defects: names(planted),
             runs: args.runs,
             seed: args.seed.unwrap_or_else(draw_seed),
             corpus,
@@ -143,7 +146,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     };
     let interrupt = Interrupt::catch()?;
     let (ended, findings) = live::campaign(&plan, planted, &interrupt)?;
-    let summary = Summary::new(&plan, &ended, &findings);
+    let summary = Summary::new(&plan, planted, &ended, &findings);
     if args.json {
         print(&format!("{}\n", serde_json::to_string_pretty(&summary)?))?;
     } else {
@@ -158,6 +161,11 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     Ok(summary.status())
 }
 
+fn names(planted: &Planted) -> Vec<String> {
+    let names = planted.defects().iter();
+    names.map(|name| (*name).to_owned()).collect()
+}
+
 impl Args {
     fn known(&self) -> Result<Vec<String>> {
         let file = self.known.as_deref();
@@ -168,7 +176,7 @@ impl Args {
 /// `fuzz linux`: no candidate, and no corpus of inputs.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn linux(args: &Args, planted: &Planted) -> Result<Status> {
-    if !planted.names().is_empty() {
+    if !planted.defects().is_empty() {
         bail!("--defect is for the candidate, which `fuzz linux` does not run");
     }
     if args.corpus.is_some() {

@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
+use vmadiff::designs::{Planted, defects};
 use vmadiff::judge::Verdict;
 use vmadiff::pair::pair;
 use vmadiff::program::Case;
-use vmadiff_candidate::{DEFECTS, Defects};
-use vmadiff_contract::{DefectInfo, DefectKind};
+use vmadiff_contract::{DefectInfo, DefectKind, DesignInfo};
 
-use super::defects::Planted;
 use super::input::read_case;
 use super::interrupt::Interrupt;
 use super::output::print;
-use super::{HarnessFailed, Status, paint};
+use super::paint;
 use crate::engine::{self, Ended, Finding, Kind, Limits, News, Plan, Settings};
+use crate::status::{HarnessFailed, Status};
 
 /// Seconds and memory that one program may take; it needs a fraction of both.
 const LIMITS: Limits = Limits {
@@ -34,7 +34,7 @@ const LIMITS: Limits = Limits {
 #[command(after_help = "Examples:\n  \
     vmadiff hunt\n  \
     vmadiff hunt --seeds 10 --seconds 60 --json\n  \
-    vmadiff hunt --defect no-reference --defect a25-wrong-segv\n\n\
+    vmadiff hunt --defect NAME --defect NAME\n\n\
     Exit status: 0 each was found at every seed, 1 not so, 2 wrong usage, 3 the harness failed.")]
 pub struct Args {
     /// Seeds for each defect, from 1.
@@ -57,6 +57,7 @@ pub struct Args {
 /// How a defect was looked for.
 #[derive(Debug, Serialize)]
 struct Hunted {
+    design: &'static str,
     defect: &'static str,
     kind: &'static str,
     /// Seeds at which it was found.
@@ -78,8 +79,8 @@ struct Try {
 }
 
 pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
-    let wanted: Vec<_> = DEFECTS
-        .iter()
+    let design = planted.design();
+    let wanted: Vec<_> = defects(design)
         .filter(|info| is_wanted(args, planted, info))
         .collect();
     if wanted.is_empty() {
@@ -88,7 +89,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     let interrupt = Interrupt::catch()?;
     let mut all = Vec::new();
     for info in wanted {
-        let hunted = hunt(args, info, &interrupt)?;
+        let hunted = hunt(args, design, info, &interrupt)?;
         if !args.json {
             print(&text(&hunted))?;
         }
@@ -109,7 +110,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
 }
 
 fn is_wanted(args: &Args, planted: &Planted, info: &DefectInfo) -> bool {
-    let named = planted.names().is_empty() || planted.names().iter().any(|name| name == info.name);
+    let named = planted.defects().is_empty() || planted.defects().contains(&info.name);
     named
         && args
             .only
@@ -123,8 +124,14 @@ fn kind(info: &DefectInfo) -> Kind {
     }
 }
 
-fn hunt(args: &Args, info: &'static DefectInfo, interrupt: &Interrupt) -> Result<Hunted> {
+fn hunt(
+    args: &Args,
+    design: &'static DesignInfo,
+    info: &'static DefectInfo,
+    interrupt: &Interrupt,
+) -> Result<Hunted> {
     let mut hunted = Hunted {
+        design: design.name,
         defect: info.name,
         kind: match info.kind {
             DefectKind::Serial => "serial",
@@ -136,7 +143,7 @@ fn hunt(args: &Args, info: &'static DefectInfo, interrupt: &Interrupt) -> Result
         tries: Vec::new(),
     };
     for seed in 1..=args.seeds {
-        let tried = try_seed(args, info, seed, interrupt)?;
+        let tried = try_seed(args, design, info, seed, interrupt)?;
         hunted.found += u32::from(tried.signature.is_some());
         hunted.tries.push(tried);
         if interrupt.came() {
@@ -147,11 +154,18 @@ fn hunt(args: &Args, info: &'static DefectInfo, interrupt: &Interrupt) -> Result
 }
 
 /// One campaign, which ends with its first finding.
-fn try_seed(args: &Args, info: &DefectInfo, seed: u32, interrupt: &Interrupt) -> Result<Try> {
+fn try_seed(
+    args: &Args,
+    design: &'static DesignInfo,
+    info: &DefectInfo,
+    seed: u32,
+    interrupt: &Interrupt,
+) -> Result<Try> {
     let scratch = tempfile::tempdir().context("a folder for what is found")?;
     let plan = Plan {
         settings: Settings {
             kind: kind(info),
+            design: design.name.to_owned(),
             defects: vec![info.name.to_owned()],
             runs: None,
             seed,
@@ -168,7 +182,7 @@ fn try_seed(args: &Args, info: &DefectInfo, seed: u32, interrupt: &Interrupt) ->
         processor: Some(Duration::from_secs(args.seconds)),
     };
     // The judge of races has false alarms: one of those says nothing of the defect.
-    let innocent = RefCell::new(pair(Defects::NONE));
+    let innocent = RefCell::new(pair(&Planted::nothing(design)));
     let its_own = |finding: &Finding| {
         let rule = finding.signature.split('/').next().unwrap_or_default();
         let agrees = |case: Case| innocent.borrow_mut().run(&case.program, &mut ());

@@ -5,7 +5,9 @@ use std::time::Duration;
 use anyhow::Result;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
-use super::defects::Planted;
+use vmadiff::designs::Planted;
+use vmadiff_contract::DesignInfo;
+
 use super::findings::{Explained, Explainer};
 use super::interrupt::Interrupt;
 use super::paint;
@@ -43,10 +45,10 @@ pub fn campaign(
         },
         |progress| {
             bar.tick();
-            bar.set_message(line(plan, progress));
+            bar.set_message(line(plan, planted.design(), progress));
             if bar.is_hidden() && progress.elapsed >= said + SIGN_OF_LIFE {
                 said = progress.elapsed;
-                anstream::eprintln!("{}", line(plan, progress));
+                anstream::eprintln!("{}", line(plan, planted.design(), progress));
             }
         },
     );
@@ -71,8 +73,8 @@ fn told(news: &News<'_>, last: Option<&Explained>) -> String {
 }
 
 /// The live line.
-fn line(plan: &Plan, progress: &Progress) -> String {
-    let summary = progress.stats.summary();
+fn line(plan: &Plan, design: &'static DesignInfo, progress: &Progress) -> String {
+    let summary = progress.stats.summary(design);
     let seconds = progress.elapsed.as_secs_f64();
     let limit = plan
         .duration

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use vmadiff::judge::Verdict;
+use vmadiff::pair::pair;
 
-use super::defects::Planted;
+use super::designs::Asked;
 use super::input::read_case;
 use super::interrupt::Interrupt;
 use super::output::{print, write_file};
 use super::run::warn_of_differences;
-use super::{Status, artifact, shrinking};
+use super::shrinking;
+use crate::artifacts;
+use crate::status::Status;
 
 /// Shrinks a program that diverges, keeping the signature of its divergence.
 ///
@@ -35,8 +38,9 @@ pub struct Args {
     seconds: Option<u64>,
 }
 
-pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
+pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
     let (case, _) = read_case(&args.file)?;
+    let planted = asked.for_case(&case)?;
     let output = args
         .output
         .clone()
@@ -47,8 +51,8 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
             output.display()
         );
     }
-    warn_of_differences(&args.file, &case, planted.names());
-    let mut pair = planted.pair();
+    warn_of_differences(&args.file, &case, &planted);
+    let mut pair = pair(&planted);
     let Verdict::Diverge(divergence) = pair.observe_twice(&case.program).verdict else {
         bail!(
             "{}: the managers agree, expected a program that diverges",
@@ -64,7 +68,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
         Verdict::Diverge(small) => small.what,
         Verdict::Agree | Verdict::Skip(_) => divergence.what.clone(),
     };
-    let text = artifact::text(signature, &what, &shrunk.program, planted.names());
+    let text = artifacts::text(signature, &what, &shrunk.program, Some(&planted));
     write_file(&output, args.force, text.as_bytes())?;
     print(&format!(
         "{}: {} calls, {} before; {signature}{}\n",

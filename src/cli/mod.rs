@@ -1,15 +1,13 @@
 //! The command line: what can be asked for, and which module answers.
 
-mod artifact;
 mod completions;
 mod convert;
 mod corpus;
-pub mod defects;
+mod defects;
+mod designs;
 mod explain;
 #[cfg(feature = "engine")]
 mod findings;
-#[cfg(feature = "engine")]
-pub mod found;
 #[cfg(feature = "engine")]
 mod fuzz;
 #[cfg(feature = "engine")]
@@ -20,23 +18,23 @@ mod linux;
 #[cfg(feature = "engine")]
 mod live;
 mod minimize;
+mod near;
 mod output;
 pub mod paint;
 pub mod panics;
 mod paste;
-mod provenance;
 mod run;
 mod show;
 mod shrinking;
-mod status;
 #[cfg(feature = "engine")]
 mod summary;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use defects::Planted;
-pub use status::{HarnessFailed, Status};
+use designs::Asked;
+
+use crate::status::{HarnessFailed, Status};
 
 const EXIT_STATUS: &str = "Exit status: 0 the managers agree, 1 they diverge, 2 wrong usage or \
                            input, 3 the harness itself failed.";
@@ -52,6 +50,11 @@ pub struct Cli {
     /// Plants a named defect in the candidate; can be given again. `vmadiff defects` lists them.
     #[arg(long = "defect", value_name = "NAME", global = true)]
     defects: Vec<String>,
+
+    /// Runs this design as the candidate: else the one that a program names, or the first that
+    /// `vmadiff designs` lists.
+    #[arg(long, value_name = "NAME", global = true)]
+    design: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -66,6 +69,7 @@ enum Command {
     Convert(convert::Args),
     Corpus(corpus::Args),
     Defects(defects::Args),
+    Designs(designs::Args),
     Linux(linux::Args),
     Completions(completions::Args),
     /// One job of `fuzz`; it talks to its parent, not to people.
@@ -79,18 +83,20 @@ enum Command {
 
 /// Does what the command line asks for.
 pub fn run(cli: Cli) -> Result<Status> {
-    let planted = Planted::parse(&cli.defects)?;
+    let asked = Asked::new(cli.design.as_deref(), cli.defects)?;
+    let planted = || asked.planted();
     match cli.command {
         #[cfg(feature = "engine")]
-        Command::Fuzz(args) => fuzz::run(&args, &planted),
+        Command::Fuzz(args) => fuzz::run(&args, &planted()?),
         #[cfg(feature = "engine")]
-        Command::Hunt(args) => hunt::run(&args, &planted),
-        Command::Run(args) => run::run(&args, &planted),
-        Command::Minimize(args) => minimize::run(&args, &planted),
-        Command::Show(args) => show::run(&args, &planted),
-        Command::Convert(args) => convert::run(&args, &planted),
-        Command::Corpus(args) => corpus::run(&args, &planted),
-        Command::Defects(args) => defects::run(&args),
+        Command::Hunt(args) => hunt::run(&args, &planted()?),
+        Command::Run(args) => run::run(&args, &asked),
+        Command::Minimize(args) => minimize::run(&args, &asked),
+        Command::Show(args) => show::run(&args, &asked),
+        Command::Convert(args) => convert::run(&args, &planted()?),
+        Command::Corpus(args) => corpus::run(&args, &planted()?),
+        Command::Defects(args) => defects::run(&args, &asked),
+        Command::Designs(args) => designs::run(&args),
         Command::Linux(args) => linux::run(&args),
         Command::Completions(args) => completions::run(&args),
         #[cfg(feature = "engine")]

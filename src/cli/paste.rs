@@ -2,16 +2,17 @@
 
 use std::fmt::Write;
 
+use vmadiff::designs::Planted;
 use vmadiff::program::Case;
 
 /// The test; it fails as long as the managers diverge.
-pub fn rust_test(stem: &str, case: &Case, defects: &[String]) -> String {
+pub fn rust_test(stem: &str, case: &Case, planted: &Planted) -> String {
     let mut out = String::new();
-    write(&mut out, stem, case, defects).expect("a String takes all");
+    write(&mut out, stem, case, planted).expect("a String takes all");
     out
 }
 
-fn write(out: &mut String, stem: &str, case: &Case, defects: &[String]) -> std::fmt::Result {
+fn write(out: &mut String, stem: &str, case: &Case, planted: &Planted) -> std::fmt::Result {
     writeln!(out, "#[test]\nfn {}() {{", identifier(stem))?;
     writeln!(out, "    let text = r#\"")?;
     // What Rust's raw strings end with is in no program text, but may be in a comment.
@@ -21,19 +22,18 @@ fn write(out: &mut String, stem: &str, case: &Case, defects: &[String]) -> std::
         out,
         "    let case = vmadiff::program::Case::parse({stem:?}, text).unwrap();"
     )?;
-    let mut set = "vmadiff_candidate::Defects::NONE".to_owned();
-    if !defects.is_empty() {
-        writeln!(
-            out,
-            "    let defect = |name| vmadiff_candidate::Defects::parse(name).unwrap();"
-        )?;
-        for defect in defects {
-            write!(set, ".with(defect({defect:?}))")?;
-        }
-    }
-    writeln!(out, "    let defects = {set};")?;
+    let (design, names) = (planted.design().name, planted.defects());
+    writeln!(
+        out,
+        "    let design = vmadiff::designs::from_name({design:?}).unwrap();"
+    )?;
+    writeln!(out, "    let defects: [&str; {}] = {names:?};", names.len())?;
+    writeln!(
+        out,
+        "    let planted = vmadiff::designs::Planted::new(design, &defects).unwrap();"
+    )?;
     out.push_str(
-        "    let ran = vmadiff::pair::pair(defects).observe_twice(&case.program);\n    \
+        "    let ran = vmadiff::pair::pair(&planted).observe_twice(&case.program);\n    \
          assert_eq!(ran.verdict, vmadiff::judge::Verdict::Agree);\n    \
          for seen in [&ran.reference, &ran.candidate] {\n        \
          assert_eq!(vmadiff::expect::unmet(&case, seen), []);\n    }\n}\n",

@@ -4,14 +4,16 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use vmadiff::judge::Verdict;
+use vmadiff::pair::pair;
 use vmadiff::picture::{self, Subject};
 use vmadiff::report::walk;
 
-use super::defects::Planted;
+use super::designs::Asked;
+use super::explain;
 use super::input::read_case;
 use super::output::{print, write_file};
 use super::run::warn_of_differences;
-use super::{Status, explain};
+use crate::status::Status;
 
 /// Explains a run: the areas after each call, and how the managers diverge, if they do.
 ///
@@ -40,10 +42,11 @@ pub struct Args {
     force: bool,
 }
 
-pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
+pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
     let (case, _) = read_case(&args.file)?;
-    warn_of_differences(&args.file, &case, planted.names());
-    let mut pair = planted.pair();
+    let planted = asked.for_case(&case)?;
+    warn_of_differences(&args.file, &case, &planted);
+    let mut pair = pair(&planted);
     let ran = pair.observe_twice(&case.program);
     let scenes = if args.html {
         pair.scenes(&case.program)
@@ -55,7 +58,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
         program: &case.program,
         ran: &ran,
         scenes: &scenes,
-        replay: &explain::replay(&args.file, planted.names()),
+        replay: &explain::replay(&args.file, &planted),
     };
     let text = if args.html {
         picture::html(&subject)
@@ -65,8 +68,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
         let walk = explain::painted(&walk::walk(&case.program, &ran, explain::width()));
         match &ran.verdict {
             Verdict::Diverge(divergence) => {
-                let defects = planted.names();
-                let report = explain::text(&args.file, &case.program, divergence, &ran, defects);
+                let report = explain::text(&args.file, &case.program, divergence, &ran, &planted);
                 // A race's report has its threads already.
                 let walk = if ran.woven.is_some() {
                     String::new()

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use vmadiff::judge::{Signature, Verdict};
 use vmadiff::pair::Pair;
+use vmadiff::pair::Ran;
 use vmadiff::program::Program;
-use vmadiff::run::Ran;
 use vmadiff::shrink::{Attempt, Passes, Shrunk, shrink};
 
 use super::interrupt::Interrupt;

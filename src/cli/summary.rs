@@ -7,12 +7,14 @@ use std::path::PathBuf;
 use indicatif::HumanCount;
 use serde::Serialize;
 use vmadiff::coverage;
+use vmadiff::designs::Planted;
 
 use super::explain::replay;
 use super::findings::Explained;
-use super::provenance::{COMMIT, TOOLCHAIN, VERSION};
-use super::{Status, paint};
+use super::paint;
+use crate::artifacts::{COMMIT, TOOLCHAIN, VERSION};
 use crate::engine::{Ended, Plan};
+use crate::status::Status;
 
 /// The summary, as `--json` prints it.
 #[derive(Debug, Serialize)]
@@ -20,6 +22,7 @@ pub struct Summary {
     version: &'static str,
     commit: &'static str,
     toolchain: &'static str,
+    design: &'static str,
     defects: Vec<String>,
     seed: u32,
     jobs: u32,
@@ -66,9 +69,9 @@ struct Failed {
 
 impl Summary {
     /// Sums up.
-    pub fn new(plan: &Plan, ended: &Ended, explained: &[Explained]) -> Self {
+    pub fn new(plan: &Plan, planted: &Planted, ended: &Ended, explained: &[Explained]) -> Self {
         let progress = &ended.progress;
-        let reached = progress.stats.summary();
+        let reached = progress.stats.summary(planted.design());
         let seconds = progress.elapsed.as_secs_f64();
         let status = if !ended.failures.is_empty() {
             Status::HarnessFailed
@@ -81,6 +84,7 @@ impl Summary {
             version: VERSION,
             commit: COMMIT,
             toolchain: TOOLCHAIN,
+            design: planted.design().name,
             defects: plan.settings.defects.clone(),
             seed: plan.settings.seed,
             jobs: plan.jobs,
@@ -94,7 +98,7 @@ impl Summary {
             corpus: progress.corpus,
             coverage: progress.coverage,
             rss_kib: progress.rss_kib,
-            findings: findings(plan, ended, explained),
+            findings: findings(plan, planted, ended, explained),
             failures: failures(ended),
             exit_status: status.number(),
             status,
@@ -230,7 +234,7 @@ impl Summary {
     }
 }
 
-fn findings(plan: &Plan, ended: &Ended, explained: &[Explained]) -> Vec<Found> {
+fn findings(plan: &Plan, planted: &Planted, ended: &Ended, explained: &[Explained]) -> Vec<Found> {
     let counted = ended.progress.findings.iter();
     counted
         .map(|(signature, count)| {
@@ -244,7 +248,7 @@ fn findings(plan: &Plan, ended: &Ended, explained: &[Explained]) -> Vec<Found> {
                 what: news.map(|news| news.what.clone()),
                 program: news.map(|news| news.finding.program.clone()),
                 small: news.and_then(|news| news.small.clone()),
-                replay: news.map(|news| replay(news.program(), &plan.settings.defects)),
+                replay: news.map(|news| replay(news.program(), planted)),
             }
         })
         .collect()

@@ -153,9 +153,9 @@ mod tests {
             (LOAD, Outcome::Value(0), &[Event::Note(Note::Speculative)]),
             (MUNMAP, Outcome::Errno(Errno::EINVAL), &[]),
         ]);
-        let summary = stats.summary();
+        let summary = stats.summary(DESIGNS[0]);
         let sent = Stats::from_counts(stats.executions(), stats.counts());
-        assert_eq!(sent.summary(), summary);
+        assert_eq!(sent.summary(DESIGNS[0]), summary);
         assert_eq!(
             (summary.executions, summary.calls, summary.succeeded),
             (1, 3, 2)

@@ -1,10 +1,9 @@
 //! Totals over many runs: what a summary says, and what a campaign never saw.
 
-use vmadiff_contract::{CallKind, Config, Errno, Outcome, Reason, SegvCode};
+use vmadiff_contract::{CallKind, Config, DesignInfo, Errno, Outcome, Reason, SegvCode};
 
 use super::features::Features;
 use super::layout::{self, PAIRS, Served};
-use crate::designs::DESIGNS;
 use crate::program::Program;
 use crate::run::{Seen, Watch, Woven};
 
@@ -134,8 +133,8 @@ impl Stats {
         stats
     }
 
-    /// Puts the totals into words.
-    pub fn summary(&self) -> Summary {
+    /// Puts the totals into words; why faults gave up is in those of the candidate's design.
+    pub fn summary(&self, design: &'static DesignInfo) -> Summary {
         let by_call: Vec<_> = CallKind::ALL
             .iter()
             .filter_map(|&kind| self.of_call(kind))
@@ -159,9 +158,9 @@ impl Stats {
             succeeded: by_call.iter().map(|c| c.succeeded).sum(),
             speculative: served(Served::Speculative),
             classic: served(Served::Classic),
-            gave_up: self.gave_up(),
-            raced: self.raced(),
-            never: self.never(&by_call, &merges),
+            gave_up: self.gave_up(design),
+            raced: self.raced(design),
+            never: self.never(design, &by_call, &merges),
             by_call,
             merges,
         }
@@ -185,8 +184,8 @@ impl Stats {
         })
     }
 
-    fn gave_up(&self) -> Vec<(&'static str, u64)> {
-        let mut reasons: Vec<_> = reasons()
+    fn gave_up(&self, design: &'static DesignInfo) -> Vec<(&'static str, u64)> {
+        let mut reasons: Vec<_> = reasons(design)
             .map(|reason| (reason.name, self.reason(reason)))
             .filter(|&(_, count)| count != 0)
             .collect();
@@ -194,9 +193,9 @@ impl Stats {
         reasons
     }
 
-    fn raced(&self) -> Vec<(&'static str, u64)> {
+    fn raced(&self, design: &'static DesignInfo) -> Vec<(&'static str, u64)> {
         let of_call = |&call: &CallKind| {
-            let hits = reasons().map(|reason| self.hits[layout::raced(reason, call)]);
+            let hits = reasons(design).map(|reason| self.hits[layout::raced(reason, call)]);
             (call.name(), hits.sum())
         };
         let calls = CallKind::ALL.iter().map(of_call);
@@ -212,7 +211,12 @@ impl Stats {
             .sum()
     }
 
-    fn never(&self, by_call: &[CallStats], merges: &[u64; 8]) -> Vec<String> {
+    fn never(
+        &self,
+        design: &'static DesignInfo,
+        by_call: &[CallStats],
+        merges: &[u64; 8],
+    ) -> Vec<String> {
         let succeeds = |name: &str| by_call.iter().any(|c| c.call == name && c.succeeded != 0);
         let calls = CallKind::ALL.iter().map(|kind| kind.name());
         let mut never: Vec<_> = calls
@@ -221,7 +225,7 @@ impl Stats {
             .collect();
         let cases = (1..).zip(merges).filter(|&(_, &taken)| taken == 0);
         never.extend(cases.map(|(case, _)| format!("vma_merge: case {case}")));
-        let reasons = reasons().filter(|reason| reason.serial && self.reason(reason) == 0);
+        let reasons = reasons(design).filter(|reason| reason.serial && self.reason(reason) == 0);
         never.extend(reasons.map(|r| format!("a speculative fault giving up: {}", r.name)));
         never
     }
@@ -247,6 +251,6 @@ const ACCESSES: [CallKind; layout::ACCESSES] = [
 ];
 
 /// Why faults give up.
-fn reasons() -> impl Iterator<Item = &'static Reason> {
-    DESIGNS[0].reasons.iter().copied().flatten().copied()
+fn reasons(design: &'static DesignInfo) -> impl Iterator<Item = &'static Reason> {
+    design.reasons.iter().copied().flatten().copied()
 }

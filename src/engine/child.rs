@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use libfuzzer_sys::Corpus;
 use rustix::time::{ClockId, clock_gettime};
+use vmadiff::designs::Planted;
 use vmadiff::judge::Divergence;
 use vmadiff::program::Program;
 
@@ -16,7 +17,8 @@ use super::fault::Fault;
 use super::glue;
 use super::protocol::{Finding, Message, Settings, Totals};
 use super::subject::{Ran, Subject};
-use crate::cli::{Status, found};
+use crate::artifacts;
+use crate::status::Status;
 
 /// Bytes of the longest program that libFuzzer makes: a header and 48 records.
 const MAX_LEN: usize = 16 + 48 * 48;
@@ -36,6 +38,7 @@ thread_local! {
 
 struct Job {
     settings: Settings,
+    planted: Planted,
     subject: Subject,
     executions: u64,
     skipped: BTreeMap<String, u64>,
@@ -46,12 +49,14 @@ struct Job {
 /// Runs a job with these settings (JSON). Comes back only if it could not start.
 pub fn run(settings: &str) -> Result<i32> {
     let settings: Settings = serde_json::from_str(settings).context("settings of a job")?;
-    let subject = Subject::new(settings.kind, &settings.defects)?;
+    let planted = settings.planted()?;
+    let subject = Subject::new(settings.kind, &planted);
     let arguments = arguments(&settings);
     let counters = settings.kind.counters();
     let written = settings.known.iter().cloned().collect();
     let job = Job {
         settings,
+        planted,
         subject,
         executions: 0,
         skipped: BTreeMap::new(),
@@ -159,13 +164,11 @@ impl Job {
         if !self.written.insert(signature.clone()) {
             return;
         }
-        let Settings {
-            artifacts, defects, ..
-        } = &self.settings;
+        let what = divergence.what.clone();
         let program = Program::decode(bytes);
-        match found::write_found(artifacts, divergence, &program, defects) {
+        let text = artifacts::text(&signature, &what, &program, Some(&self.planted));
+        match artifacts::write_signed(&self.settings.artifacts, &signature, &text) {
             Ok(program) => {
-                let what = divergence.what.clone();
                 self.say(&Message::Finding(Finding {
                     signature,
                     what,

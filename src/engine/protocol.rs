@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use vmadiff::coverage::{COUNTERS, WOVEN_COUNTERS};
+use vmadiff::designs::{self, DESIGNS, Planted};
 
 use super::fault::Fault;
 
@@ -36,6 +38,9 @@ impl Kind {
 pub struct Settings {
     /// What programs it makes.
     pub kind: Kind,
+    /// The candidate's design, by name.
+    #[serde(default = "first_design")]
+    pub design: String,
     /// Defects that are enabled, by name.
     pub defects: Vec<String>,
     /// Executions after which it stops.
@@ -56,6 +61,19 @@ pub struct Settings {
     pub limits: Limits,
     /// How the harness fails on purpose.
     pub fault: Option<Fault>,
+}
+
+fn first_design() -> String {
+    DESIGNS[0].name.to_owned()
+}
+
+impl Settings {
+    /// What stands beside the reference.
+    pub fn planted(&self) -> Result<Planted> {
+        let design = designs::from_name(&self.design);
+        let design = design.with_context(|| format!("no design `{}`", self.design))?;
+        Ok(Planted::new(design, &self.defects)?)
+    }
 }
 
 /// What one input may take. More is a failure of the harness: a program takes microseconds.

@@ -1,14 +1,13 @@
 //! What a job executes: one pair of managers, program after program, watched for coverage.
 
-use anyhow::Result;
 use vmadiff::coverage::{Coverage, Stats};
+use vmadiff::designs::Planted;
 use vmadiff::judge::{Divergence, Verdict};
-use vmadiff::pair::Pair;
+use vmadiff::pair::{Pair, pair};
 use vmadiff::program::mutate::{self, Flavour, Profile};
 use vmadiff::program::{Program, bytes};
 
 use super::protocol::Kind;
-use crate::cli::defects::Planted;
 
 /// What an execution came to.
 pub enum Ran {
@@ -26,13 +25,13 @@ pub struct Subject {
 }
 
 impl Subject {
-    pub fn new(kind: Kind, defects: &[String]) -> Result<Self> {
-        Ok(Self {
-            pair: Planted::parse(defects)?.pair(),
+    pub fn new(kind: Kind, planted: &Planted) -> Self {
+        Self {
+            pair: pair(planted),
             kind,
             program: Program::default(),
             stats: Stats::default(),
-        })
+        }
     }
 
     /// What was reached so far.
@@ -82,13 +81,10 @@ impl Subject {
             Kind::Interleaved => true,
             Kind::All => seed & 1 << 16 != 0 || !bytes::is_serial(input),
         };
-        Profile {
-            flavour: if woven {
-                Flavour::Interleaved
-            } else {
-                Flavour::Serial
-            },
-            calls: self.pair.known(),
-        }
+        self.pair.profile(if woven {
+            Flavour::Interleaved
+        } else {
+            Flavour::Serial
+        })
     }
 }

@@ -1,16 +1,22 @@
 //! The judge proper: walks two observations side by side and stops at the first objection.
 
-use vmadiff_contract::{CallKind, Event, Outcome};
+use vmadiff_contract::{CallKind, DesignInfo, Event, Outcome};
 
 use super::{Broken, Divergence, Laws, Rule, Side, Signature, Verdict, events, outcome, state};
 use crate::program::Program;
 use crate::run::{Observation, Observed, Panic};
 
-/// Judges what was observed of a program on both managers.
-pub fn judge(program: &Program, reference: &Observation, candidate: &Observation) -> Verdict {
+/// Judges what was observed of a program on both managers, the candidate by what its design
+/// declares.
+pub fn judge(
+    program: &Program,
+    design: &'static DesignInfo,
+    reference: &Observation,
+    candidate: &Observation,
+) -> Verdict {
     let mut judge = Judge {
         program,
-        laws: [Laws::new(Side::Reference), Laws::new(Side::Candidate)],
+        laws: [Laws::new(None), Laws::new(Some(design))],
     };
     match judge.all(reference, candidate) {
         Ok(()) => Verdict::Agree,

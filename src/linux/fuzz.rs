@@ -186,6 +186,7 @@ impl<'a> Job<'a> {
         let profile = Profile {
             flavour: Flavour::Serial,
             calls: Capabilities::of(vmadiff_linux::CALLS),
+            ..Profile::default()
         };
         Ok(Self {
             campaign,

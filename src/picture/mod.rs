@@ -13,8 +13,8 @@ mod timeline;
 use maud::{Markup, PreEscaped, html};
 
 use crate::judge::{Divergence, Scene, Verdict};
+use crate::pair::Ran;
 use crate::program::Program;
-use crate::run::Ran;
 use crate::story;
 
 /// What is drawn.

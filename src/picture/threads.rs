@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use maud::{Markup, html};
-use vmadiff_contract::{Event, Note, TaskId};
+use vmadiff_contract::{Event, Lane, Note, TaskId};
 use vmadiff_interleave::Kind;
 
 use super::lanes::{Lanes, name};
 use super::timeline::Axis;
-use super::{px, told};
+use super::{Subject, px, told};
 use crate::program::Program;
 use crate::story::{Happening, words};
 
@@ -20,9 +20,6 @@ const HELD: f64 = 12.0;
 const MARK: f64 = 4.0;
 /// Pixels of a letter in a call's box.
 const LETTER: f64 = 6.2;
-
-/// How sites of the speculative fault begin.
-const SPECULATIVE: [&str; 2] = ["handle_speculative_fault.", "find_vma_rcu."];
 
 /// What a thread can be in for a while.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -91,7 +88,7 @@ struct Span {
     row: usize,
 }
 
-pub fn draw(program: &Program, axis: &Axis<'_>, lanes: &mut Lanes) -> Markup {
+pub fn draw(subject: &Subject<'_>, axis: &Axis<'_>, lanes: &mut Lanes) -> Markup {
     // What the kernel frees at the end is in the lanes of objects.
     let acts = |what| !matches!(what, Happening::Event(_));
     let acting = axis.moments.iter().filter(|moment| acts(moment.what));
@@ -104,7 +101,7 @@ pub fn draw(program: &Program, axis: &Axis<'_>, lanes: &mut Lanes) -> Markup {
             let rows = spans.iter().map(|span| span.row + 1).max().unwrap_or(0);
             let top = lanes.add(CALL + rows as f64 * HELD);
             tops.push((task, top));
-            thread(program, axis, task, top, &spans)
+            thread(subject, axis, task, top, &spans)
         })
         .collect();
     html! {
@@ -113,7 +110,14 @@ pub fn draw(program: &Program, axis: &Axis<'_>, lanes: &mut Lanes) -> Markup {
     }
 }
 
-fn thread(program: &Program, axis: &Axis<'_>, task: TaskId, top: f64, spans: &[Span]) -> Markup {
+fn thread(
+    subject: &Subject<'_>,
+    axis: &Axis<'_>,
+    task: TaskId,
+    top: f64,
+    spans: &[Span],
+) -> Markup {
+    let Subject { program, ran, .. } = subject;
     let label = if task.0 == 0 {
         "kernel".to_owned()
     } else {
@@ -123,7 +127,9 @@ fn thread(program: &Program, axis: &Axis<'_>, task: TaskId, top: f64, spans: &[S
         g.thread {
             (name(&label, top + 14.0))
             @for (from, until) in calls(axis, task) { (call(program, axis, from, until, top)) }
-            @for (from, until) in speculations(axis, task) { (speculation(axis, from, until, top)) }
+            @for lane in ran.design.lanes {
+                @for (from, until) in inside(axis, task, lane) { (section(axis, lane, from, until, top)) }
+            }
             @for span in spans { (holding(axis, span, top)) }
             @for (index, moment) in axis.moments.iter().enumerate() {
                 @if moment.task == task { (mark(program, axis, index, top)) }
@@ -190,15 +196,15 @@ fn runs(axis: &Axis<'_>, task: TaskId, from: usize, until: usize) -> Vec<(usize,
     runs
 }
 
-/// From where to where a task served faults speculatively, or tried to.
-fn speculations(axis: &Axis<'_>, task: TaskId) -> Vec<(usize, usize)> {
+/// From where to where a task was inside of what its design has a lane for.
+fn inside(axis: &Axis<'_>, task: TaskId, lane: &Lane) -> Vec<(usize, usize)> {
     let mut sections = Vec::new();
     let mut open = None;
     let own = axis.moments.iter().enumerate();
     for (index, moment) in own.filter(|(_, moment)| moment.task == task) {
         match moment.what {
             Happening::Access { site, .. }
-                if SPECULATIVE.iter().any(|start| site.name.starts_with(start)) =>
+                if lane.begins.iter().any(|start| site.name.starts_with(start)) =>
             {
                 open = open.or(Some(index));
             }
@@ -211,11 +217,11 @@ fn speculations(axis: &Axis<'_>, task: TaskId) -> Vec<(usize, usize)> {
     sections
 }
 
-fn speculation(axis: &Axis<'_>, from: usize, until: usize, top: f64) -> Markup {
+fn section(axis: &Axis<'_>, lane: &Lane, from: usize, until: usize, top: f64) -> Markup {
     let (x, width) = (axis.x(from), axis.x(until) - axis.x(from));
     told(
         "speculates",
-        "a speculative section",
+        lane.name,
         &html! {
             rect x=(px(x)) y=(px(top + CALL - 4.0)) width=(px(width)) height="4" {}
         },

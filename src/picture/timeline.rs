@@ -43,7 +43,7 @@ pub fn draw(subject: &Subject<'_>, css: Option<&str>) -> Markup {
         moments: moments.collect(),
     };
     let mut lanes = Lanes::new(TOP);
-    let threads = threads::draw(subject.program, &axis, &mut lanes);
+    let threads = threads::draw(subject, &axis, &mut lanes);
     let objects = objects::draw(&axis, object, &mut lanes);
     let (width, height) = (axis.end() + RIGHT, lanes.bottom() + 6.0);
     html! {

@@ -14,7 +14,7 @@ pub mod strace;
 pub mod text;
 mod world;
 
-use vmadiff_contract::{Call, Config, Fail, Outcome, TaskId, VmaId};
+use vmadiff_contract::{Call, Config, DesignInfo, Fail, Outcome, TaskId, VmaId};
 use vmadiff_interleave::policy as sim;
 
 /// What runs.
@@ -159,6 +159,8 @@ pub struct Case {
     /// The areas of the first address space that are expected at the end, as /proc/PID/maps would
     /// show them, a line each.
     pub maps: Option<Vec<String>>,
+    /// The design that its schedule is written for: its switches name places in that.
+    pub design: Option<&'static DesignInfo>,
     /// Comments, each with the index of the call before which it stands.
     pub comments: Vec<(usize, String)>,
     /// Comments behind a call on its line, each with the call's index.

@@ -1,34 +1,64 @@
-//! The sites that a schedule may name. Text holds their names, bytes their numbers.
+//! The sites that a schedule may name: those of designs, and those of the simulation itself. Text
+//! holds their names, bytes their numbers; what bears a new name is known by its old one too.
 
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use vmadiff_contract::DesignInfo;
 use vmadiff_interleave::sim::SITES;
 use vmadiff_interleave::{Site, SiteInfo};
+
+use crate::designs::DESIGNS;
 
 /// Where a task stands between two calls.
 pub static BEGIN: Site = &SiteInfo::new("call.begin");
 
 /// A table of sites.
 #[derive(Clone, Copy, Debug)]
-pub struct Sites(&'static [&'static SiteInfo]);
+pub struct Sites {
+    all: &'static [Site],
+    /// Old names of sites, each with the one that it bears.
+    renamed: &'static [(&'static str, &'static str)],
+}
+
+/// What designs declare, as tables; each is made once and never goes.
+static OF_DESIGNS: Mutex<BTreeMap<&'static str, Sites>> = Mutex::new(BTreeMap::new());
+
+static KNOWN: LazyLock<Sites> = LazyLock::new(|| {
+    let sites = DESIGNS.iter().flat_map(|design| design.sites);
+    let renamed = DESIGNS.iter().flat_map(|design| design.renamed_sites);
+    table(sites.copied(), renamed.copied())
+});
 
 impl Sites {
-    /// Every site of the candidate.
+    /// Every site of every design.
     pub fn known() -> Self {
-        Self(vmadiff_candidate::sites::ALL)
+        *KNOWN
+    }
+
+    /// Every site of a design.
+    pub fn of_design(design: &'static DesignInfo) -> Self {
+        let mut made = OF_DESIGNS.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || {
+            let sites = design.sites.iter().copied();
+            table(sites, design.renamed_sites.iter().copied())
+        };
+        *made.entry(design.name).or_insert_with(make)
     }
 
     /// These sites.
-    pub const fn of(all: &'static [&'static SiteInfo]) -> Self {
-        Self(all)
+    pub const fn of(all: &'static [Site]) -> Self {
+        Self { all, renamed: &[] }
     }
 
     /// All of them.
-    pub const fn all(&self) -> &'static [&'static SiteInfo] {
-        self.0
+    pub const fn all(&self) -> &'static [Site] {
+        self.all
     }
 
     /// All of them, and those of the simulation itself.
     fn each(&self) -> impl Iterator<Item = Site> {
-        self.0.iter().chain(SITES).copied()
+        self.all.iter().chain(SITES).copied()
     }
 
     /// The name of the site with this number.
@@ -38,11 +68,40 @@ impl Sites {
             .map(|site| site.name)
     }
 
-    /// The number of the site with this name.
+    /// The number of the site with this name, or that had it once.
     pub fn number(&self, name: &str) -> Option<u32> {
+        let renamed = self.renamed.iter().find(|(old, _)| *old == name);
+        let name = renamed.map_or(name, |(_, new)| new);
         self.each()
             .find(|site| site.name == name)
-            .map(vmadiff_interleave::SiteInfo::number)
+            .map(SiteInfo::number)
+    }
+
+    /// The number of the site that had this number once; any other number is what it is.
+    pub fn renumbered(&self, number: u32) -> u32 {
+        let mut renamed = self.renamed.iter();
+        let found = renamed.find(|(old, _)| SiteInfo::new(old).number() == number);
+        found.map_or(number, |(_, new)| SiteInfo::new(new).number())
+    }
+}
+
+/// A table of what several lists declare, each site once. The order is that of the names as constants
+/// write them, whatever list they stand in: what is drawn from it does not change if one moves.
+fn table(
+    sites: impl Iterator<Item = &'static [&'static str]>,
+    renamed: impl Iterator<Item = &'static [(&'static str, &'static str)]>,
+) -> Sites {
+    let mut names: Vec<&'static str> = sites.flatten().copied().collect();
+    names.sort_by_cached_key(|name| name.to_ascii_uppercase().replace('.', "__"));
+    names.dedup();
+    let leaked = |name| -> Site { Box::leak(Box::new(SiteInfo::new(name))) };
+    let all: Vec<Site> = names.into_iter().map(leaked).collect();
+    let mut renamed: Vec<_> = renamed.flatten().copied().collect();
+    renamed.sort_unstable();
+    renamed.dedup();
+    Sites {
+        all: all.leak(),
+        renamed: renamed.leak(),
     }
 }
 
@@ -62,6 +121,20 @@ mod tests {
                 site.name
             );
             assert_eq!(sites.name(site.number()), Some(site.name), "{}", site.name);
+            assert_eq!(sites.renumbered(site.number()), site.number());
+        }
+    }
+
+    #[test]
+    fn old_names_and_numbers_lead_to_a_site() {
+        for (old, new) in Sites::known().renamed {
+            let sites = Sites::known();
+            let number = sites.number(new);
+            assert!(number.is_some(), "{old} became {new}, which is none");
+            assert_eq!(sites.number(old), number);
+            let was = SiteInfo::new(old).number();
+            assert_eq!(Some(sites.renumbered(was)), number);
+            assert_eq!(sites.name(was), None, "{old} is a site still");
         }
     }
 }

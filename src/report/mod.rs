@@ -15,8 +15,9 @@ pub mod walk;
 use std::fmt;
 
 use crate::judge::{Divergence, Side};
+use crate::pair::Ran;
 use crate::program::Program;
-use crate::run::{Observation, Ran, Woven};
+use crate::run::{Observation, Woven};
 use crate::story;
 
 /// An explanation, line by line.

@@ -5,8 +5,9 @@ use vmadiff_contract::{MmId, Snapshot, VmaState};
 
 use super::columns::Columns;
 use super::{Report, Role, listing, race};
+use crate::pair::Ran;
 use crate::program::Program;
-use crate::run::{Observed, Ran};
+use crate::run::Observed;
 use crate::story;
 
 /// Tells a run call by call; a table of threads takes up to `width` columns.

@@ -1,24 +1,20 @@
-//! Runs a program on both managers and records what can be observed.
-//!
-//! [`Runner`] owns a pair of managers and uses them for one program after another. Its fast path
-//! keeps nothing: it compares after every call and feeds the laws as events come. On the slightest
-//! objection the program runs again with full [`Observation`]s, and only those are judged. Of a long
-//! program they have the states that are asked for (`pace`).
+//! Runs a program on one manager and records what can be observed: call after call
+//! ([`Instance`]), or woven by a schedule ([`Weaver`]). Nothing here judges. Of a long program the
+//! states are recorded that are asked for (`pace`).
 
-mod bench;
 mod chooser;
-mod explore;
+mod instance;
 mod pace;
 mod recorder;
-mod runner;
 mod tagger;
 mod watch;
 mod weaver;
 mod woven;
 
-pub use pace::Keep;
+pub use instance::{Instance, Make};
+pub(crate) use instance::{caught, exit};
+pub use pace::{Keep, Pace};
 pub use recorder::Recorder;
-pub use runner::{Ran, Runner, TWICE_IN};
 pub use tagger::Tagger;
 pub use watch::{Seen, Watch};
 pub use weaver::Weaver;

@@ -8,7 +8,7 @@ thread_local! {
     static EVENTS: RefCell<Vec<Event>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The sink of every manager that a [`Runner`](super::Runner) makes.
+/// The sink of every manager that an [`Instance`](super::Instance) makes.
 ///
 /// It writes to a list of the thread that raises the event, since a lock for each of a few hundred
 /// events would cost more than judging them. A runner drives one manager at a time, on its own

@@ -7,15 +7,15 @@ use vmadiff_contract::{Call, Capabilities, Config, Fail, Manager, Outcome, Snaps
 use vmadiff_interleave::policy::Policy;
 use vmadiff_interleave::sim::{self, Plan, Planned, Sim, TASKS};
 
-use super::bench::{Make, caught, exit};
 use super::chooser::Chooser;
+use super::instance::{Make, caught, exit};
 use super::{Exited, Observed, Panic, Shot, Tagger, Woven};
 use crate::program::Program;
 
 /// Weaves one program after another. What it fills is used again, so a warm run allocates nothing.
-pub struct Weaver<M> {
-    make: Make<M>,
-    manager: M,
+pub struct Weaver {
+    make: Make<dyn Manager>,
+    manager: Box<dyn Manager>,
     sim: Sim,
     /// Away while it chooses.
     chooser: Option<Box<Chooser>>,
@@ -24,9 +24,9 @@ pub struct Weaver<M> {
     spare: Vec<Exited>,
 }
 
-impl<M: Manager> Weaver<M> {
+impl Weaver {
     /// A manager that is made so: once now, and again should a run not finish.
-    pub fn new(make: Make<M>) -> Self {
+    pub fn new(make: Make<dyn Manager>) -> Self {
         let manager = make(&Config::default(), Arc::new(Tagger));
         Self {
             make,

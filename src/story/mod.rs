@@ -9,8 +9,9 @@ use vmadiff_interleave::sim::{Step, What};
 use vmadiff_interleave::{Kind, Site};
 
 use crate::judge::Divergence;
+use crate::pair::Ran;
 use crate::program::Program;
-use crate::run::{Observation, Ran, Woven};
+use crate::run::{Observation, Woven};
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

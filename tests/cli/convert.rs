@@ -44,7 +44,7 @@ fn a_rust_test_can_be_pasted() {
     let said = shell.run(&format!(
         "convert --rust --defect get-too-few {corpus}/softirq-of-a-dead-task.vma"
     ));
-    let with = "Defects::NONE.with(defect(\"get-too-few\"))";
+    let with = "let defects: [&str; 1] = [\"get-too-few\"];";
     assert!(said.succeeds().text().contains(with), "{said:?}");
 }
 

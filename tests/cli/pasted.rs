@@ -12,8 +12,10 @@ exit() = 0
 softirq() = NOTASK
 "#;
     let case = vmadiff::program::Case::parse("softirq-of-a-dead-task", text).unwrap();
-    let defects = vmadiff_candidate::Defects::NONE;
-    let ran = vmadiff::pair::pair(defects).observe_twice(&case.program);
+    let design = vmadiff::designs::from_name("spf").unwrap();
+    let defects: [&str; 0] = [];
+    let planted = vmadiff::designs::Planted::new(design, &defects).unwrap();
+    let ran = vmadiff::pair::pair(&planted).observe_twice(&case.program);
     assert_eq!(ran.verdict, vmadiff::judge::Verdict::Agree);
     for seen in [&ran.reference, &ran.candidate] {
         assert_eq!(vmadiff::expect::unmet(&case, seen), []);

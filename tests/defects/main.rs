@@ -10,12 +10,12 @@ mod shrinking;
 
 use figures::Figures;
 use shrinking::{can_go, check, shrunk, signature};
+use vmadiff::designs::{DESIGNS, Planted, defects};
 use vmadiff::judge::Rule;
+use vmadiff::pair::Ran;
 use vmadiff::pair::{Pair, pair};
-use vmadiff::program::mutate::{Flavour, Profile, generate};
+use vmadiff::program::mutate::{Flavour, generate};
 use vmadiff::program::{Case, Program};
-use vmadiff::run::Ran;
-use vmadiff_candidate::{DEFECTS, Defect, Defects};
 use vmadiff_contract::{DefectInfo, DefectKind};
 
 /// Programs in which each defect must show itself.
@@ -28,18 +28,15 @@ const AGREEING: u64 = 20_000;
 const SEED: u64 = 1;
 
 /// Defects that show themselves too seldom for that, each with a conformance program that it fails.
-const BY_PROGRAM: &[(Defect, &str)] = &[(
+const BY_PROGRAM: &[(&str, &str)] = &[(
     // One allocation of one merge must fail.
-    Defect::AdjustLeavesOpen,
+    "a3-adjust-leaves-open",
     include_str!("../../corpus/conformance/mmap/merge-gap-import-fails.vma"),
 )];
 
 /// The first serial program that a pair of managers disagrees on, and how many were tried.
 fn first_found(runner: &mut Pair, programs: u64) -> Option<(u64, Program, Box<Ran>)> {
-    let profile = Profile {
-        flavour: Flavour::Serial,
-        calls: runner.known(),
-    };
+    let profile = runner.profile(Flavour::Serial);
     (0..programs).find_map(|tried| {
         let program = generate(SEED + tried, &profile);
         let ran = runner.run(&program, &mut ())?;
@@ -57,7 +54,7 @@ fn by_program(runner: &mut Pair, text: &str) -> Option<(u64, Program, Box<Ran>)>
 
 #[test]
 fn without_a_defect_nothing_is_found() {
-    if let Some((tried, program, ran)) = first_found(&mut pair(Defects::NONE), AGREEING) {
+    if let Some((tried, program, ran)) = first_found(&mut pair(&Planted::default()), AGREEING) {
         panic!("program {tried}:\n{program}{:#?}", ran.verdict);
     }
 }
@@ -67,7 +64,7 @@ fn without_a_defect_nothing_is_found() {
 fn each_defect_is_found_under_its_rule_and_shrinks() {
     let (mut serial, mut woven) = (Figures::default(), Figures::default());
     let mut wrong = Vec::new();
-    for info in DEFECTS {
+    for info in defects(DESIGNS[0]) {
         let result = match info.kind {
             DefectKind::Serial => found(info, &mut serial),
             DefectKind::Interleaved => raced(info, &mut woven),
@@ -88,8 +85,8 @@ fn each_defect_is_found_under_its_rule_and_shrinks() {
 
 /// Looks for a defect and shrinks what shows it; what is wrong with how it was found.
 fn found(info: &DefectInfo, figures: &mut Figures) -> Result<(), String> {
-    let mut runner = pair(Defects::parse(info.name).expect("a defect"));
-    let known = BY_PROGRAM.iter().find(|(of, _)| of.name() == info.name);
+    let mut runner = pair(&Planted::defect(info.name));
+    let known = BY_PROGRAM.iter().find(|(of, _)| *of == info.name);
     let found = match known {
         Some((_, text)) => by_program(&mut runner, text),
         None => first_found(&mut runner, PROGRAMS),
@@ -104,7 +101,7 @@ fn found(info: &DefectInfo, figures: &mut Figures) -> Result<(), String> {
 
 /// Buries the race that is about a defect in noise, and shrinks that; what is wrong with it.
 fn raced(info: &DefectInfo, figures: &mut Figures) -> Result<(), String> {
-    let mut runner = pair(Defects::parse(info.name).expect("a defect"));
+    let mut runner = pair(&Planted::defect(info.name));
     let (name, race) = races::about(info).ok_or("no race in corpus/ is about it")?;
     let verdict = runner.observe(&race).verdict;
     let fired = signature(&verdict).filter(|s| info.rules.contains(&s.rule.name()));
@@ -131,7 +128,7 @@ fn raced(info: &DefectInfo, figures: &mut Figures) -> Result<(), String> {
 fn what_can_be_left_out_is_noticed() {
     let text = "mmap(0x1f0000, 0x1000, PROT_NONE, MAP_SHARED|MAP_ANONYMOUS, 3, 0)\nsoftirq()\n";
     let program = Case::parse("test", text).expect("a program").program;
-    let mut runner = pair(Defects::only(Defect::GetTooFew));
+    let mut runner = pair(&Planted::defect("get-too-few"));
     let verdict = runner.observe(&program).verdict;
     let wanted = signature(&verdict).expect("it diverges");
     let noticed = can_go(&mut runner, &program, wanted);
@@ -140,9 +137,12 @@ fn what_can_be_left_out_is_noticed() {
 
 #[test]
 fn a_switch_that_can_be_left_out_is_noticed() {
-    let info = Defect::PmdReadAgain.info();
+    let mut infos = defects(DESIGNS[0]);
+    let info = infos
+        .find(|info| info.name == "a29-pmd-read-again")
+        .expect("a defect");
     let (_, mut program) = races::about(info).expect("a race");
-    let mut runner = pair(Defects::parse(info.name).expect("a defect"));
+    let mut runner = pair(&Planted::defect(info.name));
     let verdict = runner.observe(&program).verdict;
     let wanted = signature(&verdict).expect("it diverges");
     let small = shrunk(&mut runner, &program, wanted).program;
@@ -156,15 +156,9 @@ fn a_switch_that_can_be_left_out_is_noticed() {
 
 #[test]
 fn defects_declare_rules_that_exist() {
-    for DefectInfo { name, rules, .. } in DEFECTS {
+    for DefectInfo { name, rules, .. } in defects(DESIGNS[0]) {
         for rule in *rules {
             assert!(Rule::from_name(rule).is_some(), "{name} declares `{rule}`");
         }
     }
-}
-
-#[test]
-fn a_defect_is_off_where_another_is_on() {
-    let only = Defects::only(Defect::MajorLost);
-    assert!(only.has(Defect::MajorLost) && !only.has(Defect::ExecUnchecked));
 }

@@ -16,10 +16,7 @@ const TRIES: u32 = 600;
 
 /// The program with noise, the same each time.
 pub fn noisy(pair: &mut Pair, program: &Program, wanted: &Signature) -> Program {
-    let profile = Profile {
-        flavour: Flavour::Interleaved,
-        calls: pair.known(),
-    };
+    let profile = pair.profile(Flavour::Interleaved);
     let size = |program: &Program| (program.calls.len(), program.schedule.switches.len());
     let mut noisy = program.clone();
     for seed in 0..TRIES {

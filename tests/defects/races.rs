@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
+use vmadiff::designs::{DESIGNS, Planted, defects};
 use vmadiff::judge::Verdict;
 use vmadiff::pair::pair;
 use vmadiff::program::{Case, Program};
-use vmadiff_candidate::{DEFECTS, Defects};
 use vmadiff_contract::{DefectInfo, DefectKind};
 
 /// A program, and the defect that it is about. Every interleaved defect has one.
@@ -56,10 +56,10 @@ fn read(path: &Path) -> Case {
 fn each_finds_the_defect_that_it_is_about() {
     let mut wrong = Vec::new();
     for &(name, defect) in ABOUT {
-        let info = DEFECTS.iter().find(|info| info.name == defect);
+        let info = defects(DESIGNS[0]).find(|info| info.name == defect);
         let info = info.expect("a defect of that name");
         let case = read(&folder().join(name).with_extension("vma"));
-        let verdict = pair(Defects::parse(info.name).expect("a defect"))
+        let verdict = pair(&Planted::defect(info.name))
             .observe_twice(&case.program)
             .verdict;
         match verdict {
@@ -79,7 +79,7 @@ fn a_free_is_told_before_the_use() {
     use vmadiff::report::{WIDTH, explain};
     for &(name, defect) in ABOUT {
         let case = read(&folder().join(name).with_extension("vma"));
-        let ran = pair(Defects::parse(defect).expect("a defect")).observe(&case.program);
+        let ran = pair(&Planted::defect(defect)).observe(&case.program);
         let Verdict::Diverge(found) = &ran.verdict else {
             panic!("{name} with {defect} agrees");
         };
@@ -97,7 +97,7 @@ fn a_free_is_told_before_the_use() {
 
 #[test]
 fn every_interleaved_defect_has_one() {
-    let interleaved = DEFECTS.iter().filter(|d| d.kind == DefectKind::Interleaved);
+    let interleaved = defects(DESIGNS[0]).filter(|d| d.kind == DefectKind::Interleaved);
     let missing = interleaved.filter(|info| about(info).is_none());
     let missing: Vec<_> = missing.map(|info| info.name).collect();
     assert!(missing.is_empty(), "no race is about {missing:?}");

@@ -1,11 +1,11 @@
 //! Shrinks what shows a defect, and checks that nothing more can be left out.
 
+use vmadiff::designs::Planted;
 use vmadiff::judge::{Signature, Verdict};
+use vmadiff::pair::Ran;
 use vmadiff::pair::{Pair, pair};
 use vmadiff::program::{Program, Switch};
-use vmadiff::run::Ran;
 use vmadiff::shrink::{Attempt, Passes, Shrunk, shrink};
-use vmadiff_candidate::Defects;
 
 use super::figures::{Figures, processor_time};
 
@@ -34,7 +34,7 @@ pub fn check(
     if let Some(what) = can_go(runner, &small, wanted) {
         return Err(format!("{what} can be left out of\n{small}"));
     }
-    let without = pair(Defects::NONE).observe_twice(&small).verdict;
+    let without = pair(&Planted::default()).observe_twice(&small).verdict;
     if without != Verdict::Agree {
         return Err(format!("without the defect {without:#?}\n{small}"));
     }

@@ -5,19 +5,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use proptest::prelude::*;
+use vmadiff::designs::Planted;
 use vmadiff::program::bytes::{HEADER, MAX_STEPS, RECORD, is_long};
 use vmadiff::program::mutate::{Flavour, Profile, crossover, generate, mutate};
 use vmadiff::program::{Program, Step};
-use vmadiff_candidate::{Candidate, Defects};
 use vmadiff_contract::{CallKind, Capabilities, Config, Event, EventSink, Manager, Note};
 use vmadiff_reference::Reference;
 
 use crate::strategy;
 
-const INTERLEAVED: Profile = Profile {
-    flavour: Flavour::Interleaved,
-    calls: Capabilities::of(CallKind::ALL),
-};
+fn interleaved() -> Profile {
+    Profile {
+        flavour: Flavour::Interleaved,
+        ..Profile::default()
+    }
+}
 
 fn no_engine(_: &mut [u8], size: usize, _: usize) -> usize {
     size
@@ -33,7 +35,7 @@ fn changed(input: &[u8], max_size: usize, seed: u32, profile: &Profile) -> Vec<u
 }
 
 fn profile() -> impl Strategy<Value = Profile> {
-    prop_oneof![Just(Profile::default()), Just(INTERLEAVED)]
+    prop_oneof![Just(Profile::default()), Just(interleaved())]
 }
 
 proptest! {
@@ -82,10 +84,10 @@ proptest! {
 /// Shrinking takes away until nothing is left to take: an engine can minimize with it.
 #[test]
 fn shrinking_comes_to_an_end() {
-    let mut input = generate(3, &INTERLEAVED).encode();
+    let mut input = generate(3, &interleaved()).encode();
     let mut seed = 0;
     while input.len() > HEADER {
-        let smaller = changed(&input, input.len() - 1, seed, &INTERLEAVED);
+        let smaller = changed(&input, input.len() - 1, seed, &interleaved());
         assert!(smaller.len() < input.len());
         input = smaller;
         seed += 1;
@@ -98,7 +100,7 @@ fn calls_are_inserted_deleted_duplicated_or_swapped_in_two_fifths() {
     let input = generate(5, &Profile::default()).encode();
     let before = Program::decode(&input).calls;
     assert!(before.len() >= 8);
-    for profile in [Profile::default(), INTERLEAVED] {
+    for profile in [Profile::default(), interleaved()] {
         let (mut list, mut total) = (0, 0);
         for seed in (0..6_000_u32).filter(|seed| !seed.is_multiple_of(8)) {
             let after = Program::decode(&changed(&input, 4096, seed, &profile)).calls;
@@ -156,7 +158,11 @@ fn the_engine_cannot_make_an_input_unbounded() {
 fn only_calls_that_the_managers_know_are_fresh() {
     let calls = Capabilities::of(&[CallKind::Mmap, CallKind::Load, CallKind::Munmap]);
     for flavour in [Flavour::Serial, Flavour::Interleaved] {
-        let profile = Profile { flavour, calls };
+        let profile = Profile {
+            flavour,
+            calls,
+            ..Profile::default()
+        };
         let mut input = Vec::new();
         for seed in 1..2000 {
             let program = generate(seed.into(), &profile);
@@ -211,7 +217,11 @@ impl Tally {
 /// What the reference serves of the calls that it knows.
 fn known(flavour: Flavour) -> Profile {
     let calls = Reference::new(&Config::default(), Arc::new(Silent)).supports();
-    Profile { flavour, calls }
+    Profile {
+        flavour,
+        calls,
+        ..Profile::default()
+    }
 }
 
 #[test]
@@ -265,7 +275,7 @@ fn faults_of_fresh_programs_are_often_speculative() {
         let faults = Arc::new(Faults::default());
         for seed in 0..1000 {
             let program = generate(seed, &known(flavour));
-            let manager = Candidate::with_defects(&program.config, faults.clone(), Defects::NONE);
+            let manager = Planted::default().boot(&program.config, faults.clone());
             for step in &program.calls {
                 manager.call(step.task, &step.call, step.fail);
             }

@@ -2,6 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use vmadiff::designs::DESIGNS;
 use vmadiff::program::sites::Sites;
 use vmadiff::program::{Case, Expect, Moment, Program};
 use vmadiff_contract::{
@@ -92,8 +93,9 @@ fn case() -> impl Strategy<Value = Case> {
         vec((any::<prop::sample::Index>(), line), 0..4),
         vec((any::<prop::sample::Index>(), line), 0..4),
         proptest::option::of(maps),
+        proptest::option::of(Just(DESIGNS[0])),
     )
-        .prop_map(|(program, expect, comments, notes, maps)| {
+        .prop_map(|(program, expect, comments, notes, maps, design)| {
             let calls = program.calls.len();
             let place = |i: prop::sample::Index, ends: usize| i.index(ends);
             let mut comments: Vec<_> = comments
@@ -119,6 +121,7 @@ fn case() -> impl Strategy<Value = Case> {
                 program,
                 expect,
                 maps,
+                design,
                 comments,
                 notes,
             }
@@ -227,7 +230,8 @@ fn no_text_is_the_empty_case() {
     assert_eq!(check(""), Case::default());
 }
 
-const A_LINE: &str = "expected a call, as mmap(…), or one of config, maps:, policy:, switch:, #";
+const A_LINE: &str =
+    "expected a call, as mmap(…), or one of config, maps:, design:, policy:, switch:, #";
 
 #[test]
 fn errors_name_the_place() {

@@ -2,12 +2,11 @@
 
 use vmadiff::judge::{Rule, Side};
 use vmadiff::run::Observation;
-use vmadiff_candidate::SPF;
 use vmadiff_contract::{
     AnonId, Call, Event, FileId, FrameId, Misuse, Note, PolicyId, TableId, VmaId,
 };
 
-use crate::story::{Story, alloc};
+use crate::story::{BREACH, Story, alloc};
 use crate::{check, forged, nothing_wrong};
 
 /// What is done to an event.
@@ -267,7 +266,7 @@ static MISUSES: [Misuse; 10] = [
     Misuse::FreedLinked(VmaId(1)),
     Misuse::FreedInTlb(FrameId(1)),
     Misuse::FreedTableInUse(TableId(1)),
-    Misuse::Breach(VmaId(1), SPF.breaches[0][0]),
+    Misuse::Breach(VmaId(1), &BREACH),
 ];
 
 #[test]

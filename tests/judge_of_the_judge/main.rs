@@ -11,7 +11,7 @@ mod woven;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use story::Story;
+use story::{DESIGN, Story};
 use vmadiff::judge::{RULES, Rule, Side, Verdict, judge};
 use vmadiff::run::Observation;
 
@@ -49,7 +49,7 @@ fn every_rule_has_a_forgery() {
 fn the_story_agrees() {
     let story = Story::told();
     assert_eq!(
-        judge(&story.program, &story.ours, &story.theirs),
+        judge(&story.program, &DESIGN, &story.ours, &story.theirs),
         Verdict::Agree
     );
 }
@@ -69,7 +69,7 @@ fn forged(
         Side::Reference => &mut ours,
         Side::Candidate => &mut theirs,
     });
-    let verdict = judge(&story.program, &ours, &theirs);
+    let verdict = judge(&story.program, &DESIGN, &ours, &theirs);
     if let Verdict::Diverge(found) = &verdict {
         FIRED.with_borrow_mut(|fired| fired.insert(found.signature.rule));
     }

@@ -156,7 +156,9 @@ fn woven(how: How, calls: &[Step], switches: &[Switch]) -> (Program, Woven) {
         },
         ..Program::default()
     };
-    let make = move |config: &Config, events| Marked::made(how, config, events);
+    let make = move |config: &Config, events| -> Box<dyn Manager> {
+        Box::new(Marked::made(how, config, events))
+    };
     let mut weaver = Weaver::new(Arc::new(make));
     let known = weaver.supports();
     let woven = weaver.weave(&program, known, None).clone();

@@ -8,8 +8,8 @@ use vmadiff::judge::{Alone, Divergence, Rule};
 use vmadiff::program::{Moment, Program, Schedule, Step, Switch};
 use vmadiff::run::Weaver;
 use vmadiff_contract::{
-    Call, CallKind, Capabilities, Config, Event, EventSink, Fail, Manager, MmId, Outcome, Snapshot,
-    TaskId, VmaId,
+    Call, CallKind, Capabilities, Config, DesignInfo, Event, EventSink, Fail, Frees, Manager, MmId,
+    Outcome, Snapshot, TaskId, VmaId,
 };
 use vmadiff_interleave::{Cell, Irqs, Rcu, Site, SpinLock, sites};
 
@@ -42,6 +42,12 @@ enum How {
     FreesUnderInterruptsOff,
     FreesUnderLaterSection,
 }
+
+/// What has been erased waits for readers.
+static CLUMSY: DesignInfo = DesignInfo {
+    frees: Frees::AfterReaders,
+    ..DesignInfo::plain("clumsy", |config, events, _| Clumsy::boot(config, events))
+};
 
 struct Clumsy {
     how: How,
@@ -184,11 +190,12 @@ fn judged(how: How, switches: &[Switch]) -> Result<(), Box<Divergence>> {
         },
         ..Program::default()
     };
-    let make = move |_: &Config, events| Clumsy::made(how, events);
+    let make =
+        move |_: &Config, events| -> Box<dyn Manager> { Box::new(Clumsy::made(how, events)) };
     let mut weaver = Weaver::new(Arc::new(make));
     let known = weaver.supports();
     let woven = weaver.weave(&program, known, None);
-    let verdict = Alone::default().judge(&program, woven);
+    let verdict = Alone::new(&CLUMSY).judge(&program, woven);
     if let Err(divergence) = &verdict {
         let rule = divergence.signature.rule;
         FIRED.with_borrow_mut(|fired| fired.insert(rule));

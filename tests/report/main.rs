@@ -8,23 +8,32 @@ mod normal;
 use normal::normalised;
 use std::path::Path;
 
+use vmadiff::designs::Planted;
 use vmadiff::judge::{Verdict, judge};
-use vmadiff::pair::pair;
+use vmadiff::pair::{Pair, pair};
 use vmadiff::program::Case;
 use vmadiff::report::{WIDTH, explain};
-use vmadiff::run::{Observation, Runner};
-use vmadiff_candidate::Defects;
-use vmadiff_contract::{Errno, Event, Misuse, Outcome, VmFlags, VmaId};
+use vmadiff::run::Observation;
+use vmadiff_contract::{
+    Config, DesignInfo, Errno, Event, Manager, Misuse, Outcome, Replay, VmFlags, VmaId,
+};
 use vmadiff_reference::Reference;
+
+/// A candidate that is a second reference.
+static SAME: DesignInfo =
+    DesignInfo::plain("same", |config, events, _| Reference::boot(config, events));
 
 /// Explains the forged run of a program and compares the text with `tests/report/{name}.txt`.
 #[track_caller]
 fn check(name: &str, text: &str, forge: impl Fn(&mut Observation)) {
     let program = Case::parse(name, text).expect("a program").program;
-    let mut ran = Runner::new(Reference::new, Reference::new).observe(&program);
+    let reference =
+        |config: &Config, events| Box::new(Reference::new(config, events)) as Box<dyn Replay>;
+    let mut pair = Pair::new(reference, Reference::boot, &SAME);
+    let mut ran = pair.observe(&program);
     assert_eq!(ran.verdict, Verdict::Agree, "before it is forged");
     forge(&mut ran.candidate);
-    let Verdict::Diverge(found) = judge(&program, &ran.reference, &ran.candidate) else {
+    let Verdict::Diverge(found) = judge(&program, &SAME, &ran.reference, &ran.candidate) else {
         panic!("the forgery agrees");
     };
     let replay = format!("vmadiff run artifacts/{name}.vma");
@@ -38,7 +47,7 @@ fn check(name: &str, text: &str, forge: impl Fn(&mut Observation)) {
 #[track_caller]
 fn check_race(name: &str, defect: &str, text: &str) {
     let program = Case::parse(name, text).expect("a program").program;
-    let ran = pair(Defects::parse(defect).expect("a defect")).observe(&program);
+    let ran = pair(&Planted::defect(defect)).observe(&program);
     let Verdict::Diverge(found) = &ran.verdict else {
         panic!("{:?}", ran.verdict);
     };

@@ -7,9 +7,9 @@ mod weave;
 
 use std::ops::Range;
 
+use vmadiff::designs::Planted;
 use vmadiff::judge::Verdict;
 use vmadiff::program::Policy;
-use vmadiff_candidate::Defects;
 use weave::Loom;
 
 /// Objections to programs of these seeds, told with the program; and how many were left unjudged.
@@ -51,8 +51,8 @@ fn number(name: &str, otherwise: u64) -> u64 {
 #[test]
 fn what_has_no_defect_is_agreed_to() {
     let (from, count) = (number("WOVEN_FROM", 0), number("WOVEN_COUNT", 2000));
-    let defects = std::env::var("WOVEN_DEFECT").map(|name| Defects::parse(&name).unwrap());
-    let mut loom = Loom::new(defects.unwrap_or(Defects::NONE));
+    let defects = std::env::var("WOVEN_DEFECT").map(|name| Planted::defect(&name));
+    let mut loom = Loom::new(&defects.unwrap_or_default());
     let (found, skipped) = objections(&mut loom, from..from + count);
     let few = &found[..found.len().min(number("WOVEN_SHOW", 3) as usize)];
     assert!(

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use vmadiff::designs::Planted;
 use vmadiff::judge::Verdict;
 use vmadiff::program::{Case, Policy, Program};
-use vmadiff_candidate::Defects;
 
 use crate::number;
 use crate::weave::Loom;
@@ -32,8 +32,8 @@ fn races() -> Vec<(String, Program)> {
 #[test]
 fn races_are_agreed_to_under_any_schedule() {
     let count = number("WOVEN_SEEDS", 20);
-    let defects = std::env::var("WOVEN_DEFECT").map(|name| Defects::parse(&name).unwrap());
-    let mut loom = Loom::new(defects.unwrap_or(Defects::NONE));
+    let defects = std::env::var("WOVEN_DEFECT").map(|name| Planted::defect(&name));
+    let mut loom = Loom::new(&defects.unwrap_or_default());
     let mut wrong = Vec::new();
     for (name, mut program) in races() {
         program.schedule.switches.clear();

@@ -1,28 +1,29 @@
 //! A loom for tests: programs woven on the candidate and judged by the reference.
 
 use std::sync::Arc;
+use vmadiff::designs::Planted;
 use vmadiff::judge::{Verdict, WovenJudge};
 use vmadiff::program::Program;
 use vmadiff::program::mutate::{Flavour, Profile, generate};
 use vmadiff::run::{Recorder, Weaver, Woven};
 
-use vmadiff_candidate::{Candidate, Defects};
-use vmadiff_contract::{Config, Manager};
+use vmadiff_contract::{Config, DesignInfo, Manager};
 use vmadiff_reference::Reference;
 
 /// The candidate in a simulation, the reference, and the judge between them.
 pub struct Loom {
-    weaver: Weaver<Candidate>,
+    weaver: Weaver,
+    design: &'static DesignInfo,
     reference: Reference,
     judge: WovenJudge,
 }
 
 impl Loom {
-    pub fn new(defects: Defects) -> Self {
+    pub fn new(planted: &Planted) -> Self {
+        let made = planted.clone();
         Self {
-            weaver: Weaver::new(Arc::new(move |config, events| {
-                Candidate::with_defects(config, events, defects)
-            })),
+            design: planted.design(),
+            weaver: Weaver::new(Arc::new(move |config, events| made.boot(config, events))),
             reference: Reference::new(&Config::default(), Arc::new(Recorder)),
             judge: WovenJudge::default(),
         }
@@ -31,8 +32,12 @@ impl Loom {
     /// A program of the generator for interleaved runs.
     pub fn program(&self, seed: u64) -> Program {
         let calls = self.reference.supports().and(self.weaver.supports());
-        let flavour = Flavour::Interleaved;
-        generate(seed, &Profile { flavour, calls })
+        let profile = Profile {
+            flavour: Flavour::Interleaved,
+            calls,
+            design: self.design,
+        };
+        generate(seed, &profile)
     }
 
     /// Weaves a program.
@@ -48,6 +53,7 @@ impl Loom {
             weaver,
             reference,
             judge,
+            ..
         } = self;
         finished.then(|| judge.judge(program, reference, weaver.woven()))
     }

@@ -4,18 +4,17 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use vmadiff::coverage::{Coverage, NAMED_COUNTERS, Stats, WOVEN_COUNTERS};
+use vmadiff::designs::Planted;
 use vmadiff::distill::{Kept, Reach, distill};
 use vmadiff::judge::Verdict;
-use vmadiff::pair::Pair;
+use vmadiff::pair::{Pair, Ran, pair};
 use vmadiff::program::{Case, Program};
-use vmadiff::run::Ran;
 
 use super::{From, name};
-use crate::cli::Status;
-use crate::cli::defects::Planted;
 use crate::cli::input::read_case;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::output::{print, write_file};
+use crate::status::Status;
 
 /// Writes few short programs, as text, that together reach all that the many reach.
 ///
@@ -45,7 +44,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let is_empty = std::fs::read_dir(folder)?.next().is_none();
     anyhow::ensure!(is_empty, "{}: expected an empty folder", folder.display());
-    let mut pair = planted.pair();
+    let mut pair = pair(planted);
     let mut already = Reach::default();
     if !args.beyond.is_empty() {
         let from = args.beyond.clone();

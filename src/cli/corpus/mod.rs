@@ -6,10 +6,9 @@ mod seeds;
 
 use std::path::{Path, PathBuf};
 
+use crate::status::Status;
 use anyhow::{Context, Result, bail};
-
-use super::Status;
-use super::defects::Planted;
+use vmadiff::designs::Planted;
 
 /// Takes care of a corpus: makes seeds of texts, texts of a campaign, and says what it reaches.
 #[derive(Debug, clap::Args)]

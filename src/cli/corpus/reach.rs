@@ -4,14 +4,14 @@ use std::fmt::Write;
 
 use anyhow::Result;
 use vmadiff::coverage::{Stats, Summary};
+use vmadiff::designs::Planted;
 use vmadiff::judge::Verdict;
-use vmadiff::run::Ran;
+use vmadiff::pair::{Ran, pair};
 
 use super::From;
-use crate::cli::Status;
-use crate::cli::defects::Planted;
 use crate::cli::input::read_case;
 use crate::cli::output::print;
+use crate::status::Status;
 
 /// Runs programs and says what they reach: outcomes by call, merge cases, faults, and what should
 /// happen now and then but never did.
@@ -29,7 +29,7 @@ pub struct Args {
 
 pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     let files = args.from.files()?;
-    let mut pair = planted.pair();
+    let mut pair = pair(planted);
     let mut stats = Stats::default();
     let mut diverging = Vec::new();
     for file in &files {
@@ -39,7 +39,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
             diverging.push(file.display().to_string());
         }
     }
-    let summary = stats.summary();
+    let summary = stats.summary(planted.design());
     if args.json {
         print(&format!("{}\n", serde_json::to_string_pretty(&summary)?))?;
     } else {

@@ -7,9 +7,9 @@ use anyhow::{Context, Result};
 use vmadiff::program::bytes::is_long;
 
 use super::{From, name};
-use crate::cli::Status;
 use crate::cli::input::read_case;
 use crate::cli::output::{create_new, print};
+use crate::status::Status;
 
 /// Writes each program as bytes into a folder, under a name made of them: what is there already
 /// stays.

@@ -13,8 +13,10 @@ use vmadiff_reference::Reference;
 
 use super::super::interrupt::Interrupt;
 use super::super::output::print;
-use super::super::{HarnessFailed, Status, artifact, found, paint};
+use super::super::paint;
 use super::summary::{Kept, Summary};
+use crate::artifacts;
+use crate::status::{HarnessFailed, Status};
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -84,8 +86,8 @@ fn campaign(plan: &Plan, interrupt: &Interrupt, start: Instant) -> Result<(Tally
 /// Writes a finding, made small, as text.
 fn keep(found: &Found, folder: &Path) -> Result<Kept> {
     let (signature, what) = (found.signature(), found.finding.to_string());
-    let text = artifact::text(&signature, &what, &found.program, &[]);
-    let program = found::write_signed(folder, &signature, &text)?;
+    let text = artifacts::text(&signature, &what, &found.program, None);
+    let program = artifacts::write_signed(folder, &signature, &text)?;
     Ok(Kept {
         signature,
         what,

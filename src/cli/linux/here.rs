@@ -11,8 +11,9 @@ use vmadiff_contract::Fail;
 use vmadiff_linux::{Areas, Closeness, Linux, Look, Stopped, Verdict, known};
 
 use super::super::input::read_case;
-use super::super::{Status, paint};
+use super::super::paint;
 use super::Args;
+use crate::status::Status;
 
 /// What a program came to.
 #[derive(Debug, Serialize)]

@@ -11,9 +11,8 @@ mod summary;
 
 use std::path::PathBuf;
 
+use crate::status::Status;
 use anyhow::Result;
-
-use super::Status;
 
 /// Runs programs on the running kernel and compares the reference with it.
 ///

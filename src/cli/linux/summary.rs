@@ -10,10 +10,11 @@ use serde::Serialize;
 use vmadiff::linux::Tally;
 use vmadiff_linux::Areas;
 
-use super::super::provenance::{COMMIT, TOOLCHAIN, VERSION};
+use super::super::paint;
 use super::super::summary::{Head, percent, share, write_finding};
-use super::super::{Status, paint};
 use super::fuzz::Plan;
+use crate::artifacts::{COMMIT, TOOLCHAIN, VERSION};
+use crate::status::Status;
 
 /// A finding that was written into a file.
 #[derive(Clone, Debug)]

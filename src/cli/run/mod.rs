@@ -9,17 +9,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Serialize;
+use vmadiff::designs::Planted;
 use vmadiff::expect::unmet_in;
 use vmadiff::judge::Verdict;
+use vmadiff::pair::{Pair, Ran, pair};
 use vmadiff::program::Case;
-use vmadiff::run::Ran;
 
-use super::defects::Planted;
+use super::designs::Asked;
 use super::explain;
 use super::input::read_case;
 use super::output::{print, print_bytes};
-use super::provenance::Provenance;
-use super::{Status, paint};
+use super::paint;
+use crate::artifacts::Provenance;
+use crate::status::Status;
 
 /// Runs programs, text or bytes, on both managers and prints the verdict.
 ///
@@ -73,7 +75,7 @@ impl Outcome {
     }
 }
 
-pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
+pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
     let found = folder::programs(&args.files)?;
     // All are read before the first is run: a bad one is found at once.
     let cases: Vec<Case> = found
@@ -81,21 +83,24 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
         .iter()
         .map(|file| read_case(file).map(|(case, _)| case))
         .collect::<Result<_>>()?;
+    let planted: Vec<Planted> = cases
+        .iter()
+        .map(|case| asked.for_case(case))
+        .collect::<Result<_>>()?;
     if found.of_folder {
-        sum_up_differences(&found.files, &cases, planted.names());
+        sum_up_differences(&found.files, &cases, &planted);
     }
     let is_quiet = args.json || args.junit || found.of_folder;
-    let mut pair = planted.pair();
+    let mut pairs = Pairs::default();
     let mut outcomes = Vec::new();
-    for (file, case) in found.files.iter().zip(&cases) {
+    for ((file, case), planted) in found.files.iter().zip(&cases).zip(&planted) {
         if !found.of_folder {
-            warn_of_differences(file, case, planted.names());
+            warn_of_differences(file, case, planted);
         }
-        let ran = pair.observe_twice(&case.program);
+        let ran = pairs.of(planted).observe_twice(&case.program);
         let mut outcome = judged(file, case, &ran);
         if let Verdict::Diverge(divergence) = &ran.verdict {
-            let defects = planted.names();
-            let report = explain::text(file, &case.program, divergence, &ran, defects);
+            let report = explain::text(file, &case.program, divergence, &ran, planted);
             outcome.report = Some(report);
         }
         if !is_quiet {
@@ -122,6 +127,25 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     })
 }
 
+/// A pair for each design that programs name; they name few.
+#[derive(Default)]
+struct Pairs(Vec<Pair>);
+
+impl Pairs {
+    /// The defects are the same in all.
+    fn of(&mut self, planted: &Planted) -> &mut Pair {
+        let found = self
+            .0
+            .iter()
+            .position(|pair| pair.design() == planted.design());
+        let at = found.unwrap_or_else(|| {
+            self.0.push(pair(planted));
+            self.0.len() - 1
+        });
+        &mut self.0[at]
+    }
+}
+
 fn json(outcomes: &[Outcome], of_folder: bool) -> Result<String> {
     let text = if of_folder {
         let groups = groups::groups(outcomes);
@@ -134,18 +158,17 @@ fn json(outcomes: &[Outcome], of_folder: bool) -> Result<String> {
 }
 
 /// Says on standard error how this program differs from the one that made an artifact.
-pub fn warn_of_differences(file: &Path, case: &Case, defects: &[String]) {
-    for difference in differences(case, &Provenance::here(defects)) {
+pub fn warn_of_differences(file: &Path, case: &Case, planted: &Planted) {
+    for difference in differences(case, &Provenance::here(Some(planted))) {
         warn(file, &difference);
     }
 }
 
 /// The same for the artifacts of a folder, each difference once.
-fn sum_up_differences(files: &[PathBuf], cases: &[Case], defects: &[String]) {
-    let here = Provenance::here(defects);
+fn sum_up_differences(files: &[PathBuf], cases: &[Case], planted: &[Planted]) {
     let mut all: BTreeMap<String, Vec<&Path>> = BTreeMap::new();
-    for (file, case) in files.iter().zip(cases) {
-        for difference in differences(case, &here) {
+    for ((file, case), planted) in files.iter().zip(cases).zip(planted) {
+        for difference in differences(case, &Provenance::here(Some(planted))) {
             all.entry(difference).or_default().push(file);
         }
     }

@@ -3,7 +3,7 @@
 
 mod readers;
 
-use vmadiff_contract::{CallKind, Event, Outcome};
+use vmadiff_contract::{CallKind, DesignInfo, Event, Frees, Outcome};
 use vmadiff_interleave::sim::{End, Left, Leftover, What};
 
 use self::readers::Readers;
@@ -17,19 +17,19 @@ type Judged = Result<(), Box<Divergence>>;
 /// Judges woven runs by the rules that need no reference; keeps its memory from run to run.
 pub struct Alone {
     laws: Laws,
-    readers: Readers,
-}
-
-impl Default for Alone {
-    fn default() -> Self {
-        Self {
-            laws: Laws::new(Side::Candidate),
-            readers: Readers::default(),
-        }
-    }
+    /// Where VMAs wait for readers.
+    readers: Option<Readers>,
 }
 
 impl Alone {
+    /// Of managers of this design.
+    pub fn new(design: &'static DesignInfo) -> Self {
+        Self {
+            laws: Laws::new(Some(design)),
+            readers: (design.frees == Frees::AfterReaders).then(Readers::default),
+        }
+    }
+
     /// Judges a run.
     ///
     /// # Errors
@@ -38,8 +38,10 @@ impl Alone {
         let Self { laws, readers } = self;
         let trial = Trial { program, woven };
         laws.reset();
-        readers.reset();
-        trial.raised(laws, readers)?;
+        if let Some(readers) = readers {
+            readers.reset();
+        }
+        trial.raised(laws, readers.as_mut())?;
         trial.returned()?;
         trial.panicked()?;
         trial.leftovers()?;
@@ -65,14 +67,15 @@ struct Place {
 
 impl Trial<'_> {
     /// All that was raised while calls ran.
-    fn raised(&self, laws: &mut Laws, readers: &mut Readers) -> Judged {
+    fn raised(&self, laws: &mut Laws, mut readers: Option<&mut Readers>) -> Judged {
         for (index, raised) in self.woven.events.iter().enumerate() {
             let call = raised.call.map(|call| self.kind(call as usize));
             laws.begin(call);
-            let obeyed = laws.event(&raised.event);
-            obeyed
-                .and_then(|()| readers.event(&self.woven.trace, raised))
-                .map_err(|broken| self.during(raised, index).broken(*broken))?;
+            let mut obeyed = laws.event(&raised.event);
+            if let (Ok(()), Some(readers)) = (&obeyed, &mut readers) {
+                obeyed = readers.event(&self.woven.trace, raised);
+            }
+            obeyed.map_err(|broken| self.during(raised, index).broken(*broken))?;
         }
         Ok(())
     }

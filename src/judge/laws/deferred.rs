@@ -1,18 +1,16 @@
 //! What may wait for a grace period, and that nothing is left when all waiting has ended.
 
-use vmadiff_contract::{Event, Snapshot};
+use vmadiff_contract::{Event, Frees, Snapshot};
 
 use super::{Broken, Obeyed};
-use crate::judge::{Rule, Side};
+use crate::judge::Rule;
 
-/// Whether the event may happen after its call: the reference defers nothing, the candidate only
-/// the last puts and frees.
-pub fn allowed(side: Side, event: &Event) -> Obeyed {
+/// Whether the event may happen after its call: the reference defers nothing, a design's manager
+/// only frees of policies and page tables, and if VMAs wait for readers their last puts and frees.
+pub fn allowed(frees: Option<Frees>, event: &Event) -> Obeyed {
     let fine = match event {
-        Event::VmaPut { .. }
-        | Event::VmaFree { .. }
-        | Event::PolicyFree { .. }
-        | Event::TableFree { .. } => side == Side::Candidate,
+        Event::VmaPut { .. } | Event::VmaFree { .. } => frees == Some(Frees::AfterReaders),
+        Event::PolicyFree { .. } | Event::TableFree { .. } => frees.is_some(),
         Event::Misuse(_) | Event::Note(_) => true,
         Event::VmaAlloc { .. }
         | Event::VmaLink { .. }

@@ -4,7 +4,8 @@
 //! [`Laws`] is fed in the order in which things happen: [`Laws::begin`], an [`Laws::event`] for
 //! each event, [`Laws::settle`] with the state after the call; at the end [`Laws::quiesced`]. The
 //! fast path of a run and the judge feed the same object, so they cannot disagree. Each family of
-//! laws has a file of its own.
+//! laws has a file of its own. What a design alone can say (what it counts, when it may free) is
+//! data that it declares.
 
 mod close;
 mod deferred;
@@ -14,7 +15,7 @@ mod misuse;
 mod references;
 mod vma;
 
-use vmadiff_contract::{CallKind, Event, Outcome, Snapshot};
+use vmadiff_contract::{CallKind, DesignInfo, Event, Frees, Outcome, Snapshot};
 
 use super::{Divergence, Object, Rule, Side, Signature};
 use file::Files;
@@ -62,7 +63,8 @@ pub type Obeyed = Result<(), Box<Broken>>;
 
 /// The ledgers of one manager's run.
 pub struct Laws {
-    side: Side,
+    /// When VMAs are freed; none: this is the reference, which never makes anything wait.
+    frees: Option<Frees>,
     call: Option<CallKind>,
     vmas: Vmas,
     files: Files,
@@ -73,12 +75,12 @@ pub struct Laws {
 }
 
 impl Laws {
-    /// Nothing has happened yet.
-    pub fn new(side: Side) -> Self {
+    /// Nothing has happened yet in a manager of this design; none: in the reference.
+    pub fn new(design: Option<&'static DesignInfo>) -> Self {
         Self {
-            side,
+            frees: design.map(|design| design.frees),
             call: None,
-            vmas: Vmas::default(),
+            vmas: Vmas::new(design.map_or(&[], |design| design.counts)),
             files: Files::default(),
             anons: Ledger::new(Names::ANON),
             policies: Ledger::new(Names::POLICY),
@@ -90,7 +92,7 @@ impl Laws {
     /// Back to a boot, keeping memory.
     pub fn reset(&mut self) {
         let Self {
-            side: _,
+            frees: _,
             call,
             vmas,
             files,
@@ -120,7 +122,7 @@ impl Laws {
     #[inline]
     pub fn event(&mut self, event: &Event) -> Obeyed {
         if self.defers() {
-            deferred::allowed(self.side, event)?;
+            deferred::allowed(self.frees, event)?;
         }
         match *event {
             Event::VmaAlloc { vma, copy_of } => self.vmas.alloc(vma, copy_of),
@@ -154,13 +156,12 @@ impl Laws {
     /// # Errors
     /// The law that it breaks.
     pub fn settle(&mut self, outcome: Outcome, state: &Snapshot) -> Obeyed {
-        let at_once = self.frees_at_once(outcome);
         let policies = self.settle_areas(state)?;
-        self.vmas.settle(state, at_once)?;
+        self.vmas.settle(state, self.nobody_waits(outcome))?;
         self.vmas.settle_references(state)?;
         self.files.settle(state)?;
         self.anons.counted(state.anons, "the state counts")?;
-        if at_once.is_some() {
+        if self.frees.is_none() || self.waited(outcome) {
             self.policies.counted(policies, "areas and tasks hold")?;
         }
         self.settle_frames(state)
@@ -194,14 +195,17 @@ impl Laws {
         matches!(self.call, None | Some(CallKind::Softirq))
     }
 
-    /// Whether nothing may wait for a grace period any more, and the rule: the one-lock manager
-    /// never makes anything wait, and a serial run has no readers, so one grace period ends all
-    /// waiting.
-    fn frees_at_once(&self, outcome: Outcome) -> Option<Rule> {
-        let waited = self.defers() && outcome.is_success();
-        match self.side {
-            Side::Reference => Some(Rule::VmaFreedLate),
-            Side::Candidate => waited.then_some(Rule::VmaLeaked),
+    /// Whether all that waited has waited long enough: a serial run has no readers, so one grace
+    /// period ends all waiting.
+    fn waited(&self, outcome: Outcome) -> bool {
+        self.defers() && outcome.is_success()
+    }
+
+    /// The rule under which each VMA must be gone that is not linked; none: some may wait.
+    fn nobody_waits(&self, outcome: Outcome) -> Option<Rule> {
+        match self.frees {
+            None | Some(Frees::AtOnce | Frees::Recycled) => Some(Rule::VmaFreedLate),
+            Some(Frees::AfterReaders) => self.waited(outcome).then_some(Rule::VmaLeaked),
         }
     }
 

@@ -1,17 +1,14 @@
-//! Counted references and sequence counts: the protocol under which VMAs are shared.
+//! Counts that VMAs carry, as their design declares them: counted references move one by one, and
+//! between calls each count stands as it should.
 
-use vmadiff_contract::{Protocol, Snapshot, VmaId};
+use vmadiff_contract::{AtRest, Protocol, Snapshot, VmaId};
 
 use super::vma::{Record, Tree, Vmas, about};
 use super::{Broken, Obeyed};
 use crate::judge::Rule;
 
-/// Between calls: the allocation's and the tree's.
-const LINKED_REFS: u32 = 2;
-
 impl Vmas {
     pub fn get_ref(&mut self, vma: VmaId, refs: u32) -> Obeyed {
-        self.counts = true;
         let record = self.live_record(vma)?;
         let expected = record.refs.wrapping_add(1);
         record.counted = true;
@@ -20,7 +17,6 @@ impl Vmas {
     }
 
     pub fn put_ref(&mut self, vma: VmaId, refs: u32) -> Obeyed {
-        self.counts = true;
         let record = self.live_record(vma)?;
         let expected = record.refs.wrapping_sub(1);
         record.counted = true;
@@ -28,20 +24,19 @@ impl Vmas {
         moved(vma, "put", expected, refs)
     }
 
-    /// Between calls nobody is inside: two references, an even count, of each linked VMA once.
+    /// Between calls nobody is inside: each linked VMA shows its counts, once, and they are at rest.
     pub fn settle_references(&mut self, state: &Snapshot) -> Obeyed {
-        if self.counts && state.protocol.len() != state.vmas.len() {
+        let shown = if self.counts.is_empty() {
+            0
+        } else {
+            state.vmas.len()
+        };
+        if state.protocol.len() != shown {
             return Err(uncovered(state));
         }
         let mut before = VmaId(0);
-        for entry in &state.protocol {
-            let Protocol { vma, counts } = *entry;
-            let [refs, sequence] = counts;
-            let &mut Record {
-                tree,
-                refs: counted,
-                ..
-            } = self.live_record(vma)?;
+        for &Protocol { vma, counts } in &state.protocol {
+            let &mut Record { tree, refs, .. } = self.live_record(vma)?;
             if vma <= before || !matches!(tree, Tree::In(_)) {
                 return Err(about(
                     Rule::VmaReferences,
@@ -50,24 +45,34 @@ impl Vmas {
                 ));
             }
             before = vma;
-            if refs != LINKED_REFS {
-                let what = format!("has {refs} references between calls, not {LINKED_REFS}");
-                return Err(about(Rule::VmaReferences, vma, &what));
-            }
-            if refs != counted {
-                let what = format!("has {counted} references by events, {refs} by its count");
-                return Err(about(Rule::VmaReferences, vma, &what));
-            }
-            if sequence % 2 != 0 {
-                let what = format!("has the odd sequence count {sequence} between calls");
-                return Err(about(Rule::VmaSequence, vma, &what));
+            for (count, value) in self.counts.iter().zip(counts) {
+                at_rest(vma, count.name, count.at_rest, value, refs)?;
             }
         }
         Ok(())
     }
 }
 
-/// A manager that counts shows how each linked VMA stands.
+/// What a count must be between calls; `counted` are the references by events.
+fn at_rest(vma: VmaId, name: &str, law: AtRest, value: u32, counted: u32) -> Obeyed {
+    match law {
+        AtRest::References { linked, .. } if value != linked => {
+            let what = format!("has {value} {name} between calls, not {linked}");
+            Err(about(Rule::VmaReferences, vma, &what))
+        }
+        AtRest::References { .. } if value != counted => {
+            let what = format!("has {counted} {name} by events, {value} by its count");
+            Err(about(Rule::VmaReferences, vma, &what))
+        }
+        AtRest::Even if value % 2 != 0 => {
+            let what = format!("has the odd {name} {value} between calls");
+            Err(about(Rule::VmaSequence, vma, &what))
+        }
+        AtRest::References { .. } | AtRest::Even => Ok(()),
+    }
+}
+
+/// A manager that counts shows how each linked VMA stands; one that does not shows nothing.
 fn uncovered(state: &Snapshot) -> Box<Broken> {
     let stands = |vma| state.protocol.iter().any(|p| p.vma == vma);
     let vma = state.vmas.iter().map(|v| v.vma).find(|&vma| !stands(vma));

@@ -3,14 +3,19 @@
 //! The record of each VMA serves three more families: counted references (`references`),
 //! `vm_ops->open` and `close` (`close`), and the reference to its file (`file`).
 
-use vmadiff_contract::{CallKind, FileId, FileKind, MmId, Snapshot, VmaId, VmaState};
+use vmadiff_contract::{
+    AtRest, CallKind, Count, FileId, FileKind, MmId, Snapshot, VmaId, VmaState,
+};
 
 use super::{Broken, Obeyed, broken};
 use crate::judge::{Object, Rule};
 
 /// All VMAs of a run; the one with ordinal `n` is at `n - 1`.
-#[derive(Default)]
 pub struct Vmas {
+    /// What each linked VMA carries.
+    pub(super) counts: &'static [Count],
+    /// Counted references of a VMA that was just allocated.
+    fresh_refs: u32,
     records: Vec<Record>,
     live: usize,
     /// How many are linked, in all address spaces together.
@@ -21,8 +26,6 @@ pub struct Vmas {
     pub(super) removed: Vec<VmaId>,
     /// Freed in this call without having been unlinked, and in which address space.
     torn: Vec<(VmaId, MmId)>,
-    /// This manager counts references.
-    pub(super) counts: bool,
 }
 
 /// What is known of one VMA.
@@ -30,7 +33,7 @@ pub struct Vmas {
 pub struct Record {
     pub live: bool,
     pub tree: Tree,
-    /// Counted references; 1 is the allocation's.
+    /// Counted references, by events.
     pub refs: u32,
     /// Its references were seen to be counted.
     pub counted: bool,
@@ -54,15 +57,34 @@ pub enum Tree {
 }
 
 impl Vmas {
+    /// Of a manager whose linked VMAs carry these counts.
+    pub fn new(counts: &'static [Count]) -> Self {
+        let fresh_refs = counts.iter().find_map(|count| match count.at_rest {
+            AtRest::References { fresh, .. } => Some(fresh),
+            AtRest::Even => None,
+        });
+        Self {
+            counts,
+            fresh_refs: fresh_refs.unwrap_or(0),
+            records: Vec::new(),
+            live: 0,
+            linked: 0,
+            fresh: Vec::new(),
+            removed: Vec::new(),
+            torn: Vec::new(),
+        }
+    }
+
     pub fn reset(&mut self) {
         let Self {
+            counts: _,
+            fresh_refs: _,
             records,
             live,
             linked,
             fresh,
             removed,
             torn,
-            counts,
         } = self;
         records.clear();
         *live = 0;
@@ -70,7 +92,6 @@ impl Vmas {
         fresh.clear();
         removed.clear();
         torn.clear();
-        *counts = false;
     }
 
     pub fn alloc(&mut self, vma: VmaId, copy_of: Option<VmaId>) -> Obeyed {
@@ -85,7 +106,7 @@ impl Vmas {
         self.records.push(Record {
             live: true,
             tree: Tree::Never,
-            refs: 1,
+            refs: self.fresh_refs,
             counted: false,
             has_close: false,
             opened: false,
@@ -134,8 +155,10 @@ impl Vmas {
         if !record.live {
             return Err(about(Rule::VmaFreedOnce, vma, "was freed twice"));
         }
-        // One that was never linked is freed with its single reference still there.
-        let kept = u32::from(record.tree == Tree::Never);
+        let kept = match record.tree {
+            Tree::Never => self.fresh_refs,
+            Tree::In(_) | Tree::Left => 0,
+        };
         if record.counted && record.refs > kept {
             let what = format!("was freed with {} references left", record.refs);
             return Err(about(Rule::VmaFreedReferenced, vma, &what));

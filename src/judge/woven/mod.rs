@@ -50,10 +50,10 @@ pub struct WovenJudge {
 
 impl WovenJudge {
     /// Judges a run that came to its end, by a reference that may be in any state.
-    pub fn judge<R: Replay>(
+    pub fn judge(
         &mut self,
         program: &Program,
-        reference: &mut R,
+        reference: &mut dyn Replay,
         woven: &Woven,
     ) -> Verdict {
         let Self {

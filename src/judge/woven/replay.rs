@@ -101,7 +101,7 @@ pub struct Replayer {
 
 impl Replayer {
     /// Boots the reference.
-    pub fn begin<R: Replay>(&mut self, trial: &Trial<'_>, reference: &mut R) {
+    pub fn begin(&mut self, trial: &Trial<'_>, reference: &mut dyn Replay) {
         reference.reset(&trial.program.config);
         self.names.clear(trial.program.config.tasks.clamp(1, 8));
         self.objections.clear();
@@ -109,10 +109,10 @@ impl Replayer {
     }
 
     /// Replays a whole order. `eager`: the first objection is enough.
-    pub fn run<R: Replay>(
+    pub fn run(
         &mut self,
         trial: &Trial<'_>,
-        reference: &mut R,
+        reference: &mut dyn Replay,
         sorted: &[usize],
         settings: &[Setting],
         eager: bool,
@@ -128,10 +128,10 @@ impl Replayer {
     }
 
     /// Replays one part; whether it went as in the run.
-    pub fn part<R: Replay>(
+    pub fn part(
         &mut self,
         trial: &Trial<'_>,
-        reference: &R,
+        reference: &dyn Replay,
         index: usize,
         setting: Setting,
     ) -> bool {
@@ -161,7 +161,7 @@ impl Replayer {
         self.objections.len() == before
     }
 
-    fn act<R: Replay>(&mut self, trial: &Trial<'_>, reference: &R, here: &Here<'_>) {
+    fn act(&mut self, trial: &Trial<'_>, reference: &dyn Replay, here: &Here<'_>) {
         match here.part.act {
             Act::Section if here.setting.serves == Serves::Nothing => {}
             Act::Section => self.section(trial, reference, here),
@@ -175,7 +175,7 @@ impl Replayer {
         }
     }
 
-    fn section<R: Replay>(&mut self, trial: &Trial<'_>, reference: &R, here: &Here<'_>) {
+    fn section(&mut self, trial: &Trial<'_>, reference: &dyn Replay, here: &Here<'_>) {
         let Here {
             part, step, theirs, ..
         } = *here;
@@ -207,7 +207,7 @@ impl Replayer {
         }
     }
 
-    fn fault<R: Replay>(&mut self, reference: &R, here: &Here<'_>, touch: Touch) {
+    fn fault(&mut self, reference: &dyn Replay, here: &Here<'_>, touch: Touch) {
         let (addr, lender) = (here.address(), here.setting.lender.into());
         let ours = match here.setting.serves {
             Serves::Page => reference.fault(here.task, addr, touch, lender),
@@ -226,10 +226,10 @@ impl Replayer {
 
     /// A populated page that could not be had: for a reason that the reference shares, or, where
     /// an allocation was made to fail, after the area's anon_vma or before.
-    fn unserved<R: Replay>(
+    fn unserved(
         &mut self,
         trial: &Trial<'_>,
-        reference: &R,
+        reference: &dyn Replay,
         here: &Here<'_>,
         touch: Touch,
     ) {
@@ -250,7 +250,7 @@ impl Replayer {
         }
     }
 
-    fn access<R: Replay>(&mut self, trial: &Trial<'_>, reference: &R, here: &Here<'_>) {
+    fn access(&mut self, trial: &Trial<'_>, reference: &dyn Replay, here: &Here<'_>) {
         let call = match here.setting.serves {
             Serves::Moved => trial.moved(here.part),
             _ => here.step.call,
@@ -277,7 +277,7 @@ impl Replayer {
     }
 
     /// All parts were replayed: compares the states at the end.
-    pub fn settle<R: Replay>(&mut self, trial: &Trial<'_>, reference: &R) -> bool {
+    pub fn settle(&mut self, trial: &Trial<'_>, reference: &dyn Replay) -> bool {
         reference.snapshot(&mut self.ours);
         let Self {
             names,
@@ -355,7 +355,7 @@ impl Here<'_> {
 
 /// What the reference answers to an access that was refused. Where an allocation is made to fail it
 /// is first tried whole: only a speculative fault that gave up can have used the failure up.
-fn refused<R: Replay>(reference: &R, here: &Here<'_>, touch: Touch) -> Outcome {
+fn refused(reference: &dyn Replay, here: &Here<'_>, touch: Touch) -> Outcome {
     let (call, fail) = (&here.step.call, here.step.fail);
     if fail != Fail::NONE {
         match here.setting.serves {

@@ -30,10 +30,10 @@ pub struct Scene {
 
 impl WovenJudge {
     /// The scenes of a run, in the order that explains it; where none does, in that of the marks.
-    pub fn scenes<R: Replay>(
+    pub fn scenes(
         &mut self,
         program: &Program,
-        reference: &mut R,
+        reference: &mut dyn Replay,
         woven: &Woven,
         shots: &[Shot],
     ) -> Vec<Scene> {
@@ -59,7 +59,7 @@ impl WovenJudge {
         // Once to know which objects are which: some are seen before both have them.
         replayer.run(&trial, reference, sorted, order, false);
         let names = replayer.names().clone();
-        let both = |reference: &R, theirs: &Snapshot| {
+        let both = |reference: &dyn Replay, theirs: &Snapshot| {
             let (mut ours, mut named) = (Snapshot::default(), Snapshot::default());
             reference.snapshot(&mut ours);
             // What is paired half-way must not stay so.

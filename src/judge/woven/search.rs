@@ -64,10 +64,10 @@ impl Frontier {
 }
 
 /// Searches; the same run gives the same answer, always.
-pub fn search<R: Replay>(
+pub fn search(
     replayer: &mut Replayer,
     trial: &Trial<'_>,
-    reference: &mut R,
+    reference: &mut dyn Replay,
     natural: &Order,
 ) -> Found {
     let mut frontier = Frontier::default();

@@ -41,10 +41,10 @@ pub enum Keep {
     Time,
 }
 
-struct Search<'a, 'b, R> {
+struct Search<'a, 'b> {
     trial: &'a Trial<'b>,
     replayer: &'a mut Replayer,
-    reference: &'a mut R,
+    reference: &'a mut dyn Replay,
     /// How each part may be replayed, the likeliest way first.
     ways: Vec<Vec<Setting>>,
     /// Parts that must come before each, as a set.
@@ -58,10 +58,10 @@ struct Search<'a, 'b, R> {
 }
 
 /// Whether there is such an order, of settings that differ from these only in how a part is replayed.
-pub fn explains<R: Replay>(
+pub fn explains(
     replayer: &mut Replayer,
     trial: &Trial<'_>,
-    reference: &mut R,
+    reference: &mut dyn Replay,
     settings: &Order,
     keep: Keep,
 ) -> Answer {
@@ -126,7 +126,7 @@ fn ways(trial: &Trial<'_>, settings: &Order, x: usize) -> Vec<Setting> {
     std::iter::once(settings[x]).chain(changed).collect()
 }
 
-impl<R: Replay> Search<'_, '_, R> {
+impl Search<'_, '_> {
     /// The parts `done` have been replayed: tries all that may come next.
     fn go_on(&mut self, done: Set) -> bool {
         let count = self.trial.parts.list.len();

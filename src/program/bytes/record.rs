@@ -5,6 +5,7 @@ use vmadiff_contract::{CallKind, Fail, Fd, MAX_TASKS, TaskId};
 use super::{RECORD, operand};
 use crate::program::settings::Setting;
 use crate::program::shape::{self, MAX_PARAMS, Param};
+use crate::program::sites::Sites;
 use crate::program::{Moment, Step, Switch};
 
 /// Kinds below it are calls.
@@ -82,7 +83,7 @@ impl Record<'_> {
             GAP => Moment::Gap(number),
             SITE => Moment::Site {
                 task: TaskId(task(self.0[3], 0, 4)),
-                site: number,
+                site: Sites::known().renumbered(number),
                 nth: self.u32(12).max(1),
             },
             CALLBACK => Moment::Callback { nth: number.max(1) },

@@ -178,8 +178,8 @@ fn reconfigure(dice: &mut Dice<'_>, program: &mut Program, profile: &Profile) {
     }
 }
 
-fn add_switch(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
-    let switch = switches::switch(dice, program);
+fn add_switch(dice: &mut Dice<'_>, program: &mut Program, profile: &Profile) {
+    let switch = switches::switch(dice, profile.design, program);
     let switches = &mut program.schedule.switches;
     if switches.len() < MAX_STEPS {
         switches.insert(dice.index(switches.len() + 1), switch);
@@ -191,10 +191,10 @@ fn drop_switch(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
     switches.remove(dice.index(switches.len()));
 }
 
-fn change_switch(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
+fn change_switch(dice: &mut Dice<'_>, program: &mut Program, profile: &Profile) {
     let at = dice.index(program.schedule.switches.len());
     let mut switch = program.schedule.switches[at];
-    switches::change(dice, &mut switch, program);
+    switches::change(dice, profile.design, &mut switch, program);
     program.schedule.switches[at] = switch;
 }
 

@@ -4,7 +4,7 @@
 //! name none, all that was written. Often it is changed back while the others are still at it, so
 //! that what they saw first and what they see last agree, and what was in between does not.
 
-use vmadiff_contract::{Call, CallKind, Fd, MapFlags, Mode, PAGE_SIZE, Prot, TaskId};
+use vmadiff_contract::{Call, CallKind, DesignInfo, Fd, MapFlags, Mode, PAGE_SIZE, Prot, TaskId};
 
 use super::dice::Dice;
 use super::races::{TABLE, by};
@@ -107,13 +107,21 @@ pub(super) fn duel(dice: &mut Dice<'_>, program: &mut Program, there: &World, pr
     calls.retain(|step| profile.calls.knows(step.call.kind()));
     program.calls.append(&mut calls);
     let here = there.space(actor);
-    program.schedule = schedule(dice, program, anchor, (&step, &victim), here);
+    program.schedule = schedule(
+        dice,
+        profile.design,
+        program,
+        anchor,
+        (&step, &victim),
+        here,
+    );
 }
 
 /// One goes first and is left in the middle for the other, which may be left in its turn, for the
 /// first or for a third; or a policy draws.
 fn schedule(
     dice: &mut Dice<'_>,
+    design: &'static DesignInfo,
     program: &Program,
     anchor: usize,
     (step, victim): (&Step, &Step),
@@ -134,7 +142,7 @@ fn schedule(
     }
     let (ground, racing) = program.calls.split_at(anchor);
     let leave = |dice: &mut Dice<'_>, step: &Step, to: TaskId| Switch {
-        at: ways::within(dice, ground, step, space),
+        at: ways::within(dice, design, ground, step, space),
         to,
     };
     let mut list = vec![start, leave(dice, first, second.task)];

@@ -101,7 +101,7 @@ impl Generate<Program> for Generator<'_> {
             push(&mut world, step);
         }
         if profile.flavour == Flavour::Interleaved {
-            program.schedule = switches::schedule(dice, &program);
+            program.schedule = switches::schedule(dice, profile, &program);
         }
         Ok(program)
     }

@@ -1,34 +1,13 @@
 //! Races about pages that change hands: one area is cut, and what was cut off is merged into the next one.
 //! A lookup in between finds the neighbour, which is the wrong area then and the right one soon after.
 
-use vmadiff_contract::{Advice, Call, CallKind, Config, PAGE_SIZE, Prot, TaskId};
+use vmadiff_contract::{Advice, Aim, Call, CallKind, Config, DesignInfo, PAGE_SIZE, Prot, TaskId};
 
 use super::dice::Dice;
 use super::races::{by, map};
 use super::{Profile, place, races, ways};
 use crate::program::{Program, Switch};
 
-/// Where the area is cut, and what was cut off is not there yet.
-const CUT: &[&str] = &[
-    "vma_adjust.vm_end",
-    "vma_adjust.vm_start",
-    "vma_link_list.vm_next",
-    "vma_link_list.vm_prev",
-    "vma_link_rb.mm_seq",
-    "vma_link_rb.get_vma",
-];
-/// What a fault asks of the area that its lookup found.
-const ASKS: &[&str] = &[
-    "handle_speculative_fault.sequence",
-    "handle_speculative_fault.anon_vma",
-    "handle_speculative_fault.vm_flags",
-    "handle_speculative_fault.page_prot",
-    "handle_speculative_fault.vm_start",
-    "handle_speculative_fault.vm_end",
-    "vma_has_changed.sequence",
-];
-/// Where a fault has asked for the last time, and its page is not there yet.
-const LATE: &[&str] = &["pte_map_lock.", "vma_has_changed.", "do_anonymous_page."];
 /// What tells areas apart, and changes no page.
 const MARKS: &[Advice] = &[
     Advice::Normal,
@@ -64,7 +43,7 @@ pub(super) fn known(profile: &Profile) -> bool {
 }
 
 /// A program of this kind.
-pub(super) fn handover(dice: &mut Dice<'_>) -> Program {
+pub(super) fn handover(dice: &mut Dice<'_>, profile: &Profile) -> Program {
     let mut program = Program {
         config: Config {
             tasks: dice.weighted(&[(3, 2), (1, 3)]),
@@ -96,7 +75,7 @@ pub(super) fn handover(dice: &mut Dice<'_>) -> Program {
         let task = TaskId(2 + dice.below(threads - 1) as u8);
         program.calls.push(by(task, call));
     }
-    program.schedule.switches = switches(dice, &program, anchor, late);
+    program.schedule.switches = switches(dice, profile.design, &program, anchor, late);
     if late {
         // The kernel looks for who maps the page.
         let addr = page(dice, range);
@@ -169,24 +148,30 @@ fn ground(dice: &mut Dice<'_>, program: &mut Program, areas: &Areas, mark: Advic
 
 /// The cut is left for a fault, which is left in its turn after its lookup: for all that is to come, or
 /// till the next call, and then once more. Or the fault comes first, and is left `late`.
-fn switches(dice: &mut Dice<'_>, program: &Program, anchor: usize, late: bool) -> Vec<Switch> {
+fn switches(
+    dice: &mut Dice<'_>,
+    design: &'static DesignInfo,
+    program: &Program,
+    anchor: usize,
+    late: bool,
+) -> Vec<Switch> {
     let giver = TaskId(1);
     let victim = program.calls.last().map_or(giver, |step| step.task);
     if late {
         return vec![
             races::start(program, anchor, victim),
-            ways::left(dice, victim, LATE, 1, giver),
+            ways::left(dice, design, victim, Aim::Late, 1, giver),
         ];
     }
     let mut list = vec![
         races::start(program, anchor, giver),
-        ways::left(dice, giver, CUT, 6, victim),
-        ways::left(dice, victim, ASKS, 1, giver),
+        ways::left(dice, design, giver, Aim::Cut, 6, victim),
+        ways::left(dice, design, victim, Aim::Asks, 1, giver),
     ];
     if !dice.one_in(3) {
         let call = anchor + 1 + dice.weighted(&[(3, 0), (1, 1)]);
         list.push(races::start(program, call, victim));
-        list.push(ways::left(dice, victim, ASKS, 1, giver));
+        list.push(ways::left(dice, design, victim, Aim::Asks, 1, giver));
     }
     list
 }
@@ -196,18 +181,5 @@ fn advise(range: Range, advice: Advice) -> Call {
         addr: range.start,
         len: range.len,
         advice,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::ways::tests::have_sites;
-    use super::*;
-
-    #[test]
-    fn every_place_has_sites() {
-        for names in [CUT, ASKS, LATE] {
-            have_sites(names);
-        }
     }
 }

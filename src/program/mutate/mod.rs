@@ -21,12 +21,13 @@ mod undone;
 mod ways;
 
 use mutatis::{Mutate, Session};
-use vmadiff_contract::{CallKind, Capabilities};
+use vmadiff_contract::{CallKind, Capabilities, DesignInfo};
 
 use self::change::Mutator;
 use self::dice::Dice;
 use super::bytes::{self, HEADER, MAX_STEPS};
 use super::{Program, Schedule};
+use crate::designs::DESIGNS;
 
 pub use generate::generate;
 
@@ -37,6 +38,8 @@ pub struct Profile {
     pub flavour: Flavour,
     /// The calls that both managers know; fresh calls are of them.
     pub calls: Capabilities,
+    /// Says where races are worth being switched.
+    pub design: &'static DesignInfo,
 }
 
 /// Whether programs have schedules.
@@ -61,6 +64,7 @@ impl Default for Profile {
         Self {
             flavour: Flavour::Serial,
             calls: Capabilities::of(CallKind::ALL),
+            design: DESIGNS[0],
         }
     }
 }

@@ -2,7 +2,8 @@
 //! aimed at it, woven from the moment at which it is there.
 
 use vmadiff_contract::{
-    Call, CallKind, Config, Fail, Fd, MapFlags, Mode, PAGE_SIZE, PolicyFlags, Prot, TaskId,
+    Call, CallKind, Config, DesignInfo, Fail, Fd, MapFlags, Mode, PAGE_SIZE, PolicyFlags, Prot,
+    TaskId,
 };
 use vmadiff_interleave::Site;
 
@@ -55,13 +56,13 @@ pub(super) const TABLE: u64 = 1 << 21;
 /// A program of this kind.
 pub(super) fn race(dice: &mut Dice<'_>, profile: &Profile) -> Program {
     if dice.one_in(HANDOVERS) && handovers::known(profile) {
-        return handovers::handover(dice);
+        return handovers::handover(dice, profile);
     }
     if dice.one_in(STALE) && stale::known(profile) {
-        return stale::stale(dice);
+        return stale::stale(dice, profile);
     }
     if dice.one_in(UNDONE) && undone::known(profile) {
-        return undone::undone(dice);
+        return undone::undone(dice, profile);
     }
     let mut program = Program {
         config: Config {
@@ -93,7 +94,7 @@ pub(super) fn race(dice: &mut Dice<'_>, profile: &Profile) -> Program {
         world.apply(&step);
         program.calls.push(step);
     }
-    program.schedule = schedule(dice, &program, anchor, there.space(TaskId(1)));
+    program.schedule = schedule(dice, profile, &program, anchor, there.space(TaskId(1)));
     program
 }
 
@@ -256,7 +257,13 @@ pub(super) fn start(program: &Program, anchor: usize, to: TaskId) -> Switch {
     }
 }
 
-fn schedule(dice: &mut Dice<'_>, program: &Program, anchor: usize, space: &Space) -> Schedule {
+fn schedule(
+    dice: &mut Dice<'_>,
+    profile: &Profile,
+    program: &Program,
+    anchor: usize,
+    space: &Space,
+) -> Schedule {
     let racing = racing(program, anchor);
     let start = start(program, anchor, switches::task(dice, &racing, 1));
     let policy = switches::policy(dice);
@@ -267,9 +274,9 @@ fn schedule(dice: &mut Dice<'_>, program: &Program, anchor: usize, space: &Space
     let mut list = vec![start];
     for _ in 0..count {
         let switch = if dice.one_in(3) {
-            switches::switch(dice, &racing)
+            switches::switch(dice, profile.design, &racing)
         } else {
-            under_call(dice, program, anchor, space)
+            under_call(dice, profile.design, program, anchor, space)
         };
         list.push(switch);
     }
@@ -284,7 +291,13 @@ fn schedule(dice: &mut Dice<'_>, program: &Program, anchor: usize, space: &Space
 }
 
 /// A switch away from a task in the middle of one of its calls, mostly to another that races.
-fn under_call(dice: &mut Dice<'_>, program: &Program, anchor: usize, space: &Space) -> Switch {
+fn under_call(
+    dice: &mut Dice<'_>,
+    design: &'static DesignInfo,
+    program: &Program,
+    anchor: usize,
+    space: &Space,
+) -> Switch {
     let (ground, racing) = program.calls.split_at(anchor);
     let step = &racing[dice.index(racing.len())];
     let others = racing.iter().map(|step| step.task);
@@ -295,7 +308,7 @@ fn under_call(dice: &mut Dice<'_>, program: &Program, anchor: usize, space: &Spa
         count => others[dice.index(count)],
     };
     Switch {
-        at: ways::within(dice, ground, step, space),
+        at: ways::within(dice, design, ground, step, space),
         to,
     }
 }

@@ -1,17 +1,16 @@
 //! Races about entries that are stale: a call changes a page's entry and flushes the TLBs later, a store of
 //! another task copies the page meanwhile, and a third task goes by what its TLB still holds.
 
-use vmadiff_contract::{Advice, Call, CallKind, Config, MoveFlags, PAGE_SIZE, Prot, TaskId};
+use vmadiff_contract::{
+    Advice, Aim, Call, CallKind, Config, DesignInfo, MoveFlags, PAGE_SIZE, Prot, TaskId,
+};
 
 use super::dice::Dice;
 use super::races::{TABLE, by, map};
 use super::{Profile, place, races, ways};
 use crate::program::{Program, Switch};
 
-/// Where a store's fault copies a page.
-const COPIES: &[&str] = &["wp_page_copy.", "cow_user_page.", "do_wp_page.mapcount"];
-
-/// What changes an entry, how often, and where it is left in the midst of that.
+/// What changes an entry, and how often.
 const ACTORS: &[(u32, CallKind)] = &[
     (4, CallKind::Fork),
     (4, CallKind::Mremap),
@@ -22,18 +21,6 @@ const ACTORS: &[(u32, CallKind)] = &[
     (1, CallKind::NumaScan),
 ];
 
-/// Where a call is left that changes entries.
-fn places(kind: CallKind) -> &'static [&'static str] {
-    match kind {
-        CallKind::Fork => &["copy_pte_range.", "flush_tlb."],
-        CallKind::Mremap => &["move_normal_pmd.", "move_vma.", "flush_tlb.", "mremap."],
-        CallKind::Mprotect => &["change_pte_range.", "mprotect_fixup.", "flush_tlb."],
-        CallKind::Reclaim => &["try_to_unmap.", "shrink_page.", "flush_tlb."],
-        CallKind::NumaScan => &["change_prot_numa.", "flush_tlb."],
-        _ => &["zap_pte_range.", "flush_tlb.", "tlb_flush_mmu."],
-    }
-}
-
 /// Whether it can be made of these calls.
 pub(super) fn known(profile: &Profile) -> bool {
     let actors = ACTORS.iter().map(|&(_, kind)| kind);
@@ -42,7 +29,7 @@ pub(super) fn known(profile: &Profile) -> bool {
 }
 
 /// A program of this kind.
-pub(super) fn stale(dice: &mut Dice<'_>) -> Program {
+pub(super) fn stale(dice: &mut Dice<'_>, profile: &Profile) -> Program {
     let mut program = Program {
         config: Config {
             tasks: 3,
@@ -82,7 +69,14 @@ pub(super) fn stale(dice: &mut Dice<'_>) -> Program {
         calls.push(by(TaskId(1 + dice.below(3) as u8), call));
     }
     program.calls.append(&mut calls);
-    program.schedule.switches = switches(dice, &program, anchor, kind, (victim, bystander));
+    program.schedule.switches = switches(
+        dice,
+        profile.design,
+        &program,
+        anchor,
+        kind,
+        (victim, bystander),
+    );
     program
 }
 
@@ -150,6 +144,7 @@ fn touch(dice: &mut Dice<'_>, page: u64, value: u8) -> Call {
 /// task.
 fn switches(
     dice: &mut Dice<'_>,
+    design: &'static DesignInfo,
     program: &Program,
     anchor: usize,
     kind: CallKind,
@@ -157,8 +152,8 @@ fn switches(
 ) -> Vec<Switch> {
     let actor = TaskId(1);
     let (mut acting, mut copying) = (
-        ways::left(dice, actor, places(kind), 2, victim),
-        ways::left(dice, victim, COPIES, 1, actor),
+        ways::left(dice, design, actor, Aim::Entries(kind), 2, victim),
+        ways::left(dice, design, victim, Aim::Copies, 1, actor),
     );
     match dice.one_in(2) {
         true => {
@@ -168,20 +163,6 @@ fn switches(
         false => {
             acting.to = bystander;
             vec![races::start(program, anchor, victim), copying, acting]
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::ways::tests::have_sites;
-    use super::*;
-
-    #[test]
-    fn every_place_has_sites() {
-        have_sites(COPIES);
-        for &(_, kind) in ACTORS {
-            have_sites(places(kind));
         }
     }
 }

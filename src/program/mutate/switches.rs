@@ -1,13 +1,14 @@
 //! Fresh schedules, and changes to them.
 
-use vmadiff_contract::TaskId;
+use vmadiff_contract::{DesignInfo, TaskId};
 
+use super::Profile;
 use super::dice::Dice;
 use crate::program::sites::Sites;
 use crate::program::{Moment, Policy, Program, Schedule, Switch};
 
 /// A schedule for this program: a few preemptions, now and then a policy that draws.
-pub(super) fn schedule(dice: &mut Dice<'_>, program: &Program) -> Schedule {
+pub(super) fn schedule(dice: &mut Dice<'_>, profile: &Profile, program: &Program) -> Schedule {
     let policy = policy(dice);
     let count = if policy == Policy::Preemptions {
         1 + dice.below(5)
@@ -21,13 +22,20 @@ pub(super) fn schedule(dice: &mut Dice<'_>, program: &Program) -> Schedule {
         } else {
             dice.word()
         },
-        switches: (0..count).map(|i| nth_switch(dice, program, i)).collect(),
+        switches: (0..count)
+            .map(|i| nth_switch(dice, profile.design, program, i))
+            .collect(),
     }
 }
 
 /// The first preemption comes after what the race needs has run; later ones come soon after it.
-fn nth_switch(dice: &mut Dice<'_>, program: &Program, i: u64) -> Switch {
-    let mut switch = switch(dice, program);
+fn nth_switch(
+    dice: &mut Dice<'_>,
+    design: &'static DesignInfo,
+    program: &Program,
+    i: u64,
+) -> Switch {
+    let mut switch = switch(dice, design, program);
     if let (0, Moment::Gap(gap)) = (i, &mut switch.at) {
         *gap += dice.below(256) as u32;
     }
@@ -47,8 +55,12 @@ pub(super) fn policy(dice: &mut Dice<'_>) -> Policy {
 /// A preemption: after a gap that is more often short, or at a named site. Most sites are not met
 /// by a given program, and a switch that waits for one keeps all later ones waiting, so there are
 /// fewer of them.
-pub(super) fn switch(dice: &mut Dice<'_>, program: &Program) -> Switch {
-    let all = Sites::known().all();
+pub(super) fn switch(
+    dice: &mut Dice<'_>,
+    design: &'static DesignInfo,
+    program: &Program,
+) -> Switch {
+    let all = Sites::of_design(design).all();
     let at = if all.is_empty() || !dice.one_in(4) {
         Moment::Gap(gap(dice))
     } else {
@@ -65,10 +77,15 @@ pub(super) fn switch(dice: &mut Dice<'_>, program: &Program) -> Switch {
 }
 
 /// Changes a preemption: when, or to whom.
-pub(super) fn change(dice: &mut Dice<'_>, switch: &mut Switch, program: &Program) {
+pub(super) fn change(
+    dice: &mut Dice<'_>,
+    design: &'static DesignInfo,
+    switch: &mut Switch,
+    program: &Program,
+) {
     match (dice.below(4), &mut switch.at) {
         (0, _) => switch.to = task(dice, program, 0),
-        (1, _) => *switch = self::switch(dice, program),
+        (1, _) => *switch = self::switch(dice, design, program),
         (2, Moment::Gap(gap)) => *gap = gap.saturating_add_signed(dice.pick(&[-1, 1])),
         (_, Moment::Gap(gap)) => *gap = self::gap(dice),
         (2, Moment::Site { nth, .. }) => {

@@ -1,26 +1,13 @@
 //! Races about calls that fail half way: an area that no store has touched yet grows over one that has its
 //! anon_vma, takes that over, and for want of memory gives it back while others look.
 
-use vmadiff_contract::{Call, CallKind, Config, Fail, PAGE_SIZE, Prot, TaskId};
+use vmadiff_contract::{Aim, Call, CallKind, Config, Fail, PAGE_SIZE, Prot, TaskId};
 
 use super::dice::Dice;
 use super::races::{by, map};
 use super::{Profile, place, races, ways};
 use crate::program::{Program, Step};
 
-/// Where the call has taken something over and not yet given it back.
-const UNDOES: &[&str] = &["anon_vma_clone.", "vma_adjust.end_failed"];
-/// Where a fault asks whether its area has an anon_vma, and then whether that still holds.
-const ASKS: &[&str] = &[
-    "handle_speculative_fault.anon_vma",
-    "handle_speculative_fault.sequence",
-    "handle_speculative_fault.vm_flags",
-];
-/// Where a fault looks for an anon_vma after all, in the area's neighbours.
-const LOOKS: &[&str] = &["anon_vma_prepare.", "reusable_anon_vma.", "anon_vma.lock"];
-
-/// Where a neighbour has gone, and the end of a grace period frees it.
-const GOES: &[&str] = &["munmap.downgrade"];
 /// Who ends grace periods.
 const KERNEL: TaskId = TaskId(0);
 
@@ -35,7 +22,7 @@ pub(super) fn known(profile: &Profile) -> bool {
 }
 
 /// A program of this kind.
-pub(super) fn undone(dice: &mut Dice<'_>) -> Program {
+pub(super) fn undone(dice: &mut Dice<'_>, profile: &Profile) -> Program {
     let mut program = Program {
         config: Config {
             tasks: 2,
@@ -91,13 +78,14 @@ pub(super) fn undone(dice: &mut Dice<'_>) -> Program {
         let len = over * PAGE_SIZE;
         program.calls.push(by(actor, Call::Munmap { addr, len }));
     }
+    let design = profile.design;
     program.schedule.switches = vec![
         races::start(&program, anchor, actor),
-        ways::left(dice, actor, UNDOES, 1, victim),
-        ways::left(dice, victim, ASKS, 1, actor),
+        ways::left(dice, design, actor, Aim::Undoes, 1, victim),
+        ways::left(dice, design, victim, Aim::AsksAnon, 1, actor),
         races::start(&program, anchor + 1, victim),
-        ways::left(dice, victim, LOOKS, 1, actor),
-        ways::left(dice, actor, GOES, 2, KERNEL),
+        ways::left(dice, design, victim, Aim::FindsAnon, 1, actor),
+        ways::left(dice, design, actor, Aim::Removed, 2, KERNEL),
     ];
     program
 }
@@ -107,18 +95,5 @@ fn protect(addr: u64, pages: u64, prot: Prot) -> Call {
         addr,
         len: pages * PAGE_SIZE,
         prot,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::ways::tests::have_sites;
-    use super::*;
-
-    #[test]
-    fn every_place_has_sites() {
-        for names in [UNDOES, ASKS, LOOKS, GOES] {
-            have_sites(names);
-        }
     }
 }

@@ -81,6 +81,8 @@ impl Parser<'_> {
             cursor.eat("maps:");
             self.case.maps = Some(Vec::new());
             self.in_maps = true;
+        } else if cursor.eat("design:") {
+            self.case.design = Some(schedule::parse_design(cursor)?);
         } else if cursor.eat("policy:") {
             schedule::parse_policy(cursor, &mut program.schedule)?;
         } else if cursor.eat("switch:") {
@@ -101,7 +103,7 @@ fn step(cursor: &mut Cursor<'_>) -> Result<Step, Fault> {
         cursor.expect("]")?;
     }
     let kind = cursor.take(
-        "a call, as mmap(…), or one of config, maps:, policy:, switch:, #",
+        "a call, as mmap(…), or one of config, maps:, design:, policy:, switch:, #",
         |cursor| {
             let name = cursor.word();
             CallKind::ALL

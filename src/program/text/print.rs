@@ -53,6 +53,7 @@ impl Case {
             program,
             expect,
             maps,
+            design,
             comments,
             notes,
         } = self;
@@ -74,6 +75,9 @@ impl Case {
             for line in maps {
                 writeln!(f, "  {line}")?;
             }
+        }
+        if let Some(design) = design {
+            writeln!(f, "design: {}", design.name)?;
         }
         schedule::print(f, &program.schedule, sites)
     }

@@ -1,12 +1,13 @@
-//! The lines of a schedule: `policy: pct seed=7`, `switch: 1@munmap.unlink#1 -> 2`,
+//! The lines of a schedule: `design: spf`, `policy: pct seed=7`, `switch: 1@munmap.unlink#1 -> 2`,
 //! `switch: +12 -> 2`, `switch: callback#1 -> 2`.
 
 use std::fmt::{self, Write};
 
-use vmadiff_contract::{MAX_TASKS, TaskId};
+use vmadiff_contract::{DesignInfo, MAX_TASKS, TaskId};
 
 use super::cursor::Cursor;
 use super::error::Fault;
+use crate::designs::{self, DESIGNS};
 use crate::program::sites::Sites;
 use crate::program::{Moment, Policy, Schedule, Switch};
 
@@ -47,6 +48,15 @@ pub(super) fn print(f: &mut impl Write, schedule: &Schedule, sites: &Sites) -> f
         writeln!(f, " -> {to}")?;
     }
     Ok(())
+}
+
+/// Reads what follows `design:`.
+pub(super) fn parse_design(cursor: &mut Cursor<'_>) -> Result<&'static DesignInfo, Fault> {
+    let names: Vec<&str> = DESIGNS.iter().map(|design| design.name).collect();
+    let expected = format!("the name of a design: {}", names.join(", "));
+    cursor.take(&expected, |cursor| {
+        designs::from_name(cursor.run(|c| c.is_ascii_alphanumeric() || c == '-'))
+    })
 }
 
 /// Reads what follows `policy:`.

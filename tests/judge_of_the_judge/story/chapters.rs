@@ -1,6 +1,5 @@
 //! What happens in the story, call by call: what each changes, and the events of both sides.
 
-use vmadiff_candidate::SPF;
 use vmadiff_contract::{
     Access, AnonId, ByteState, Call, Event, Fd, FdState, FileByte, FileId, FileKind, FileState,
     MapFlags, MmId, Mode, Note, PolicyFlags, PolicyId, Snapshot,
@@ -11,7 +10,7 @@ use super::events::{
     policy, policy_free, put, table, table_free, unlink,
 };
 use super::states::{area, fork, page};
-use super::{PAGE, PRIVATE, RW, SHARED, Story, W};
+use super::{PAGE, PRIVATE, REASON, RW, SHARED, Story, W};
 
 impl Story {
     pub(super) fn a_private_file_mapping(&mut self) {
@@ -88,7 +87,7 @@ impl Story {
             [anon(1), frame(1), Event::Note(Note::Classic)],
             [
                 get(1, 3),
-                Event::Note(Note::GiveUp(SPF.reasons[0][0])),
+                Event::Note(Note::GiveUp(&REASON)),
                 put(1, 2),
                 table(1),
                 table(2),

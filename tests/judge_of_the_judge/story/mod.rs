@@ -10,7 +10,8 @@ use states::boot;
 use vmadiff::program::{Program, Step};
 use vmadiff::run::{Observation, Observed};
 use vmadiff_contract::{
-    Call, Config, Event, Fail, Outcome, Prot, Protocol, Snapshot, TaskId, VmFlags,
+    AtRest, Breach, Call, Config, Count, DesignInfo, Event, Fail, Frees, Outcome, Prot, Protocol,
+    Reason, Snapshot, TaskId, VmFlags,
 };
 
 const W: u64 = Config::WINDOW;
@@ -22,6 +23,41 @@ const PRIVATE: VmFlags = VmFlags::READ
     .union(VmFlags::MAYWRITE)
     .union(VmFlags::MAYEXEC);
 const SHARED: VmFlags = PRIVATE.union(VmFlags::SHARED).union(VmFlags::MAYSHARE);
+
+/// What the candidate of the story declares: its VMAs are counted and wait for readers.
+pub static DESIGN: DesignInfo = DesignInfo {
+    counts: &[
+        Count {
+            name: "references",
+            at_rest: AtRest::References {
+                fresh: 1,
+                linked: 2,
+            },
+        },
+        Count {
+            name: "sequence count",
+            at_rest: AtRest::Even,
+        },
+    ],
+    frees: Frees::AfterReaders,
+    ..DesignInfo::plain("told", |_, _, _| unreachable!("the story is told by hand"))
+};
+
+/// Why a fault of the story gives up.
+pub static REASON: Reason = Reason {
+    number: 0,
+    name: "TooEarly",
+    what: "The area is not ready.",
+    serial: true,
+};
+
+/// How its protocol can be broken.
+pub static BREACH: Breach = Breach {
+    rule: "misuse-of-the-story",
+    says: "Nobody does that.",
+    source: "this test",
+    what: "was treated badly",
+};
 
 /// A program and what both managers made of it.
 pub struct Story {

@@ -1,7 +1,7 @@
 //! What calls find of areas while others are at them one by one.
 
+use vmadiff::designs::Planted;
 use vmadiff::judge::Verdict;
-use vmadiff_candidate::Defects;
 use vmadiff_contract::{Errno, Outcome, SegvCode};
 
 use super::{falsified, judged_at_rest, outcome_differs, program, serial, unjudged};
@@ -82,7 +82,7 @@ fn charges_that_overlap_one_that_falls_short_are_unjudged() {
 #[test]
 fn charges_that_do_not_overlap_are_judged() {
     let program = serial(CHARGES);
-    let mut loom = Loom::new(Defects::NONE);
+    let mut loom = Loom::new(&Planted::default());
     assert_eq!(loom.run(&program), Some(Verdict::Agree));
     let refused = Outcome::Errno(Errno::ENOMEM);
     let verdict = falsified(&program, LITTLE, Outcome::Value(0x20_0000), refused);

@@ -1,7 +1,7 @@
 //! What a fork finds, and what is found of it, while others are about.
 
+use vmadiff::designs::Planted;
 use vmadiff::judge::Verdict;
-use vmadiff_candidate::Defects;
 use vmadiff_contract::{Errno, Outcome};
 
 use super::{falsified, judged_at_rest, outcome_differs, program, serial, unjudged};
@@ -80,7 +80,7 @@ fork()
 #[test]
 fn a_fork_that_comes_too_late_for_a_number_leaves_nothing() {
     let program = program(LAST);
-    let mut loom = Loom::new(Defects::NONE);
+    let mut loom = Loom::new(&Planted::default());
     let woven = loom.weave(&program).clone();
     assert_eq!(woven.outcomes[14], Some(Outcome::Errno(Errno::EAGAIN)));
     assert_eq!(loom.judge(&program, &woven), Verdict::Agree);

@@ -5,10 +5,10 @@ mod forks;
 mod orders;
 mod pages;
 
+use vmadiff::designs::Planted;
 use vmadiff::judge::{Rule, Verdict};
 use vmadiff::program::{Case, Program};
 use vmadiff::run::Woven;
-use vmadiff_candidate::Defects;
 use vmadiff_contract::Outcome;
 
 use crate::weave::Loom;
@@ -25,7 +25,7 @@ fn serial(text: &str) -> Program {
 
 /// The verdict if a call had answered something else.
 fn falsified(program: &Program, call: usize, from: Outcome, to: Outcome) -> Verdict {
-    let mut loom = Loom::new(Defects::NONE);
+    let mut loom = Loom::new(&Planted::default());
     let mut woven = loom.weave(program).clone();
     assert_eq!(woven.outcomes[call], Some(from), "{}", woven.trace);
     woven.outcomes[call] = Some(to);
@@ -46,7 +46,7 @@ fn state_differs(verdict: &Verdict, field: &str) {
 
 /// Checks that a program is agreed to, and objected to for a field once its state is forged.
 fn judged_at_rest(program: &Program, field: &str, forge: impl Fn(&mut Woven)) {
-    let mut loom = Loom::new(Defects::NONE);
+    let mut loom = Loom::new(&Planted::default());
     let mut woven = loom.weave(program).clone();
     assert_eq!(loom.judge(program, &woven), Verdict::Agree);
     forge(&mut woven);
@@ -55,6 +55,6 @@ fn judged_at_rest(program: &Program, field: &str, forge: impl Fn(&mut Woven)) {
 
 /// Checks that a run is left unjudged, and why.
 fn unjudged(program: &Program, why: &str) {
-    let verdict = Loom::new(Defects::NONE).run(program);
+    let verdict = Loom::new(&Planted::default()).run(program);
     assert_eq!(verdict, Some(Verdict::Skip(why.to_owned())));
 }

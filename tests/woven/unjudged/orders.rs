@@ -1,8 +1,8 @@
 //! What orders are tried, and that no more are admitted than were.
 
+use vmadiff::designs::Planted;
 use vmadiff::judge::Verdict;
 use vmadiff::run::Woven;
-use vmadiff_candidate::Defects;
 
 use super::{judged_at_rest, program, unjudged};
 use crate::weave::Loom;
@@ -27,7 +27,7 @@ switch: 2@pte_map_lock.lock#1 -> 1
 #[test]
 fn stores_that_overlap_come_in_the_order_of_their_marks() {
     let program = program(BOTH_STORE);
-    let mut loom = Loom::new(Defects::NONE);
+    let mut loom = Loom::new(&Planted::default());
     let mut woven = loom.weave(&program).clone();
     assert_eq!(loom.judge(&program, &woven), Verdict::Agree);
     let byte = &mut woven.state.bytes[0].value;
@@ -38,7 +38,7 @@ fn stores_that_overlap_come_in_the_order_of_their_marks() {
 #[test]
 fn what_no_order_explains_is_objected_to_only_if_all_were_tried() {
     let forge = |woven: &mut Woven| woven.state.vmas[0].anon_chain += 1;
-    let mut loom = Loom::new(Defects::NONE);
+    let mut loom = Loom::new(&Planted::default());
     let large = program(POPULATES);
     let mut woven = loom.weave(&large).clone();
     assert_eq!(loom.judge(&large, &woven), Verdict::Agree);

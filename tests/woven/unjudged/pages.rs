@@ -1,8 +1,8 @@
 //! What calls find of pages while others take them away.
 
+use vmadiff::designs::Planted;
 use vmadiff::judge::Verdict;
 use vmadiff::run::Woven;
-use vmadiff_candidate::Defects;
 use vmadiff_contract::{Outcome, VmFlags};
 
 use super::{falsified, judged_at_rest, outcome_differs, program, serial, state_differs, unjudged};
@@ -144,7 +144,10 @@ fn a_page_that_is_copied_under_reclaim_is_unjudged() {
 #[test]
 fn a_reclaim_that_meets_nobody_is_judged() {
     let program = serial(RECLAIMS);
-    assert_eq!(Loom::new(Defects::NONE).run(&program), Some(Verdict::Agree));
+    assert_eq!(
+        Loom::new(&Planted::default()).run(&program),
+        Some(Verdict::Agree)
+    );
     let verdict = falsified(&program, RECLAIM, Outcome::Value(0), Outcome::Value(1));
     assert!(outcome_differs(&verdict), "{verdict:?}");
 }
@@ -152,7 +155,7 @@ fn a_reclaim_that_meets_nobody_is_judged() {
 #[test]
 fn an_entry_that_mprotect_writes_under_a_store_may_refuse_the_next() {
     let program = program(REWRITES);
-    let mut loom = Loom::new(Defects::NONE);
+    let mut loom = Loom::new(&Planted::default());
     let mut woven = loom.weave(&program).clone();
     let writable = |woven: &Woven| -> Vec<bool> {
         let pages = woven.state.pages.iter();

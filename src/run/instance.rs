@@ -1,55 +1,36 @@
-//! One manager on the test bench: booted, driven call by call, observed in full.
+//! One manager that is booted, driven call by call and observed in full.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use vmadiff_contract::{
-    Call, Capabilities, Config, Event, EventSink, Fail, Manager, Outcome, Snapshot, TaskId,
+    Call, Capabilities, Config, EventSink, Fail, Manager, Outcome, Snapshot, TaskId,
 };
 
-use super::{Keep, Observation, Observed, Panic, Recorder, Seen, Watch};
-use crate::judge::{Broken, Digest, Laws, Side};
+use super::{Keep, Observation, Observed, Panic, Recorder};
 use crate::program::{Program, Step};
 
 /// Makes a manager.
-pub type Make<M> = Arc<dyn Fn(&Config, Arc<dyn EventSink>) -> M + Send + Sync>;
+pub type Make<M> = Arc<dyn Fn(&Config, Arc<dyn EventSink>) -> Box<M> + Send + Sync>;
 
-/// The fast path objects to something; what it is, full observations will tell.
-pub struct Objects;
-
-impl From<Box<Broken>> for Objects {
-    fn from(_: Box<Broken>) -> Self {
-        Self
-    }
-}
-
-/// A manager, and what is kept of it during a fast run.
-pub struct Bench<M> {
+/// A manager, and how to make another should it panic. Its events go to the [`Recorder`].
+pub struct Instance<M: ?Sized> {
     make: Make<M>,
-    pub manager: M,
-    pub state: Snapshot,
-    laws: Laws,
-    pub digest: Digest,
+    /// The manager.
+    pub manager: Box<M>,
 }
 
-impl<M: Manager> Bench<M> {
-    pub fn new(side: Side, make: Make<M>) -> Self {
+impl<M: Manager + ?Sized> Instance<M> {
+    /// Makes one.
+    pub fn new(make: Make<M>) -> Self {
         let manager = make(&Config::default(), Arc::new(Recorder));
-        Self {
-            make,
-            manager,
-            state: Snapshot::default(),
-            laws: Laws::new(side),
-            digest: Digest::default(),
-        }
+        Self { make, manager }
     }
 
     /// Boots for the next program.
     pub fn reset(&mut self, config: &Config) {
         self.manager.reset(config);
-        self.laws.reset();
-        self.digest = Digest::default();
         Recorder::clear();
     }
 
@@ -59,48 +40,10 @@ impl<M: Manager> Bench<M> {
         Recorder::clear();
     }
 
-    /// Makes a call, keeping its state, if that is looked at, and nothing else.
-    pub fn fast_call(
-        &mut self,
-        step: &Step,
-        look: bool,
-        watch: &mut impl Watch,
-    ) -> Result<Outcome, Objects> {
-        self.laws.begin(Some(step.call.kind()));
-        let outcome = self.manager.call(step.task, &step.call, step.fail);
-        if look {
-            self.manager.snapshot(&mut self.state);
-        }
-        let Self {
-            state,
-            laws,
-            digest,
-            ..
-        } = self;
-        Recorder::drain(|events| {
-            watch.call(&Seen {
-                step,
-                outcome,
-                events,
-                state,
-            });
-            feed(events, laws, digest)
-        })?;
-        Ok(outcome)
-    }
-
-    /// Asks the laws about the state after a call.
-    pub fn settle(&mut self, outcome: Outcome) -> Result<(), Objects> {
-        Ok(self.laws.settle(outcome, &self.state)?)
-    }
-
-    /// Ends the run.
-    pub fn quiesce(&mut self) -> Result<(), Objects> {
-        self.laws.begin(None);
-        self.manager.quiesce();
-        self.manager.snapshot(&mut self.state);
-        Recorder::drain(|events| feed(events, &mut self.laws, &mut self.digest))?;
-        Ok(self.laws.quiesced(&self.state)?)
+    /// Makes a call.
+    #[inline]
+    pub fn call(&self, step: &Step) -> Outcome {
+        self.manager.call(step.task, &step.call, step.fail)
     }
 
     /// Runs a program and keeps everything, but of the states only these.
@@ -152,7 +95,7 @@ impl<M: Manager> Bench<M> {
         let mut state = Snapshot::default();
         let keep = seen.kept.has(seen.calls.len());
         let outcome = caught(|| {
-            let outcome = self.manager.call(step.task, &step.call, step.fail);
+            let outcome = self.call(step);
             if keep {
                 self.manager.snapshot(&mut state);
             }
@@ -197,14 +140,6 @@ impl<M: Manager> Bench<M> {
             }
         }
     }
-}
-
-fn feed(events: &[Event], laws: &mut Laws, digest: &mut Digest) -> Result<(), Objects> {
-    for event in events {
-        laws.event(event)?;
-        digest.event(event);
-    }
-    Ok(())
 }
 
 /// The step that ends a task.

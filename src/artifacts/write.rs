@@ -1,32 +1,13 @@
 //! Programs that were found, written as text and never over another.
 
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use vmadiff::judge::Divergence;
-use vmadiff::program::Program;
-
-use super::artifact;
-use super::output::create_new;
 
 /// Files of one signature in one folder, above which something is wrong.
 const NUMBERED: u32 = 10_000;
-
-/// Writes a program that diverged into `folder`, named by its signature, with what happened and
-/// what made it as comments.
-pub fn write_found(
-    folder: &Path,
-    divergence: &Divergence,
-    program: &Program,
-    defects: &[String],
-) -> Result<PathBuf> {
-    let Divergence {
-        signature, what, ..
-    } = divergence;
-    let text = artifact::text(signature, what, program, defects);
-    write_signed(folder, &signature.to_string(), &text)
-}
 
 /// Writes a text into `folder`, named by a signature.
 pub fn write_signed(folder: &Path, signature: &str, text: &str) -> Result<PathBuf> {
@@ -50,7 +31,7 @@ fn write_new(folder: &Path, stem: &str, text: &str) -> Result<PathBuf> {
             format!("{stem}-{number}.vma")
         };
         let path = folder.join(name);
-        match create_new(&path) {
+        match OpenOptions::new().write(true).create_new(true).open(&path) {
             Ok(mut file) => {
                 file.write_all(text.as_bytes())
                     .with_context(|| path.display().to_string())?;

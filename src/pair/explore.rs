@@ -1,13 +1,12 @@
 //! Every schedule of a small program, judged one by one.
 
-use vmadiff_contract::{Manager, Replay};
 use vmadiff_interleave::policy::{Explored, Search};
 
-use super::{Ran, Runner};
+use super::{Pair, Ran};
 use crate::judge::Verdict;
 use crate::program::{Policy, Program, Schedule, Switch};
 
-impl<R: Replay, C: Manager> Runner<R, C> {
+impl Pair {
     /// Runs a program by every schedule that a search has, and judges each run. The first `ground`
     /// calls are made one after another before all others. The program's own schedule is not asked.
     /// A call that stands behind one that makes tasks does not begin before that has returned.

@@ -1,0 +1,127 @@
+//! Programs with a schedule: the candidate's calls are woven, and the reference explains them.
+
+use std::sync::Arc;
+
+use vmadiff_interleave::policy::Policy;
+
+use super::{Pair, Ran, TWICE_IN, nondeterminism};
+use crate::judge::{Alone, Scene, Side, Verdict, WovenJudge};
+use crate::program::Program;
+use crate::run::{Observation, Watch, Weaver, caught};
+
+/// The candidate in a simulation, and the judges of its runs.
+pub(super) struct Interleaved {
+    weaver: Weaver,
+    alone: Alone,
+    judge: WovenJudge,
+}
+
+impl Pair {
+    /// What a woven program does to the state, part by part, in both managers; nothing of a serial
+    /// one.
+    pub fn scenes(&mut self, program: &Program) -> Vec<Scene> {
+        if program.schedule.is_serial() {
+            return Vec::new();
+        }
+        let known = self.known;
+        let shots = self.interleaved().weaver.film(program, known);
+        let Self {
+            interleaved: Some(interleaved),
+            reference,
+            ..
+        } = self
+        else {
+            return Vec::new();
+        };
+        let Interleaved { weaver, judge, .. } = interleaved;
+        let woven = weaver.woven();
+        let told =
+            caught(|| judge.scenes(program, &mut *reference.instance.manager, woven, &shots));
+        told.unwrap_or_else(|_| {
+            reference.instance.renew();
+            Vec::new()
+        })
+    }
+
+    /// Runs a woven program; none if all is well.
+    pub(super) fn run_woven(
+        &mut self,
+        program: &Program,
+        watch: &mut impl Watch,
+    ) -> Option<Box<Ran>> {
+        let verdict = self.weave(program, watch);
+        if verdict == Verdict::Agree && !program.is_one_in(TWICE_IN) {
+            return None;
+        }
+        let first = self.ran_woven(verdict);
+        let mut ran = self.observe(program);
+        if ran != first {
+            let what = "the candidate does otherwise when the program runs again";
+            ran.verdict = Verdict::Diverge(nondeterminism(Some(Side::Candidate), what));
+        }
+        (ran.verdict != Verdict::Agree).then(|| Box::new(ran))
+    }
+
+    /// Runs a woven program once and judges it.
+    pub(super) fn weave(&mut self, program: &Program, watch: &mut impl Watch) -> Verdict {
+        let known = self.known;
+        let interleaved = self.interleaved();
+        watch.begin(&program.config);
+        let woven = interleaved.weaver.weave(program, known, watch.pairs());
+        watch.woven(program, woven);
+        self.judge_woven(program)
+    }
+
+    /// The same by another policy than its own, behind so many calls one after another.
+    pub(super) fn weave_by(
+        &mut self,
+        program: &Program,
+        ground: usize,
+        policy: &mut dyn Policy,
+    ) -> Verdict {
+        let known = self.known;
+        self.interleaved()
+            .weaver
+            .weave_by(program, known, ground, policy);
+        self.judge_woven(program)
+    }
+
+    fn interleaved(&mut self) -> &mut Interleaved {
+        let (make, design) = (&self.make, self.design);
+        self.interleaved.get_or_insert_with(|| Interleaved {
+            weaver: Weaver::new(Arc::clone(make)),
+            alone: Alone::new(design),
+            judge: WovenJudge::default(),
+        })
+    }
+
+    fn judge_woven(&mut self, program: &Program) -> Verdict {
+        let Some(Interleaved {
+            weaver,
+            alone,
+            judge,
+        }) = &mut self.interleaved
+        else {
+            return Verdict::Agree;
+        };
+        let woven = weaver.woven();
+        match alone.judge(program, woven) {
+            Ok(()) => judge.judge(program, &mut *self.reference.instance.manager, woven),
+            Err(divergence) => Verdict::Diverge(*divergence),
+        }
+    }
+
+    pub(super) fn ran_woven(&self, verdict: Verdict) -> Ran {
+        let woven = self
+            .interleaved
+            .as_ref()
+            .map(|interleaved| interleaved.weaver.woven().clone());
+        Ran {
+            design: self.design,
+            verdict,
+            reference: Observation::default(),
+            candidate: Observation::default(),
+            woven: woven.map(Box::new),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The two managers that are compared: runs a program on both and has the judge say what is to be
+//! said of it.
+//!
+//! [`Pair`] owns a reference and a candidate and uses them for one program after another. Its fast
+//! path keeps nothing: it compares after every call and feeds the laws as events come. On the
+//! slightest mismatch the program runs again with full [`Observation`]s, and only those are judged.
+//! Of a long program they have the states that are asked for.
+
+mod checked;
+mod explore;
+mod interleaved;
+mod serial;
+
+use std::sync::Arc;
+
+use vmadiff_contract::{
+    Capabilities, Config, DesignInfo, Event, EventSink, Manager, Outcome, Replay,
+};
+use vmadiff_reference::Reference;
+
+use checked::Checked;
+use interleaved::Interleaved;
+
+use crate::designs::Planted;
+use crate::judge::{Divergence, Rule, Side, Signature, Verdict};
+use crate::program::Program;
+use crate::program::mutate::{Flavour, Profile};
+use crate::run::{Make, Observation, Watch, Woven};
+
+/// One program in so many is run twice and must do the same. Which ones depends on what they are and
+/// on nothing else: to a fuzzing engine the same input must always do the same.
+pub const TWICE_IN: u64 = 1000;
+
+/// Runs programs on a reference and a candidate, one after another.
+pub struct Pair {
+    reference: Checked<dyn Replay>,
+    candidate: Checked<dyn Manager>,
+    design: &'static DesignInfo,
+    known: Capabilities,
+    make: Make<dyn Manager>,
+    /// For programs with a schedule, once there was one.
+    interleaved: Option<Interleaved>,
+}
+
+/// A verdict with what it was founded on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// What the candidate is.
+    pub design: &'static DesignInfo,
+    /// What the judge says.
+    pub verdict: Verdict,
+    /// What was observed of the reference.
+    pub reference: Observation,
+    /// What was observed of the candidate.
+    pub candidate: Observation,
+    /// What was observed of the candidate where calls were woven: then both others are empty.
+    pub woven: Option<Box<Woven>>,
+}
+
+/// The reference, and a candidate of this design with these defects.
+pub fn pair(planted: &Planted) -> Pair {
+    let reference =
+        |config: &Config, events| -> Box<dyn Replay> { Box::new(Reference::new(config, events)) };
+    let planted = planted.clone();
+    let design = planted.design();
+    Pair::new(
+        reference,
+        move |config, events| planted.boot(config, events),
+        design,
+    )
+}
+
+impl Pair {
+    /// Managers that are made so: once now, and again should one panic. The candidate is judged by
+    /// what `design` declares.
+    pub fn new(
+        reference: impl Fn(&Config, Arc<dyn EventSink>) -> Box<dyn Replay> + Send + Sync + 'static,
+        candidate: impl Fn(&Config, Arc<dyn EventSink>) -> Box<dyn Manager> + Send + Sync + 'static,
+        design: &'static DesignInfo,
+    ) -> Self {
+        let make: Make<dyn Manager> = Arc::new(candidate);
+        let reference = Checked::new(Arc::new(reference), None);
+        let candidate = Checked::new(Arc::clone(&make), Some(design));
+        let supported = candidate.instance.manager.supports();
+        Self {
+            known: reference.instance.manager.supports().and(supported),
+            reference,
+            candidate,
+            design,
+            make,
+            interleaved: None,
+        }
+    }
+
+    /// The calls that both managers know; others in a program are not made.
+    pub fn known(&self) -> Capabilities {
+        self.known
+    }
+
+    /// What the candidate is.
+    pub fn design(&self) -> &'static DesignInfo {
+        self.design
+    }
+
+    /// What programs for this pair are made of.
+    pub fn profile(&self, flavour: Flavour) -> Profile {
+        Profile {
+            flavour,
+            calls: self.known,
+            design: self.design,
+        }
+    }
+
+    /// Runs a program, as fast as can be; none if all is well.
+    ///
+    /// `watch` sees the first run only.
+    pub fn run(&mut self, program: &Program, watch: &mut impl Watch) -> Option<Box<Ran>> {
+        if program.schedule.is_serial() {
+            self.run_serial(program, watch)
+        } else {
+            self.run_woven(program, watch)
+        }
+    }
+
+    /// Runs a program once, keeps everything and judges it. Of a long program not all states are
+    /// kept.
+    pub fn observe(&mut self, program: &Program) -> Ran {
+        if !program.schedule.is_serial() {
+            let verdict = self.weave(program, &mut ());
+            return self.ran_woven(verdict);
+        }
+        let first = self.before_keeping(program);
+        self.second_pass(program, &first, &[])
+    }
+
+    /// As [`Pair::observe`], and a manager that does otherwise a second time is a finding.
+    pub fn observe_twice(&mut self, program: &Program) -> Ran {
+        self.observe_twice_at(program, &[])
+    }
+
+    /// As [`Pair::observe_twice`], and the states at these points are kept, however long the program
+    /// is: each after so many calls.
+    pub fn observe_twice_at(&mut self, program: &Program, looks: &[usize]) -> Ran {
+        let (mut ran, again) = if program.schedule.is_serial() {
+            let first = self.before_keeping(program);
+            let ran = self.second_pass(program, &first, looks);
+            (ran, self.second_pass(program, &first, looks))
+        } else {
+            (self.observe(program), self.observe(program))
+        };
+        let side = if ran.reference != again.reference {
+            Side::Reference
+        } else if ran.candidate != again.candidate || ran.woven != again.woven {
+            Side::Candidate
+        } else {
+            return ran;
+        };
+        let what = format!("the {side} does otherwise when the program runs again");
+        ran.verdict = Verdict::Diverge(nondeterminism(Some(side), &what));
+        ran
+    }
+}
+
+fn nondeterminism(side: Option<Side>, what: &str) -> Divergence {
+    let field = match side {
+        None => "verdict",
+        Some(Side::Reference) => "reference",
+        Some(Side::Candidate) => "candidate",
+    };
+    Divergence {
+        signature: Signature {
+            rule: Rule::Nondeterminism,
+            call: "run",
+            field,
+        },
+        at: None,
+        side,
+        event: None,
+        step: None,
+        object: None,
+        what: what.to_owned(),
+    }
+}
+
+/// What the reference, alone, answers to a program's calls, one after another.
+pub fn reference_answers(program: &Program) -> Vec<Outcome> {
+    struct Deaf;
+    impl EventSink for Deaf {
+        fn event(&self, _: Event) {}
+    }
+    let reference = Reference::new(&program.config, Arc::new(Deaf));
+    let steps = program.calls.iter();
+    steps
+        .map(|step| reference.call(step.task, &step.call, step.fail))
+        .collect()
+}

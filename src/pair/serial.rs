@@ -1,0 +1,182 @@
+//! Programs whose calls are made one after another: a pass that compares as fast as can be, and one
+//! that keeps what is observed and has it judged.
+
+use vmadiff_contract::Outcome;
+
+use super::checked::Mismatch;
+use super::{Pair, Ran, TWICE_IN, nondeterminism};
+use crate::judge::{Divergence, Verdict, judge, same_state};
+use crate::program::{Program, Step};
+use crate::run::{Pace, Watch, caught, exit};
+
+impl Pair {
+    /// Runs a serial program; none if all is well.
+    pub(super) fn run_serial(
+        &mut self,
+        program: &Program,
+        watch: &mut impl Watch,
+    ) -> Option<Box<Ran>> {
+        let fast = self.first_pass(program, watch);
+        if fast.found.is_none() && !program.is_one_in(TWICE_IN) {
+            return None;
+        }
+        let mut ran = self.observe_twice(program);
+        if fast.found.is_some() && ran.verdict == Verdict::Agree {
+            ran.verdict = Verdict::Diverge(not_repeated());
+        }
+        (ran.verdict != Verdict::Agree).then(|| Box::new(ran))
+    }
+
+    /// The first pass that a long program needs before it is run with its states kept.
+    pub(super) fn before_keeping(&mut self, program: &Program) -> FirstPass {
+        let pace = Pace::of(program.calls.len());
+        if pace.is_long() {
+            self.first_pass(program, &mut ())
+        } else {
+            FirstPass { pace, found: None }
+        }
+    }
+
+    pub(super) fn second_pass(
+        &mut self,
+        program: &Program,
+        first: &FirstPass,
+        looks: &[usize],
+    ) -> Ran {
+        let keep = first.pace.keep(looks, first.found);
+        let reference = self
+            .reference
+            .instance
+            .observe(program, self.known, keep.clone());
+        let candidate = self.candidate.instance.observe(program, self.known, keep);
+        let mut verdict = judge(program, self.design, &reference, &candidate);
+        if first.found.is_some() && verdict == Verdict::Agree {
+            verdict = Verdict::Diverge(not_repeated());
+        }
+        Ran {
+            design: self.design,
+            verdict,
+            reference,
+            candidate,
+            woven: None,
+        }
+    }
+
+    /// Compares as fast as can be and keeps nothing. Where a look at the states of a long program
+    /// finds something, the calls before it are gone through one by one.
+    fn first_pass(&mut self, program: &Program, watch: &mut impl Watch) -> FirstPass {
+        let mut pass = FirstPass {
+            pace: Pace::of(program.calls.len()),
+            found: None,
+        };
+        self.pass(program, &mut pass, watch);
+        if let Some(at) = pass.found {
+            let unlooked = pass.pace.unlooked(at);
+            if unlooked.len() > 1 {
+                let pace = pass.pace.closer(unlooked);
+                let mut closer = FirstPass { pace, found: None };
+                self.pass(program, &mut closer, &mut ());
+                // A pass that finds nothing now is a finding of its own.
+                if closer.found.is_some() {
+                    pass = closer;
+                }
+            }
+        }
+        pass
+    }
+
+    fn pass(&mut self, program: &Program, pass: &mut FirstPass, watch: &mut impl Watch) {
+        let mut at = 0;
+        let pace = &mut pass.pace;
+        let ended = caught(|| self.fast(program, &mut at, pace, watch));
+        if ended.is_err() {
+            self.reference.instance.renew();
+            self.candidate.instance.renew();
+        }
+        pass.found = (!matches!(ended, Ok(Ok(())))).then_some(at);
+    }
+
+    /// `at` is the index of the call that is being made.
+    fn fast(
+        &mut self,
+        program: &Program,
+        at: &mut usize,
+        pace: &mut Pace,
+        watch: &mut impl Watch,
+    ) -> Result<(), Mismatch> {
+        self.reference.reset(&program.config);
+        self.candidate.reset(&program.config);
+        watch.begin(&program.config);
+        self.reference.snapshot();
+        for step in &program.calls {
+            if self.known.knows(step.call.kind()) {
+                let look = pace.is_due(*at);
+                self.fast_call(step, look, watch)?;
+                if look {
+                    pace.looked(*at, &self.reference.state);
+                }
+            }
+            *at += 1;
+        }
+        if !pace.unlooked(*at).is_empty() {
+            self.reference.snapshot();
+        }
+        self.fast_exits(at)?;
+        self.fast_quiesce()
+    }
+
+    /// Makes one call on both; answers what both answered.
+    fn fast_call(
+        &mut self,
+        step: &Step,
+        look: bool,
+        watch: &mut impl Watch,
+    ) -> Result<Outcome, Mismatch> {
+        let ours = self.reference.call(step, look, &mut ())?;
+        let theirs = self.candidate.call(step, look, watch)?;
+        let same = self.reference.digest == self.candidate.digest;
+        if ours != theirs || ours == Outcome::Livelock || !same {
+            return Err(Mismatch);
+        }
+        if look {
+            self.reference.settle(ours)?;
+            self.candidate.settle(theirs)?;
+            self.compare()?;
+        }
+        Ok(ours)
+    }
+
+    fn fast_exits(&mut self, at: &mut usize) -> Result<(), Mismatch> {
+        while let Some(last) = self.reference.state.tasks.last() {
+            let answer = self.fast_call(&exit(last.task), true, &mut ())?;
+            *at += 1;
+            if answer != Outcome::Value(0) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn fast_quiesce(&mut self) -> Result<(), Mismatch> {
+        self.reference.quiesce()?;
+        self.candidate.quiesce()?;
+        self.compare()
+    }
+
+    fn compare(&self) -> Result<(), Mismatch> {
+        let (ours, theirs) = (&self.reference, &self.candidate);
+        let equal = same_state(&ours.state, &theirs.state) && ours.digest == theirs.digest;
+        if equal { Ok(()) } else { Err(Mismatch) }
+    }
+}
+
+/// What the first pass over a serial program came to.
+pub(super) struct FirstPass {
+    pace: Pace,
+    /// The index of the call that it objects to; behind the program's come exits and quiescence.
+    found: Option<usize>,
+}
+
+fn not_repeated() -> Divergence {
+    nondeterminism(None, "a run that was objected to could not be repeated")
+}
