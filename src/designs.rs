@@ -121,7 +121,7 @@ pub struct UnknownDefect {
 impl fmt::Display for UnknownDefect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { design, defect } = self;
-        write!(f, "the design `{design}` has no defect `{defect}`")
+        write!(f, "no defect is called `{defect}` in the design {design}")
     }
 }
 

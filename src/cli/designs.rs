@@ -116,15 +116,24 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// A name that is no design is an error that tells near ones.
-    pub fn new(design: Option<&str>, defects: Vec<String>) -> Result<Self> {
+    /// A name that is none is an error that tells near ones: no design, or no defect of the design,
+    /// or of any if none is asked for.
+    pub fn new(design: Option<&str>, names: Vec<String>) -> Result<Self> {
         let found = design.map(|name| match designs::from_name(name) {
             Some(design) => Ok(design),
             None => bail!(unknown_design(name)),
         });
+        let design = found.transpose()?;
+        for name in &names {
+            let of = design.map_or(DESIGNS.to_vec(), |design| vec![design]);
+            let mut all = of.into_iter().flat_map(defects);
+            if !all.any(|info| info.name == name) {
+                bail!(unknown_defect(design.unwrap_or(DESIGNS[0]), name));
+            }
+        }
         Ok(Self {
-            design: found.transpose()?,
-            defects,
+            design,
+            defects: names,
         })
     }
 

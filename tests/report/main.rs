@@ -15,13 +15,15 @@ use vmadiff::program::Case;
 use vmadiff::report::{WIDTH, explain};
 use vmadiff::run::Observation;
 use vmadiff_contract::{
-    Config, DesignInfo, Errno, Event, Manager, Misuse, Outcome, Replay, VmFlags, VmaId,
+    Config, DesignInfo, Errno, Event, Frees, Manager, Misuse, Outcome, Replay, VmFlags, VmaId,
 };
 use vmadiff_reference::Reference;
 
-/// A candidate that is a second reference.
-static SAME: DesignInfo =
-    DesignInfo::plain("same", |config, events, _| Reference::boot(config, events));
+/// A candidate that is a second reference, of which frees may be late.
+static SAME: DesignInfo = DesignInfo {
+    frees: Frees::AfterReaders,
+    ..DesignInfo::plain("same", |config, events, _| Reference::boot(config, events))
+};
 
 /// Explains the forged run of a program and compares the text with `tests/report/{name}.txt`.
 #[track_caller]
