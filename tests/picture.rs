@@ -123,7 +123,7 @@ fn a_woven_run_has_switches_locks_and_sections() {
     has(
         &page,
         &[
-            "class=\"t speculates\"",
+            "class=\"t inside\"",
             "class=\"t rcu\"",
             "class=\"t effect\"",
         ],

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, fence};
 use crate::point::{Kind, point, wait_change};
 use crate::{Site, SpinGuard, SpinLock};
 
-/// A sequence count (`vm_sequence`): odd while a writer is at work. Writers exclude each other by
+/// A sequence count (`seqcount_t`): odd while a writer is at work. Writers exclude each other by
 /// other means; brackets do not nest.
 #[derive(Debug, Default)]
 pub struct SeqCount {
@@ -96,7 +96,7 @@ impl SeqCount {
     }
 }
 
-/// A sequence lock (`mm_seq`): writers take a spin lock, readers retry.
+/// A sequence lock (`seqlock_t`): writers take a spin lock, readers retry.
 #[derive(Debug, Default)]
 pub struct SeqLock {
     count: SeqCount,

@@ -9,7 +9,7 @@ pub type Site = &'static SiteInfo;
 
 /// What is known of a place.
 pub struct SiteInfo {
-    /// `function.what`, as the kernel names the function, for example `find_vma_rcu.get_vma`.
+    /// `function.what`, as the kernel names the function, for example `do_exit.signal`.
     pub name: &'static str,
     number: u32,
 }
@@ -72,11 +72,11 @@ impl fmt::Debug for SiteInfo {
 ///
 /// ```
 /// vmadiff_interleave::sites! {
-///     FIND_VMA_END = "find_vma.vm_end";
-///     GET_VMA = "find_vma_rcu.get_vma";
+///     EXIT_SIGNAL = "do_exit.signal";
+///     WAIT_LOCK = "do_wait.lock";
 /// }
 /// assert_eq!(ALL.len(), 2);
-/// assert_eq!(GET_VMA.name, "find_vma_rcu.get_vma");
+/// assert_eq!(WAIT_LOCK.name, "do_wait.lock");
 /// ```
 #[macro_export]
 macro_rules! sites {

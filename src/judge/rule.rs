@@ -34,7 +34,7 @@ pub struct RuleInfo {
     pub name: &'static str,
     /// What it says, in one sentence.
     pub says: &'static str,
-    /// Where that is from: a patch of the series (v12), a kernel function (5.1), or the contract.
+    /// Where that is from: a kernel function (5.1), the contract, or what a design declares.
     pub source: &'static str,
 }
 
@@ -64,39 +64,40 @@ rules! {
         "When every task has exited and all grace periods have ended, nothing is left."
         from "exit_mmap, exit_files";
     Deferred "deferred"
-        "A grace period only puts and frees VMAs, and frees policies and page tables."
-        from "patch 20, vm_rcu_put; tlb_remove_table";
+        "A grace period only puts and frees VMAs, where the design has them wait for readers, and frees \
+         policies and page tables."
+        from "the contract, `DesignInfo::frees`; call_rcu, tlb_remove_table";
 
     VmaFreedOnce "vma-freed-once"
         "A VMA is freed once."
-        from "patch 20, __free_vma";
+        from "vm_area_free";
     VmaFreedLinked "vma-freed-linked"
         "A VMA that was linked is freed after it left its tree, or as its address space is torn down."
-        from "patch 21, put_vma";
+        from "remove_vma";
     VmaFreedReferenced "vma-freed-referenced"
         "A VMA is not freed while a counted reference to it remains."
-        from "patch 20, put_vma";
+        from "the contract, `DesignInfo::counts`; kref_put";
     VmaUsedAfterFree "vma-used-after-free"
         "A VMA is not touched after it was freed."
-        from "patch 20, put_vma";
+        from "vm_area_free";
     VmaLeaked "vma-leaked"
         "A VMA that left its tree, or never entered one, is gone once all grace periods have ended; \
          one of a torn-down address space at once."
-        from "patch 21, __remove_vma";
+        from "remove_vma, exit_mmap";
     VmaFreedLate "vma-freed-late"
-        "A manager that counts no references frees a VMA in the call that removes it."
-        from "the contract, `Event::VmaFree`; docs/compared.md";
+        "A manager whose VMAs do not wait for readers frees a VMA in the call that removes it."
+        from "the contract, `DesignInfo::frees`; docs/compared.md";
     VmaTree "vma-tree"
         "A VMA enters its tree once and leaves it at most once; between calls the trees hold what \
          the state shows."
-        from "patch 19, __vma_link_rb and __vma_rb_erase";
+        from "vma_link, detach_vmas_to_be_unmapped";
     VmaReferences "vma-references"
-        "A count moves by one at a time, and between calls a linked VMA has two references: its \
-         allocation's and the tree's."
-        from "patch 20 and 21, vma_rb_insert";
+        "A count of references moves by one at a time, and between calls a linked VMA has as many as its \
+         design declares."
+        from "the contract, `DesignInfo::counts`";
     VmaSequence "vma-sequence"
-        "Between calls the sequence count of a linked VMA is even."
-        from "patch 09, vm_write_end";
+        "Between calls a sequence count that a linked VMA carries is even."
+        from "the contract, `DesignInfo::counts`; write_seqcount_end";
     VmaClose "vma-close"
         "A VMA with `vm_ops->close` is opened once if it is a copy, and closed once, in the call \
          that removes it, before it is freed."
@@ -104,7 +105,7 @@ rules! {
 
     FilePut "file-put"
         "A VMA of a file puts it once, in the call that removes the VMA, and no sooner."
-        from "patch 20, remove_vma; __vma_adjust";
+        from "remove_vma; __vma_adjust";
     FileReferences "file-references"
         "A file has one reference for each descriptor and one for each VMA."
         from "get_file, fput";
@@ -123,7 +124,7 @@ rules! {
         from "mpol_put";
     PolicyLeaked "policy-leaked"
         "A policy is freed with the last that holds it."
-        from "mpol_put; patch 20, __free_vma";
+        from "mpol_put";
 
     AnonFreedOnce "anon-freed-once"
         "An anon_vma is freed once."
@@ -141,7 +142,7 @@ rules! {
     FrameLeaked "frame-leaked"
         "A page frame that no page table and no swap slot holds is freed, one allocated ahead of an \
          aborted fault too."
-        from "put_page; patch 22, the abort exits";
+        from "put_page";
 
     TableFreedOnce "table-freed-once"
         "A page table is freed once."
@@ -167,16 +168,16 @@ rules! {
         from "the contract, `Misuse`";
     MisuseDeadFile "misuse-dead-file"
         "No access reaches a file after its last reference was put."
-        from "the contract, `Misuse`; patch 20, remove_vma forgets vm_file";
+        from "the contract, `Misuse`; fput";
     MisuseFreedLinked "misuse-freed-linked"
         "A VMA is not freed while its node is in the tree."
-        from "patch 21, the assertion in __free_vma";
+        from "the contract, `Misuse`; vma_rb_erase";
     MisuseFreedInTlb "misuse-freed-in-tlb"
         "A page frame is not freed while a TLB maps it."
         from "tlb_finish_mmu";
     MisuseFreedTableInUse "misuse-freed-table-in-use"
         "A page table is not freed while a walker with interrupts off could be in it."
-        from "tlb_remove_table; patch 22";
+        from "tlb_remove_table";
 
     Deadlock "deadlock"
         "Tasks do not wait for each other for ever."
@@ -189,10 +190,10 @@ rules! {
         from "down_write and up_write; spin_lock and spin_unlock";
     SectionLeft "section-left"
         "A call leaves every RCU read section that it entered."
-        from "rcu_read_unlock; patch 21, find_vma_rcu";
+        from "rcu_read_unlock";
     InterruptsLeft "interrupts-left"
         "A call turns interrupts on again."
-        from "local_irq_enable; patch 22, pte_map_lock";
+        from "local_irq_enable";
     CommitPoint "commit-point"
         "Sections take effect in the order in which they are marked."
         from "the contract of `interleave::at`";
@@ -212,9 +213,9 @@ rules! {
         "A task's faults are counted one by one as they are served."
         from "do_user_addr_fault, handle_mm_fault";
     GracePeriod "grace-period"
-        "A VMA that was erased from a live tree is freed only after every RCU reader that was inside \
-         has left; one with interrupts off is a reader, too."
-        from "patch 21, vm_rcu_put; call_rcu";
+        "Where VMAs wait for readers, one that was erased from a live tree is freed only after every RCU \
+         reader that was inside has left; one with interrupts off is a reader, too."
+        from "the contract, `DesignInfo::frees`; call_rcu";
 }
 
 impl Rule {

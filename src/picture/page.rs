@@ -2,22 +2,21 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{Subject, space, style, timeline};
+use super::{Subject, space, style, threads, timeline};
 use crate::judge::{Divergence, Verdict};
 
 /// What shapes and colours stand for, in the timeline.
-const KEY: [(&str, &str); 13] = [
+const KEY: [(&str, &str); 12] = [
     ("runs", "a call, while its thread runs"),
     ("waits", "while it does not"),
-    ("speculates", "a speculative section"),
     ("lock", "a lock held"),
     ("share", "a lock shared"),
     ("rcu", "an RCU read section"),
     ("irq", "interrupts off"),
     ("effect", "a call takes effect"),
-    ("served", "a fault served speculatively"),
+    ("served", "a fault served without mmap_sem"),
     ("classic", "a fault served under mmap_sem"),
-    ("gave-up", "a speculative fault that gave up"),
+    ("gave-up", "a fault that gave up and goes on under mmap_sem"),
     ("unlink", "a VMA leaves its tree"),
     ("misuse", "here it is wrong"),
 ];
@@ -53,7 +52,7 @@ pub fn draw(subject: &Subject<'_>) -> Markup {
                     "it is. An object's steps are its references."
                 }
                 div.scroll { (timeline::draw(subject, None)) }
-                (key())
+                (key(subject))
                 h2 { "Program" }
                 pre.program { (subject.program) }
                 h2 { "Replay" }
@@ -96,10 +95,12 @@ fn ticked(text: &str) -> Markup {
     }
 }
 
-fn key() -> Markup {
+fn key(subject: &Subject<'_>) -> Markup {
+    let lanes = subject.ran.design.lanes.iter();
+    let lanes = lanes.map(|lane| (threads::LANE, lane.name));
     html! {
         ul.key {
-            @for (class, text) in KEY {
+            @for (class, text) in KEY.into_iter().chain(lanes) {
                 li {
                     svg width="18" height="12" viewBox="0 0 18 12" {
                         g class=(class) {
@@ -107,7 +108,7 @@ fn key() -> Markup {
                                 "runs" | "waits" => {
                                     rect class=(class) x="1" y="1" width="16" height="10" rx="3" {}
                                 }
-                                "lock" | "share" | "rcu" | "irq" | "speculates" => {
+                                "lock" | "share" | "rcu" | "irq" | threads::LANE => {
                                     rect x="1" y="3" width="16" height="7" rx="2" {}
                                 }
                                 "unlink" | "misuse" => circle cx="9" cy="6" r="4" {},

@@ -21,6 +21,9 @@ const MARK: f64 = 4.0;
 /// Pixels of a letter in a call's box.
 const LETTER: f64 = 6.2;
 
+/// The class of what a design has a lane for.
+pub const LANE: &str = "inside";
+
 /// What a thread can be in for a while.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Held {
@@ -220,7 +223,7 @@ fn inside(axis: &Axis<'_>, task: TaskId, lane: &Lane) -> Vec<(usize, usize)> {
 fn section(axis: &Axis<'_>, lane: &Lane, from: usize, until: usize, top: f64) -> Markup {
     let (x, width) = (axis.x(from), axis.x(until) - axis.x(from));
     told(
-        "speculates",
+        LANE,
         lane.name,
         &html! {
             rect x=(px(x)) y=(px(top + CALL - 4.0)) width=(px(width)) height="4" {}
