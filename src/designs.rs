@@ -7,7 +7,7 @@ use std::sync::Arc;
 use vmadiff_contract::{Breach, Config, DefectInfo, DesignInfo, EventSink, Manager};
 
 /// Every design; the first is meant where none is named.
-pub static DESIGNS: &[&DesignInfo] = &[&vmadiff_candidate::SPF];
+pub static DESIGNS: &[&DesignInfo] = &[&vmadiff_spf::DESIGN, &vmadiff_classic::DESIGN];
 
 /// The design of this name.
 pub fn from_name(name: &str) -> Option<&'static DesignInfo> {

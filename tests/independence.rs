@@ -1,16 +1,51 @@
-//! The two managers know nothing of each other: Cargo keeps it so, and this checks that it may.
+//! The house's walls: who may know whom. Cargo keeps the packages apart, and this checks that it may;
+//! a package that is not known here is an error. And nothing outside a design knows a design: no name
+//! of its sites or defects stands in what all designs share.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use vmadiff::designs::{DESIGNS, from_name};
+use vmadiff_contract::DesignInfo;
 
-/// Dependencies of each package of the workspace on others of it, as their manifests declare them
-/// (those of tests and build scripts too).
-fn declared() -> BTreeMap<String, BTreeSet<String>> {
+/// Each package of the workspace that is no design, and all that it may reach of it.
+const WALLS: &[(&str, &[&str])] = &[
+    ("vmadiff-contract", &[]),
+    ("vmadiff-interleave", &[]),
+    ("vmadiff-reference", &["vmadiff-contract"]),
+    ("vmadiff-linux", &["vmadiff-contract"]),
+    (
+        "vmadiff-machine",
+        &["vmadiff-contract", "vmadiff-interleave"],
+    ),
+];
+
+/// What a design may reach: not another design, not the reference.
+const OF_A_DESIGN: &[&str] = &["vmadiff-contract", "vmadiff-interleave", "vmadiff-machine"];
+
+/// What all designs share.
+const SHARED: &[&str] = &[
+    "contract",
+    "interleave",
+    "reference",
+    "candidate/machine",
+    "linux",
+    "src",
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The packages of the workspace with their folders, and what each depends on of it, as the manifests
+/// say (for tests and build scripts too).
+fn declared() -> BTreeMap<String, (PathBuf, BTreeSet<String>)> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--format-version", "1"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .current_dir(root())
         .output()
         .expect("cargo runs");
     assert!(
@@ -29,21 +64,26 @@ fn declared() -> BTreeMap<String, BTreeSet<String>> {
     packages
         .map(|package| {
             let name = package["name"].as_str().expect("a name").to_owned();
+            let manifest = package["manifest_path"].as_str().expect("a path");
+            let folder = Path::new(manifest).parent().expect("a folder").to_owned();
             let used = names(&package["dependencies"])
                 .intersection(&members)
                 .cloned()
                 .collect();
-            (name, used)
+            (name, (folder, used))
         })
         .collect()
 }
 
 /// All that a package depends on, at any distance.
-fn reached(from: &str, declared: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
+fn reached(
+    from: &str,
+    declared: &BTreeMap<String, (PathBuf, BTreeSet<String>)>,
+) -> BTreeSet<String> {
     let mut reached = BTreeSet::new();
     let mut pending = vec![from.to_owned()];
     while let Some(package) = pending.pop() {
-        for used in &declared[&package] {
+        for used in &declared[&package].1 {
             if reached.insert(used.clone()) {
                 pending.push(used.clone());
             }
@@ -52,28 +92,123 @@ fn reached(from: &str, declared: &BTreeMap<String, BTreeSet<String>>) -> BTreeSe
     reached
 }
 
-#[track_caller]
-fn check(package: &str, may_reach: &[&str]) {
-    let reached = reached(package, &declared());
-    let expected: BTreeSet<String> = may_reach.iter().map(|name| (*name).to_owned()).collect();
-    assert_eq!(reached, expected, "what {package} depends on");
-}
-
 #[test]
-fn reference_stands_on_the_contract_alone() {
-    check("vmadiff-reference", &["vmadiff-contract"]);
-}
-
-#[test]
-fn candidate_does_not_know_the_reference() {
-    check(
-        "vmadiff-candidate",
-        &["vmadiff-contract", "vmadiff-interleave"],
+fn each_package_reaches_what_it_may_and_none_is_unknown() {
+    let declared = declared();
+    let mut designs = Vec::new();
+    for (package, (folder, _)) in &declared {
+        let known = WALLS.iter().find(|(name, _)| name == package);
+        let design = folder.parent() == Some(&root().join("candidate"));
+        let may_reach = match known {
+            Some((_, may_reach)) => *may_reach,
+            None if design => {
+                designs.push(package.as_str());
+                OF_A_DESIGN
+            }
+            // The harness, which joins them all.
+            None if package == "vmadiff" => continue,
+            None => panic!("the package {package} is not known here: which walls has it?"),
+        };
+        for reached in reached(package, &declared) {
+            assert!(
+                may_reach.contains(&reached.as_str()),
+                "{package} depends on {reached}, which it must not know"
+            );
+        }
+    }
+    let listed = DESIGNS
+        .iter()
+        .map(|design| format!("vmadiff-{}", design.name));
+    assert_eq!(
+        designs
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<BTreeSet<_>>(),
+        listed.collect::<BTreeSet<_>>(),
+        "the packages in candidate/ and the designs that the harness lists"
     );
 }
 
+/// Names of sites and defects that a design declares.
+fn names(design: &DesignInfo) -> BTreeSet<&'static str> {
+    let sites = design.sites.iter().copied().flatten().copied();
+    let defects = design.defects.iter().copied().flatten().map(|d| d.name);
+    sites.chain(defects).collect()
+}
+
+/// Names that are a design's own. What `classic` declares, which has none of its own, is the machine's.
+fn own_names() -> BTreeMap<&'static str, &'static str> {
+    let machine = names(from_name("classic").expect("the smallest design"));
+    let of = |design: &&'static DesignInfo| {
+        let name = design.name;
+        let own: Vec<_> = names(design).difference(&machine).copied().collect();
+        own.into_iter().map(move |own| (own, name))
+    };
+    DESIGNS.iter().flat_map(of).collect()
+}
+
 #[test]
-fn contract_and_interleave_stand_on_nothing() {
-    check("vmadiff-contract", &[]);
-    check("vmadiff-interleave", &[]);
+fn no_name_of_a_design_stands_in_what_all_share() {
+    let own = own_names();
+    assert!(own.len() > 50, "only {} names to look for", own.len());
+    let mut found = Vec::new();
+    let mut read = 0;
+    for folder in SHARED {
+        for file in texts(&root().join(folder)) {
+            let text = fs::read_to_string(&file).unwrap_or_else(|e| panic!("{file:?}: {e}"));
+            read += 1;
+            for (number, line) in text.lines().enumerate() {
+                let shown = file.strip_prefix(root()).expect("inside");
+                found.extend(standing_in(line, &own).map(|(name, design)| {
+                    format!("{}:{}: {name}, of {design}", shown.display(), number + 1)
+                }));
+            }
+        }
+    }
+    assert!(read > 50, "only {read} files were read");
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn a_name_is_found_where_it_stands() {
+    let own = BTreeMap::from([("get-too-few", "spf"), ("vma_adjust.begin", "spf")]);
+    let standing = |line| standing_in(line, &own).count();
+    assert_eq!(standing("at(&[\"vma_adjust.begin\"]), // get-too-few."), 2);
+    assert_eq!(
+        standing("vma_adjust.begin_next, not-get-too-few, get-too-fewer"),
+        0
+    );
+}
+
+/// The names that stand in a line as words of their own.
+fn standing_in<'a>(
+    line: &'a str,
+    own: &'a BTreeMap<&'static str, &'static str>,
+) -> impl Iterator<Item = (&'static str, &'static str)> + 'a {
+    let joins = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    line.split(move |c| !joins(c)).filter_map(|word| {
+        let word = word.trim_matches(['.', '-']);
+        own.get_key_value(word)
+            .map(|(name, design)| (*name, *design))
+    })
+}
+
+/// The source, manifest and text files of a folder, at any depth.
+fn texts(folder: &Path) -> Vec<PathBuf> {
+    let mut texts = Vec::new();
+    let mut pending = vec![folder.to_owned()];
+    while let Some(folder) = pending.pop() {
+        let entries = fs::read_dir(&folder).unwrap_or_else(|e| panic!("{folder:?}: {e}"));
+        for entry in entries {
+            let path = entry.expect("an entry").path();
+            let extension = path.extension().and_then(|e| e.to_str());
+            if path.is_dir() {
+                pending.push(path);
+            } else if matches!(extension, Some("rs" | "toml" | "md" | "css" | "js" | "c")) {
+                texts.push(path);
+            }
+        }
+    }
+    texts.sort();
+    texts
 }

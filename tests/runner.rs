@@ -9,8 +9,8 @@ use vmadiff::pair::Pair;
 use vmadiff::program::{Program, Step};
 use vmadiff::run::{Seen, Watch};
 use vmadiff_contract::{
-    Call, CallKind, Capabilities, Config, DesignInfo, Event, EventSink, Fail, Lender, Manager,
-    MmId, MmState, Outcome, Replay, Snapshot, TaskId, TaskState, Touch, VmFlags, VmaId,
+    Call, CallKind, Capabilities, Config, DesignInfo, Event, EventSink, Fail, Frees, Lender,
+    Manager, MmId, MmState, Outcome, Replay, Snapshot, TaskId, TaskState, Touch, VmFlags, VmaId,
 };
 
 /// Knows softirq and exit; each softirq answers 0.
@@ -145,7 +145,10 @@ fn empty_mm() -> MmState {
     }
 }
 
-static TINY: DesignInfo = DesignInfo::plain("tiny", |config, events, _| Tiny::boot(config, events));
+static TINY: DesignInfo = DesignInfo {
+    frees: Frees::AfterReaders,
+    ..DesignInfo::plain("tiny", |config, events, _| Tiny::boot(config, events))
+};
 
 fn runner(wrong: Wrong) -> Pair {
     let right = |config: &Config, events| -> Box<dyn Replay> {

@@ -143,7 +143,9 @@ mod tests {
 
     #[test]
     fn totals_tell_what_happened() {
-        let gave_up = Event::Note(Note::GiveUp(DESIGNS[0].reasons[0][4]));
+        let reasons = DESIGNS[0].reasons.concat();
+        let why = reasons.iter().find(|reason| reason.name == "NoAnonVma");
+        let gave_up = Event::Note(Note::GiveUp(why.expect("a reason of the first design")));
         let (_, stats) = watched(&[
             (
                 LOAD,

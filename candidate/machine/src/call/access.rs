@@ -1,0 +1,124 @@
+//! An access to memory: the processor's side, and what becomes of a fault.
+
+use vmadiff_contract::{FileId, Misuse, Outcome, SegvCode};
+use vmadiff_interleave::{Word, at};
+
+use crate::core::current::Current;
+use crate::core::slab::Handle;
+use crate::design::Design;
+use crate::page::pte::{Maps, Need, Pte};
+use crate::page::table::{PGD_SHIFT, PMD_SHIFT, PUD_SHIFT, Table, index};
+use crate::sites as site;
+
+/// Faults that may be served in a row for one access, as the contract has it.
+const PATIENCE: u32 = 64;
+
+/// Why a fault was not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unserved {
+    /// SIGSEGV.
+    Segv(SegvCode),
+    /// SIGBUS.
+    Bus,
+    /// No memory.
+    Oom,
+}
+
+impl<D: Design> Current<'_, D> {
+    /// `load`, `store` and `exec` of one byte.
+    pub fn access(&self, addr: u64, need: Need, value: u8) -> Outcome {
+        if addr >= self.config().task_size {
+            return Outcome::Segv(SegvCode::MapErr);
+        }
+        for served in 0..=PATIENCE {
+            let refused = match self.touch(addr, need, value) {
+                Ok(value) => return Outcome::Value(value.into()),
+                Err(refused) => refused,
+            };
+            if served < PATIENCE
+                && let Err(unserved) = self.do_page_fault(addr, need, refused)
+            {
+                return match unserved {
+                    Unserved::Segv(code) => Outcome::Segv(code),
+                    Unserved::Bus => Outcome::Bus,
+                    Unserved::Oom => Outcome::Oom,
+                };
+            }
+        }
+        Outcome::Livelock
+    }
+
+    /// One try of the processor. It answers no interrupt meanwhile, so a TLB flush waits for it.
+    ///
+    /// # Errors
+    /// The entry that refuses it.
+    fn touch(&self, addr: u64, need: Need, value: u8) -> Result<u8, Pte> {
+        let _irq = self.irqs.disable(site::ACCESS__IRQ);
+        let flushes = self.task.flushes();
+        let cached = self.task.cached(addr).filter(|pte| pte.allows(need));
+        let pte = match cached {
+            Some(pte) => pte,
+            None => {
+                // What the TLB refuses is looked up again before it is a fault.
+                let pte = self.walk_by_hardware(addr);
+                if !pte.allows(need) {
+                    return Err(pte);
+                }
+                if let Some(frame) = pte.anon() {
+                    self.frame(frame).cached().init(true);
+                }
+                self.task.cache(addr, pte, flushes);
+                pte
+            }
+        };
+        let byte = self.transfer(pte, addr & 4095, need, value);
+        at::access();
+        Ok(byte)
+    }
+
+    /// The processor's own walk: one step but for the lowest entry.
+    fn walk_by_hardware(&self, addr: u64) -> Pte {
+        let mm = self.mm_struct();
+        let down = |entry: u64| Handle::<Table>::from_word(entry).some();
+        let lowest = down(mm.pgd.peek(index(addr, PGD_SHIFT)))
+            .and_then(|pud| down(self.table(pud).entries().peek(index(addr, PUD_SHIFT))))
+            .and_then(|pmd| down(self.table(pmd).entries().peek(index(addr, PMD_SHIFT))));
+        match lowest {
+            Some(table) => self.table(table).pte(site::ACCESS__PTE, index(addr, 12)),
+            None => Pte::NONE,
+        }
+    }
+
+    /// Moves the byte.
+    fn transfer(&self, pte: Pte, offset: u64, need: Need, value: u8) -> u8 {
+        match (pte.maps(), need) {
+            (_, Need::Exec) | (None | Some(Maps::Zero | Maps::Swap(_)), _) => 0,
+            (Some(Maps::Anon(frame)), Need::Read) => {
+                let frame = self.frame(frame);
+                let byte = frame.contents().load(site::ACCESS__LOAD, offset);
+                if frame.alive() { byte } else { 0 }
+            }
+            (Some(Maps::Anon(frame)), Need::Write) => {
+                let frame = self.frame(frame);
+                if frame.alive() {
+                    frame.contents().store(site::ACCESS__STORE, offset, value);
+                    frame.alive();
+                }
+                0
+            }
+            (Some(Maps::File(slot, page)), need) => {
+                let Some(file) = self.files.at(slot) else {
+                    self.misuse(Misuse::DeadFile(FileId(0)));
+                    return 0;
+                };
+                let offset = page << 12 | offset;
+                if need == Need::Read {
+                    return file.contents().load(site::ACCESS__LOAD_FILE, offset);
+                }
+                file.contents()
+                    .store(site::ACCESS__STORE_FILE, offset, value);
+                0
+            }
+        }
+    }
+}

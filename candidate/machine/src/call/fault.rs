@@ -1,0 +1,146 @@
+//! A page fault: the architecture's handler, and the way under mmap_sem.
+
+use vmadiff_contract::{Note, Reason, SegvCode, VmFlags};
+use vmadiff_interleave::at;
+
+use crate::area::ops::PageProt;
+use crate::area::vma::Vma;
+use crate::call::access::Unserved;
+use crate::core::current::Current;
+use crate::core::slab::{Handle, Ref};
+use crate::defects::defect;
+use crate::design::Design;
+use crate::page::pte::{Need, Pte};
+use crate::page::vmf::{Fault, Vmf};
+use crate::sites as site;
+
+impl<D: Design> Current<'_, D> {
+    /// The handler (`do_user_addr_fault`): as the design has it first, and then under mmap_sem.
+    /// `refused` is the entry that refused the access.
+    pub fn do_page_fault(&self, addr: u64, need: Need, refused: Pte) -> Result<(), Unserved> {
+        match D::fault(self, addr, need) {
+            Fault::Served { major } => {
+                self.note(Note::Speculative);
+                self.count_fault(major);
+                return Ok(());
+            }
+            Fault::Retry => {}
+            refused => {
+                at::access();
+                return Err(unserved(refused));
+            }
+        }
+        let served = {
+            let mm = self.mm_struct();
+            let _read = mm.mmap_sem.read(site::DO_PAGE_FAULT__MMAP_SEM);
+            self.do_classic_fault(addr, need, refused)
+                .inspect_err(|_| at::access())
+        };
+        let major = served?;
+        self.note(Note::Classic);
+        self.count_fault(major);
+        Ok(())
+    }
+
+    /// The fault under mmap_sem; whether a device was read.
+    fn do_classic_fault(&self, addr: u64, need: Need, refused: Pte) -> Result<bool, Unserved> {
+        let vma = self.area_for_fault(addr)?;
+        if access_error(vma.flags(), need, refused) {
+            return Err(Unserved::Segv(SegvCode::AccErr));
+        }
+        match self.handle_mm_fault(vma, addr, need == Need::Write) {
+            Fault::Served { major } => Ok(major),
+            refused => Err(unserved(refused)),
+        }
+    }
+
+    /// Gives a fault without mmap_sem up, for this reason.
+    pub fn give_up(&self, why: &'static Reason) -> Fault {
+        self.note(Note::GiveUp(why));
+        Fault::Retry
+    }
+
+    /// Counts a fault that was served.
+    pub fn count_fault(&self, major: bool) {
+        if major {
+            self.task.maj_flt.count(1);
+        } else {
+            self.task.min_flt.count(1);
+        }
+    }
+
+    /// The area that holds an address, a stack that can grow to it included.
+    fn area_for_fault(&self, addr: u64) -> Result<Ref<'_, Vma>, Unserved> {
+        let bad_area = Unserved::Segv(SegvCode::MapErr);
+        let vma = self.find_vma(addr).ok_or(bad_area)?;
+        if vma.vm_start().get(site::DO_PAGE_FAULT__VM_START) <= addr {
+            return Ok(vma);
+        }
+        let grows = vma.flags().contains(VmFlags::GROWSDOWN);
+        if !grows || self.expand_downwards(vma, addr).is_err() {
+            return Err(bad_area);
+        }
+        Ok(vma)
+    }
+
+    /// Serves a fault in an area that allows it, mmap_sem held (`__handle_mm_fault`).
+    pub fn handle_mm_fault(&self, vma: Ref<'_, Vma>, addr: u64, write: bool) -> Fault {
+        let pmd = self.pmd_alloc(self.mm_struct(), addr);
+        let (flags, prot) = (vma.flags(), vma.vm_page_prot().peek());
+        let pgoff = self.fault_pgoff(vma, addr);
+        D::classic(self, vma);
+        let mut vmf = Vmf {
+            vma,
+            address: addr & !4095,
+            write,
+            copied: None,
+            hold: None,
+            vma_flags: flags,
+            vma_page_prot: PageProt::from_bits(prot),
+            pgoff,
+            pmd,
+            orig_pmd: Handle::NULL,
+            policy: Handle::NULL,
+            table: None,
+            orig_pte: Pte::NONE,
+            ptl: None,
+        };
+        self.handle_pte_fault(&mut vmf)
+    }
+
+    /// The offset of a fault in its area, in pages.
+    ///
+    /// Deviation (A31): 5.1 asks the area without a lock. A stack that another task's fault grows has its
+    /// new start first and its new offset then, both under page_table_lock; an index taken in between
+    /// is that of another page, which no walk by the anon_vma asks for.
+    fn fault_pgoff(&self, vma: Ref<'_, Vma>, addr: u64) -> u64 {
+        let grows = vma.flags().contains(VmFlags::GROWSDOWN);
+        let mm = self.mm_struct();
+        let _lock = (grows && !defect!(self, IndexWhileGrowing)).then(|| {
+            mm.page_table_lock
+                .lock(site::HANDLE_MM_FAULT__PAGE_TABLE_LOCK)
+        });
+        vma.pgoff_of(addr)
+    }
+}
+
+/// What the task gets for a fault that was not served.
+fn unserved(fault: Fault) -> Unserved {
+    match fault {
+        Fault::Bus => Unserved::Bus,
+        Fault::Oom => Unserved::Oom,
+        Fault::Segv | Fault::Retry | Fault::Served { .. } => Unserved::Segv(SegvCode::AccErr),
+    }
+}
+
+/// Whether the area's flags refuse the access (`access_error`). A read that a present entry
+/// refuses is an instruction fetch from a page that is not executable.
+fn access_error(flags: VmFlags, need: Need, refused: Pte) -> bool {
+    match need {
+        Need::Write => !flags.contains(VmFlags::WRITE),
+        Need::Read | Need::Exec => {
+            let rwx = VmFlags::READ | VmFlags::WRITE | VmFlags::EXEC;
+            (refused.present() && refused.readable()) || !flags.intersects(rwx)
+        }
+    }
+}

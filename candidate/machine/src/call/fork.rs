@@ -1,0 +1,220 @@
+//! fork: the areas (`dup_mmap`) and their pages (`copy_page_range`).
+
+use vmadiff_contract::{Errno, MAX_TASKS, Note, VmFlags};
+
+use crate::area::anon_vma::NoMemory;
+use crate::area::ops::is_cow_mapping;
+use crate::area::vma::Vma;
+use crate::core::current::Current;
+use crate::core::mm::Mm;
+use crate::core::section::Section;
+use crate::core::slab::{Handle, Ref};
+use crate::design::{Design, Why};
+use crate::page::pgtable::PteTable;
+use crate::page::pte::{Maps, Pte};
+use crate::page::table::{Table, index};
+use crate::sites as site;
+
+impl<D: Design> Current<'_, D> {
+    /// `fork`: the child's number.
+    pub fn sys_fork(&self) -> Result<u64, Errno> {
+        if self.last_task.get(site::FORK__LAST_TASK) >= MAX_TASKS.into() {
+            return Err(Errno::EAGAIN);
+        }
+        let policy = self
+            .mpol_dup(self.task.mempolicy.peek())
+            .map_err(|_| Errno::ENOMEM)?;
+        let handle = self.mm_alloc();
+        let child = self.mm(handle);
+        self.dup_fd(self.mm_struct(), child);
+        if let Err(no_memory) = self.dup_mmap(child, handle) {
+            self.exit_mmap(handle);
+            self.exit_files(child);
+            self.mms.free(handle);
+            self.mpol_put(site::FORK__MPOL_PUT, policy);
+            self.note(Note::Undo("dup_mmap"));
+            return Err(no_memory);
+        }
+        let number = self.last_task.add(site::FORK__NEW_TASK, 1) + 1;
+        let Some(task) = self.tasks().get(number as usize) else {
+            // Two forks raced for the last number.
+            self.last_task
+                .add(site::FORK__NEW_TASK, 1u64.wrapping_neg());
+            self.exit_mmap(handle);
+            self.exit_files(child);
+            self.mms.free(handle);
+            self.mpol_put(site::FORK__MPOL_PUT, policy);
+            return Err(Errno::EAGAIN);
+        };
+        child.mm_users.init(1);
+        task.init(handle);
+        task.mempolicy.init(policy);
+        Ok(number)
+    }
+
+    /// Copies the areas into a new address space (`dup_mmap`). The parent's areas change from the
+    /// moment their entries are copied until the TLBs are flushed: a store by an
+    /// entry that was writable would be lost.
+    fn dup_mmap(&self, child: &Mm, handle: Handle<Mm>) -> Result<(), Errno> {
+        let mm = self.mm_struct();
+        let _write = Section::enter(self, mm, site::DUP_MMAP__MMAP_SEM);
+        let _write_child = Section::enter_child(self, child, site::DUP_MMAP__CHILD_MMAP_SEM);
+        child.total_vm.init(mm.total_vm.peek());
+        child.data_vm.init(mm.data_vm.peek());
+        child.exec_vm.init(mm.exec_vm.peek());
+        child.stack_vm.init(mm.stack_vm.peek());
+        child.brk.init(mm.brk.peek());
+        let mut last = None;
+        let mut copied = Ok(());
+        let mut next = self.first_vma(mm);
+        while let Some(vma) = next {
+            next = self.next(vma);
+            if vma.flags().contains(VmFlags::DONTCOPY) {
+                let less = vma.pages().wrapping_neg();
+                self.vm_stat_account(child, vma.flags(), less);
+                continue;
+            }
+            copied = self.dup_area(child, handle, vma, &mut last);
+            if copied.is_err() {
+                break;
+            }
+        }
+        self.flush_tlb_mm(self.mm);
+        self.changes_end(last);
+        copied
+    }
+
+    fn dup_area<'a>(
+        &'a self,
+        child: &Mm,
+        handle: Handle<Mm>,
+        vma: Ref<'a, Vma>,
+        last: &mut Option<Ref<'a, Vma>>,
+    ) -> Result<(), Errno> {
+        let account = vma.flags().contains(VmFlags::ACCOUNT);
+        let charged = if account { vma.pages() } else { 0 };
+        self.vm_enough_memory(charged)?;
+        let Ok(copy) = self.dup_vma(handle, vma) else {
+            self.vm_unacct_memory(charged);
+            return Err(Errno::ENOMEM);
+        };
+        if let Ok(links) = self.tree(child).find_links(copy.start(), copy.end()) {
+            if let Some(file) = copy
+                .vm_file()
+                .peek()
+                .some()
+                .map(|file| self.files.get(file))
+            {
+                self.get_file(file);
+                self.vma_link_file_after(copy, vma, file);
+            }
+            self.vma_link_list_and_tree(child, copy, &links);
+            child.map_count.init(child.map_count.peek() + 1);
+        }
+        if !vma.flags().contains(VmFlags::WIPEONFORK) {
+            D::change(self, vma, Why::Fork);
+            *last = Some(vma);
+            self.copy_page_range(child, vma);
+        }
+        self.vma_open(copy);
+        Ok(())
+    }
+
+    /// A copy for the child that is not linked yet, with policy and anon_vma.
+    fn dup_vma<'a>(&'a self, mm: Handle<Mm>, vma: Ref<'a, Vma>) -> Result<Ref<'a, Vma>, NoMemory> {
+        let copy = self.vm_area_dup(vma).ok_or(NoMemory)?;
+        let policy = self.mpol_dup(vma.vm_policy().peek()).inspect_err(|_| {
+            self.vm_area_free(copy);
+        })?;
+        copy.vm_policy().init(policy);
+        copy.vm_mm().init(mm);
+        // The child is told nothing of the userfaultfd (`dup_userfaultfd`).
+        copy.vm_userfaultfd_ctx().init(false);
+        let flags = vma.flags() - VmFlags::UFFD_MISSING;
+        copy.vm_flags().init(flags.bits());
+        let prepared = if flags.contains(VmFlags::WIPEONFORK) {
+            copy.anon_vma().init(Handle::NULL);
+            // It still stands between the parent's neighbours, and may take an anon_vma of theirs.
+            copy.vm_next().init(vma.vm_next().peek());
+            copy.vm_prev().init(vma.vm_prev().peek());
+            self.anon_vma_prepare(copy)
+        } else {
+            self.anon_vma_fork(copy, vma)
+        };
+        prepared.inspect_err(|_| {
+            self.mpol_put(site::DUP_MMAP__MPOL_PUT, policy);
+            self.vm_area_free(copy);
+        })?;
+        let flags = flags - (VmFlags::LOCKED | VmFlags::LOCKONFAULT);
+        copy.vm_flags().init(flags.bits());
+        Ok(copy)
+    }
+
+    /// Ends the changes, from the area copied last back to the first.
+    fn changes_end(&self, last: Option<Ref<'_, Vma>>) {
+        let mut next = last;
+        while let Some(vma) = next {
+            let open = !vma
+                .flags()
+                .intersects(VmFlags::DONTCOPY | VmFlags::WIPEONFORK);
+            if open {
+                D::changed(self, vma, Why::Fork);
+            }
+            next = self.prev(vma);
+        }
+    }
+
+    /// Copies the entries of an area whose pages faults could not find again
+    /// (`copy_page_range`), and takes the write permission from those that are shared now.
+    fn copy_page_range(&self, child: &Mm, vma: Ref<'_, Vma>) {
+        if vma.anon_vma().peek().is_null() {
+            return;
+        }
+        let mut addr = vma.start();
+        while let Some(part) = self.next_pte_table(self.mm_struct(), addr, vma.end()) {
+            let pmd = self.pmd_alloc(child, part.addr);
+            let table = self.pte_alloc(child, pmd, part.addr);
+            self.copy_pte_range(child, table, part, vma.flags());
+            addr = part.end;
+        }
+    }
+
+    fn copy_pte_range(&self, child: &Mm, dst: Ref<'_, Table>, part: PteTable<'_>, flags: VmFlags) {
+        let PteTable { addr, end, table } = part;
+        let last = index(end - 1, 12);
+        let _dst_ptl = dst.ptl().lock(site::COPY_PTE_RANGE__DST_PTL);
+        let _src_ptl = (dst != table).then(|| table.ptl().lock(site::COPY_PTE_RANGE__SRC_PTL));
+        let mut from = index(addr, 12);
+        while let Some(at) = table.entries().next(from).filter(|&at| at <= last) {
+            from = at + 1;
+            let pte = table.pte(site::COPY_ONE_PTE__PTE, at);
+            let copy = self.copy_one_pte(child, pte, flags);
+            if copy != pte {
+                table.set_pte(site::COPY_ONE_PTE__WRPROTECT, at, copy);
+            }
+            dst.set_pte(site::COPY_ONE_PTE__SET_PTE, at, copy);
+        }
+    }
+
+    /// The entry that both have from now on (`copy_one_pte`).
+    fn copy_one_pte(&self, child: &Mm, pte: Pte, flags: VmFlags) -> Pte {
+        match pte.maps() {
+            Some(Maps::Swap(slot)) => {
+                self.swap_duplicate(site::COPY_ONE_PTE__SWAP_DUPLICATE, slot);
+                child.swap_entries.count(1);
+            }
+            Some(Maps::Anon(page)) => {
+                let page = self.frame(page);
+                self.get_page(site::COPY_ONE_PTE__GET_PAGE, page);
+                page.mapcount().add(site::COPY_ONE_PTE__MAPCOUNT, 1);
+                child.rss_anon.count(1);
+            }
+            Some(Maps::File(..)) => child.rss_file.count(1),
+            Some(Maps::Zero) | None => {}
+        }
+        if pte.present() && is_cow_mapping(flags) {
+            return pte.wrprotect();
+        }
+        pte
+    }
+}

@@ -1,0 +1,241 @@
+//! Collapsing a range (`collapse_huge_page`): every page of it is replaced by a fresh one, as if by
+//! one huge page. What the huge entry would be stays a table here, a new one.
+
+use vmadiff_contract::{Event, TableId, VmFlags};
+use vmadiff_interleave::{Word, WriteGuard};
+
+use crate::area::ops::{Ops, PageProt};
+use crate::area::vma::Vma;
+use crate::core::current::Current;
+use crate::core::section::Section;
+use crate::core::slab::{Handle, Ref};
+use crate::defects::defect;
+use crate::design::{Design, Why};
+use crate::page::frame::Frame;
+use crate::page::pgtable::PteTable;
+use crate::page::pte::{Maps, Pte};
+use crate::page::table::{PMD_SHIFT, index};
+use crate::sites as site;
+
+/// Pages that are collapsed at most (HPAGE_PMD_NR).
+const MOST: u64 = 512;
+
+/// A range of one area.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    vma: Ref<'a, Vma>,
+    addr: u64,
+    end: u64,
+}
+
+impl<D: Design> Current<'_, D> {
+    /// The step `collapse`: 1 if the range was.
+    pub fn step_collapse(&self, addr: u64, len: u64) -> u64 {
+        let _write = Section::enter(self, self.mm_struct(), site::COLLAPSE__MMAP_SEM);
+        let Some(part) = self.hugepage_vma_revalidate(addr, len) else {
+            return 0;
+        };
+        // Faults that began before are kept off by the middle table's entry, too, which changes.
+        let told = !defect!(self, CollapseUnnoticed);
+        if told {
+            D::change(self, part.vma, Why::Collapse);
+        }
+        let done = self.collapse_huge_page(part);
+        if told {
+            D::changed(self, part.vma, Why::Collapse);
+        }
+        done.into()
+    }
+
+    /// The area, if the range and it will do.
+    fn hugepage_vma_revalidate(&self, addr: u64, len: u64) -> Option<Part<'_>> {
+        if (addr | len) & 4095 != 0 || len == 0 || len > MOST * 4096 {
+            return None;
+        }
+        let end = addr.checked_add(len)?;
+        let vma = self.find_vma(addr)?;
+        let inside = vma.start() <= addr && end <= vma.end();
+        let anonymous = vma.ops() == Ops::Anonymous && !vma.anon_vma().peek().is_null();
+        let missing = vma.flags().contains(VmFlags::UFFD_MISSING);
+        (inside && anonymous && !missing).then_some(Part { vma, addr, end })
+    }
+
+    fn collapse_huge_page(&self, part: Part<'_>) -> bool {
+        // Nobody finds the pages by their anon_vma meanwhile.
+        let tree: WriteGuard<'_> = self.anon_vma_lock(part.vma.anon_vma().peek());
+        if !self.collapse_huge_page_isolate(part) {
+            return false;
+        }
+        let Some(fresh) = self.alloc_fresh(part) else {
+            return false;
+        };
+        let mut fresh = fresh.into_iter();
+        let mut addr = part.addr;
+        while addr < part.end {
+            let end = part.end.min(((addr >> PMD_SHIFT) + 1) << PMD_SHIFT);
+            self.collapse_table(Part { addr, end, ..part }, &mut fresh);
+            addr = end;
+        }
+        drop(tree);
+        true
+    }
+
+    /// Whether the pages of a range may be taken (`__collapse_huge_page_isolate`): one is writable
+    /// at least, none is swapped out, and nobody else has a hold on any.
+    fn collapse_huge_page_isolate(&self, part: Part<'_>) -> bool {
+        let mut writable = false;
+        let mut addr = part.addr;
+        while let Some(found) = self.next_pte_table(self.mm_struct(), addr, part.end) {
+            let last = index(found.end - 1, 12);
+            let _ptl = found.table.ptl().lock(site::COLLAPSE_ISOLATE__PTL);
+            let mut from = index(found.addr, 12);
+            while let Some(at) = found.table.entries().next(from).filter(|&at| at <= last) {
+                from = at + 1;
+                let pte = found.table.pte(site::COLLAPSE_ISOLATE__PTE, at);
+                writable |= pte.writable() || pte.saved_write();
+                let alone = match pte.maps() {
+                    Some(Maps::Anon(page)) => self.frame(page).refs().peek() == 1,
+                    Some(Maps::Swap(_)) => false,
+                    _ => true,
+                };
+                if !alone {
+                    return false;
+                }
+            }
+            addr = found.end;
+        }
+        writable
+    }
+
+    /// A frame for each page; none without memory for all.
+    fn alloc_fresh(&self, part: Part<'_>) -> Option<Vec<Handle<Frame>>> {
+        let pages = (part.end - part.addr) >> 12;
+        let mut fresh = Vec::with_capacity(pages as usize);
+        for _ in 0..pages {
+            match self.alloc_page() {
+                Some(page) => fresh.push(page.handle()),
+                None => {
+                    for page in fresh {
+                        self.put_page(site::COLLAPSE__PUT_FRESH, self.frame(page));
+                    }
+                    return None;
+                }
+            }
+        }
+        Some(fresh)
+    }
+
+    /// Replaces the pages of one table's part of the range. Where the table has nothing of other
+    /// areas it is taken out of the middle table (`pmdp_collapse_flush`) and a new one put in its
+    /// place; otherwise faults in those areas go on in it.
+    fn collapse_table(&self, part: Part<'_>, fresh: &mut impl Iterator<Item = Handle<Frame>>) {
+        let mm = self.mm_struct();
+        let pmd = self.pmd_alloc(mm, part.addr);
+        let table = self.pte_alloc(mm, pmd, part.addr);
+        let at = index(part.addr, PMD_SHIFT);
+        let alone = self.covers_alone(part.vma, part.addr);
+        if alone {
+            let _lock = mm.page_table_lock.lock(site::COLLAPSE__PMD_LOCK);
+            pmd.entries().set(site::COLLAPSE__CLEAR_PMD, at, 0);
+        }
+        let old = PteTable {
+            addr: part.addr,
+            end: part.end,
+            table,
+        };
+        let pages = self.clear_pages(old);
+        self.flush_tlb_range(self.mm, part.addr, part.end);
+        let target = if alone {
+            self.table_for_collapse(table)
+        } else {
+            table
+        };
+        {
+            let _ptl = target.ptl().lock(site::COLLAPSE_COPY__PTL);
+            for (entry, old) in (index(part.addr, 12)..).zip(pages) {
+                let addr = part.addr + ((entry - index(part.addr, 12)) as u64) * 4096;
+                if let Some(page) = fresh.next() {
+                    let pte = self.collapse_page(part.vma, addr, old, self.frame(page));
+                    target.set_pte(site::COLLAPSE_COPY__SET, entry, pte);
+                }
+            }
+        }
+        if alone {
+            {
+                let _lock = mm.page_table_lock.lock(site::COLLAPSE__PMD_LOCK);
+                pmd.entries()
+                    .set(site::COLLAPSE__SET_PMD, at, target.handle().to_word());
+            }
+            self.free_table(table);
+        }
+    }
+
+    /// Whether no other area has a part of the range of a lowest table.
+    fn covers_alone(&self, vma: Ref<'_, Vma>, addr: u64) -> bool {
+        let base = addr >> PMD_SHIFT << PMD_SHIFT;
+        let end = base.saturating_add(1 << PMD_SHIFT);
+        self.prev(vma).is_none_or(|prev| prev.end() <= base)
+            && self.next(vma).is_none_or(|next| next.start() >= end)
+    }
+
+    /// Clears a range's entries and answers them, one for each page.
+    fn clear_pages(&self, part: PteTable<'_>) -> Vec<Pte> {
+        let _ptl = part.table.ptl().lock(site::COLLAPSE_COPY__PTL);
+        (index(part.addr, 12)..=index(part.end - 1, 12))
+            .map(|at| {
+                let pte = part.table.pte(site::COLLAPSE_COPY__PTE, at);
+                if !pte.is_none() {
+                    part.table
+                        .set_pte(site::COLLAPSE_COPY__CLEAR, at, Pte::NONE);
+                }
+                pte
+            })
+            .collect()
+    }
+
+    /// A table that holds what another has left.
+    fn table_for_collapse(
+        &self,
+        from: Ref<'_, crate::page::table::Table>,
+    ) -> Ref<'_, crate::page::table::Table> {
+        let new = self.tables.alloc();
+        new.shift().init(12);
+        new.entries().clear();
+        self.raise(Event::TableAlloc {
+            table: TableId(new.ordinal()),
+        });
+        let _ptl = from.ptl().lock(site::COLLAPSE_COPY__PTL);
+        let mut entry = 0;
+        while let Some(at) = from.entries().next(entry) {
+            entry = at + 1;
+            let pte = from.pte(site::COLLAPSE_COPY__PTE, at);
+            new.set_pte(site::COLLAPSE_COPY__SET, at, pte);
+            from.set_pte(site::COLLAPSE_COPY__CLEAR, at, Pte::NONE);
+        }
+        new
+    }
+
+    /// Gives the fresh page the contents of the old one, which goes (`__collapse_huge_page_copy`);
+    /// answers its entry.
+    fn collapse_page(&self, vma: Ref<'_, Vma>, addr: u64, old: Pte, fresh: Ref<'_, Frame>) -> Pte {
+        if let Some(page) = old.anon() {
+            let page = self.frame(page);
+            fresh
+                .contents()
+                .init_page(site::COLLAPSE_COPY__COPY, page.contents(), 0);
+            self.page_remove_rmap(page.handle());
+            self.put_page(site::COLLAPSE_COPY__PUT_PAGE, page);
+        } else {
+            self.mm_struct().rss_anon.count(1);
+        }
+        let anon = vma.anon_vma().peek();
+        self.page_add_new_anon_rmap(fresh, anon, vma.pgoff_of(addr));
+        let prot = PageProt::from_bits(vma.vm_page_prot().peek());
+        let pte = Pte::make(Maps::Anon(fresh.handle()), prot);
+        if vma.flags().contains(VmFlags::WRITE) {
+            pte.mkwrite()
+        } else {
+            pte
+        }
+    }
+}

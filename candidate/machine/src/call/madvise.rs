@@ -1,0 +1,224 @@
+//! madvise.
+
+use vmadiff_contract::{Advice, Errno, FallocFlags, VmFlags};
+use vmadiff_interleave::{ReadGuard, at};
+
+use crate::area::merge::Range;
+use crate::area::ops::Ops;
+use crate::area::split::SplitError;
+use crate::area::vma::Vma;
+use crate::call::mmap::page_align;
+use crate::core::current::Current;
+use crate::core::section::Section;
+use crate::core::slab::Ref;
+use crate::design::{Design, Why};
+use crate::page::pte::{Maps, Pte};
+use crate::page::table::index;
+use crate::page::zap::Which;
+use crate::sites as site;
+
+/// How mmap_sem is held: flags change under a writer's, pages go under a reader's.
+enum Held<'a, D: Design> {
+    Read(Option<ReadGuard<'a>>),
+    Write(#[expect(dead_code, reason = "held, not read")] Section<'a, D>),
+}
+
+impl<D: Design> Current<'_, D> {
+    /// `madvise`.
+    pub fn sys_madvise(&self, addr: u64, len: u64, advice: Advice) -> Result<u64, Errno> {
+        if matches!(advice, Advice::Other(_)) || addr & 4095 != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let length = page_align(len);
+        if len != 0 && length == 0 {
+            return Err(Errno::EINVAL);
+        }
+        let end = addr.checked_add(length).ok_or(Errno::EINVAL)?;
+        if end == addr {
+            return Ok(0);
+        }
+        let mm = self.mm_struct();
+        let pages = matches!(advice, Advice::DontNeed | Advice::Free | Advice::Remove);
+        let mut held = if pages {
+            Held::Read(Some(mm.mmap_sem.read(site::MADVISE__MMAP_SEM_READ)))
+        } else {
+            Held::Write(Section::enter(self, mm, site::MADVISE__MMAP_SEM))
+        };
+        let advised = self.madvise_areas(addr, end, advice, &mut held);
+        if pages {
+            at::section();
+        }
+        advised.map(|()| 0)
+    }
+
+    /// Goes over the areas of a range; holes are skipped, and told of at the end.
+    fn madvise_areas<'a>(
+        &'a self,
+        mut start: u64,
+        end: u64,
+        advice: Advice,
+        held: &mut Held<'a, D>,
+    ) -> Result<(), Errno> {
+        let mut hole = Ok(());
+        let (mut prev, mut next) = self.find_vma_prev(start);
+        if let Some(vma) = next.filter(|vma| start > vma.start()) {
+            prev = Some(vma);
+        }
+        loop {
+            let vma = next.ok_or(Errno::ENOMEM)?;
+            if start < vma.start() {
+                hole = Err(Errno::ENOMEM);
+                start = vma.start();
+                if start >= end {
+                    return hole;
+                }
+            }
+            let to = end.min(vma.end());
+            prev = match advice {
+                Advice::DontNeed => Some(self.madvise_dontneed(vma, start, to)?),
+                Advice::Free => Some(self.madvise_free(vma, start, to)?),
+                Advice::Remove => {
+                    self.madvise_remove(vma, start, to, held)?;
+                    None
+                }
+                _ => Some(self.madvise_behavior(vma, prev, start, to, advice)?),
+            };
+            start = prev.map_or(to, |prev| to.max(prev.end()));
+            if start >= end {
+                return hole;
+            }
+            next = match prev {
+                Some(prev) => self.next(prev),
+                // mmap_sem was given up meanwhile.
+                None => self.find_vma(start),
+            };
+        }
+    }
+
+    /// Advice that is a flag (`madvise_behavior`).
+    fn madvise_behavior<'a>(
+        &'a self,
+        vma: Ref<'a, Vma>,
+        prev: Option<Ref<'a, Vma>>,
+        start: u64,
+        end: u64,
+        advice: Advice,
+    ) -> Result<Ref<'a, Vma>, Errno> {
+        let old = vma.flags();
+        let reads = VmFlags::SEQ_READ | VmFlags::RAND_READ;
+        let flags = match advice {
+            Advice::Normal => old - reads,
+            Advice::Sequential => (old - reads) | VmFlags::SEQ_READ,
+            Advice::Random => (old - reads) | VmFlags::RAND_READ,
+            Advice::DontFork => old | VmFlags::DONTCOPY,
+            Advice::DoFork => old - VmFlags::DONTCOPY,
+            Advice::DontDump => old | VmFlags::DONTDUMP,
+            Advice::DoDump => old - VmFlags::DONTDUMP,
+            Advice::KeepOnFork => old - VmFlags::WIPEONFORK,
+            _ => {
+                let file = !vma.vm_file().peek().is_null();
+                if file || old.contains(VmFlags::SHARED) {
+                    return Err(Errno::EINVAL);
+                }
+                old | VmFlags::WIPEONFORK
+            }
+        };
+        if flags == old {
+            return Ok(vma);
+        }
+        let range = Range {
+            flags,
+            ..Range::of(vma, start, end)
+        };
+        let vma = self
+            .merge_or_split(vma, prev, &range)
+            .map_err(|error| match error {
+                SplitError::TooManyAreas => Errno::ENOMEM,
+                SplitError::NoMemory => Errno::EAGAIN,
+            })?;
+        D::change(self, vma, Why::Advise);
+        vma.set_flags(site::MADVISE_BEHAVIOR__VM_FLAGS, flags);
+        D::changed(self, vma, Why::Advise);
+        Ok(vma)
+    }
+
+    fn madvise_dontneed<'a>(
+        &'a self,
+        vma: Ref<'a, Vma>,
+        start: u64,
+        end: u64,
+    ) -> Result<Ref<'a, Vma>, Errno> {
+        if vma.flags().contains(VmFlags::LOCKED) {
+            return Err(Errno::EINVAL);
+        }
+        self.zap_page_range(vma, start, end, Which::All);
+        Ok(vma)
+    }
+
+    /// The pages may go (`madvise_free_page_range`): swapped-out ones do at once, the others would
+    /// when memory is short, which it never is.
+    fn madvise_free<'a>(
+        &'a self,
+        vma: Ref<'a, Vma>,
+        start: u64,
+        end: u64,
+    ) -> Result<Ref<'a, Vma>, Errno> {
+        if vma.flags().contains(VmFlags::LOCKED) || vma.ops() != Ops::Anonymous {
+            return Err(Errno::EINVAL);
+        }
+        D::change(self, vma, Why::Free);
+        let mm = self.mm_struct();
+        let mut addr = start;
+        while let Some(part) = self.next_pte_table(mm, addr, end) {
+            let last = index(part.end - 1, 12);
+            let _ptl = part.table.ptl().lock(site::MADVISE_FREE__PTL);
+            let mut from = index(part.addr, 12);
+            while let Some(at) = part.table.entries().next(from).filter(|&at| at <= last) {
+                from = at + 1;
+                let pte = part.table.pte(site::MADVISE_FREE__PTE, at);
+                if let Some(Maps::Swap(slot)) = pte.maps() {
+                    part.table.set_pte(site::MADVISE_FREE__CLEAR, at, Pte::NONE);
+                    mm.swap_entries.count(1u64.wrapping_neg());
+                    self.swap_free(site::MADVISE_FREE__SWAP_FREE, slot);
+                }
+            }
+            addr = part.end;
+        }
+        D::changed(self, vma, Why::Free);
+        Ok(vma)
+    }
+
+    /// Punches the range out of the file (`madvise_remove`), without mmap_sem meanwhile.
+    fn madvise_remove<'a>(
+        &'a self,
+        vma: Ref<'_, Vma>,
+        start: u64,
+        end: u64,
+        held: &mut Held<'a, D>,
+    ) -> Result<(), Errno> {
+        let flags = vma.flags();
+        let Some(file) = vma.vm_file().peek().some() else {
+            return Err(Errno::EINVAL);
+        };
+        if flags.contains(VmFlags::LOCKED) {
+            return Err(Errno::EINVAL);
+        }
+        if !flags.contains(VmFlags::SHARED | VmFlags::WRITE) {
+            return Err(Errno::EACCES);
+        }
+        let file = self.files.get(file);
+        let offset = vma.pgoff_of(start) << 12;
+        self.get_file(file);
+        if let Held::Read(guard) = held {
+            drop(guard.take());
+        }
+        let hole = FallocFlags::KEEP_SIZE | FallocFlags::PUNCH_HOLE;
+        let punched = self.vfs_fallocate(file, hole, offset, end - start);
+        self.fput(file);
+        if let Held::Read(guard) = held {
+            let sem = &self.mm_struct().mmap_sem;
+            *guard = Some(sem.read(site::MADVISE__MMAP_SEM_READ));
+        }
+        punched.map(|_| ())
+    }
+}

@@ -1,0 +1,140 @@
+//! Asking about a range and changing nothing: msync, mincore.
+
+use vmadiff_contract::{Errno, SyncFlags, VmFlags};
+use vmadiff_interleave::at;
+
+use crate::area::vma::Vma;
+use crate::call::mmap::page_align;
+use crate::core::current::Current;
+use crate::core::slab::Ref;
+use crate::design::Design;
+use crate::page::table::index;
+use crate::sites as site;
+
+/// The sum of 2^(i mod 64) over the first `pages` pages, modulo 2^64.
+fn ones_below(pages: u64) -> u64 {
+    // A whole round of 64 is 2^64 - 1.
+    let rounds = (pages / 64).wrapping_neg();
+    rounds.wrapping_add((1 << (pages % 64)) - 1)
+}
+
+impl<D: Design> Current<'_, D> {
+    /// `msync`. Files live in memory, so there is nothing to wait for, and mmap_sem is kept where
+    /// the kernel gives it up to write a file back.
+    pub fn sys_msync(&self, start: u64, len: u64, flags: SyncFlags) -> Result<u64, Errno> {
+        let known = SyncFlags::ASYNC | SyncFlags::INVALIDATE | SyncFlags::SYNC;
+        let both = SyncFlags::ASYNC | SyncFlags::SYNC;
+        if !(flags - known).is_empty() || start & 4095 != 0 || flags.contains(both) {
+            return Err(Errno::EINVAL);
+        }
+        let end = start.wrapping_add(page_align(len));
+        if end < start {
+            return Err(Errno::ENOMEM);
+        }
+        if end == start {
+            return Ok(0);
+        }
+        let _read = self.mm_struct().mmap_sem.read(site::MSYNC__MMAP_SEM);
+        let synced = self.msync_areas(start, end, flags);
+        at::section();
+        synced.map(|()| 0)
+    }
+
+    /// Goes over the areas of a range; holes are skipped, and told of at the end.
+    fn msync_areas(&self, mut start: u64, end: u64, flags: SyncFlags) -> Result<(), Errno> {
+        let mut hole = Ok(());
+        let mut next = self.find_vma(start);
+        loop {
+            let vma = next.ok_or(Errno::ENOMEM)?;
+            if start < vma.start() {
+                hole = Err(Errno::ENOMEM);
+                if vma.start() >= end {
+                    return hole;
+                }
+            }
+            if flags.contains(SyncFlags::INVALIDATE) && vma.flags().contains(VmFlags::LOCKED) {
+                return Err(Errno::EBUSY);
+            }
+            start = vma.end();
+            if start >= end {
+                return hole;
+            }
+            next = self.next(vma);
+        }
+    }
+
+    /// `mincore`: the sum of 2^(i mod 64) over the resident pages i of the range.
+    pub fn sys_mincore(&self, start: u64, len: u64) -> Result<u64, Errno> {
+        if start & 4095 != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let task_size = self.config().task_size;
+        if len > task_size || start > task_size - len {
+            return Err(Errno::ENOMEM);
+        }
+        let end = start + page_align(len);
+        let _read = self.mm_struct().mmap_sem.read(site::MINCORE__MMAP_SEM);
+        let mut sum = 0u64;
+        let mut addr = start;
+        let mut next = self.find_vma(addr);
+        while addr < end {
+            let Some(vma) = next.filter(|vma| vma.start() <= addr) else {
+                at::section();
+                return Err(Errno::ENOMEM);
+            };
+            let to = end.min(vma.end());
+            sum = sum.wrapping_add(self.do_mincore(vma, start, addr, to));
+            addr = to;
+            next = self.next(vma);
+        }
+        at::section();
+        Ok(sum)
+    }
+
+    /// The sum over a piece of an area (`do_mincore`); pages are numbered from `base`. A page that
+    /// is not mapped may be in its file (`__mincore_unmapped_range`); a swapped one is in no cache.
+    fn do_mincore(&self, vma: Ref<'_, Vma>, base: u64, addr: u64, end: u64) -> u64 {
+        let in_file = match vma.vm_file().peek().some() {
+            Some(file) => {
+                let size = self.files.get(file).pages_in(site::MINCORE__SIZE);
+                let here = size.saturating_sub(vma.pgoff_of(addr));
+                addr + here.min((end - addr) >> 12) * 4096
+            }
+            None => addr,
+        };
+        let number = |addr: u64| (addr - base) >> 12;
+        let mut sum = ones_below(number(in_file)).wrapping_sub(ones_below(number(addr)));
+        let mut from = addr;
+        while let Some(part) = self.next_pte_table(self.mm_struct(), from, end) {
+            let _ptl = part.table.ptl().lock(site::MINCORE__PTL);
+            let (first, last) = (index(part.addr, 12), index(part.end - 1, 12));
+            let mut entry = first;
+            while let Some(at) = part.table.entries().next(entry).filter(|&at| at <= last) {
+                entry = at + 1;
+                let page = part.addr + ((at - first) as u64) * 4096;
+                let present = part.table.pte(site::MINCORE__PTE, at).present();
+                let bit = 1 << (number(page) % 64);
+                match (page < in_file, present) {
+                    (true, false) => sum = sum.wrapping_sub(bit),
+                    (false, true) => sum = sum.wrapping_add(bit),
+                    _ => {}
+                }
+            }
+            from = part.end;
+        }
+        sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ones_below;
+
+    #[test]
+    fn ones_are_summed_as_by_hand() {
+        let by_hand = |pages: u64| (0..pages).fold(0u64, |sum, i| sum.wrapping_add(1 << (i % 64)));
+        for pages in [0, 1, 63, 64, 65, 130, 1000] {
+            assert_eq!(ones_below(pages), by_hand(pages), "{pages}");
+        }
+    }
+}

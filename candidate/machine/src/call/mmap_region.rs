@@ -1,0 +1,129 @@
+//! A new mapping takes the place of what is there (`mmap_region`).
+
+use vmadiff_contract::{Access, Errno, Note, VmFlags};
+
+use crate::area::merge::Range;
+use crate::area::ops::{Ops, PageProt};
+use crate::area::vma::Vma;
+use crate::core::account::accountable_mapping;
+use crate::core::current::Current;
+use crate::core::file::File;
+use crate::core::slab::Ref;
+use crate::design::{Design, Why};
+use crate::sites as site;
+
+impl<D: Design> Current<'_, D> {
+    /// Replaces what is there by the new mapping (`mmap_region`). An error after the unmapping does
+    /// not bring back what was there.
+    pub fn mmap_region(
+        &self,
+        file: Option<Ref<'_, File>>,
+        addr: u64,
+        len: u64,
+        mut flags: VmFlags,
+        pgoff: u64,
+    ) -> Result<(), Errno> {
+        let (mm, pages, end) = (self.mm_struct(), len >> 12, addr + len);
+        if !self.may_expand_vm(flags, pages) {
+            let overlapped = self.count_vma_pages_range(addr, end);
+            if !self.may_expand_vm(flags, pages - overlapped) {
+                return Err(Errno::ENOMEM);
+            }
+        }
+        let links = match self.tree(mm).find_links(addr, end) {
+            Ok(links) => links,
+            Err(_) => {
+                self.do_munmap(addr, len, &mut None)
+                    .map_err(|_| Errno::ENOMEM)?;
+                let links = self.tree(mm).find_links(addr, end);
+                links.map_err(|_| Errno::ENOMEM)?
+            }
+        };
+        if accountable_mapping(flags) {
+            self.vm_enough_memory(pages)?;
+            flags |= VmFlags::ACCOUNT;
+        }
+        let range = Range {
+            addr,
+            end,
+            flags,
+            file: file.map(Ref::handle).unwrap_or_default(),
+            pgoff,
+            ..Range::default()
+        };
+        let vma = match self.vma_merge(links.prev, &range) {
+            Some(vma) => vma,
+            None => {
+                let vma = self.new_area(&range, file).inspect_err(|_| {
+                    if flags.contains(VmFlags::ACCOUNT) {
+                        self.vm_unacct_memory(pages);
+                    }
+                    self.note(Note::Undo("mmap_region"));
+                })?;
+                self.vma_link(mm, vma, &links);
+                vma
+            }
+        };
+        self.vm_stat_account(mm, flags, pages);
+        if flags.contains(VmFlags::LOCKED) {
+            mm.locked_vm.count(pages);
+        }
+        // The kernel marks it soft-dirty here, which can change the protection of entries.
+        D::change(self, vma, Why::Map);
+        self.vma_set_page_prot(vma);
+        D::changed(self, vma, Why::Map);
+        Ok(())
+    }
+
+    /// An area for the range that nobody can see yet.
+    fn new_area(&self, range: &Range, file: Option<Ref<'_, File>>) -> Result<Ref<'_, Vma>, Errno> {
+        let vma = self.vm_area_alloc().ok_or(Errno::ENOMEM)?;
+        vma.vm_start().init(range.addr);
+        vma.vm_end().init(range.end);
+        vma.vm_flags().init(range.flags.bits());
+        vma.vm_page_prot().init(PageProt::of(range.flags).bits());
+        vma.vm_pgoff().init(range.pgoff);
+        if let Some(file) = file {
+            self.get_file(file);
+            vma.vm_file().init(file.handle());
+            vma.vm_ops().init(file.vm_ops() as u8);
+        } else if range.flags.contains(VmFlags::SHARED)
+            && let Err(errno) = self.shmem_zero_setup(vma)
+        {
+            self.vm_area_free(vma);
+            return Err(errno);
+        }
+        Ok(vma)
+    }
+
+    /// Gives an area a file of its own for its shared memory (`shmem_zero_setup`).
+    fn shmem_zero_setup(&self, vma: Ref<'_, Vma>) -> Result<(), Errno> {
+        let reserve = !vma.flags().contains(VmFlags::NORESERVE);
+        let charged = if reserve { vma.pages() } else { 0 };
+        self.vm_enough_memory(charged)?;
+        let size = vma.end() - vma.start();
+        let file = self.file_alloc(0, Access::READ | Access::WRITE, size);
+        file.charged().init(charged);
+        vma.vm_file().init(file.handle());
+        vma.vm_ops().init(Ops::Fault as u8);
+        Ok(())
+    }
+
+    /// Makes what entries allow follow from the flags (`vma_set_page_prot`).
+    pub fn vma_set_page_prot(&self, vma: Ref<'_, Vma>) {
+        let prot = PageProt::of(vma.flags()).bits();
+        vma.vm_page_prot()
+            .set(site::VMA_SET_PAGE_PROT__PAGE_PROT, prot);
+    }
+
+    /// Pages of areas in a range (`count_vma_pages_range`).
+    fn count_vma_pages_range(&self, addr: u64, end: u64) -> u64 {
+        let mut pages = 0;
+        let mut next = self.find_vma_intersection(addr, end);
+        while let Some(vma) = next.filter(|vma| vma.start() < end) {
+            pages += (vma.end().min(end) - vma.start().max(addr)) >> 12;
+            next = self.next(vma);
+        }
+        pages
+    }
+}

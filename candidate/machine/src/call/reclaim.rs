@@ -1,0 +1,179 @@
+//! Writing a private page out to the swap device (`shrink_page_list`, `try_to_unmap`).
+
+use vmadiff_contract::VmFlags;
+use vmadiff_interleave::at;
+
+use crate::area::anon::AnonVma;
+use crate::area::vma::Vma;
+use crate::core::current::Current;
+use crate::core::slab::{Handle, Ref};
+use crate::design::Design;
+use crate::page::frame::{Frame, SwapSlot};
+use crate::page::pte::Pte;
+use crate::page::table::{Table, index};
+use crate::sites as site;
+
+/// A page and the root of its anon_vmas, both held, if there is one to write out.
+type Isolated<'a> = Option<(Ref<'a, Frame>, Ref<'a, AnonVma>)>;
+
+/// Somebody else has the lock of this table's entries.
+struct LockTaken<'a>(Ref<'a, Table>);
+
+impl<D: Design> Current<'_, D> {
+    /// The step `reclaim`: 1 if the page was written out.
+    pub fn step_reclaim(&self, addr: u64) -> u64 {
+        let Some((page, root)) = self.isolate_page(addr) else {
+            return 0;
+        };
+        let locked = page.locked();
+        let done = !locked.swap(site::SHRINK_PAGE__LOCK_PAGE, true) && {
+            let done = self.shrink_page(page, root);
+            locked.set(site::SHRINK_PAGE__UNLOCK_PAGE, false);
+            done
+        };
+        self.put_page(site::SHRINK_PAGE__PUT_PAGE, page);
+        self.put_anon_vma(root);
+        done.into()
+    }
+
+    /// The private page at an address, held, with the root of its anon_vmas, held too.
+    ///
+    /// The kernel comes upon it by its own lists, whatever happens to its address meanwhile. So no
+    /// area is asked for here: the page may be one of a range that munmap has detached and, mmap_sem
+    /// downgraded, takes out right now, tables included. As for other walks without an area
+    /// (`get_user_pages_fast`), interrupts are off so that the tables stay; on again before another
+    /// try, since the lock's holder may be waiting for this processor. The walks that follow go by
+    /// the page's anon_vma, under its lock, which areas leave before their tables go.
+    fn isolate_page(&self, addr: u64) -> Isolated<'_> {
+        // Tables are found by the lower bits of an address; access_ok keeps such walks from others.
+        if addr >= self.config().task_size {
+            return None;
+        }
+        let _read = self.mm_struct().mmap_sem.read(site::ISOLATE_PAGE__MMAP_SEM);
+        loop {
+            let irq = self.irqs.disable(site::ISOLATE_PAGE__IRQ);
+            let table = self.pte_table_irqs_off(self.mm_struct(), addr);
+            let tried = table.map_or(Ok(None), |table| self.try_isolate_page(table, addr));
+            self.task.walking.init(Handle::NULL);
+            drop(irq);
+            match tried {
+                Ok(isolated) => return isolated,
+                Err(LockTaken(table)) => table.ptl().relax(site::ISOLATE_PAGE__RELAX),
+            }
+        }
+    }
+
+    /// One try, with interrupts off.
+    fn try_isolate_page<'a>(
+        &'a self,
+        table: Ref<'a, Table>,
+        addr: u64,
+    ) -> Result<Isolated<'a>, LockTaken<'a>> {
+        let ptl = table.ptl().try_lock(site::ISOLATE_PAGE__PTL);
+        let _ptl = ptl.ok_or(LockTaken(table))?;
+        let pte = table.pte(site::ISOLATE_PAGE__PTE, index(addr, 12));
+        let Some(page) = pte.anon().map(|page| self.frame(page)) else {
+            return Ok(None);
+        };
+        // While the page is mapped the areas that map it keep their anon_vmas.
+        let anon = self.anon(page.anon().peek());
+        let root = self.anon(anon.root().peek());
+        if !root.alive() || root.refcount().get(site::ISOLATE_PAGE__GET_ANON).is_err() {
+            return Ok(None);
+        }
+        self.get_page(site::ISOLATE_PAGE__GET_PAGE, page);
+        Ok(Some((page, root)))
+    }
+
+    /// Makes every entry that maps the page a swap entry, unless a locked area maps it.
+    fn shrink_page(&self, page: Ref<'_, Frame>, root: Ref<'_, AnonVma>) -> bool {
+        let _tree = self.anon_vma_lock(root.handle());
+        // Mapped no longer: its own anon_vma may be gone, too.
+        let Some(anon) = self.anons.find(page.anon().peek()) else {
+            return false;
+        };
+        let mut locked = false;
+        self.rmap_walk_anon(anon, page, |vma, addr| {
+            locked |= vma.flags().contains(VmFlags::LOCKED) && self.maps_page(vma, addr, page);
+        });
+        if locked {
+            return false;
+        }
+        let slot = self.get_swap_page();
+        page.swap().set(site::SHRINK_PAGE__SWAP, slot.handle());
+        let mut unmapped = false;
+        self.rmap_walk_anon(anon, page, |vma, addr| {
+            unmapped |= self.try_to_unmap_one(vma, addr, page, slot);
+        });
+        page.swap().set(site::SHRINK_PAGE__SWAP, Handle::NULL);
+        slot.held().init(false);
+        at::section();
+        if slot.count().get(site::SHRINK_PAGE__SWAP_COUNT) == 0 {
+            self.swap.free(slot.handle());
+        }
+        unmapped
+    }
+
+    /// Shows each area that may map a page, with the address (`rmap_walk_anon`).
+    fn rmap_walk_anon<'a>(
+        &'a self,
+        anon: Ref<'a, AnonVma>,
+        page: Ref<'_, Frame>,
+        mut see: impl FnMut(Ref<'a, Vma>, u64),
+    ) {
+        let index = page.index().peek();
+        let mut link = anon.first().peek();
+        while let Some(avc) = link.some().map(|link| self.avcs.get(link)) {
+            link = avc.anon_next().peek();
+            let vma = self.vma(avc.vma().peek());
+            let at = index.wrapping_sub(vma.vm_pgoff().peek());
+            if at < vma.pages() {
+                see(vma, vma.start() + at * 4096);
+            }
+        }
+    }
+
+    fn maps_page(&self, vma: Ref<'_, Vma>, addr: u64, page: Ref<'_, Frame>) -> bool {
+        let mm = self.mm(vma.vm_mm().peek());
+        self.pte_table(mm, addr).is_some_and(|table| {
+            let _ptl = table.ptl().lock(site::PAGE_VMA_MAPPED__PTL);
+            table
+                .pte(site::PAGE_VMA_MAPPED__PTE, index(addr, 12))
+                .anon()
+                == Some(page.handle())
+        })
+    }
+
+    /// Makes one entry a swap entry (`try_to_unmap_one`).
+    fn try_to_unmap_one(
+        &self,
+        vma: Ref<'_, Vma>,
+        addr: u64,
+        page: Ref<'_, Frame>,
+        slot: Ref<'_, SwapSlot>,
+    ) -> bool {
+        let handle = vma.vm_mm().peek();
+        let mm = self.mm(handle);
+        let Some(table) = self.pte_table(mm, addr) else {
+            return false;
+        };
+        let _ptl = table.ptl().lock(site::TRY_TO_UNMAP__PTL);
+        let at = index(addr, 12);
+        if table.pte(site::TRY_TO_UNMAP__PTE, at).anon() != Some(page.handle()) {
+            return false;
+        }
+        table.set_pte(site::TRY_TO_UNMAP__CLEAR, at, Pte::NONE);
+        self.flush_tlb_page(handle, addr);
+        // No processor can store to it any more, unless another entry is writable: then this one
+        // was the first to go, and the contents are taken again with that one.
+        slot.contents()
+            .init_page(site::TRY_TO_UNMAP__WRITE_OUT, page.contents(), 0);
+        self.swap_duplicate(site::TRY_TO_UNMAP__SWAP_DUPLICATE, slot.handle());
+        mm.rss_anon.count(1u64.wrapping_neg());
+        mm.swap_entries.count(1);
+        table.set_pte(site::TRY_TO_UNMAP__SET_SWAP, at, Pte::swap(slot.handle()));
+        self.page_remove_rmap(page.handle());
+        self.put_page(site::TRY_TO_UNMAP__PUT_PAGE, page);
+        true
+    }
+}

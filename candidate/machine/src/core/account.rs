@@ -1,0 +1,91 @@
+//! Counting pages against limits: areas by kind, committed memory, locked memory.
+
+use vmadiff_contract::{Errno, VmFlags};
+
+use crate::core::current::Current;
+use crate::core::machine::Machine;
+use crate::core::mm::Mm;
+use crate::design::Design;
+use crate::sites as site;
+
+/// Whether pages of such areas count against RLIMIT_DATA (`is_data_mapping`).
+pub fn is_data_mapping(flags: VmFlags) -> bool {
+    flags & (VmFlags::WRITE | VmFlags::SHARED | VmFlags::GROWSDOWN) == VmFlags::WRITE
+}
+
+fn is_exec_mapping(flags: VmFlags) -> bool {
+    flags & (VmFlags::EXEC | VmFlags::WRITE | VmFlags::GROWSDOWN) == VmFlags::EXEC
+}
+
+/// Whether pages of such an area are charged as it is mapped (`accountable_mapping`).
+pub fn accountable_mapping(flags: VmFlags) -> bool {
+    flags & (VmFlags::NORESERVE | VmFlags::SHARED | VmFlags::WRITE) == VmFlags::WRITE
+}
+
+impl<D: Design> Machine<D> {
+    /// So many pages more of such areas, or fewer if wrapped (`vm_stat_account`).
+    pub fn vm_stat_account(&self, mm: &Mm, flags: VmFlags, pages: u64) {
+        mm.total_vm.add(site::VM_STAT_ACCOUNT__TOTAL_VM, pages);
+        if is_exec_mapping(flags) {
+            mm.exec_vm.count(pages);
+        } else if flags.contains(VmFlags::GROWSDOWN) {
+            mm.stack_vm.count(pages);
+        } else if is_data_mapping(flags) {
+            mm.data_vm.add(site::VM_STAT_ACCOUNT__DATA_VM, pages);
+        }
+    }
+
+    /// Charges pages of committed memory (`security_vm_enough_memory_mm`).
+    ///
+    /// # Errors
+    /// ENOMEM: the limit would be reached.
+    pub fn vm_enough_memory(&self, pages: u64) -> Result<(), Errno> {
+        let limit = self.config().commit_limit;
+        let before = self.committed.add(site::VM_ENOUGH_MEMORY__COMMITTED, pages);
+        if limit == u64::MAX || before.saturating_add(pages) < limit {
+            return Ok(());
+        }
+        self.vm_unacct_memory(pages);
+        Err(Errno::ENOMEM)
+    }
+
+    /// Gives a charge back (`vm_unacct_memory`).
+    pub fn vm_unacct_memory(&self, pages: u64) {
+        if pages != 0 {
+            let less = pages.wrapping_neg();
+            self.committed.add(site::VM_UNACCT_MEMORY__COMMITTED, less);
+        }
+    }
+}
+
+impl<D: Design> Current<'_, D> {
+    /// Whether so many pages more of such areas keep to RLIMIT_AS and RLIMIT_DATA
+    /// (`may_expand_vm`).
+    pub fn may_expand_vm(&self, flags: VmFlags, pages: u64) -> bool {
+        let mm = self.mm_struct();
+        let total = mm.total_vm.get(site::MAY_EXPAND_VM__TOTAL_VM);
+        if total.saturating_add(pages) > self.config().rlimit_as >> 12 {
+            return false;
+        }
+        let data = || mm.data_vm.get(site::MAY_EXPAND_VM__DATA_VM);
+        !is_data_mapping(flags) || data().saturating_add(pages) <= self.config().rlimit_data >> 12
+    }
+
+    /// Whether the task may lock memory at all (`can_do_mlock`).
+    pub fn can_do_mlock(&self) -> bool {
+        self.config().rlimit_memlock != 0 || self.config().cap_ipc_lock
+    }
+
+    /// Whether a new area of such flags keeps to RLIMIT_MEMLOCK (`mlock_future_check`).
+    ///
+    /// # Errors
+    /// EAGAIN if it does not.
+    pub fn mlock_future_check(&self, flags: VmFlags, len: u64) -> Result<(), Errno> {
+        let locked = self.mm_struct().locked_vm.peek().saturating_add(len >> 12);
+        let fits = locked <= self.config().rlimit_memlock >> 12;
+        if !flags.contains(VmFlags::LOCKED) || fits || self.config().cap_ipc_lock {
+            return Ok(());
+        }
+        Err(Errno::EAGAIN)
+    }
+}

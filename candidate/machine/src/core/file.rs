@@ -1,0 +1,263 @@
+//! Files with their contents, and the descriptors of processes.
+//!
+//! All files live in memory with every page there, as tmpfs would have them: a file's page is its
+//! contents and takes no frame. Shared anonymous memory is such a file without a kind.
+
+use parking_lot::Mutex;
+use vmadiff_contract::{Access, Errno, Event, Fd, FileId, FileKind, Misuse};
+use vmadiff_interleave::{RefCount, RwSem, Site, SpinLock, at};
+
+use crate::area::ops::Ops;
+use crate::area::vma::Vma;
+use crate::core::current::Current;
+use crate::core::machine::Machine;
+use crate::core::mm::Mm;
+use crate::core::slab::{Handle, Ref, object};
+use crate::design::Design;
+use crate::page::sparse::Sparse;
+use crate::sites as site;
+
+object! {
+    /// An open file description with its contents.
+    File, dead: |n| Some(Misuse::DeadFile(FileId(n)));
+    words {
+        /// Its kind's number from 1; 0 for shared anonymous memory.
+        kind: u8,
+        /// What its descriptors allow.
+        mode: u8,
+        /// Bytes.
+        size: u64,
+        /// Pages that it is charged.
+        charged: u64,
+        /// The first area that maps it (`i_mmap`).
+        i_mmap: Handle<Vma>,
+    }
+    parts {
+        /// One reference for each descriptor and each area.
+        refs: RefCount,
+        /// Guards the list of areas.
+        i_mmap_rwsem: RwSem,
+        /// Held by whoever changes the file's size or punches holes, for all of it
+        /// (`inode_lock`).
+        i_rwsem: RwSem,
+        /// Stands for the locks of all its pages: held from the look at the size until the page is
+        /// mapped, and while pages are thrown away.
+        pages: SpinLock,
+        /// Its bytes.
+        contents: Sparse,
+    }
+}
+
+/// The largest size, bytes.
+pub const MAX_SIZE: u64 = 1 << 40;
+
+impl Ref<'_, File> {
+    /// Its kind; none for shared anonymous memory.
+    pub fn file_kind(self) -> Option<FileKind> {
+        match self.kind().peek() {
+            0 => None,
+            n => FileKind::ALL.get(usize::from(n) - 1).copied(),
+        }
+    }
+
+    /// The operations of areas that map it.
+    pub fn vm_ops(self) -> Ops {
+        match self.file_kind() {
+            None | Some(FileKind::Plain) => Ops::Fault,
+            Some(FileKind::WithClose) => Ops::FaultClose,
+            Some(FileKind::NoFault) => Ops::NoFault,
+        }
+    }
+
+    /// What its descriptors allow.
+    pub fn access(self) -> Access {
+        Access::from_bits_retain(self.mode().peek())
+    }
+
+    /// Pages in it, the last maybe in part.
+    pub fn pages_in(self, site: Site) -> u64 {
+        self.size().get(site).div_ceil(4096)
+    }
+}
+
+/// The descriptors of a process (`files_struct`): at `n - 3` the file of number `n`.
+#[derive(Default)]
+pub struct Descriptors {
+    file_lock: SpinLock,
+    slots: Mutex<Vec<Handle<File>>>,
+}
+
+/// The first number that is given out: 0, 1 and 2 are the standard ones.
+const FIRST_FD: usize = 3;
+
+impl Descriptors {
+    /// None are open.
+    pub fn init(&self) {
+        self.slots.lock().clear();
+    }
+
+    /// Whether a number below `limit` is free.
+    fn has_room(&self, limit: u32) -> bool {
+        let slots = self.slots.lock();
+        let lowest = slots
+            .iter()
+            .position(|file| file.is_null())
+            .unwrap_or(slots.len());
+        lowest + FIRST_FD < limit as usize
+    }
+
+    /// Gives the lowest free number.
+    fn install(&self, file: Handle<File>) -> Fd {
+        let mut slots = self.slots.lock();
+        let lowest = slots
+            .iter()
+            .position(|file| file.is_null())
+            .unwrap_or(slots.len());
+        if lowest == slots.len() {
+            slots.push(file);
+        } else {
+            slots[lowest] = file;
+        }
+        Fd((lowest + FIRST_FD) as i32)
+    }
+
+    fn remove(&self, fd: Fd) -> Option<Handle<File>> {
+        let _lock = self.file_lock.lock(site::CLOSE__FILE_LOCK);
+        let at = usize::try_from(fd.0).ok()?.checked_sub(FIRST_FD)?;
+        std::mem::take(self.slots.lock().get_mut(at)?).some()
+    }
+
+    /// Takes the open descriptor with the lowest number away.
+    fn pop_first(&self) -> Option<Handle<File>> {
+        let mut slots = self.slots.lock();
+        slots
+            .iter_mut()
+            .find(|file| !file.is_null())
+            .map(std::mem::take)
+    }
+
+    /// Shows each open descriptor, by number.
+    pub fn each(&self, mut see: impl FnMut(Fd, Handle<File>)) {
+        for (at, file) in self.slots.lock().iter().enumerate() {
+            if !file.is_null() {
+                see(Fd((at + FIRST_FD) as i32), *file);
+            }
+        }
+    }
+}
+
+impl<D: Design> Current<'_, D> {
+    /// `open`: a new file with a descriptor.
+    pub fn sys_open(&self, kind: FileKind, access: Access, size: u64) -> Result<u64, Errno> {
+        if access.is_empty() {
+            return Err(Errno::EINVAL);
+        }
+        if size > MAX_SIZE {
+            return Err(Errno::EFBIG);
+        }
+        let files = &self.mm_struct().files;
+        let _lock = files.file_lock.lock(site::OPEN__FILE_LOCK);
+        if !files.has_room(self.config().rlimit_nofile) {
+            return Err(Errno::EMFILE);
+        }
+        let number = FileKind::ALL
+            .iter()
+            .position(|&k| k == kind)
+            .map_or(0, |at| at + 1);
+        let file = self.file_alloc(number as u8, access, size);
+        let marks = (0..16).map(|page| (page * 4096, 0xa0 + page as u8));
+        file.contents()
+            .init_with(marks.take_while(|&(at, _)| at < size));
+        let fd = files.install(file.handle());
+        at::section();
+        Ok(fd.0 as u64)
+    }
+
+    /// `close`.
+    pub fn sys_close(&self, fd: Fd) -> Result<u64, Errno> {
+        let file = self.mm_struct().files.remove(fd);
+        at::section();
+        let file = file.ok_or(Errno::EBADF)?;
+        self.fput(self.files.get(file));
+        Ok(0)
+    }
+}
+
+impl<D: Design> Machine<D> {
+    /// A file with one reference and no contents.
+    pub fn file_alloc(&self, kind: u8, access: Access, size: u64) -> Ref<'_, File> {
+        let file = self.files.alloc();
+        file.kind().init(kind);
+        file.mode().init(access.bits());
+        file.size().init(size);
+        file.charged().init(0);
+        file.i_mmap().init(Handle::NULL);
+        file.refs().init(1);
+        file.contents().init();
+        file
+    }
+
+    /// Takes a reference (`get_file`).
+    pub fn get_file(&self, file: Ref<'_, File>) {
+        if file.alive() && file.refs().get(site::GET_FILE__REFS).is_err() {
+            self.misuse(Misuse::DeadFile(FileId(file.ordinal())));
+        }
+    }
+
+    /// The file of a number, with a reference (`fget`): taken before the number can be closed.
+    pub fn fget(&self, site: Site, mm: &Mm, fd: Fd) -> Option<Ref<'_, File>> {
+        let _lock = mm.files.file_lock.lock(site);
+        let at = usize::try_from(fd.0).ok()?.checked_sub(FIRST_FD)?;
+        let file = mm.files.slots.lock().get(at)?.some()?;
+        let file = self.files.get(file);
+        self.get_file(file);
+        Some(file)
+    }
+
+    /// Puts a reference (`fput`): the file goes with the last.
+    pub fn fput(&self, file: Ref<'_, File>) {
+        if !file.alive() {
+            return;
+        }
+        match file.refs().put(site::FPUT__REFS) {
+            Ok(0) => self.free_file(file),
+            Ok(_) => {}
+            Err(_) => self.misuse(Misuse::DeadFile(FileId(file.ordinal()))),
+        }
+    }
+
+    fn free_file(&self, file: Ref<'_, File>) {
+        self.vm_unacct_memory(file.charged().peek());
+        if self.files.free(file.handle()) {
+            self.raise(Event::FileFree {
+                file: FileId(file.ordinal()),
+            });
+        }
+    }
+
+    /// Puts a VMA's reference to its file.
+    pub fn vma_fput(&self, vma: Ref<'_, Vma>, file: Handle<File>) {
+        self.raise(Event::FilePut {
+            file: FileId(file.ordinal()),
+            vma: vma.id(),
+        });
+        self.fput(self.files.get(file));
+    }
+
+    /// Copies a process's descriptors for its child (`dup_fd`).
+    pub fn dup_fd(&self, from: &Mm, to: &Mm) {
+        let _lock = from.files.file_lock.lock(site::DUP_FD__FILE_LOCK);
+        let slots = |at| to.files.slots.lock().get(at).copied();
+        to.files.slots.lock().clone_from(&*from.files.slots.lock());
+        for file in (0..).map_while(slots).filter_map(Handle::some) {
+            self.get_file(self.files.get(file));
+        }
+    }
+
+    /// Closes all descriptors of a process, by number (`exit_files`).
+    pub fn exit_files(&self, mm: &Mm) {
+        while let Some(file) = mm.files.pop_first() {
+            self.fput(self.files.get(file));
+        }
+    }
+}

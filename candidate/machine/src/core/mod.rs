@@ -1,0 +1,13 @@
+//! What everything stands on: the machine itself, slabs, tasks, address spaces with their accounts,
+//! policies, files, mmap_sem's sections, and what can be seen of it all.
+
+pub mod account;
+pub mod current;
+pub mod file;
+pub mod machine;
+pub mod mm;
+pub mod policy;
+pub mod section;
+pub mod slab;
+pub mod snapshot;
+pub mod task;

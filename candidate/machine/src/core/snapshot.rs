@@ -1,0 +1,176 @@
+//! What can be seen of the candidate between calls.
+
+use vmadiff_contract::{
+    AnonId, ByteState, FdState, FileByte, FileId, FileState, MmId, MmState, PageState, PolicyId,
+    Protocol, Snapshot, TaskId, TaskState, VmFlags, VmaState,
+};
+use vmadiff_interleave::Word;
+
+use crate::area::vma::Vma;
+use crate::core::file::File;
+use crate::core::machine::Machine;
+use crate::core::mm::{Mm, mm_id};
+use crate::core::slab::{Handle, Ref};
+use crate::design::Design;
+use crate::page::frame::{Frame, SwapSlot};
+use crate::page::pte::{Maps, Pte};
+use crate::page::table::Entries;
+
+impl<D: Design> Machine<D> {
+    /// Shows everything. Nothing is reported on the way, whatever state it is in.
+    pub fn fill_snapshot(&self, into: &mut Snapshot) {
+        into.clear();
+        let last = self.last_task.peek() as usize;
+        for (number, task) in self.tasks().iter().enumerate().take(last + 1) {
+            if task.live.peek() {
+                into.tasks.push(TaskState {
+                    task: TaskId(number as u8),
+                    mm: mm_id(task.mm.peek()),
+                    minor_faults: task.min_flt.peek(),
+                    major_faults: task.maj_flt.peek(),
+                    policy: policy_id(task.mempolicy.peek()),
+                });
+            }
+        }
+        for mm in self.mms.by_age() {
+            self.show_mm(mm.handle(), into);
+        }
+        for file in self.files.by_age() {
+            show_file(file, into);
+        }
+        into.protocol.sort_unstable_by_key(|p| p.vma);
+        into.committed = self.committed.peek();
+        into.anon_frames = u64::from(self.frames.live()) + u64::from(self.swap.live());
+        into.anons = self.anons.live().into();
+    }
+
+    fn show_mm(&self, handle: Handle<Mm>, into: &mut Snapshot) {
+        let (mm, id) = (self.mm(handle), mm_id(handle));
+        into.mms.push(MmState {
+            mm: id,
+            map_count: mm.map_count.peek() as u32,
+            total_pages: mm.total_vm.peek(),
+            locked_pages: mm.locked_vm.peek(),
+            data_pages: mm.data_vm.peek(),
+            stack_pages: mm.stack_vm.peek(),
+            exec_pages: mm.exec_vm.peek(),
+            rss_anon: mm.rss_anon.peek(),
+            rss_file: mm.rss_file.peek(),
+            swap_entries: mm.swap_entries.peek(),
+            brk: mm.brk.peek(),
+            def_flags: mm.default_flags(),
+        });
+        // A list that a defect tied into a ring must not be followed for ever.
+        let mut left = self.vmas.live() + 1;
+        let mut next = self.vmas.find(mm.mmap.peek());
+        while let Some(vma) = next.filter(|_| left > 0) {
+            self.show_vma(vma, into);
+            next = self.vmas.find(vma.vm_next().shown());
+            left -= 1;
+        }
+        self.show_pages(mm, handle, into);
+        mm.files.each(|fd, file| {
+            into.fds.push(FdState {
+                mm: id,
+                fd,
+                file: FileId(file.ordinal()),
+            });
+        });
+    }
+
+    fn show_vma(&self, vma: Ref<'_, Vma>, into: &mut Snapshot) {
+        let mut anon_chain = 0;
+        let mut link = self.avcs.find(vma.chain_first().shown());
+        while let Some(avc) = link {
+            anon_chain += 1;
+            link = self.avcs.find(avc.vma_next().shown());
+        }
+        into.vmas.push(VmaState {
+            mm: mm_id(vma.vm_mm().shown()),
+            start: vma.vm_start().shown(),
+            end: vma.vm_end().shown(),
+            vma: vma.id(),
+            flags: VmFlags::from_bits_retain(vma.vm_flags().shown()),
+            pgoff: vma.vm_pgoff().shown(),
+            file: vma.vm_file().shown().some().map(|f| FileId(f.ordinal())),
+            policy: policy_id(vma.vm_policy().shown()),
+            anon: vma.anon_vma().shown().some().map(|a| AnonId(a.ordinal())),
+            anon_chain,
+        });
+        if !D::INFO.counts.is_empty() {
+            into.protocol.push(Protocol {
+                vma: vma.id(),
+                counts: D::counts(self, vma),
+            });
+        }
+    }
+
+    fn show_pages(&self, mm: &Mm, handle: Handle<Mm>, into: &mut Snapshot) {
+        let mm_name = mm_id(handle);
+        for (pud_at, pud) in self.tables_in(&mm.pgd) {
+            for (pmd_at, pmd) in self.tables_in(pud) {
+                for (table_at, table) in self.tables_in(pmd) {
+                    let first = ((pud_at << 9 | pmd_at) << 9 | table_at) << 9;
+                    for (at, pte) in table.iter() {
+                        let addr = ((first | at) as u64) << 12;
+                        self.show_page(mm_name, addr, Pte::from_word(pte), into);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The live tables that an upper table names, with their places.
+    fn tables_in<'a>(&'a self, upper: &'a Entries) -> impl Iterator<Item = (usize, &'a Entries)> {
+        upper.iter().filter_map(|(at, word)| {
+            let table = self.tables.find(Handle::from_word(word))?;
+            Some((at, table.entries()))
+        })
+    }
+
+    fn show_page(&self, mm: MmId, addr: u64, pte: Pte, into: &mut Snapshot) {
+        let maps = pte.maps();
+        into.pages.push(PageState {
+            mm,
+            addr,
+            present: pte.present(),
+            readable: pte.readable(),
+            writable: pte.writable(),
+            executable: pte.executable(),
+            anon: matches!(maps, Some(Maps::Anon(_) | Maps::Swap(_))),
+            zero: maps == Some(Maps::Zero),
+        });
+        let contents = match maps {
+            Some(Maps::Anon(frame)) => self.frames.find(frame).map(Ref::<Frame>::contents),
+            Some(Maps::Swap(slot)) => self.swap.find(slot).map(Ref::<SwapSlot>::contents),
+            _ => None,
+        };
+        if let Some(contents) = contents {
+            contents.each(|offset, value| {
+                let addr = addr + offset;
+                into.bytes.push(ByteState { mm, addr, value });
+            });
+        }
+    }
+}
+
+fn show_file(file: Ref<'_, File>, into: &mut Snapshot) {
+    let id = FileId(file.ordinal());
+    into.files.push(FileState {
+        file: id,
+        kind: file.file_kind(),
+        refs: file.refs().peek(),
+        size: file.size().shown(),
+    });
+    file.contents().each(|offset, value| {
+        into.file_bytes.push(FileByte {
+            file: id,
+            offset,
+            value,
+        });
+    });
+}
+
+fn policy_id(policy: Handle<crate::core::policy::Policy>) -> Option<PolicyId> {
+    policy.some().map(|policy| PolicyId(policy.ordinal()))
+}

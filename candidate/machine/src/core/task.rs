@@ -1,0 +1,146 @@
+//! Tasks: each a logical processor too, with a TLB and a cache of areas of its own.
+
+use std::sync::atomic::{Ordering::SeqCst, fence};
+
+use vmadiff_contract::MAX_TASKS;
+use vmadiff_interleave::Cell;
+
+use crate::area::vma::Vma;
+use crate::core::machine::Machine;
+use crate::core::mm::Mm;
+use crate::core::policy::Policy;
+use crate::core::slab::Handle;
+use crate::design::Design;
+use crate::page::frame::Frame;
+use crate::page::pte::Pte;
+use crate::page::table::Table;
+
+/// Slots for tasks: 1 to [`MAX_TASKS`]; 0 is the kernel's.
+pub const TASKS: usize = MAX_TASKS as usize + 1;
+
+/// Areas that a task remembers (VMACACHE_SIZE).
+pub const VMACACHE: usize = 4;
+
+/// Entries of a TLB: few, so that small programs meet evictions too.
+const TLB: usize = 4;
+
+/// A task.
+#[derive(Default)]
+pub struct Task {
+    /// Whether it is there and has not exited.
+    pub live: Cell<bool>,
+    /// Its address space.
+    pub mm: Cell<Handle<Mm>>,
+    /// Its policy.
+    pub mempolicy: Cell<Handle<Policy>>,
+    /// Faults served without reading from a device.
+    pub min_flt: Cell<u64>,
+    /// Faults served by reading from a device.
+    pub maj_flt: Cell<u64>,
+    /// The areas that it found last.
+    pub vmacache: [Cell<Handle<Vma>>; VMACACHE],
+    /// The number of its address space when it cached them.
+    pub vmacache_seqnum: Cell<u64>,
+    /// The page table that it walks with interrupts off: for the reports only.
+    pub walking: Cell<Handle<Table>>,
+    tlb: [Translation; TLB],
+    /// Flushes that reached it: what was read before one must not be cached after it.
+    flushes: Cell<u64>,
+}
+
+/// An entry of a TLB: the page's number plus 1, and the page-table entry it was made from.
+#[derive(Default)]
+struct Translation {
+    page: Cell<u64>,
+    pte: Cell<Pte>,
+}
+
+impl Task {
+    /// Sets it up, in this address space.
+    pub fn init(&self, mm: Handle<Mm>) {
+        self.mm.init(mm);
+        self.mempolicy.init(Handle::NULL);
+        self.min_flt.init(0);
+        self.maj_flt.init(0);
+        for slot in &self.vmacache {
+            slot.init(Handle::NULL);
+        }
+        self.vmacache_seqnum.init(0);
+        self.walking.init(Handle::NULL);
+        self.flush_all();
+        self.live.init(true);
+    }
+
+    /// The moment, as far as flushes go.
+    pub fn flushes(&self) -> u64 {
+        self.flushes.peek()
+    }
+
+    /// What the TLB has for an address.
+    #[inline]
+    pub fn cached(&self, addr: u64) -> Option<Pte> {
+        let page = addr >> 12;
+        let slot = &self.tlb[page as usize % TLB];
+        (slot.page.peek() == page + 1).then(|| slot.pte.peek())
+    }
+
+    /// Caches an entry that was read since `flushes`, unless it may be stale by now.
+    pub fn cache(&self, addr: u64, pte: Pte, flushes: u64) {
+        let page = addr >> 12;
+        let slot = &self.tlb[page as usize % TLB];
+        slot.page.init(0);
+        slot.pte.init(pte);
+        slot.page.init(page + 1);
+        fence(SeqCst);
+        if self.flushes.peek() != flushes {
+            slot.page.init(0);
+        }
+    }
+
+    /// Forgets what it has for `start` to `end`: the processor's own doing, or the handler of an
+    /// interrupt.
+    pub fn flush(&self, start: u64, end: u64) {
+        self.flushes.count(1);
+        fence(SeqCst);
+        for slot in &self.tlb {
+            let page = slot.page.peek();
+            if page != 0 && page > start >> 12 && page <= end.div_ceil(4096) {
+                slot.page.init(0);
+            }
+        }
+    }
+
+    /// Forgets everything.
+    pub fn flush_all(&self) {
+        self.flush(0, u64::MAX);
+    }
+
+    fn maps(&self, frame: Handle<Frame>) -> bool {
+        self.tlb
+            .iter()
+            .any(|slot| slot.page.peek() != 0 && slot.pte.peek().anon() == Some(frame))
+    }
+}
+
+impl<D: Design> Machine<D> {
+    /// The live tasks of an address space.
+    pub fn tasks_of(&self, mm: Handle<Mm>) -> impl Iterator<Item = &Task> {
+        self.tasks()
+            .iter()
+            .filter(move |task| task.live.peek() && task.mm.peek() == mm)
+    }
+
+    /// Whether some TLB still maps this frame.
+    pub fn some_tlb_maps(&self, frame: Handle<Frame>) -> bool {
+        self.tasks()
+            .iter()
+            .any(|task| task.live.peek() && task.maps(frame))
+    }
+
+    /// Whether some task walks this table with interrupts off.
+    pub fn some_task_walks(&self, table: Handle<Table>) -> bool {
+        self.tasks()
+            .iter()
+            .any(|task| task.live.peek() && task.walking.peek() == table)
+    }
+}

@@ -1,0 +1,163 @@
+//! The named defects of the machine: bugs of the calls around a design, each restorable by name in one
+//! place of the code. Those of a design are the design's, declared by the same macro.
+
+use vmadiff_contract::{DefectInfo, DesignInfo};
+
+/// Whether one named defect of the machine is there: `if defect!(self, ForkedMerges)`.
+macro_rules! defect {
+    ($machine:expr, $defect:ident) => {
+        $machine.has_defect($crate::defects::Defect::$defect)
+    };
+}
+pub(crate) use defect;
+
+/// Declares defects: an enum `Defect`, and `DEFECTS` with what is known of each.
+#[macro_export]
+macro_rules! defects {
+    ($($defect:ident $kind:ident $name:literal $what:literal from $source:literal fires $($rule:literal),+;)*) => {
+        /// A named defect.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum Defect {
+            $(#[doc = $what] #[doc = ""] #[doc = concat!("Source: ", $source)] $defect,)*
+        }
+
+        /// Every defect declared here, in the order of [`Defect`].
+        pub static DEFECTS: &[vmadiff_contract::DefectInfo] = &[$(vmadiff_contract::DefectInfo {
+            name: $name,
+            kind: vmadiff_contract::DefectKind::$kind,
+            what: $what,
+            source: $source,
+            rules: &[$($rule),+],
+        },)*];
+    };
+}
+
+defects! {
+    FileNotForgotten Serial "a24-file-not-forgotten"
+        "A VMA that was removed still names its file, which may be gone when the VMA is freed."
+        from "series patch 20, remove_vma"
+        fires "misuse-dead-file";
+    FilePutTwice Serial "a24-file-put-twice"
+        "A VMA puts its file when it is removed and again when it is freed."
+        from "series patch 20 against Android's __free_vma"
+        fires "file-put", "file-references", "file-used-after-free", "misuse-dead-file", "events",
+            "deferred";
+    MergeForgetsClose Serial "c1-merge-forgets-close"
+        "An area with vm_ops->close is merged away without being closed."
+        from "vma_merge case 7, fixes 714965ca8252"
+        fires "state", "events", "vma-close";
+    OffsetNotLowered Serial "c2-offset-not-lowered"
+        "An area that grows down over a gap keeps its file offset."
+        from "7e7757876f25, LTP mremap06"
+        fires "state";
+    BrkExpandsApart Serial "c11-brk-expands-apart"
+        "brk expands the area before the heap's end even if the two do not touch."
+        from "6c28ca6485dd"
+        fires "state", "events";
+    WrongSurvivor Serial "c16-wrong-survivor"
+        "Where an area is merged into the one above, the one above is freed instead."
+        from "vma_merge case 8, e86f15ee64d8"
+        fires "state", "events", "vma-tree";
+    SecondNextStays Serial "c17-second-next-stays"
+        "Where an area is merged with both areas above, only the first of them is removed."
+        from "__vma_adjust, `again`"
+        fires "state", "events";
+    MbindWrongOffset Serial "c3-mbind-wrong-offset"
+        "mbind merges a piece of an area by the offset of the whole area."
+        from "mbind_range, 7329e3ebe359"
+        fires "state", "events";
+    MbindKeepsMerged Serial "c4-mbind-keeps-merged"
+        "mbind goes on with the area that it had before the merge, which may have swallowed it."
+        from "mbind_range, fixes 9d8cebd4bcd7"
+        fires "state", "events", "outcome", "misuse-sequence-nested", "misuse-dead-vma";
+    ForkedMerges Serial "c7-forked-merges"
+        "An area whose pages fork shared merges with one that was never touched."
+        from "is_mergeable_anon_vma, the limit of forked areas"
+        fires "state", "events";
+    CloneNotUndone Serial "c8-clone-not-undone"
+        "Where the memory for a copy of an anon_vma chain is missing, the links made so far stay."
+        from "824135c46b00"
+        fires "state", "anon-leaked", "left-over", "misuse-dead-vma", "events", "deferred";
+    AccountNotRestored Serial "c15-account-not-restored"
+        "What remains of an area that was moved in part is counted as committed no more."
+        from "move_vma, VM_ACCOUNT"
+        fires "state";
+    PolicyCountedTwice Serial "d3-policy-counted-twice"
+        "A new policy starts with a reference that nobody puts."
+        from "4ad099559b00, CVE-2022-49080"
+        fires "policy-leaked", "left-over";
+    NoReserveForMoves Serial "mremap-without-reserve"
+        "A move does not keep its distance from the limit on areas."
+        from "move_vma, sysctl_max_map_count - 3; made up"
+        fires "outcome";
+    CollapseUnnoticed Interleaved "a10-collapse-unnoticed"
+        "A collapse leaves the sequence count alone, and the page-table lock is taken without a look \
+         at whether the table is still the one that was found."
+        from "series patch 22, pte_map_lock"
+        fires "outcome", "state", "misuse-dead-table", "frame-leaked", "left-over";
+    TableMovedUnlocked Interleaved "a12-table-moved-unlocked"
+        "mremap moves a whole page table without the lock of its entries."
+        from "Android 529351c4c820, move_normal_pmd"
+        fires "outcome", "state", "misuse-freed-in-tlb", "misuse-dead-frame";
+    PmdReadAgain Interleaved "a29-pmd-read-again"
+        "The page-table lock is found by reading again the entry that was just checked."
+        from "series patch 22, pte_map_lock and pte_spinlock"
+        fires "misuse-dead-table";
+    IndexAfterSplit Interleaved "a30-index-after-split"
+        "A speculative fault asks an area that is being split for the index of its new page."
+        from "series patches 10 and 17, __page_set_anon_rmap; found by this project"
+        fires "outcome", "state";
+    IndexWhileGrowing Interleaved "a31-index-while-growing"
+        "A fault asks a stack that another fault is growing for the index of its new page."
+        from "Linux 5.1, expand_downwards and linear_page_index; found by this project"
+        fires "outcome", "state";
+}
+
+/// The defects that a manager has: the machine's, and its design's own, which stand in one list.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Defects {
+    machine: u64,
+    own: u64,
+}
+
+impl Defects {
+    /// These defects of a design.
+    ///
+    /// # Panics
+    /// If the design declares no defect of such a name, or they are compiled out.
+    pub fn of(design: &DesignInfo, names: &[&str]) -> Self {
+        let mut set = Self::default();
+        let place = |list: &[DefectInfo], name| list.iter().position(|defect| defect.name == name);
+        for name in names {
+            let found = design.defects.iter().find_map(|list| place(list, *name));
+            let at = found.unwrap_or_else(|| panic!("{} has no defect `{name}`", design.name));
+            match place(DEFECTS, *name) {
+                Some(at) => set.machine |= 1 << at,
+                None => set.own |= 1 << at,
+            }
+        }
+        set
+    }
+
+    /// Whether the machine's defect is among them.
+    #[inline]
+    pub const fn has(self, defect: Defect) -> bool {
+        cfg!(feature = "defects") && self.machine & 1 << defect as u8 != 0
+    }
+
+    /// Whether the design's defect of this number is among them.
+    #[inline]
+    pub const fn has_own(self, defect: u8) -> bool {
+        cfg!(feature = "defects") && self.own & 1 << defect != 0
+    }
+}
+
+/// A list of defects as a design declares it: empty where defects are compiled out.
+pub const fn listed(defects: &'static [DefectInfo]) -> &'static [DefectInfo] {
+    if cfg!(feature = "defects") {
+        defects
+    } else {
+        &[]
+    }
+}

@@ -1,0 +1,155 @@
+//! How a fault finds its entry and takes the lock of its table, under mmap_sem and without.
+
+use vmadiff_contract::{Misuse, Reason, TableId};
+use vmadiff_interleave::{Site, SpinGuard, Word};
+
+use crate::core::current::Current;
+use crate::core::slab::Handle;
+use crate::defects::defect;
+use crate::design::Design;
+use crate::page::table::{PGD_SHIFT, PMD_SHIFT, PUD_SHIFT, Table, index};
+use crate::page::vmf::{Fault, Vmf};
+use crate::reasons as reason;
+use crate::sites as site;
+
+impl<D: Design> Current<'_, D> {
+    /// Finds the entry and takes its lock (`pte_map_lock`); false: the fault gives up.
+    pub fn pte_map_lock<'a>(&'a self, vmf: &mut Vmf<'a, D>) -> bool {
+        if vmf.optimistic() {
+            return self.lock_optimistically(vmf);
+        }
+        let Some(table) = vmf.table else {
+            return false;
+        };
+        vmf.ptl = Some(table.ptl().lock(site::PTE_MAP_LOCK__LOCK));
+        table.alive()
+    }
+
+    /// Takes the lock of an entry that was found (`pte_spinlock`); false: the fault gives up.
+    pub fn pte_spinlock<'a>(&'a self, vmf: &mut Vmf<'a, D>) -> bool {
+        self.pte_map_lock(vmf)
+    }
+
+    /// Interrupts are off from the look at the VMA until the lock is held, so that its tables stay;
+    /// on again before another try, since the lock's holder may be waiting for this processor.
+    fn lock_optimistically<'a>(&'a self, vmf: &mut Vmf<'a, D>) -> bool {
+        loop {
+            let irq = self.irqs.disable(site::PTE_MAP_LOCK__IRQ);
+            let locked = self.try_lock_optimistically(vmf);
+            self.task.walking.init(Handle::NULL);
+            drop(irq);
+            match locked {
+                Ok(None) => {
+                    if let Some(table) = vmf.table {
+                        table.ptl().relax(site::PTE_MAP_LOCK__RELAX);
+                    }
+                }
+                Ok(Some(ptl)) => {
+                    vmf.ptl = Some(ptl);
+                    return true;
+                }
+                Err(why) => {
+                    self.give_up(why);
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// One try: none if somebody holds the lock.
+    fn try_lock_optimistically<'a>(
+        &'a self,
+        vmf: &mut Vmf<'a, D>,
+    ) -> Result<Option<SpinGuard<'a>>, &'static Reason> {
+        D::still(self, vmf, false)?;
+        self.task.walking.init(vmf.pmd.handle());
+        let at = index(vmf.address, PMD_SHIFT);
+        let changed = vmf.pmd.lower(site::PTE_MAP_LOCK__PMD, at) != vmf.orig_pmd;
+        if changed && !defect!(self, CollapseUnnoticed) {
+            return Err(&reason::PMD_CHANGED);
+        }
+        let pmd = if defect!(self, PmdReadAgain) {
+            self.read_pmd_again(vmf)?
+        } else {
+            vmf.orig_pmd
+        };
+        self.task.walking.init(pmd);
+        let table = self.table(pmd);
+        vmf.table = Some(table);
+        let ptl = table.ptl().try_lock(site::PTE_MAP_LOCK__TRYLOCK);
+        table.alive();
+        let Some(ptl) = ptl else {
+            return Ok(None);
+        };
+        D::still(self, vmf, true)?;
+        Ok(Some(ptl))
+    }
+
+    /// The defect A29: the entry is believed to be what it just was.
+    pub fn read_pmd_again(&self, vmf: &Vmf<'_, D>) -> Result<Handle<Table>, &'static Reason> {
+        let pmd = vmf
+            .pmd
+            .lower(site::PTE_MAP_LOCK__PMD_AGAIN, index(vmf.address, PMD_SHIFT));
+        if pmd.is_null() {
+            let table = TableId(vmf.orig_pmd.ordinal());
+            self.misuse(Misuse::DeadTable(table));
+            return Err(&reason::PMD_CHANGED);
+        }
+        Ok(pmd)
+    }
+
+    /// Walks the page tables to the entry of a fault without mmap_sem. Interrupts are off, so that
+    /// the tables on the way are not freed. No table is made: it could outlive the areas of its
+    /// range.
+    ///
+    /// # Errors
+    /// It gave up: a table is missing.
+    pub fn walk_irqs_off<'a>(&'a self, vmf: &mut Vmf<'a, D>, at: &WalkSites) -> Result<(), Fault> {
+        let mm = self.mm_struct();
+        let _irq = self.irqs.disable(at.irq);
+        let pgd = mm.pgd.get(at.pgd, index(vmf.address, PGD_SHIFT));
+        let walked = self.walk_below(vmf, Handle::from_word(pgd), at);
+        self.task.walking.init(Handle::NULL);
+        walked
+    }
+
+    fn walk_below<'a>(
+        &'a self,
+        vmf: &mut Vmf<'a, D>,
+        pud: Handle<Table>,
+        at: &WalkSites,
+    ) -> Result<(), Fault> {
+        let addr = vmf.address;
+        let walk_in = |table: Handle<Table>| {
+            self.task.walking.init(table);
+            self.table(table)
+        };
+        let missing = |why| move || self.give_up(why);
+        let pud = pud.some().map(walk_in);
+        let pud = pud.ok_or_else(missing(&reason::NO_UPPER_TABLE))?;
+        let pmd = pud.lower(at.pud, index(addr, PUD_SHIFT));
+        let pmd = pmd.some().map(walk_in);
+        let pmd = pmd.ok_or_else(missing(&reason::NO_UPPER_TABLE))?;
+        vmf.pmd = pmd;
+        vmf.orig_pmd = pmd.lower(at.pmd, index(addr, PMD_SHIFT));
+        let table = vmf.orig_pmd.some().map(walk_in);
+        let table = table.ok_or_else(missing(&reason::NO_TABLE))?;
+        vmf.table = Some(table);
+        vmf.orig_pte = table.pte(at.pte, index(addr, 12));
+        Ok(())
+    }
+}
+
+/// The sites of a walk, which are the design's.
+pub struct WalkSites {
+    /// Interrupts go off.
+    pub irq: Site,
+    /// The top table's entry.
+    pub pgd: Site,
+    /// The upper table's entry.
+    pub pud: Site,
+    /// The middle table's entry.
+    pub pmd: Site,
+    /// The page's entry.
+    pub pte: Site,
+}

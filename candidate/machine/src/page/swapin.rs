@@ -1,0 +1,66 @@
+//! Bringing a page back from the swap device (`do_swap_page`), which answers at once like zram.
+//!
+//! There is no swap cache, so a page that several entries name is read into a frame for each. A
+//! fault without mmap_sem reads only what one entry names; Linux would have to read ahead otherwise,
+//! under mmap_sem.
+
+use crate::core::current::Current;
+use crate::core::slab::Handle;
+use crate::design::Design;
+use crate::page::frame::SwapSlot;
+use crate::page::memory::writable_entry;
+use crate::page::pte::{Maps, Pte};
+use crate::page::vmf::{Fault, Vmf};
+use crate::reasons as reason;
+use crate::sites as site;
+
+impl<D: Design> Current<'_, D> {
+    /// A page that was swapped out.
+    pub fn do_swap_page<'a>(&'a self, vmf: &mut Vmf<'a, D>, slot: Handle<SwapSlot>) -> Fault {
+        if vmf.optimistic() {
+            // pte_unmap_same: whoever swapped it in meanwhile served this fault.
+            if !self.pte_spinlock(vmf) {
+                return Fault::Retry;
+            }
+            let same = vmf.pte(site::DO_SWAP_PAGE__PTE_UNMAP_SAME) == vmf.orig_pte;
+            vmf.unlock();
+            if !same {
+                vmf.mark();
+                return Fault::MINOR;
+            }
+        }
+        let from = self.swap.get(slot);
+        let alone = from.count().get(site::DO_SWAP_PAGE__SWAP_COUNT) == 1;
+        if vmf.optimistic() && (!alone || from.held().peek()) {
+            return self.give_up(&reason::SWAP_READ);
+        }
+        let Some(page) = self.alloc_page_for(vmf) else {
+            return Fault::Oom;
+        };
+        page.contents()
+            .init_page(site::DO_SWAP_PAGE__READ, from.contents(), 0);
+        if !self.pte_map_lock(vmf) {
+            self.put_page(site::DO_SWAP_PAGE__PUT_PAGE, page);
+            return Fault::Retry;
+        }
+        if vmf.pte(site::DO_SWAP_PAGE__PTE_SAME) != vmf.orig_pte {
+            vmf.served();
+            self.put_page(site::DO_SWAP_PAGE__PUT_PAGE, page);
+            return Fault::MAJOR;
+        }
+        let mm = self.mm_struct();
+        mm.rss_anon.count(1);
+        mm.swap_entries.count(1u64.wrapping_neg());
+        self.page_add_new_anon_rmap(page, vmf.anon_vma(), self.index_of(vmf));
+        let pte = if vmf.write {
+            writable_entry(vmf, page)
+        } else {
+            Pte::make(Maps::Anon(page.handle()), vmf.vma_page_prot).wrprotect()
+        };
+        vmf.set_pte(site::DO_SWAP_PAGE__SET_PTE, pte);
+        vmf.mark();
+        self.swap_free(site::DO_SWAP_PAGE__SWAP_FREE, slot);
+        vmf.unlock();
+        Fault::MAJOR
+    }
+}

@@ -1,0 +1,187 @@
+//! The fault without mmap_sem, on what an area's sequence count vouches for (series patches 22, 23).
+//!
+//! It may give up at any step, and does so by a reason of its own; the fault is then served under
+//! mmap_sem.
+
+use vmadiff_contract::{Mode, VmFlags};
+use vmadiff_interleave::Site;
+use vmadiff_machine::{
+    Current, Fault, Found, Handle, Need, Ops, PageProt, Policy, Ref, Vma, Vmf, WalkSites,
+};
+
+use crate::defects::defect;
+use crate::reasons as reason;
+use crate::sites as site;
+use crate::{Spf, lookup, references};
+
+/// The walk of `handle_speculative_fault`.
+const WALK: &WalkSites = &WalkSites {
+    irq: site::HANDLE_SPECULATIVE_FAULT__IRQ,
+    pgd: site::HANDLE_SPECULATIVE_FAULT__PGD,
+    pud: site::HANDLE_SPECULATIVE_FAULT__PUD,
+    pmd: site::HANDLE_SPECULATIVE_FAULT__PMD,
+    pte: site::HANDLE_SPECULATIVE_FAULT__PTE,
+};
+
+/// Tries to serve a fault without mmap_sem (`handle_speculative_fault`).
+pub fn handle_speculative_fault(cx: &Current<'_, Spf>, addr: u64, need: Need) -> Fault {
+    let users = &cx.mm_struct().mm_users;
+    if users.get(site::HANDLE_SPECULATIVE_FAULT__MM_USERS) == 1 {
+        return cx.give_up(&reason::ONE_USER);
+    }
+    let Some(vma) = lookup::find_vma_rcu(cx, addr) else {
+        return cx.give_up(&reason::NO_VMA);
+    };
+    let fault = match check_vma(cx, vma, addr, need) {
+        Ok(found) => {
+            let mut vmf = Vmf::new(cx, found, addr, need == Need::Write);
+            let fault = speculate(cx, &mut vmf);
+            put_fault_policy(cx, vmf.policy);
+            fault
+        }
+        Err(fault) => fault,
+    };
+    lookup::put_vma_rcu(cx, site::HANDLE_SPECULATIVE_FAULT__PUT_VMA, vma);
+    fault
+}
+
+/// Samples the sequence count and checks all that it has to vouch for.
+fn check_vma<'a>(
+    cx: &Current<'_, Spf>,
+    vma: Ref<'a, Vma>,
+    addr: u64,
+    need: Need,
+) -> Result<Found<'a, Spf>, Fault> {
+    let outside = || {
+        addr < vma.vm_start().get(site::HANDLE_SPECULATIVE_FAULT__VM_START)
+            || vma.vm_end().get(site::HANDLE_SPECULATIVE_FAULT__VM_END) <= addr
+    };
+    let outside_before = defect!(cx, BoundsBeforeCount).then(outside);
+    let faulted = || {
+        let anon = vma.anon_vma();
+        !anon.get(site::HANDLE_SPECULATIVE_FAULT__ANON_VMA).is_null()
+    };
+    let faulted_before = defect!(cx, AnonBeforeCount).then(faulted);
+    let sequence = &cx.area(vma).vm_sequence;
+    let sequence = sequence.read(site::HANDLE_SPECULATIVE_FAULT__SEQUENCE);
+    if !vma.alive() || sequence & 1 != 0 {
+        return Err(cx.give_up(&reason::SEQUENCE_ODD));
+    }
+    let ops = Ops::from_number(vma.vm_ops().get(site::HANDLE_SPECULATIVE_FAULT__VM_OPS));
+    if ops.fault() {
+        return Err(cx.give_up(&reason::VM_OPS));
+    }
+    if !faulted_before.unwrap_or_else(faulted) {
+        return Err(cx.give_up(&reason::NO_ANON_VMA));
+    }
+    let flags = vma.read_flags(site::HANDLE_SPECULATIVE_FAULT__VM_FLAGS);
+    let page_prot = vma
+        .vm_page_prot()
+        .get(site::HANDLE_SPECULATIVE_FAULT__PAGE_PROT);
+    if flags.contains(VmFlags::UFFD_MISSING) && !defect!(cx, UserfaultUnchecked) {
+        return Err(cx.give_up(&reason::USERFAULT));
+    }
+    if flags.contains(VmFlags::GROWSDOWN) {
+        return Err(cx.give_up(&reason::GROWS));
+    }
+    if outside_before.unwrap_or_else(outside) {
+        return Err(cx.give_up(&reason::OUTSIDE));
+    }
+    check_access(cx, vma, flags, need)?;
+    let pgoff = vma.linear_page_index(
+        addr,
+        site::HANDLE_SPECULATIVE_FAULT__INDEX_START,
+        site::HANDLE_SPECULATIVE_FAULT__INDEX_PGOFF,
+    );
+    let policy = get_fault_policy(cx, vma)?;
+    Ok(Found {
+        vma,
+        hold: sequence,
+        copied: None,
+        flags,
+        page_prot: PageProt::from_bits(page_prot),
+        pgoff,
+        policy,
+    })
+}
+
+fn check_access(
+    cx: &Current<'_, Spf>,
+    vma: Ref<'_, Vma>,
+    flags: VmFlags,
+    need: Need,
+) -> Result<(), Fault> {
+    let rwx = VmFlags::READ | VmFlags::WRITE | VmFlags::EXEC;
+    let refused = match need {
+        Need::Write => !flags.contains(VmFlags::WRITE),
+        Need::Read | Need::Exec => !flags.intersects(rwx),
+    };
+    if refused {
+        if defect!(cx, WrongSegv) {
+            return Err(Fault::Segv);
+        }
+        if defect!(cx, PutTooMany) {
+            references::put_vma(cx, site::HANDLE_SPECULATIVE_FAULT__PUT_VMA_AGAIN, vma);
+        }
+        return Err(cx.give_up(&reason::ACCESS));
+    }
+    let fetch = need == Need::Exec && !flags.contains(VmFlags::EXEC);
+    if fetch && !defect!(cx, ExecUnchecked) {
+        return Err(cx.give_up(&reason::NOT_EXECUTABLE));
+    }
+    Ok(())
+}
+
+/// The policy by which a page is to be allocated, held until the fault has ended
+/// (`__get_vma_policy`); none: the task's own, which nobody else changes.
+fn get_fault_policy(cx: &Current<'_, Spf>, vma: Ref<'_, Vma>) -> Result<Handle<Policy>, Fault> {
+    let _rcu = cx.rcu.read_lock(site::GET_VMA_POLICY__RCU);
+    let policy = vma.vm_policy().get(site::GET_VMA_POLICY__VM_POLICY);
+    let own = cx.task.mempolicy.peek();
+    let Some(effective) = policy.some().or(own.some()) else {
+        return Ok(Handle::NULL);
+    };
+    let held = cx.policies.get(effective);
+    let mode = Mode::from_number(held.mode().get(site::GET_VMA_POLICY__MODE));
+    if mode == Mode::Interleave {
+        return Err(cx.give_up(&reason::INTERLEAVE));
+    }
+    if policy.is_null() || defect!(cx, PolicyWithoutReference) {
+        return Ok(policy);
+    }
+    match held.refs().get_unless_zero(site::GET_VMA_POLICY__REFS) {
+        Some(_) => Ok(policy),
+        // It is being replaced.
+        None => Err(cx.give_up(&reason::UNSERVED)),
+    }
+}
+
+fn put_fault_policy(cx: &Current<'_, Spf>, policy: Handle<Policy>) {
+    if !defect!(cx, PolicyWithoutReference) {
+        cx.mpol_put(site::HANDLE_SPECULATIVE_FAULT__MPOL_PUT, policy);
+    }
+}
+
+/// Walks the page tables, checks that the area is still as it was, and serves the fault.
+fn speculate<'a>(cx: &'a Current<'_, Spf>, vmf: &mut Vmf<'a, Spf>) -> Fault {
+    if let Err(fault) = cx.walk_irqs_off(vmf, WALK) {
+        return fault;
+    }
+    // The bounds that were checked, and what was read since, belong to one state of the area.
+    if sequence_changed(cx, vmf, site::HANDLE_SPECULATIVE_FAULT__RETRY) {
+        return cx.give_up(&reason::CHANGED_IN_WALK);
+    }
+    cx.handle_pte_fault(vmf)
+}
+
+fn sequence_changed(cx: &Current<'_, Spf>, vmf: &Vmf<'_, Spf>, site: Site) -> bool {
+    let count = &cx.area(vmf.vma).vm_sequence;
+    let changed = count.changed(site, vmf.hold.unwrap_or_default());
+    !vmf.vma.alive() || changed
+}
+
+/// Whether the area left its tree or was written to since the fault began (`vma_has_changed`).
+pub fn vma_has_changed(cx: &Current<'_, Spf>, vmf: &Vmf<'_, Spf>) -> bool {
+    let gone = vmf.vma.rb_empty(site::VMA_HAS_CHANGED__RB_EMPTY_NODE);
+    sequence_changed(cx, vmf, site::VMA_HAS_CHANGED__SEQUENCE) || gone
+}

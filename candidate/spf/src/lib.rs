@@ -1,0 +1,194 @@
+//! The speculative page fault series in its twelfth version (L. Dufour, April 2019), repaired.
+//!
+//! A fault looks its area up under RCU and takes a reference (`lookup`), samples the area's
+//! sequence count, copies what the count vouches for, and lets the machine do the page work, which
+//! asks ([`Spf::still`]) before it writes an entry (`fault`). Writers bracket what they change with
+//! the sequence count (`brackets`). A linked area has two references: that of its allocation,
+//! dropped by whoever removes it, and that of its tree, dropped one grace period after it was erased
+//! (`references`; patches 20 and 21).
+//!
+//! # Deviations from v12
+//!
+//! Each is restorable as the defect whose name begins so.
+//!
+//! - A11: `unmap_page_range`, `madvise_free_page_range`, `change_prot_numa` and `expand_downwards`
+//!   are not bracketed. v12 brackets them, though mmap_sem is not held for writing there, so that two
+//!   writers can meet in one count, whose increments are plain. An area that is being unmapped has
+//!   left the tree with its node cleared, which is enough; one that stays may be faulted in again at
+//!   any time; stacks are refused.
+//! - A22: policies are held. v12 frees a policy at once with its last reference, while a speculative
+//!   fault reads it and allocates by it without one. Here a fault takes a reference, unless it is too
+//!   late for that, and the memory stays until the readers of that moment have left.
+//! - A23: the lookup does not ask the task's cache of areas.
+//! - A25: flags that refuse lead to the fault under mmap_sem. v12 sends SIGSEGV, which nothing
+//!   vouches for, and MAPERR at that.
+//! - A26: instruction fetches are checked.
+//! - A27: a fault that read a device counts as major.
+//! - A28: the place that mremap moves from stays closed until it is unmapped. v12 opens it as soon as
+//!   the entries have left, and a fault there maps zeroes where the task's data was.
+
+#![forbid(unsafe_code)]
+
+mod brackets;
+mod defects;
+mod fault;
+mod info;
+mod lookup;
+pub mod reasons;
+mod references;
+pub mod sites;
+
+pub use defects::Defect;
+pub use info::DESIGN;
+
+use vmadiff_contract::{COUNTS, DesignInfo, Reason};
+use vmadiff_interleave::{Cell, RefCount, SeqCount, SeqLock};
+use vmadiff_machine::{
+    Current, Design, Died, Fault, Handle, InTree, Machine, Mm, Need, Policy, Ref, Vma, Vmf, Why,
+};
+
+use crate::defects::defect;
+use crate::reasons as reason;
+use crate::sites as site;
+
+/// The speculative page fault series.
+pub struct Spf;
+
+/// Beside an area.
+#[derive(Default)]
+pub struct Area {
+    /// Odd while a writer is at work (`vm_sequence`).
+    vm_sequence: SeqCount,
+    /// References (`vm_ref_count`).
+    vm_ref_count: RefCount,
+    /// The count stays odd until the area leaves the tree or [stays](Design::stays); brackets in
+    /// between are parts of this one. Written with mmap_sem held for writing. v12 has no such thing:
+    /// it is the repair of A28, for there every function on the way of the unmapping opens and
+    /// closes a bracket of its own, and brackets do not nest.
+    held: Cell<bool>,
+}
+
+/// Beside an address space.
+#[derive(Default)]
+pub struct Space {
+    /// Written around each change of the tree (patch 19).
+    mm_seq: SeqLock,
+}
+
+impl Design for Spf {
+    const INFO: &'static DesignInfo = &DESIGN;
+
+    type Area = Area;
+    type Space = Space;
+    /// The sequence count that the fault's copies were read under.
+    type Hold<'a> = u32;
+
+    fn fault(cx: &Current<'_, Self>, addr: u64, need: Need) -> Fault {
+        match fault::handle_speculative_fault(cx, addr, need) {
+            // Deviation (A27): v12 forgets here whether a device was read (patch 28).
+            Fault::Served { major } => Fault::Served {
+                major: major && !defect!(cx, MajorLost),
+            },
+            other => other,
+        }
+    }
+
+    fn still(
+        cx: &Current<'_, Self>,
+        vmf: &Vmf<'_, Self>,
+        locked: bool,
+    ) -> Result<(), &'static Reason> {
+        let skipped = locked && defect!(cx, SkipLastRecheck);
+        if skipped || !fault::vma_has_changed(cx, vmf) {
+            Ok(())
+        } else if locked {
+            Err(&reason::CHANGED_AFTER_LOCK)
+        } else {
+            Err(&reason::CHANGED_BEFORE_LOCK)
+        }
+    }
+
+    /// `__handle_mm_fault` samples the count here too, and has no use for it.
+    fn classic(cx: &Current<'_, Self>, vma: Ref<'_, Vma>) {
+        cx.area(vma)
+            .vm_sequence
+            .read(site::HANDLE_MM_FAULT__SEQUENCE);
+    }
+
+    fn space_init(space: &Space) {
+        space.mm_seq.init();
+    }
+
+    fn change(m: &Machine<Self>, vma: Ref<'_, Vma>, why: Why) {
+        if let Some(site) = brackets::begins(m, why) {
+            brackets::vm_write_begin(m, site, vma);
+        }
+    }
+
+    fn changed(m: &Machine<Self>, vma: Ref<'_, Vma>, why: Why) {
+        if let Some(site) = brackets::ends(m, why) {
+            brackets::vm_write_end(m, site, vma);
+        }
+    }
+
+    fn moved(m: &Machine<Self>, source: Ref<'_, Vma>, new: Ref<'_, Vma>) {
+        brackets::moved(m, source, new);
+    }
+
+    fn stays(m: &Machine<Self>, piece: Ref<'_, Vma>) {
+        brackets::vm_write_release(m, site::MOVE_VMA__RELEASE, piece);
+    }
+
+    fn born(m: &Machine<Self>, vma: Ref<'_, Vma>, copy_of: Option<Ref<'_, Vma>>) {
+        references::init_vma(m, vma, copy_of);
+    }
+
+    /// The tree is written under `mm_seq` (patch 19), and takes a reference (patch 21).
+    fn change_tree(
+        m: &Machine<Self>,
+        mm: &Mm,
+        vma: Ref<'_, Vma>,
+        change: InTree,
+        how: impl FnOnce(),
+    ) {
+        let mm_seq = &m.space(mm).mm_seq;
+        match change {
+            InTree::Link => {
+                let _seq = mm_seq.write(site::VMA_LINK_RB__MM_SEQ);
+                if !defect!(m, GetTooFew) {
+                    references::get_vma(m, site::VMA_LINK_RB__GET_VMA, vma);
+                }
+                how();
+            }
+            InTree::Erase => {
+                let _seq = mm_seq.write(site::VMA_RB_ERASE__MM_SEQ);
+                how();
+            }
+        }
+    }
+
+    fn erased(m: &Machine<Self>, vma: Ref<'_, Vma>, how: Died) {
+        references::erased(m, vma, how);
+    }
+
+    fn removed(m: &Machine<Self>, vma: Ref<'_, Vma>, how: Died) {
+        references::removed(m, vma, how);
+    }
+
+    fn grace(m: &Machine<Self>, vma: Ref<'_, Vma>) {
+        references::put_vma(m, site::VM_RCU_PUT__PUT, vma);
+    }
+
+    fn policy_unused(m: &Machine<Self>, policy: Handle<Policy>) {
+        if defect!(m, PolicyWithoutReference) || defect!(m, PolicyFreedAtOnce) {
+            m.free_policy(policy);
+        } else {
+            m.call_rcu_policy(site::MPOL_PUT__CALL_RCU, policy);
+        }
+    }
+
+    fn counts(m: &Machine<Self>, vma: Ref<'_, Vma>) -> [u32; COUNTS] {
+        let area = m.area(vma);
+        [area.vm_ref_count.peek(), area.vm_sequence.peek()]
+    }
+}
