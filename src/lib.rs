@@ -15,6 +15,7 @@ pub mod expect;
 pub mod judge;
 #[cfg(all(feature = "command", target_os = "linux", target_arch = "x86_64"))]
 pub mod linux;
+pub mod missed;
 pub mod pair;
 #[cfg(feature = "command")]
 pub mod picture;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use vmadiff::designs::Planted;
 use vmadiff::expect::unmet_in;
 use vmadiff::judge::Verdict;
+use vmadiff::missed::{is_expected, never_came};
 use vmadiff::pair::{Pair, pair};
 use vmadiff::program::{Case, Program};
 
@@ -56,6 +57,10 @@ fn objections(pair: &mut Pair, name: &str, text: &str) -> Vec<String> {
         wrong.push(format!("{:?}", ran.verdict));
     }
     wrong.extend(unmet_in(&case, &ran).iter().map(ToString::to_string));
+    if is_expected(&case, &ran) {
+        let missed = never_came(&case.program, &ran);
+        wrong.extend(missed.iter().map(ToString::to_string));
+    }
     wrong
 }
 
@@ -98,4 +103,5 @@ fn a_wrong_expectation_is_noticed() {
     let maps = "maps:\n  001f0000-001f1000 rw-p 00000000 anon";
     check(&format!("{map}\n{maps}"), "areas at the end");
     check("load(0x1000", "test:1:");
+    check("load(0x1000)\ndesign: spf\nswitch: +99 -> 2", "never came");
 }

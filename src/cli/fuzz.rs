@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use vmadiff::designs::Planted;
+use vmadiff::program::sites::Sites;
 
 use super::interrupt::Interrupt;
 use super::live;
@@ -239,7 +240,9 @@ fn read_known(path: &Path) -> Result<Vec<String>> {
                 index + 1,
             );
         }
-        known.push(signature.to_owned());
+        // A field may be the name of a point in the code, which had another once.
+        let field = Sites::known().today(parts[2]);
+        known.push([parts[0], parts[1], field].join("/"));
     }
     Ok(known)
 }

@@ -35,7 +35,7 @@ pub fn read_case(path: &Path) -> Result<(Case, Form)> {
 
 /// The text in a file, if it is one: named `.vma`, or UTF-8 without control characters. Encoded
 /// programs start with one.
-fn as_text<'a>(path: &Path, bytes: &'a [u8]) -> Result<Option<&'a str>> {
+pub fn as_text<'a>(path: &Path, bytes: &'a [u8]) -> Result<Option<&'a str>> {
     let text = std::str::from_utf8(bytes);
     if path.extension().is_some_and(|extension| extension == "vma") {
         let what = || format!("{}: expected UTF-8 in a text program", path.display());

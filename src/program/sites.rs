@@ -17,8 +17,23 @@ pub static BEGIN: Site = &SiteInfo::new("call.begin");
 #[derive(Clone, Copy, Debug)]
 pub struct Sites {
     all: &'static [Site],
-    /// Old names of sites, each with the one that it bears.
-    renamed: &'static [(&'static str, &'static str)],
+    renamed: &'static [Renamed],
+}
+
+/// A site that bore another name.
+#[derive(Clone, Copy, Debug)]
+struct Renamed {
+    old: (&'static str, u32),
+    new: (&'static str, u32),
+}
+
+impl Renamed {
+    const fn new(old: &'static str, new: &'static str) -> Self {
+        Self {
+            old: (old, SiteInfo::new(old).number()),
+            new: (new, SiteInfo::new(new).number()),
+        }
+    }
 }
 
 /// What designs declare, as tables; each is made once and never goes.
@@ -51,6 +66,18 @@ impl Sites {
         Self { all, renamed: &[] }
     }
 
+    /// These sites, of which some bore other names: old, new.
+    pub fn of_renamed(all: &'static [Site], renamed: &[(&'static str, &'static str)]) -> Self {
+        let renamed: Vec<_> = renamed
+            .iter()
+            .map(|(old, new)| Renamed::new(old, new))
+            .collect();
+        Self {
+            all,
+            renamed: renamed.leak(),
+        }
+    }
+
     /// All of them.
     pub const fn all(&self) -> &'static [Site] {
         self.all
@@ -70,18 +97,22 @@ impl Sites {
 
     /// The number of the site with this name, or that had it once.
     pub fn number(&self, name: &str) -> Option<u32> {
-        let renamed = self.renamed.iter().find(|(old, _)| *old == name);
-        let name = renamed.map_or(name, |(_, new)| new);
+        let name = self.today(name);
         self.each()
             .find(|site| site.name == name)
             .map(SiteInfo::number)
     }
 
-    /// The number of the site that had this number once; any other number is what it is.
+    /// The name of today of the site that had this name once; any other name is what it is.
+    pub fn today<'a>(&self, name: &'a str) -> &'a str {
+        let found = self.renamed.iter().find(|renamed| renamed.old.0 == name);
+        found.map_or(name, |renamed| renamed.new.0)
+    }
+
+    /// The same for a number.
     pub fn renumbered(&self, number: u32) -> u32 {
-        let mut renamed = self.renamed.iter();
-        let found = renamed.find(|(old, _)| SiteInfo::new(old).number() == number);
-        found.map_or(number, |(_, new)| SiteInfo::new(new).number())
+        let found = self.renamed.iter().find(|renamed| renamed.old.1 == number);
+        found.map_or(number, |renamed| renamed.new.1)
     }
 }
 
@@ -96,9 +127,13 @@ fn table(
     names.dedup();
     let leaked = |name| -> Site { Box::leak(Box::new(SiteInfo::new(name))) };
     let all: Vec<Site> = names.into_iter().map(leaked).collect();
-    let mut renamed: Vec<_> = renamed.flatten().copied().collect();
-    renamed.sort_unstable();
-    renamed.dedup();
+    let mut pairs: Vec<_> = renamed.flatten().copied().collect();
+    pairs.sort_unstable();
+    pairs.dedup();
+    let renamed: Vec<_> = pairs
+        .into_iter()
+        .map(|(old, new)| Renamed::new(old, new))
+        .collect();
     Sites {
         all: all.leak(),
         renamed: renamed.leak(),
@@ -127,14 +162,13 @@ mod tests {
 
     #[test]
     fn old_names_and_numbers_lead_to_a_site() {
-        for (old, new) in Sites::known().renamed {
-            let sites = Sites::known();
-            let number = sites.number(new);
-            assert!(number.is_some(), "{old} became {new}, which is none");
-            assert_eq!(sites.number(old), number);
-            let was = SiteInfo::new(old).number();
-            assert_eq!(Some(sites.renumbered(was)), number);
-            assert_eq!(sites.name(was), None, "{old} is a site still");
+        let sites = Sites::known();
+        for Renamed { old, new } in sites.renamed {
+            let number = sites.number(new.0);
+            assert_eq!(number, Some(new.1), "{old:?} became {new:?}, which is none");
+            assert_eq!(sites.number(old.0), number);
+            assert_eq!(Some(sites.renumbered(old.1)), number);
+            assert_eq!(sites.name(old.1), None, "{old:?} is a site still");
         }
     }
 }

@@ -54,6 +54,11 @@ impl Chooser {
         }
     }
 
+    /// The switches whose moments did not come in the last run.
+    pub fn missed(&self) -> impl Iterator<Item = sim::Missed> {
+        self.list.missed()
+    }
+
     fn drawing(&mut self) -> Option<&mut dyn sim::Policy> {
         match self.policy {
             Policy::Preemptions => None,

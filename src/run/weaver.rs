@@ -61,6 +61,7 @@ impl Weaver {
         chooser.set(&program.schedule);
         self.plan_from(program, 0);
         self.run(program, known, pairs, &mut *chooser, None);
+        self.woven.missed.extend(chooser.missed());
         self.chooser = Some(chooser);
         &self.woven
     }

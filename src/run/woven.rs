@@ -1,6 +1,7 @@
 //! What can be observed of a woven run: calls of several tasks, interleaved by a schedule.
 
 use vmadiff_contract::{Event, Outcome, Snapshot, TaskId};
+use vmadiff_interleave::policy::Missed;
 use vmadiff_interleave::sim::{End, Trace};
 
 use super::{Observed, Panic};
@@ -29,6 +30,8 @@ pub struct Woven {
     pub last: Snapshot,
     /// The manager panicked, and the run ended there.
     pub panicked: Option<Panic>,
+    /// Switches of the program's own schedule whose moments never came.
+    pub missed: Vec<Missed>,
 }
 
 /// An event, and where it was raised.
@@ -79,6 +82,7 @@ impl Woven {
         self.deferred.clear();
         self.last.clear();
         self.panicked = None;
+        self.missed.clear();
     }
 }
 
@@ -96,6 +100,7 @@ impl PartialEq for Woven {
             deferred,
             last,
             panicked,
+            missed,
         } = self;
         *manager == other.manager
             && trace.hash() == other.trace.hash()
@@ -107,6 +112,7 @@ impl PartialEq for Woven {
             && *deferred == other.deferred
             && *last == other.last
             && *panicked == other.panicked
+            && *missed == other.missed
     }
 }
 

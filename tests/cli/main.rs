@@ -8,6 +8,8 @@ mod convert;
 #[cfg(feature = "engine")]
 mod corpus;
 #[cfg(feature = "engine")]
+mod designs;
+#[cfg(feature = "engine")]
 mod fuzz;
 mod many;
 mod minimize;

@@ -3,7 +3,9 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use vmadiff::designs::DESIGNS;
+use vmadiff::program::bytes::renumbered;
 use vmadiff::program::sites::Sites;
+use vmadiff::program::text::renamed;
 use vmadiff::program::{Case, Expect, Moment, Program};
 use vmadiff_contract::{
     CallKind, Config, Errno, FileId, MmId, Outcome, SegvCode, Snapshot, TaskId, VmFlags, VmaId,
@@ -19,6 +21,30 @@ vmadiff_interleave::sites! {
 }
 
 const SITES: Sites = Sites::of(ALL);
+
+/// A program that was kept when a point bore another name reads as one of today, and is rewritten
+/// without a change to anything else.
+#[test]
+fn old_names_of_points_are_read_and_rewritten() {
+    let sites = Sites::of_renamed(ALL, &[("do_munmap.erase", "munmap.unlink")]);
+    let old = "# kept  \nload(0x1000)   # do_munmap.erase\n\nswitch: 1@do_munmap.erase#2 -> 2 # why\n\
+               switch: 2@find_vma_rcu.get_vma#1 -> 1\n";
+    let case = Case::parse_with("old.vma", old, &sites).expect("an old name");
+    let new = renamed(old, &sites).expect("an old name");
+    assert_eq!(new, old.replace("1@do_munmap.erase", "1@munmap.unlink"));
+    assert_eq!(Case::parse_with("new.vma", &new, &sites), Ok(case.clone()));
+    assert_eq!(renamed(&new, &sites), None);
+    // The same in bytes, which name points by number.
+    let new = case.program.encode();
+    let number = |name| SiteInfo::new(name).number().to_le_bytes();
+    let at = new
+        .windows(4)
+        .position(|word| word == number("munmap.unlink"));
+    let mut old = new.clone();
+    old[at.expect("its number")..][..4].copy_from_slice(&number("do_munmap.erase"));
+    assert_eq!(renumbered(&old, &sites), Some(new.clone()));
+    assert_eq!(renumbered(&new, &sites), None);
+}
 
 #[track_caller]
 fn parse(text: &str) -> Case {

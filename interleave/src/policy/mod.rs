@@ -14,7 +14,7 @@ pub use bounded::Bounded;
 pub use exhaustive::Exhaustive;
 pub use pct::Pct;
 pub use pos::Pos;
-pub use preemptions::{Moment, Preemptions, Switch};
+pub use preemptions::{Missed, Moment, Preemptions, Switch};
 pub use random::RandomWalk;
 
 /// What a task is about to do.

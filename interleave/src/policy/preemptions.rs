@@ -44,10 +44,13 @@ static FIRST: [Site; 2] = [BEGIN, SOFTIRQ_WAIT];
 /// A switch by site, and how often its site was passed.
 #[derive(Clone, Copy, Debug)]
 struct AtSite {
+    which: usize,
     task: u8,
     site: u32,
     nth: u32,
     passed: u32,
+    /// It came.
+    came: bool,
     to: u8,
 }
 
@@ -61,9 +64,28 @@ impl AtSite {
 /// A switch by gap, and the switch by site that must have come before it.
 #[derive(Clone, Copy, Debug)]
 struct AtGap {
+    which: usize,
     points: u32,
     to: u8,
     behind: Option<usize>,
+}
+
+/// A switch that takes a callback.
+#[derive(Clone, Copy, Debug)]
+struct AtCallback {
+    which: usize,
+    nth: u32,
+    index: u8,
+}
+
+/// A switch whose moment never came in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missed {
+    /// Its index in the list.
+    pub switch: usize,
+    /// How often its moment was near: its task arrived at its site, that many points were counted
+    /// for it, or that many callbacks were chosen.
+    pub passed: u32,
 }
 
 /// The policy of a list of switches. A switch to a task that cannot move is passed over. Every
@@ -72,7 +94,7 @@ struct AtGap {
 pub struct Preemptions {
     gaps: Vec<AtGap>,
     sites: Vec<AtSite>,
-    callbacks: Vec<(u32, u8)>,
+    callbacks: Vec<AtCallback>,
     next_gap: usize,
     points: u32,
     choices: u32,
@@ -93,9 +115,10 @@ impl Preemptions {
         self.sites.clear();
         self.callbacks.clear();
         let mut behind = None;
-        for &Switch { at, to } in switches {
+        for (which, &Switch { at, to }) in switches.iter().enumerate() {
             match at {
                 Moment::Gap(points) => self.gaps.push(AtGap {
+                    which,
                     points,
                     to,
                     behind: behind.take(),
@@ -103,16 +126,35 @@ impl Preemptions {
                 Moment::Site { task, site, nth } => {
                     behind = Some(self.sites.len());
                     self.sites.push(AtSite {
+                        which,
                         task,
                         site,
                         nth,
                         passed: 0,
+                        came: false,
                         to,
                     });
                 }
-                Moment::Callback { nth } => self.callbacks.push((nth, to)),
+                Moment::Callback { nth } => self.callbacks.push(AtCallback {
+                    which,
+                    nth,
+                    index: to,
+                }),
             }
         }
+    }
+
+    /// The switches whose moments did not come in the run since [`Policy::begin`].
+    pub fn missed(&self) -> impl Iterator<Item = Missed> {
+        let sites = self.sites.iter().filter(|at| !at.came);
+        let sites = sites.map(|at| (at.which, at.passed));
+        let gaps = self.gaps[self.next_gap..].iter().enumerate();
+        // Points are counted for one switch at a time.
+        let gaps = gaps.map(|(later, at)| (at.which, if later == 0 { self.points } else { 0 }));
+        let callbacks = self.callbacks.iter().filter(|at| at.nth > self.choices);
+        let callbacks = callbacks.map(|at| (at.which, self.choices));
+        let all = sites.chain(gaps).chain(callbacks);
+        all.map(|(switch, passed)| Missed { switch, passed })
     }
 }
 
@@ -122,6 +164,7 @@ impl Policy for Preemptions {
         self.points = 0;
         self.choices = 0;
         for at in &mut self.sites {
+            at.came = false;
             at.passed = u32::from(FIRST.iter().any(|site| site.number() == at.site));
         }
     }
@@ -133,6 +176,7 @@ impl Policy for Preemptions {
             if at.task == arrived.task && at.site == arrived.site.number() {
                 at.passed += 1;
                 if at.passed == at.nth {
+                    at.came = true;
                     to = to.or(Some(at.to));
                 }
             }
@@ -160,7 +204,7 @@ impl Policy for Preemptions {
 
     fn pick_callback(&mut self, _ready: usize) -> usize {
         self.choices += 1;
-        let listed = self.callbacks.iter().find(|(nth, _)| *nth == self.choices);
-        listed.map_or(0, |&(_, index)| usize::from(index))
+        let listed = self.callbacks.iter().find(|at| at.nth == self.choices);
+        listed.map_or(0, |at| usize::from(at.index))
     }
 }

@@ -2,6 +2,7 @@
 
 mod distill;
 mod reach;
+mod rename;
 mod seeds;
 
 use std::path::{Path, PathBuf};
@@ -10,12 +11,14 @@ use crate::status::Status;
 use anyhow::{Context, Result, bail};
 use vmadiff::designs::Planted;
 
-/// Takes care of a corpus: makes seeds of texts, texts of a campaign, and says what it reaches.
+/// Takes care of a corpus: makes seeds of texts, texts of a campaign, says what it reaches, and keeps
+/// its names up to date.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     vmadiff corpus seeds corpus -o fuzz/corpus/serial\n  \
     vmadiff corpus distill fuzz/corpus/serial -o distilled\n  \
-    vmadiff corpus reach corpus")]
+    vmadiff corpus reach corpus\n  \
+    vmadiff corpus rename --check corpus")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -26,6 +29,7 @@ enum Command {
     Seeds(seeds::Args),
     Distill(distill::Args),
     Reach(reach::Args),
+    Rename(rename::Args),
 }
 
 pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
@@ -33,6 +37,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
         Command::Seeds(args) => seeds::run(args),
         Command::Distill(args) => distill::run(args, planted),
         Command::Reach(args) => reach::run(args, planted),
+        Command::Rename(args) => rename::run(args),
     }
 }
 

@@ -12,6 +12,7 @@ use serde::Serialize;
 use vmadiff::designs::Planted;
 use vmadiff::expect::unmet_in;
 use vmadiff::judge::Verdict;
+use vmadiff::missed::{is_expected, never_came};
 use vmadiff::pair::{Pair, Ran, pair};
 use vmadiff::program::Case;
 
@@ -63,6 +64,8 @@ struct Outcome {
     at_call: Option<usize>,
     what: Option<String>,
     unmet: Vec<String>,
+    /// What else there is to say of the program.
+    warnings: Vec<String>,
     /// The report on its divergence, in colour.
     #[serde(skip)]
     report: Option<String>,
@@ -196,7 +199,15 @@ fn warn(file: &Path, what: &str) {
 }
 
 fn judged(file: &Path, case: &Case, ran: &Ran) -> Outcome {
-    let unmet = unmet_in(case, ran);
+    let mut unmet: Vec<String> = unmet_in(case, ran)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let missed = never_came(&case.program, ran);
+    let mut missed: Vec<String> = missed.iter().map(ToString::to_string).collect();
+    if is_expected(case, ran) {
+        unmet.append(&mut missed);
+    }
     let mut outcome = Outcome {
         file: file.to_owned(),
         verdict: "agree",
@@ -205,7 +216,8 @@ fn judged(file: &Path, case: &Case, ran: &Ran) -> Outcome {
         signature: None,
         at_call: None,
         what: None,
-        unmet: unmet.iter().map(ToString::to_string).collect(),
+        unmet,
+        warnings: missed,
         report: None,
     };
     match &ran.verdict {
@@ -242,9 +254,9 @@ fn text(outcome: &Outcome) -> String {
         _ if outcome.is_fine() => format!("{} {file}: {calls} calls", paint::good("agree  ")),
         _ => format!("{} {file}: the managers agree", paint::bad("unmet  ")),
     };
-    let unmet = outcome.unmet.iter().map(|line| format!("  {line}"));
+    let more = outcome.unmet.iter().chain(&outcome.warnings);
     std::iter::once(verdict)
-        .chain(unmet)
+        .chain(more.map(|line| format!("  {line}")))
         .map(|line| line + "\n")
         .collect()
 }

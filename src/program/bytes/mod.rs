@@ -30,6 +30,7 @@ use vmadiff_contract::Config;
 
 use self::record::Record;
 use super::settings::{SETTINGS, Setting, fit_together};
+use super::sites::Sites;
 use super::{Policy, Program, Schedule};
 
 /// Bytes in the header.
@@ -60,6 +61,22 @@ pub fn is_serial(bytes: &[u8]) -> bool {
     policy(byte(1)) == Policy::default()
         && (8..HEADER).all(|at| byte(at) == 0)
         && !records.iter().any(|record| Record(record).is_switch())
+}
+
+/// These bytes with the numbers of today of sites that had others once; none: there is none of
+/// those. All else stays as it is, so that what is kept under its bytes is changed no more than it
+/// has to be.
+pub fn renumbered(bytes: &[u8], sites: &Sites) -> Option<Vec<u8>> {
+    let mut new = bytes.to_vec();
+    let start = HEADER.min(new.len());
+    let (records, _) = new[start..].as_chunks_mut::<RECORD>();
+    for record in records {
+        let read = Record(record);
+        if let Some(number) = read.site().filter(|_| read.is_switch()) {
+            record[8..12].copy_from_slice(&sites.renumbered(number).to_le_bytes());
+        }
+    }
+    (new != bytes).then_some(new)
 }
 
 impl Program {

@@ -95,6 +95,11 @@ impl Record<'_> {
         }
     }
 
+    /// The site that the record, a switch, names by number.
+    pub(super) fn site(&self) -> Option<u32> {
+        (self.0[2] == SITE).then(|| self.u32(8))
+    }
+
     /// The record as a setting with a sane value.
     pub(super) fn setting(&self) -> (&'static Setting, u64) {
         let setting = Setting::by_number(self.0[1]);

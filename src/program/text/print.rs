@@ -7,7 +7,7 @@ use vmadiff_contract::{Config, TaskId};
 use super::{outcome, schedule, value};
 use crate::program::settings::{SETTINGS, Unit};
 use crate::program::sites::Sites;
-use crate::program::{Case, Expect, Program, Step, shape};
+use crate::program::{Case, Expect, Program, Step, Switch, shape};
 
 impl Display for Case {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -22,6 +22,12 @@ impl Display for Program {
             writeln!(f, "{step}")?;
         }
         schedule::print(f, &self.schedule, &Sites::known())
+    }
+}
+
+impl Display for Switch {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        schedule::Named(self, &Sites::known()).fmt(f)
     }
 }
 

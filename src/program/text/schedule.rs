@@ -1,7 +1,7 @@
 //! The lines of a schedule: `design: spf`, `policy: pct seed=7`, `switch: 1@munmap.unlink#1 -> 2`,
 //! `switch: +12 -> 2`, `switch: callback#1 -> 2`.
 
-use std::fmt::{self, Write};
+use std::fmt::{self, Display, Write};
 
 use vmadiff_contract::{DesignInfo, MAX_TASKS, TaskId};
 
@@ -32,22 +32,55 @@ pub(super) fn print(f: &mut impl Write, schedule: &Schedule, sites: &Sites) -> f
             .map_or("", |(name, _)| name);
         writeln!(f, "policy: {name} seed={seed}")?;
     }
-    for Switch { at, to } in switches {
+    for switch in switches {
+        writeln!(f, "switch: {}", Named(switch, sites))?;
+    }
+    Ok(())
+}
+
+/// A switch as text, with the names of these sites.
+pub struct Named<'a>(pub &'a Switch, pub &'a Sites);
+
+impl Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(Switch { at, to }, sites) = self;
         match *at {
-            Moment::Gap(gap) => write!(f, "switch: +{gap}")?,
+            Moment::Gap(gap) => write!(f, "+{gap}")?,
             Moment::Site { task, site, nth } => {
-                write!(f, "switch: {task}@")?;
+                write!(f, "{task}@")?;
                 match sites.name(site) {
                     Some(name) => f.write_str(name)?,
                     None => write!(f, "site:{site:#010x}")?,
                 }
                 write!(f, "#{nth}")?;
             }
-            Moment::Callback { nth } => write!(f, "switch: callback#{nth}")?,
+            Moment::Callback { nth } => write!(f, "callback#{nth}")?,
         }
-        writeln!(f, " -> {to}")?;
+        write!(f, " -> {to}")
     }
-    Ok(())
+}
+
+/// A text with the names of today of sites that had others once; none: there is none of those. All
+/// else stays as it is, comments and blanks too.
+pub fn renamed(text: &str, sites: &Sites) -> Option<String> {
+    let lines = text
+        .split_inclusive('\n')
+        .map(|line| renamed_line(line, sites));
+    let new: String = lines.collect();
+    (new != text).then_some(new)
+}
+
+fn renamed_line(line: &str, sites: &Sites) -> String {
+    let is_switch = line.trim_start().starts_with("switch:");
+    let parts = || {
+        let (task, rest) = line.split_once('@')?;
+        let (name, nth) = rest.split_once('#')?;
+        Some((task, name, nth))
+    };
+    match parts().filter(|_| is_switch) {
+        Some((task, name, nth)) => format!("{task}@{}#{nth}", sites.today(name)),
+        None => line.to_owned(),
+    }
 }
 
 /// Reads what follows `design:`.

@@ -1,0 +1,133 @@
+//! `vmadiff designs`, `--design`, and programs that name their design.
+
+use serde_json::Value;
+
+use crate::shell::Shell;
+
+/// Where the reader stands when it is left, which it passes once.
+const POINT: &str = "2@access.pte";
+
+/// A race; its schedule names a point, which comes the `nth` time, or not.
+fn race(design: &str, nth: u32) -> String {
+    format!(
+        "mmap(0x1f4000, 0x4000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+         [2] load(0x1f5000)\n\
+         munmap(0x1f5000, 0x1000)\n\
+         {design}switch: {POINT}#{nth} -> 1\n"
+    )
+}
+
+fn designs(shell: &Shell) -> Vec<Value> {
+    let said = shell.run("designs --json");
+    serde_json::from_str(said.succeeds().text()).expect("a list")
+}
+
+#[test]
+fn designs_are_listed_with_their_defects() {
+    let shell = Shell::new();
+    let all = designs(&shell);
+    let text = shell.run("designs");
+    let text = text.succeeds().text();
+    assert!(!all.is_empty() && all[0]["first"] == true);
+    for design in &all {
+        for key in ["name", "what", "source"] {
+            let says = design[key].as_str().expect("a text");
+            assert!(text.contains(says), "no {says} in {text}");
+        }
+        let name = design["name"].as_str().unwrap();
+        let said = shell.run(&format!("defects --json --design {name}"));
+        let defects: Vec<Value> = serde_json::from_str(said.succeeds().text()).expect("a list");
+        let names: Vec<_> = defects.iter().map(|defect| &defect["name"]).collect();
+        let listed: Vec<_> = design["defects"].as_array().unwrap().iter().collect();
+        assert_eq!(names, listed, "{name}");
+    }
+}
+
+#[test]
+fn every_design_agrees_with_the_reference() {
+    let shell = Shell::new();
+    shell.write("a.vma", race("", 1));
+    for design in designs(&shell) {
+        let name = design["name"].as_str().unwrap();
+        let said = shell.run(&format!("run --design {name} a.vma"));
+        assert!(said.succeeds().text().starts_with("agree"), "{said:?}");
+        let said = shell.run(&format!("fuzz --runs 300 --seed 7 --json --design {name}"));
+        let summary: Value = serde_json::from_str(said.succeeds().text()).expect("a summary");
+        assert_eq!(summary["design"], design["name"]);
+    }
+}
+
+#[test]
+fn an_unknown_design_is_refused_with_near_ones() {
+    let shell = Shell::new();
+    let said = shell.run("run --design sfp x");
+    said.refuses(&["no design is called `sfp`", "spf"]);
+    shell.write("a.vma", race("design: sfp\n", 1));
+    shell
+        .run("run a.vma")
+        .refuses(&["a.vma:4:9", "the name of a design", "spf"]);
+}
+
+#[test]
+fn a_switch_that_never_comes_is_told_and_fails_where_the_design_is_named() {
+    let shell = Shell::new();
+    let never = "switch: 2@access.pte#9 -> 1 never came: task 2 passed access.pte 1 time";
+    shell.write("comes.vma", race("design: spf\n", 1));
+    assert!(
+        !shell
+            .run("run comes.vma")
+            .succeeds()
+            .text()
+            .contains("never")
+    );
+
+    shell.write("told.vma", race("", 9));
+    let said = shell.run("run told.vma");
+    assert!(said.succeeds().text().contains(never), "{said:?}");
+    let said = shell.run("run --json told.vma");
+    let verdicts: Value = serde_json::from_str(said.succeeds().text()).expect("a list");
+    assert_eq!(verdicts[0]["warnings"][0], never);
+
+    shell.write("fails.vma", race("design: spf\n", 9));
+    let said = shell.run("run fails.vma");
+    assert_eq!(said.status, 1, "{said:?}");
+    assert!(said.text().starts_with("unmet"), "{said:?}");
+    assert!(said.text().contains(never), "{said:?}");
+    let said = shell.run("run --json fails.vma");
+    let verdicts: Value = serde_json::from_str(said.text()).expect("a list");
+    assert_eq!(verdicts[0]["unmet"][0], never);
+}
+
+#[test]
+fn a_switch_of_a_task_that_cannot_be_is_told() {
+    let shell = Shell::new();
+    shell.write(
+        "a.vma",
+        "load(0x1000)\nswitch: 6@access.pte#1 -> 2\nswitch: +1 -> 6\n",
+    );
+    let said = shell.run("run a.vma");
+    let why = "there is no task 6, a task of this program is 0 to 2";
+    assert_eq!(said.succeeds().text().matches(why).count(), 2, "{said:?}");
+}
+
+/// An artifact says which design it is from; where another runs, that is told.
+#[test]
+fn an_artifact_of_another_design_is_warned_of() {
+    let shell = Shell::new();
+    let made = "# made by vmadiff 1 (x); rustc 1; design: other; defects: none\n";
+    shell.write("a.vma", format!("{made}{}", race("", 1)));
+    let said = shell.run("run a.vma");
+    let warning = "made with design other, this is spf";
+    assert!(said.succeeds().stderr.contains(warning), "{said:?}");
+}
+
+#[test]
+fn old_names_are_rewritten_and_nothing_else() {
+    let shell = Shell::new();
+    shell.write("a.vma", race("", 1));
+    let said = shell.run("corpus rename --check .");
+    assert_eq!(said.succeeds().text(), "1 files, 0 to rewrite\n");
+    let said = shell.run("corpus rename .");
+    assert_eq!(said.succeeds().text(), "1 files, 0 rewritten\n");
+    assert_eq!(shell.read("a.vma"), race("", 1).as_bytes());
+}
