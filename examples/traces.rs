@@ -6,10 +6,12 @@
 //! cargo run --release --example traces -- generate 200000 programs.bin
 //! cargo run --release --example traces -- hash programs.bin
 //! cargo run --release --example traces -- hash programs.bin 5000 b1-anon-before-count
+//! valgrind --tool=callgrind target/release/examples/traces run programs.bin 2000
 //! ```
 //!
 //! `generate` writes programs at seeds from 0: serial ones and races in turn. `hash` takes how many
-//! of them to run (0: all) and names of defects to plant. It is a file that is compared, and not
+//! of them to run (0: all) and names of defects to plant. `run` does the same and looks at nothing: what
+//! it takes is the candidate's own. It is a file that is compared, and not
 //! seeds, since what the generator makes of a seed may change with it.
 
 use std::fmt::Write;
@@ -43,7 +45,17 @@ fn main() -> Result<()> {
             hash(&programs, most, &planted);
             Ok(())
         }
-        _ => bail!("expected `generate PROGRAMS FILE` or `hash FILE [PROGRAMS [DEFECT]…]`"),
+        ["run", file, ref rest @ ..] => {
+            let bytes = fs::read(file).with_context(|| format!("cannot read {file}"))?;
+            let most = rest.first().map_or(Ok(0), |most| most.parse());
+            let most = most.context("expected how many programs to run")?;
+            let programs = programs(&bytes).with_context(|| format!("{file} is cut short"))?;
+            run(&programs, most);
+            Ok(())
+        }
+        _ => bail!(
+            "expected `generate PROGRAMS FILE` or `hash FILE [PROGRAMS [DEFECT]…]` or `run FILE [PROGRAMS]`"
+        ),
     }
 }
 
@@ -105,6 +117,30 @@ fn hash(programs: &[Program], most: usize, planted: &Planted) {
     let run = programs.len().min(most);
     println!("{run} programs one call after another: {:016x}", serial.0);
     println!("{races} of them as races, {steps} steps: {:016x}", woven.0);
+}
+
+/// Runs each as it is meant: serial ones call by call, with a look at the state after each, races woven.
+fn run(programs: &[Program], most: usize) {
+    let most = if most == 0 { programs.len() } else { most };
+    let planted = Planted::default();
+    let mut alone = candidate(&planted);
+    let mut weaver = Weaver::new(Arc::new(move |config, events| planted.boot(config, events)));
+    let known = weaver.supports();
+    let mut state = Snapshot::default();
+    for program in programs.iter().take(most) {
+        if !program.schedule.is_serial() {
+            weaver.weave(program, known, None);
+            continue;
+        }
+        alone.reset(&program.config);
+        for step in &program.calls {
+            alone.call(step.task, &step.call, step.fail);
+            Recorder::clear();
+            alone.snapshot(&mut state);
+        }
+        alone.quiesce();
+        Recorder::clear();
+    }
 }
 
 fn run_alone(program: &Program, manager: &mut dyn Manager, into: &mut Mix) {

@@ -97,7 +97,8 @@ pub trait Design: Sized + Send + Sync + 'static {
         Ok(())
     }
 
-    /// A fault is about to be served under mmap_sem, which is held, in this area.
+    /// A fault is about to be served in this area, under mmap_sem, which is held, maybe for writing
+    /// (mprotect populates a locked area that became writable).
     fn classic(_cx: &Current<'_, Self>, _vma: Ref<'_, Vma>) {}
 
     // -- Writers of mmap_sem -------------------------------------------------------------------
@@ -114,8 +115,8 @@ pub trait Design: Sized + Send + Sync + 'static {
 
     // -- Changes of an area --------------------------------------------------------------------
 
-    /// An area in use is about to be changed: no fault may go on by what it has seen of it, and none
-    /// may begin, until the change has [ended](Design::changed). What is held `why` says
+    /// An area is about to be changed: no fault may go on by what it has seen of it, and none may
+    /// begin, until the change has [ended](Design::changed). What is held `why` says
     /// ([`Why::written`]); designs that wait for faults under way may wait here where mmap_sem is
     /// held for writing.
     fn change(_m: &Machine<Self>, _vma: Ref<'_, Vma>, _why: Why) {}
@@ -224,7 +225,7 @@ pub enum Why {
     Advise,
     /// Its lock flags (`mlock_fixup`).
     Lock,
-    /// Its lock flags go (`munlock_vma_pages_range`). At exit nothing is held.
+    /// Its lock flags go (`munlock_vma_pages_range`).
     Unlock,
     /// Its policy (`vma_replace_policy`).
     Policy,
@@ -235,7 +236,8 @@ pub enum Why {
     Fork,
     /// Its pages are replaced by fresh ones (`collapse_huge_page`).
     Collapse,
-    /// Its links to anon_vmas go (`free_pgtables`): it has left its tree. At exit nothing is held.
+    /// Its links to anon_vmas go (`free_pgtables`). It has left its tree, and mmap_sem may have been
+    /// downgraded since.
     Unlink,
     /// Its pages are taken out (`unmap_page_range`), by munmap and exit, madvise, or truncation.
     Zap,
@@ -249,11 +251,11 @@ pub enum Why {
 
 impl Why {
     /// Whether mmap_sem is held for writing, so that no other writer is at the same area; without,
-    /// two changes of one area may overlap.
+    /// two changes of one area may overlap. (At exit nothing is held, and nobody else is there.)
     pub fn written(self) -> bool {
         !matches!(
             self,
-            Self::Zap | Self::Free | Self::Numa | Self::Grow | Self::Unlock | Self::Unlink
+            Self::Zap | Self::Free | Self::Numa | Self::Grow | Self::Unlink
         )
     }
 }

@@ -70,12 +70,13 @@ pub fn ends(m: &Machine<Spf>, why: Why) -> Option<Site> {
 /// Whether such a change is bracketed.
 fn there(m: &Machine<Spf>, why: Why) -> bool {
     match why {
-        // Deviation (A11).
-        Why::Zap | Why::Free | Why::Numa | Why::Grow => defect!(m, BracketUnderRead),
         Why::Fork => !defect!(m, ForkWithoutBracket),
         Why::MoveTo => !defect!(m, DestinationOpen),
         Why::AdjustFailed => !defect!(m, AdjustLeavesOpen),
-        _ => true,
+        // The area has left its tree: nobody else changes it.
+        Why::Unlink => true,
+        // Deviation (A11).
+        _ => why.written() || defect!(m, BracketUnderRead),
     }
 }
 

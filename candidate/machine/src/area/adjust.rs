@@ -2,7 +2,7 @@
 
 use vmadiff_interleave::WriteGuard;
 
-use crate::area::anon_vma::NoMemory;
+use crate::area::anon_vma_links::NoMemory;
 use crate::area::vma::Vma;
 use crate::core::current::Current;
 use crate::core::mm::Mm;
@@ -197,7 +197,7 @@ impl<D: Design> Current<'_, D> {
             (_, Some(gone), _) => {
                 self.__vma_unlink_common(mm, gone);
                 if let Some(file) = file {
-                    self.remove_shared_vm_struct(gone, file);
+                    self.__remove_shared_vm_struct(gone, file);
                 }
             }
         }

@@ -1,195 +1,209 @@
-//! How areas come by their anon_vmas, hand them on, and lose them (mm/rmap.c).
+//! anon_vmas and their links: which areas may map a private page (reverse mapping).
 
-use vmadiff_contract::{Note, VmFlags};
+use vmadiff_contract::{AnonId, Event, Misuse};
+use vmadiff_interleave::{RefCount, RwSem, WriteGuard};
 
-use crate::area::anon::AnonVma;
 use crate::area::vma::Vma;
 use crate::core::current::Current;
 use crate::core::machine::Machine;
-use crate::core::slab::{Handle, Ref};
-use crate::defects::defect;
+use crate::core::slab::{Handle, Ref, object};
 use crate::design::Design;
 use crate::sites as site;
 
-/// There was no memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoMemory;
+object! {
+    /// The areas that descend, by fork and split, from the one that first stored a page.
+    AnonVma, dead: |n| Some(Misuse::DeadAnon(AnonId(n)));
+    words {
+        /// The first of its tree, whose lock serves all of it; itself if it is the first.
+        root: Handle<AnonVma>,
+        /// The one that it was forked from; itself if it is a root.
+        parent: Handle<AnonVma>,
+        /// Areas that point at it and anon_vmas whose parent it is.
+        degree: u64,
+        /// The first link to an area.
+        first: Handle<AnonVmaChain>,
+    }
+    parts {
+        /// One reference while it has links, and a root's for each descendant.
+        refcount: RefCount,
+        /// A root's lock: guards the links of its whole tree.
+        rwsem: RwSem,
+    }
+}
+
+object! {
+    /// A link between an area and an anon_vma (`anon_vma_chain`).
+    AnonVmaChain, dead: |_| None;
+    words {
+        /// The area.
+        vma: Handle<Vma>,
+        /// The anon_vma.
+        anon: Handle<AnonVma>,
+        /// The next link of the area (`same_vma`).
+        vma_next: Handle<AnonVmaChain>,
+        /// The previous link of the area.
+        vma_prev: Handle<AnonVmaChain>,
+        /// The next link of the anon_vma (`rb`).
+        anon_next: Handle<AnonVmaChain>,
+        /// The previous link of the anon_vma.
+        anon_prev: Handle<AnonVmaChain>,
+    }
+    parts {}
+}
+
+/// The lock of a tree of anon_vmas, held over several of them.
+pub struct TreeLock<'a> {
+    root: Handle<AnonVma>,
+    _guard: WriteGuard<'a>,
+}
 
 impl<D: Design> Current<'_, D> {
-    /// Gives an area an anon_vma if it has none (`anon_vma_prepare`): a neighbour's, or a new one.
-    /// Called under mmap_sem, for reading at least.
-    pub fn anon_vma_prepare(&self, vma: Ref<'_, Vma>) -> Result<(), NoMemory> {
-        if !vma
-            .anon_vma()
-            .get(site::ANON_VMA_PREPARE__ANON_VMA)
-            .is_null()
-        {
-            return Ok(());
-        }
-        let (anon, allocated) = match self.find_mergeable_anon_vma(vma) {
-            Some(anon) => (anon, false),
-            None => (self.anon_vma_alloc().ok_or(NoMemory)?, true),
-        };
-        let avc = self.avcs.alloc();
-        let raced = {
-            let _tree = self.anon_vma_lock(anon.handle());
-            // The page_table_lock keeps other faults of this area away.
-            let mm = self.mm(vma.vm_mm().peek());
-            let _lock = mm.page_table_lock.lock(site::ANON_VMA_PREPARE__LOCK);
-            let raced = !vma
-                .anon_vma()
-                .get(site::ANON_VMA_PREPARE__ANON_VMA_AGAIN)
-                .is_null();
-            if !raced {
-                vma.anon_vma()
-                    .set(site::ANON_VMA_PREPARE__SET_ANON_VMA, anon.handle());
-                self.anon_vma_chain_link(vma, avc, anon);
-                anon.degree().init(anon.degree().peek() + 1);
-            }
-            raced
-        };
-        if raced {
-            if allocated {
-                self.put_anon_vma(anon);
-            }
-            self.avcs.free(avc.handle());
-        }
-        Ok(())
-    }
-
-    /// An anon_vma that a neighbour has and the area may share (`find_mergeable_anon_vma`), so that
-    /// the two can become one again.
-    fn find_mergeable_anon_vma(&self, vma: Ref<'_, Vma>) -> Option<Ref<'_, AnonVma>> {
-        self.next(vma)
-            .and_then(|next| self.reusable_anon_vma(next, vma, next))
-            .or_else(|| {
-                self.prev(vma)
-                    .and_then(|prev| self.reusable_anon_vma(prev, prev, vma))
-            })
-    }
-
-    /// `donor`'s anon_vma, if `a` and `b`, which is above, might have been split apart.
-    fn reusable_anon_vma(
-        &self,
-        donor: Ref<'_, Vma>,
-        a: Ref<'_, Vma>,
-        b: Ref<'_, Vma>,
-    ) -> Option<Ref<'_, AnonVma>> {
-        let rwx = VmFlags::READ | VmFlags::WRITE | VmFlags::EXEC;
-        let compatible = a.end() == b.start()
-            && self.mpol_equal(a.vm_policy().peek(), b.vm_policy().peek())
-            && a.vm_file().peek() == b.vm_file().peek()
-            && (a.flags() ^ b.flags()).difference(rwx).is_empty()
-            && b.vm_pgoff().peek() == a.vm_pgoff().peek().wrapping_add(a.pages());
-        if !compatible {
+    /// A new anon_vma, the root of its own tree (`anon_vma_alloc`); none without memory.
+    pub fn anon_vma_alloc(&self) -> Option<Ref<'_, AnonVma>> {
+        if self.fails() {
             return None;
         }
-        let anon = donor.anon_vma().get(site::REUSABLE_ANON_VMA__ANON_VMA);
-        let reusable = donor.alive() && !anon.is_null() && self.chain_is_singular(donor);
-        reusable.then(|| self.anon(anon))
-    }
-
-    /// Links `dst` to all that `src` is linked to (`anon_vma_clone`). If `dst` points at no
-    /// anon_vma, as in fork, it takes the first that nobody else uses any more.
-    pub fn anon_vma_clone(&self, dst: Ref<'_, Vma>, src: Ref<'_, Vma>) -> Result<(), NoMemory> {
-        let src_anon = src.anon_vma().peek();
-        let mut tree = None;
-        let mut link = src.chain_last().peek();
-        while let Some(pavc) = link.some().map(|link| self.avcs.get(link)) {
-            if self.fails() {
-                drop(tree);
-                // The degree was not raised yet, so unlinking must not lower it.
-                dst.anon_vma().set(site::ANON_VMA_CLONE__UNDO, Handle::NULL);
-                if !defect!(self, CloneNotUndone) {
-                    self.unlink_anon_vmas(dst);
-                }
-                self.note(Note::Undo("anon_vma_clone"));
-                return Err(NoMemory);
-            }
-            let avc = self.avcs.alloc();
-            let anon = self.anon(pavc.anon().peek());
-            tree = Some(self.lock_anon_vma_root(tree, anon));
-            self.anon_vma_chain_link(dst, avc, anon);
-            let unused = anon.handle() != src_anon && anon.degree().peek() < 2;
-            if dst.anon_vma().peek().is_null() && unused {
-                dst.anon_vma()
-                    .set(site::ANON_VMA_CLONE__REUSE, anon.handle());
-            }
-            link = pavc.vma_prev().peek();
-        }
-        if let Some(anon) = dst.anon_vma().peek().some() {
-            let anon = self.anon(anon);
-            anon.degree().init(anon.degree().peek() + 1);
-        }
-        Ok(())
-    }
-
-    /// Gives a child's copy of `pvma` an anon_vma of its own (`anon_vma_fork`), so that pages it
-    /// copies are found without asking the parent.
-    pub fn anon_vma_fork(&self, vma: Ref<'_, Vma>, pvma: Ref<'_, Vma>) -> Result<(), NoMemory> {
-        let Some(parent) = pvma.anon_vma().peek().some() else {
-            return Ok(());
-        };
-        vma.anon_vma().init(Handle::NULL);
-        self.anon_vma_clone(vma, pvma)?;
-        if !vma.anon_vma().peek().is_null() {
-            return Ok(());
-        }
-        let Some(anon) = self.anon_vma_alloc() else {
-            self.unlink_anon_vmas(vma);
-            self.note(Note::Undo("anon_vma_fork"));
-            return Err(NoMemory);
-        };
-        let avc = self.avcs.alloc();
-        let parent = self.anon(parent);
-        let root = self.anon(parent.root().peek());
-        anon.root().init(root.handle());
-        anon.parent().init(parent.handle());
-        if root.alive() && root.refcount().get(site::ANON_VMA_FORK__GET_ROOT).is_err() {
-            root.alive();
-        }
-        vma.anon_vma().init(anon.handle());
-        let _tree = self.anon_vma_lock(anon.handle());
-        self.anon_vma_chain_link(vma, avc, anon);
-        parent.degree().init(parent.degree().peek() + 1);
-        Ok(())
+        let anon = self.anons.alloc();
+        anon.root().init(anon.handle());
+        anon.parent().init(anon.handle());
+        anon.degree().init(1);
+        anon.first().init(Handle::NULL);
+        anon.refcount().init(1);
+        self.raise(Event::AnonAlloc {
+            anon: AnonId(anon.ordinal()),
+        });
+        Some(anon)
     }
 }
 
 impl<D: Design> Machine<D> {
-    /// Takes all links of an area away (`unlink_anon_vmas`); anon_vmas that it leaves without any
-    /// are put. The lock of the tree is held from the first link until the area counts in no degree
-    /// any more: an anon_vma whose last other area goes meanwhile would be freed under it.
-    pub fn unlink_anon_vmas(&self, vma: Ref<'_, Vma>) {
-        let mut tree = None;
-        let mut link = vma.chain_first().peek();
-        while let Some(avc) = link.some().map(|link| self.avcs.get(link)) {
-            link = avc.vma_next().peek();
-            let anon = self.anon(avc.anon().peek());
-            tree = Some(self.lock_anon_vma_root(tree, anon));
-            self.anon_vma_remove(avc, anon);
-            if anon.first().peek().is_null() {
-                // Stays in the chain: it is put below, without the lock.
-                let parent = self.anon(anon.parent().peek());
-                parent.degree().init(parent.degree().peek().wrapping_sub(1));
-            } else {
-                self.anon_vma_chain_free(vma, avc);
+    /// The anon_vma of this name.
+    pub fn anon(&self, anon: Handle<AnonVma>) -> Ref<'_, AnonVma> {
+        self.anons.get(anon)
+    }
+
+    /// The lock of an anon_vma's tree, held (`anon_vma_lock_write`).
+    pub fn anon_vma_lock(&self, anon: Handle<AnonVma>) -> WriteGuard<'_> {
+        let root = self.anon(self.anon(anon).root().peek());
+        let guard = root.rwsem().write(site::ANON_VMA__LOCK);
+        root.alive();
+        guard
+    }
+
+    /// The lock of the tree of an anon_vma, held already or taken now (`lock_anon_vma_root`): all
+    /// links of an area are to one tree.
+    pub fn lock_anon_vma_root<'a>(
+        &'a self,
+        held: Option<TreeLock<'a>>,
+        anon: Ref<'_, AnonVma>,
+    ) -> TreeLock<'a> {
+        let root = anon.root().peek();
+        match held {
+            Some(tree) if tree.root == root => tree,
+            other => {
+                drop(other);
+                TreeLock {
+                    root,
+                    _guard: self.anon_vma_lock(anon.handle()),
+                }
             }
         }
-        if let Some(anon) = vma.anon_vma().peek().some() {
-            let anon = self.anon(anon);
-            anon.degree().init(anon.degree().peek().wrapping_sub(1));
+    }
+
+    /// Links an area and an anon_vma (`anon_vma_chain_link`), under the anon_vma's lock. The link
+    /// comes first in the area's chain.
+    pub fn anon_vma_chain_link(
+        &self,
+        vma: Ref<'_, Vma>,
+        avc: Ref<'_, AnonVmaChain>,
+        anon: Ref<'_, AnonVma>,
+    ) {
+        avc.vma().init(vma.handle());
+        avc.anon().init(anon.handle());
+        let head = vma.chain_first().peek();
+        avc.vma_prev().init(Handle::NULL);
+        avc.vma_next().init(head);
+        match head.some() {
+            Some(head) => self.avcs.get(head).vma_prev().init(avc.handle()),
+            None => vma.chain_last().init(avc.handle()),
         }
-        drop(tree);
-        while let Some(avc) = vma
-            .chain_first()
-            .peek()
-            .some()
-            .map(|link| self.avcs.get(link))
-        {
-            let anon = self.anon(avc.anon().peek());
-            self.anon_vma_chain_free(vma, avc);
-            self.put_anon_vma(anon);
+        vma.chain_first().init(avc.handle());
+
+        let first = anon.first().peek();
+        avc.anon_prev().init(Handle::NULL);
+        avc.anon_next().init(first);
+        if let Some(first) = first.some() {
+            self.avcs.get(first).anon_prev().init(avc.handle());
+        }
+        anon.first().set(site::ANON_VMA__LINK, avc.handle());
+    }
+
+    /// Takes a link out of its anon_vma (`anon_vma_interval_tree_remove`), under its lock.
+    pub fn anon_vma_remove(&self, avc: Ref<'_, AnonVmaChain>, anon: Ref<'_, AnonVma>) {
+        let (prev, next) = (avc.anon_prev().peek(), avc.anon_next().peek());
+        match prev.some() {
+            Some(prev) => self.avcs.get(prev).anon_next().init(next),
+            None => anon.first().set(site::ANON_VMA__UNLINK, next),
+        }
+        if let Some(next) = next.some() {
+            self.avcs.get(next).anon_prev().init(prev);
+        }
+    }
+
+    /// Takes a link out of its area's chain and frees it.
+    pub fn anon_vma_chain_free(&self, vma: Ref<'_, Vma>, avc: Ref<'_, AnonVmaChain>) {
+        let (prev, next) = (avc.vma_prev().peek(), avc.vma_next().peek());
+        match prev.some() {
+            Some(prev) => self.avcs.get(prev).vma_next().init(next),
+            None => vma.chain_first().init(next),
+        }
+        match next.some() {
+            Some(next) => self.avcs.get(next).vma_prev().init(prev),
+            None => vma.chain_last().init(prev),
+        }
+        self.avcs.free(avc.handle());
+    }
+
+    /// Whether an area's chain has exactly one link (`list_is_singular`).
+    pub fn chain_is_singular(&self, vma: Ref<'_, Vma>) -> bool {
+        let first = vma.chain_first().peek();
+        !first.is_null() && first == vma.chain_last().peek()
+    }
+
+    /// Puts a reference to an anon_vma (`put_anon_vma`); the last one frees it, and puts its root.
+    pub fn put_anon_vma(&self, anon: Ref<'_, AnonVma>) {
+        if !self.put_anon_ref(anon) {
+            return;
+        }
+        let root = anon.root().peek();
+        self.anon_vma_free(anon);
+        if root != anon.handle() {
+            let root = self.anon(root);
+            if self.put_anon_ref(root) {
+                self.anon_vma_free(root);
+            }
+        }
+    }
+
+    /// Whether the reference that was put was the last.
+    fn put_anon_ref(&self, anon: Ref<'_, AnonVma>) -> bool {
+        if !anon.alive() {
+            return false;
+        }
+        match anon.refcount().put(site::ANON_VMA__PUT) {
+            Ok(refs) => refs == 0,
+            Err(_) => {
+                self.misuse(Misuse::DeadAnon(AnonId(anon.ordinal())));
+                false
+            }
+        }
+    }
+
+    fn anon_vma_free(&self, anon: Ref<'_, AnonVma>) {
+        if self.anons.free(anon.handle()) {
+            self.raise(Event::AnonFree {
+                anon: AnonId(anon.ordinal()),
+            });
         }
     }
 }

@@ -15,9 +15,9 @@ use crate::sites as site;
 impl<D: Design> Current<'_, D> {
     /// Links a new area (`vma_link`): list, tree, its file's list.
     pub fn vma_link(&self, mm: &Mm, vma: Ref<'_, Vma>, links: &Links<'_>) {
-        self.vma_link_list_and_tree(mm, vma, links);
+        self.__vma_link(mm, vma, links);
         if let Some(file) = vma.vm_file().peek().some() {
-            self.vma_link_file(vma, self.files.get(file));
+            self.__vma_link_file(vma, self.files.get(file));
         }
         mm.map_count
             .set(site::VMA_LINK__MAP_COUNT, mm.map_count.peek() + 1);
@@ -26,19 +26,19 @@ impl<D: Design> Current<'_, D> {
     /// Links the other half of a split (`__insert_vm_struct`), which overlaps nothing.
     pub fn __insert_vm_struct(&self, mm: &Mm, vma: Ref<'_, Vma>) {
         if let Ok(links) = self.tree(mm).find_links(vma.start(), vma.end()) {
-            self.vma_link_list_and_tree(mm, vma, &links);
+            self.__vma_link(mm, vma, &links);
             mm.map_count
                 .set(site::VMA_LINK__MAP_COUNT, mm.map_count.peek() + 1);
         }
     }
 
     /// List and tree alone.
-    pub fn vma_link_list_and_tree(&self, mm: &Mm, vma: Ref<'_, Vma>, links: &Links<'_>) {
-        self.vma_link_list(mm, vma, links.prev);
-        self.vma_link_rb(mm, vma, links.place);
+    pub fn __vma_link(&self, mm: &Mm, vma: Ref<'_, Vma>, links: &Links<'_>) {
+        self.__vma_link_list(mm, vma, links.prev);
+        self.__vma_link_rb(mm, vma, links.place);
     }
 
-    fn vma_link_list(&self, mm: &Mm, vma: Ref<'_, Vma>, prev: Option<Ref<'_, Vma>>) {
+    fn __vma_link_list(&self, mm: &Mm, vma: Ref<'_, Vma>, prev: Option<Ref<'_, Vma>>) {
         let next = match prev {
             Some(prev) => {
                 let next = prev.vm_next().peek();
@@ -62,7 +62,7 @@ impl<D: Design> Current<'_, D> {
     }
 
     /// Into the tree (`__vma_link_rb`).
-    fn vma_link_rb(&self, mm: &Mm, vma: Ref<'_, Vma>, place: Place) {
+    fn __vma_link_rb(&self, mm: &Mm, vma: Ref<'_, Vma>, place: Place) {
         D::change_tree(self, mm, vma, InTree::Link, || {
             self.tree(mm).insert(vma, place);
             vma.linked().init(true);
@@ -74,7 +74,7 @@ impl<D: Design> Current<'_, D> {
     }
 
     /// Out of the tree (`__vma_rb_erase`).
-    pub fn vma_rb_erase(&self, mm: &Mm, vma: Ref<'_, Vma>, how: Died) {
+    pub fn __vma_rb_erase(&self, mm: &Mm, vma: Ref<'_, Vma>, how: Died) {
         D::change_tree(self, mm, vma, InTree::Erase, || {
             self.tree(mm).erase(vma);
             vma.linked().init(false);
@@ -85,7 +85,7 @@ impl<D: Design> Current<'_, D> {
 
     /// Out of tree and list, when it is merged away (`__vma_unlink_common`).
     pub fn __vma_unlink_common(&self, mm: &Mm, vma: Ref<'_, Vma>) {
-        self.vma_rb_erase(mm, vma, Died::Merged);
+        self.__vma_rb_erase(mm, vma, Died::Merged);
         let (prev, next) = (vma.vm_prev().peek(), vma.vm_next().peek());
         match self.vma_opt(prev) {
             Some(prev) => prev.vm_next().set(site::VMA_UNLINK__VM_NEXT, next),
@@ -100,7 +100,7 @@ impl<D: Design> Current<'_, D> {
 
 impl<D: Design> Machine<D> {
     /// Into its file's list (`__vma_link_file`).
-    fn vma_link_file(&self, vma: Ref<'_, Vma>, file: Ref<'_, File>) {
+    fn __vma_link_file(&self, vma: Ref<'_, Vma>, file: Ref<'_, File>) {
         let _lock = file.i_mmap_rwsem().write(site::VMA_LINK_FILE__I_MMAP);
         self.insert_shared_vm_struct(vma, file);
     }
@@ -142,11 +142,11 @@ impl<D: Design> Machine<D> {
             return;
         };
         let _lock = file.i_mmap_rwsem().write(site::UNLINK_FILE_VMA__I_MMAP);
-        self.remove_shared_vm_struct(vma, file);
+        self.__remove_shared_vm_struct(vma, file);
     }
 
     /// The same under the list's lock (`__remove_shared_vm_struct`).
-    pub fn remove_shared_vm_struct(&self, vma: Ref<'_, Vma>, file: Ref<'_, File>) {
+    pub fn __remove_shared_vm_struct(&self, vma: Ref<'_, Vma>, file: Ref<'_, File>) {
         let (prev, next) = (vma.shared_prev().peek(), vma.shared_next().peek());
         match self.vma_opt(prev) {
             Some(prev) => prev.shared_next().init(next),

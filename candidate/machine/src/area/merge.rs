@@ -10,7 +10,7 @@
 use vmadiff_contract::{Note, VmFlags};
 
 use crate::area::adjust::Adjust;
-use crate::area::anon::AnonVma;
+use crate::area::anon_vma::AnonVma;
 use crate::area::vma::Vma;
 use crate::core::current::Current;
 use crate::core::file::File;

@@ -2,8 +2,8 @@
 //! where new ones go, and the anon_vmas that they are linked to.
 
 pub mod adjust;
-pub mod anon;
 pub mod anon_vma;
+pub mod anon_vma_links;
 pub mod find;
 pub mod link;
 pub mod merge;

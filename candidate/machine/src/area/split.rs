@@ -3,7 +3,7 @@
 use vmadiff_contract::{Event, Note};
 
 use crate::area::adjust::Adjust;
-use crate::area::anon_vma::NoMemory;
+use crate::area::anon_vma_links::NoMemory;
 use crate::area::vma::Vma;
 use crate::core::current::Current;
 use crate::core::machine::Machine;

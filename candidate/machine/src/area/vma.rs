@@ -6,7 +6,7 @@
 use vmadiff_contract::{Event, Misuse, VmFlags, VmaId};
 use vmadiff_interleave::Site;
 
-use crate::area::anon::{AnonVma, AnonVmaChain};
+use crate::area::anon_vma::{AnonVma, AnonVmaChain};
 use crate::area::ops::Ops;
 use crate::core::current::Current;
 use crate::core::file::File;
@@ -232,7 +232,7 @@ impl<D: Design> Machine<D> {
         self.vma_opt(vma.vm_prev().peek())
     }
 
-    /// Frees a VMA that nobody looks at any more (`__free_vma`): its policy goes with it.
+    /// Frees a VMA that nobody looks at any more (`mpol_put` and `vm_area_free`): its policy goes with it.
     pub fn free_vma(&self, vma: Ref<'_, Vma>) {
         if let Some(file) = vma.vm_file().peek().some() {
             // The reference to the file went when the VMA was removed, and the pointer with it.

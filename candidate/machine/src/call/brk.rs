@@ -40,7 +40,7 @@ impl<D: Design> Current<'_, D> {
             // The lock is downgraded on the way and given back at the end of the unmapping; if that
             // fails it is still held, so that nobody sees a heap that was never there.
             let mut write = Some(write);
-            return match self.do_munmap(new_page, old_page - new_page, &mut write) {
+            return match self.__do_munmap(new_page, old_page - new_page, &mut write) {
                 Ok(()) => brk,
                 Err(_) => {
                     mm.brk.set(site::BRK__RESTORE, old);
@@ -83,7 +83,8 @@ impl<D: Design> Current<'_, D> {
         let links = match self.tree(mm).find_links(addr, end) {
             Ok(links) => links,
             Err(_) => {
-                self.do_munmap(addr, len, &mut None).map_err(|_| Refused)?;
+                self.__do_munmap(addr, len, &mut None)
+                    .map_err(|_| Refused)?;
                 self.tree(mm).find_links(addr, end).map_err(|_| Refused)?
             }
         };

@@ -2,7 +2,7 @@
 
 use vmadiff_contract::{Errno, MAX_TASKS, Note, VmFlags};
 
-use crate::area::anon_vma::NoMemory;
+use crate::area::anon_vma_links::NoMemory;
 use crate::area::ops::is_cow_mapping;
 use crate::area::vma::Vma;
 use crate::core::current::Current;
@@ -108,7 +108,7 @@ impl<D: Design> Current<'_, D> {
                 self.get_file(file);
                 self.vma_link_file_after(copy, vma, file);
             }
-            self.vma_link_list_and_tree(child, copy, &links);
+            self.__vma_link(child, copy, &links);
             child.map_count.init(child.map_count.peek() + 1);
         }
         if !vma.flags().contains(VmFlags::WIPEONFORK) {

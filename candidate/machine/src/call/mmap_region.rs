@@ -33,7 +33,7 @@ impl<D: Design> Current<'_, D> {
         let links = match self.tree(mm).find_links(addr, end) {
             Ok(links) => links,
             Err(_) => {
-                self.do_munmap(addr, len, &mut None)
+                self.__do_munmap(addr, len, &mut None)
                     .map_err(|_| Errno::ENOMEM)?;
                 let links = self.tree(mm).find_links(addr, end);
                 links.map_err(|_| Errno::ENOMEM)?

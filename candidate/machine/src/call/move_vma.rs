@@ -5,7 +5,7 @@
 
 use vmadiff_contract::{Errno, Note, VmFlags};
 
-use crate::area::anon_vma::NoMemory;
+use crate::area::anon_vma_links::NoMemory;
 use crate::area::merge::Range;
 use crate::area::ops::Ops;
 use crate::area::vma::Vma;
@@ -17,7 +17,7 @@ use crate::design::{Design, Why};
 use crate::sites as site;
 
 /// The copy of an area at its new place (`copy_vma`).
-struct Copied<'a> {
+struct CopiedVma<'a> {
     /// The area at the new place.
     new: Ref<'a, Vma>,
     /// The area at the old one; the same where the two became one.
@@ -66,7 +66,7 @@ impl<D: Design> Current<'_, D> {
             split = addr > start && addr + old_len < end;
         }
         self.vm_stat_account(mm, vma.flags(), asked.new_len >> 12);
-        if self.do_munmap(addr, old_len, &mut None).is_err() {
+        if self.__do_munmap(addr, old_len, &mut None).is_err() {
             self.vm_unacct_memory(excess);
             excess = 0;
             self.note(Note::Undo("move_vma"));
@@ -87,7 +87,7 @@ impl<D: Design> Current<'_, D> {
 
     /// Links an area at the new place (`copy_vma`): a neighbour that takes it in, or a copy. Its
     /// change goes on.
-    fn copy_vma<'a>(&'a self, vma: Ref<'a, Vma>, asked: &Remap) -> Result<Copied<'a>, NoMemory> {
+    fn copy_vma<'a>(&'a self, vma: Ref<'a, Vma>, asked: &Remap) -> Result<CopiedVma<'a>, NoMemory> {
         let (addr, end) = (asked.new_addr, asked.new_addr + asked.new_len);
         let unfaulted = vma.ops() == Ops::Anonymous && vma.anon_vma().peek().is_null();
         let range = Range {
@@ -105,7 +105,7 @@ impl<D: Design> Current<'_, D> {
             // It may have swallowed the source itself.
             let swallowed = new.start() <= start && start < new.end();
             let source = if swallowed { new } else { vma };
-            return Ok(Copied { new, source });
+            return Ok(CopiedVma { new, source });
         }
         let new = self.vm_area_dup(vma).ok_or(NoMemory)?;
         new.vm_start().init(addr);
@@ -122,7 +122,7 @@ impl<D: Design> Current<'_, D> {
         self.vma_open(new);
         D::change(self, new, Why::MoveTo);
         self.vma_link(mm, new, &links);
-        Ok(Copied { new, source: vma })
+        Ok(CopiedVma { new, source: vma })
     }
 
     /// A userfaultfd that is told of no moves loses what moved (`mremap_userfaultfd_prep`).

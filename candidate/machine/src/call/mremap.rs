@@ -52,7 +52,7 @@ impl<D: Design> Current<'_, D> {
                 asked.addr.wrapping_add(asked.new_len),
                 asked.old_len - asked.new_len,
             );
-            let shrunk = self.do_munmap(tail, len, &mut Some(write));
+            let shrunk = self.__do_munmap(tail, len, &mut Some(write));
             return match shrunk {
                 Err(errno) if len != 0 => Err(errno),
                 _ => Ok(asked.addr),
@@ -139,11 +139,11 @@ impl<D: Design> Current<'_, D> {
         if self.map_has_no_room_for(2) {
             return Err(Errno::ENOMEM);
         }
-        self.do_munmap(new_addr, new_len, &mut None)?;
+        self.__do_munmap(new_addr, new_len, &mut None)?;
         let mut asked = *asked;
         if old_len >= new_len {
             let tail = addr.wrapping_add(new_len);
-            let shrunk = self.do_munmap(tail, old_len - new_len, &mut None);
+            let shrunk = self.__do_munmap(tail, old_len - new_len, &mut None);
             if old_len != new_len {
                 shrunk?;
             }

@@ -17,7 +17,7 @@ impl<D: Design> Current<'_, D> {
     /// `munmap`.
     pub fn sys_munmap(&self, addr: u64, len: u64) -> Result<u64, Errno> {
         let write = Section::enter(self, self.mm_struct(), site::MUNMAP__MMAP_SEM);
-        self.do_munmap(addr, len, &mut Some(write))?;
+        self.__do_munmap(addr, len, &mut Some(write))?;
         Ok(0)
     }
 
@@ -30,7 +30,7 @@ impl<D: Design> Current<'_, D> {
     ///
     /// # Errors
     /// EINVAL, and ENOMEM of splits.
-    pub fn do_munmap(
+    pub fn __do_munmap(
         &self,
         start: u64,
         len: u64,
@@ -119,7 +119,7 @@ impl<D: Design> Current<'_, D> {
         let mut tail = first;
         let mut next = Some(first);
         while let Some(vma) = next.filter(|vma| vma.start() < end) {
-            self.vma_rb_erase(mm, vma, Died::Unmapped);
+            self.__vma_rb_erase(mm, vma, Died::Unmapped);
             let count = mm.map_count.peek().wrapping_sub(1);
             mm.map_count.set(site::DETACH_VMAS__MAP_COUNT, count);
             tail = vma;

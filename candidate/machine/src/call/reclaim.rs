@@ -3,13 +3,11 @@
 use vmadiff_contract::VmFlags;
 use vmadiff_interleave::at;
 
-use crate::area::anon::AnonVma;
-use crate::area::vma::Vma;
+use crate::area::anon_vma::AnonVma;
 use crate::core::current::Current;
 use crate::core::slab::{Handle, Ref};
 use crate::design::Design;
-use crate::page::frame::{Frame, SwapSlot};
-use crate::page::pte::Pte;
+use crate::page::frame::Frame;
 use crate::page::table::{Table, index};
 use crate::sites as site;
 
@@ -112,68 +110,5 @@ impl<D: Design> Current<'_, D> {
             self.swap.free(slot.handle());
         }
         unmapped
-    }
-
-    /// Shows each area that may map a page, with the address (`rmap_walk_anon`).
-    fn rmap_walk_anon<'a>(
-        &'a self,
-        anon: Ref<'a, AnonVma>,
-        page: Ref<'_, Frame>,
-        mut see: impl FnMut(Ref<'a, Vma>, u64),
-    ) {
-        let index = page.index().peek();
-        let mut link = anon.first().peek();
-        while let Some(avc) = link.some().map(|link| self.avcs.get(link)) {
-            link = avc.anon_next().peek();
-            let vma = self.vma(avc.vma().peek());
-            let at = index.wrapping_sub(vma.vm_pgoff().peek());
-            if at < vma.pages() {
-                see(vma, vma.start() + at * 4096);
-            }
-        }
-    }
-
-    fn maps_page(&self, vma: Ref<'_, Vma>, addr: u64, page: Ref<'_, Frame>) -> bool {
-        let mm = self.mm(vma.vm_mm().peek());
-        self.pte_table(mm, addr).is_some_and(|table| {
-            let _ptl = table.ptl().lock(site::PAGE_VMA_MAPPED__PTL);
-            table
-                .pte(site::PAGE_VMA_MAPPED__PTE, index(addr, 12))
-                .anon()
-                == Some(page.handle())
-        })
-    }
-
-    /// Makes one entry a swap entry (`try_to_unmap_one`).
-    fn try_to_unmap_one(
-        &self,
-        vma: Ref<'_, Vma>,
-        addr: u64,
-        page: Ref<'_, Frame>,
-        slot: Ref<'_, SwapSlot>,
-    ) -> bool {
-        let handle = vma.vm_mm().peek();
-        let mm = self.mm(handle);
-        let Some(table) = self.pte_table(mm, addr) else {
-            return false;
-        };
-        let _ptl = table.ptl().lock(site::TRY_TO_UNMAP__PTL);
-        let at = index(addr, 12);
-        if table.pte(site::TRY_TO_UNMAP__PTE, at).anon() != Some(page.handle()) {
-            return false;
-        }
-        table.set_pte(site::TRY_TO_UNMAP__CLEAR, at, Pte::NONE);
-        self.flush_tlb_page(handle, addr);
-        // No processor can store to it any more, unless another entry is writable: then this one
-        // was the first to go, and the contents are taken again with that one.
-        slot.contents()
-            .init_page(site::TRY_TO_UNMAP__WRITE_OUT, page.contents(), 0);
-        self.swap_duplicate(site::TRY_TO_UNMAP__SWAP_DUPLICATE, slot.handle());
-        mm.rss_anon.count(1u64.wrapping_neg());
-        mm.swap_entries.count(1);
-        table.set_pte(site::TRY_TO_UNMAP__SET_SWAP, at, Pte::swap(slot.handle()));
-        self.page_remove_rmap(page.handle());
-        self.put_page(site::TRY_TO_UNMAP__PUT_PAGE, page);
-        true
     }
 }

@@ -8,7 +8,7 @@ use vmadiff_contract::{
 };
 use vmadiff_interleave::{Cell, Irqs, Rcu, Site};
 
-use crate::area::anon::{AnonVma, AnonVmaChain};
+use crate::area::anon_vma::{AnonVma, AnonVmaChain};
 use crate::area::vma::Vma;
 use crate::core::current::Current;
 use crate::core::file::File;

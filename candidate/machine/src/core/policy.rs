@@ -3,7 +3,7 @@
 use vmadiff_contract::{Event, Misuse, Mode, PolicyFlags, PolicyId};
 use vmadiff_interleave::{RefCount, Site};
 
-use crate::area::anon_vma::NoMemory;
+use crate::area::anon_vma_links::NoMemory;
 use crate::area::vma::Vma;
 use crate::core::current::Current;
 use crate::core::machine::Machine;

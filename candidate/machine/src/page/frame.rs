@@ -3,7 +3,7 @@
 use vmadiff_contract::{Event, FrameId, Misuse};
 use vmadiff_interleave::{RefCount, Site};
 
-use crate::area::anon::AnonVma;
+use crate::area::anon_vma::AnonVma;
 use crate::core::current::Current;
 use crate::core::machine::Machine;
 use crate::core::slab::{Handle, Ref, object};

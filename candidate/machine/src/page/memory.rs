@@ -2,10 +2,9 @@
 
 use vmadiff_contract::{Note, VmFlags};
 
-use crate::area::anon::AnonVma;
-use crate::area::anon_vma::NoMemory;
+use crate::area::anon_vma_links::NoMemory;
 use crate::core::current::Current;
-use crate::core::slab::{Handle, Ref};
+use crate::core::slab::Ref;
 use crate::defects::defect;
 use crate::design::Design;
 use crate::page::frame::Frame;
@@ -127,14 +126,6 @@ impl<D: Design> Current<'_, D> {
                 .get(site::ALLOC_PAGE_VMA__NODES);
         }
         page
-    }
-
-    /// A new page is mapped for the first time (`page_add_new_anon_rmap`).
-    /// `index`: where walks by its anon_vma look for it, in pages.
-    pub fn page_add_new_anon_rmap(&self, page: Ref<'_, Frame>, anon: Handle<AnonVma>, index: u64) {
-        page.anon().init(anon);
-        page.index().init(index);
-        page.mapcount().init(1);
     }
 
     /// The index of a fault's new page.

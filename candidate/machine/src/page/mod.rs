@@ -10,6 +10,7 @@ pub mod populate;
 pub mod protect;
 pub mod pte;
 pub mod pte_lock;
+pub mod rmap;
 pub mod sparse;
 pub mod swapin;
 pub mod table;

@@ -3,7 +3,7 @@
 use vmadiff_contract::VmFlags;
 use vmadiff_interleave::{Site, SpinGuard, at};
 
-use crate::area::anon::AnonVma;
+use crate::area::anon_vma::AnonVma;
 use crate::area::ops::{Ops, PageProt};
 use crate::area::vma::Vma;
 use crate::core::machine::Machine;

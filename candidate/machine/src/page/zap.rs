@@ -93,14 +93,6 @@ impl<D: Design> Machine<D> {
         }
     }
 
-    /// An entry maps the frame no longer (`page_remove_rmap`).
-    pub fn page_remove_rmap(&self, frame: Handle<crate::page::frame::Frame>) {
-        let less = 1u64.wrapping_neg();
-        self.frame(frame)
-            .mapcount()
-            .add(site::PAGE_REMOVE_RMAP__MAPCOUNT, less);
-    }
-
     /// Takes out the pages of a range of one area, TLBs included (`zap_page_range`).
     pub fn zap_page_range(&self, vma: Ref<'_, Vma>, start: u64, end: u64, which: Which) {
         let mut gather = Gather::new(self, vma.vm_mm().peek());

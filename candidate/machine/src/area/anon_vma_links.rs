@@ -1,0 +1,195 @@
+//! How areas come by their anon_vmas, hand them on, and lose them (mm/rmap.c).
+
+use vmadiff_contract::{Note, VmFlags};
+
+use crate::area::anon_vma::AnonVma;
+use crate::area::vma::Vma;
+use crate::core::current::Current;
+use crate::core::machine::Machine;
+use crate::core::slab::{Handle, Ref};
+use crate::defects::defect;
+use crate::design::Design;
+use crate::sites as site;
+
+/// There was no memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoMemory;
+
+impl<D: Design> Current<'_, D> {
+    /// Gives an area an anon_vma if it has none (`anon_vma_prepare`): a neighbour's, or a new one.
+    /// Called under mmap_sem, for reading at least.
+    pub fn anon_vma_prepare(&self, vma: Ref<'_, Vma>) -> Result<(), NoMemory> {
+        if !vma
+            .anon_vma()
+            .get(site::ANON_VMA_PREPARE__ANON_VMA)
+            .is_null()
+        {
+            return Ok(());
+        }
+        let (anon, allocated) = match self.find_mergeable_anon_vma(vma) {
+            Some(anon) => (anon, false),
+            None => (self.anon_vma_alloc().ok_or(NoMemory)?, true),
+        };
+        let avc = self.avcs.alloc();
+        let raced = {
+            let _tree = self.anon_vma_lock(anon.handle());
+            // The page_table_lock keeps other faults of this area away.
+            let mm = self.mm(vma.vm_mm().peek());
+            let _lock = mm.page_table_lock.lock(site::ANON_VMA_PREPARE__LOCK);
+            let raced = !vma
+                .anon_vma()
+                .get(site::ANON_VMA_PREPARE__ANON_VMA_AGAIN)
+                .is_null();
+            if !raced {
+                vma.anon_vma()
+                    .set(site::ANON_VMA_PREPARE__SET_ANON_VMA, anon.handle());
+                self.anon_vma_chain_link(vma, avc, anon);
+                anon.degree().init(anon.degree().peek() + 1);
+            }
+            raced
+        };
+        if raced {
+            if allocated {
+                self.put_anon_vma(anon);
+            }
+            self.avcs.free(avc.handle());
+        }
+        Ok(())
+    }
+
+    /// An anon_vma that a neighbour has and the area may share (`find_mergeable_anon_vma`), so that
+    /// the two can become one again.
+    fn find_mergeable_anon_vma(&self, vma: Ref<'_, Vma>) -> Option<Ref<'_, AnonVma>> {
+        self.next(vma)
+            .and_then(|next| self.reusable_anon_vma(next, vma, next))
+            .or_else(|| {
+                self.prev(vma)
+                    .and_then(|prev| self.reusable_anon_vma(prev, prev, vma))
+            })
+    }
+
+    /// `donor`'s anon_vma, if `a` and `b`, which is above, might have been split apart.
+    fn reusable_anon_vma(
+        &self,
+        donor: Ref<'_, Vma>,
+        a: Ref<'_, Vma>,
+        b: Ref<'_, Vma>,
+    ) -> Option<Ref<'_, AnonVma>> {
+        let rwx = VmFlags::READ | VmFlags::WRITE | VmFlags::EXEC;
+        let compatible = a.end() == b.start()
+            && self.mpol_equal(a.vm_policy().peek(), b.vm_policy().peek())
+            && a.vm_file().peek() == b.vm_file().peek()
+            && (a.flags() ^ b.flags()).difference(rwx).is_empty()
+            && b.vm_pgoff().peek() == a.vm_pgoff().peek().wrapping_add(a.pages());
+        if !compatible {
+            return None;
+        }
+        let anon = donor.anon_vma().get(site::REUSABLE_ANON_VMA__ANON_VMA);
+        let reusable = donor.alive() && !anon.is_null() && self.chain_is_singular(donor);
+        reusable.then(|| self.anon(anon))
+    }
+
+    /// Links `dst` to all that `src` is linked to (`anon_vma_clone`). If `dst` points at no
+    /// anon_vma, as in fork, it takes the first that nobody else uses any more.
+    pub fn anon_vma_clone(&self, dst: Ref<'_, Vma>, src: Ref<'_, Vma>) -> Result<(), NoMemory> {
+        let src_anon = src.anon_vma().peek();
+        let mut tree = None;
+        let mut link = src.chain_last().peek();
+        while let Some(pavc) = link.some().map(|link| self.avcs.get(link)) {
+            if self.fails() {
+                drop(tree);
+                // The degree was not raised yet, so unlinking must not lower it.
+                dst.anon_vma().set(site::ANON_VMA_CLONE__UNDO, Handle::NULL);
+                if !defect!(self, CloneNotUndone) {
+                    self.unlink_anon_vmas(dst);
+                }
+                self.note(Note::Undo("anon_vma_clone"));
+                return Err(NoMemory);
+            }
+            let avc = self.avcs.alloc();
+            let anon = self.anon(pavc.anon().peek());
+            tree = Some(self.lock_anon_vma_root(tree, anon));
+            self.anon_vma_chain_link(dst, avc, anon);
+            let unused = anon.handle() != src_anon && anon.degree().peek() < 2;
+            if dst.anon_vma().peek().is_null() && unused {
+                dst.anon_vma()
+                    .set(site::ANON_VMA_CLONE__REUSE, anon.handle());
+            }
+            link = pavc.vma_prev().peek();
+        }
+        if let Some(anon) = dst.anon_vma().peek().some() {
+            let anon = self.anon(anon);
+            anon.degree().init(anon.degree().peek() + 1);
+        }
+        Ok(())
+    }
+
+    /// Gives a child's copy of `pvma` an anon_vma of its own (`anon_vma_fork`), so that pages it
+    /// copies are found without asking the parent.
+    pub fn anon_vma_fork(&self, vma: Ref<'_, Vma>, pvma: Ref<'_, Vma>) -> Result<(), NoMemory> {
+        let Some(parent) = pvma.anon_vma().peek().some() else {
+            return Ok(());
+        };
+        vma.anon_vma().init(Handle::NULL);
+        self.anon_vma_clone(vma, pvma)?;
+        if !vma.anon_vma().peek().is_null() {
+            return Ok(());
+        }
+        let Some(anon) = self.anon_vma_alloc() else {
+            self.unlink_anon_vmas(vma);
+            self.note(Note::Undo("anon_vma_fork"));
+            return Err(NoMemory);
+        };
+        let avc = self.avcs.alloc();
+        let parent = self.anon(parent);
+        let root = self.anon(parent.root().peek());
+        anon.root().init(root.handle());
+        anon.parent().init(parent.handle());
+        if root.alive() && root.refcount().get(site::ANON_VMA_FORK__GET_ROOT).is_err() {
+            root.alive();
+        }
+        vma.anon_vma().init(anon.handle());
+        let _tree = self.anon_vma_lock(anon.handle());
+        self.anon_vma_chain_link(vma, avc, anon);
+        parent.degree().init(parent.degree().peek() + 1);
+        Ok(())
+    }
+}
+
+impl<D: Design> Machine<D> {
+    /// Takes all links of an area away (`unlink_anon_vmas`); anon_vmas that it leaves without any
+    /// are put. The lock of the tree is held from the first link until the area counts in no degree
+    /// any more: an anon_vma whose last other area goes meanwhile would be freed under it.
+    pub fn unlink_anon_vmas(&self, vma: Ref<'_, Vma>) {
+        let mut tree = None;
+        let mut link = vma.chain_first().peek();
+        while let Some(avc) = link.some().map(|link| self.avcs.get(link)) {
+            link = avc.vma_next().peek();
+            let anon = self.anon(avc.anon().peek());
+            tree = Some(self.lock_anon_vma_root(tree, anon));
+            self.anon_vma_remove(avc, anon);
+            if anon.first().peek().is_null() {
+                // Stays in the chain: it is put below, without the lock.
+                let parent = self.anon(anon.parent().peek());
+                parent.degree().init(parent.degree().peek().wrapping_sub(1));
+            } else {
+                self.anon_vma_chain_free(vma, avc);
+            }
+        }
+        if let Some(anon) = vma.anon_vma().peek().some() {
+            let anon = self.anon(anon);
+            anon.degree().init(anon.degree().peek().wrapping_sub(1));
+        }
+        drop(tree);
+        while let Some(avc) = vma
+            .chain_first()
+            .peek()
+            .some()
+            .map(|link| self.avcs.get(link))
+        {
+            let anon = self.anon(avc.anon().peek());
+            self.anon_vma_chain_free(vma, avc);
+            self.put_anon_vma(anon);
+        }
+    }
+}

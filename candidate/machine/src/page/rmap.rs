@@ -1,0 +1,97 @@
+//! From a page to the entries that map it, and back (mm/rmap.c). How areas come by the anon_vmas that
+//! this goes by, `area::anon_vma` says.
+
+use crate::area::anon_vma::AnonVma;
+use crate::area::vma::Vma;
+use crate::core::current::Current;
+use crate::core::machine::Machine;
+use crate::core::slab::{Handle, Ref};
+use crate::design::Design;
+use crate::page::frame::{Frame, SwapSlot};
+use crate::page::pte::Pte;
+use crate::page::table::index;
+use crate::sites as site;
+
+impl<D: Design> Machine<D> {
+    /// A new page is mapped for the first time (`page_add_new_anon_rmap`).
+    /// `index`: where walks by its anon_vma look for it, in pages.
+    pub fn page_add_new_anon_rmap(&self, page: Ref<'_, Frame>, anon: Handle<AnonVma>, index: u64) {
+        page.anon().init(anon);
+        page.index().init(index);
+        page.mapcount().init(1);
+    }
+
+    /// An entry maps the frame no longer (`page_remove_rmap`).
+    pub fn page_remove_rmap(&self, frame: Handle<crate::page::frame::Frame>) {
+        let less = 1u64.wrapping_neg();
+        self.frame(frame)
+            .mapcount()
+            .add(site::PAGE_REMOVE_RMAP__MAPCOUNT, less);
+    }
+}
+
+impl<D: Design> Current<'_, D> {
+    /// Shows each area that may map a page, with the address (`rmap_walk_anon`).
+    pub fn rmap_walk_anon<'a>(
+        &'a self,
+        anon: Ref<'a, AnonVma>,
+        page: Ref<'_, Frame>,
+        mut see: impl FnMut(Ref<'a, Vma>, u64),
+    ) {
+        let index = page.index().peek();
+        let mut link = anon.first().peek();
+        while let Some(avc) = link.some().map(|link| self.avcs.get(link)) {
+            link = avc.anon_next().peek();
+            let vma = self.vma(avc.vma().peek());
+            let at = index.wrapping_sub(vma.vm_pgoff().peek());
+            if at < vma.pages() {
+                see(vma, vma.start() + at * 4096);
+            }
+        }
+    }
+
+    /// Whether the entry of an address maps the page (`page_vma_mapped_walk`).
+    pub fn maps_page(&self, vma: Ref<'_, Vma>, addr: u64, page: Ref<'_, Frame>) -> bool {
+        let mm = self.mm(vma.vm_mm().peek());
+        self.pte_table(mm, addr).is_some_and(|table| {
+            let _ptl = table.ptl().lock(site::PAGE_VMA_MAPPED__PTL);
+            table
+                .pte(site::PAGE_VMA_MAPPED__PTE, index(addr, 12))
+                .anon()
+                == Some(page.handle())
+        })
+    }
+
+    /// Makes one entry a swap entry (`try_to_unmap_one`).
+    pub fn try_to_unmap_one(
+        &self,
+        vma: Ref<'_, Vma>,
+        addr: u64,
+        page: Ref<'_, Frame>,
+        slot: Ref<'_, SwapSlot>,
+    ) -> bool {
+        let handle = vma.vm_mm().peek();
+        let mm = self.mm(handle);
+        let Some(table) = self.pte_table(mm, addr) else {
+            return false;
+        };
+        let _ptl = table.ptl().lock(site::TRY_TO_UNMAP__PTL);
+        let at = index(addr, 12);
+        if table.pte(site::TRY_TO_UNMAP__PTE, at).anon() != Some(page.handle()) {
+            return false;
+        }
+        table.set_pte(site::TRY_TO_UNMAP__CLEAR, at, Pte::NONE);
+        self.flush_tlb_page(handle, addr);
+        // No processor can store to it any more, unless another entry is writable: then this one
+        // was the first to go, and the contents are taken again with that one.
+        slot.contents()
+            .init_page(site::TRY_TO_UNMAP__WRITE_OUT, page.contents(), 0);
+        self.swap_duplicate(site::TRY_TO_UNMAP__SWAP_DUPLICATE, slot.handle());
+        mm.rss_anon.count(1u64.wrapping_neg());
+        mm.swap_entries.count(1);
+        table.set_pte(site::TRY_TO_UNMAP__SET_SWAP, at, Pte::swap(slot.handle()));
+        self.page_remove_rmap(page.handle());
+        self.put_page(site::TRY_TO_UNMAP__PUT_PAGE, page);
+        true
+    }
+}
