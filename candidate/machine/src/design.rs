@@ -53,9 +53,9 @@ pub trait Design: Sized + Send + Sync + 'static {
     /// holds between calls, when a free is early, what races aim at. The harness judges by it.
     const INFO: &'static DesignInfo;
 
-    /// Whoever holds an area without mmap_sem makes no page table, waits for no lock, and asks
-    /// [`Design::still`] before an entry is written. Otherwise what [`Design::fault`] holds is a
-    /// lock, and the fault goes on as one under mmap_sem does.
+    /// A fault that holds an area without mmap_sem makes no page table, waits for no lock, and asks
+    /// [`Design::still`] before it writes an entry. If false, what it holds is a lock that keeps the
+    /// writers of the area out, and it goes on as a fault under mmap_sem does.
     const OPTIMISTIC: bool = true;
 
     /// What the design keeps beside each area: counts, locks, marks. It lies in the area's slot and
@@ -75,8 +75,12 @@ pub trait Design: Sized + Send + Sync + 'static {
     /// Held: nothing. [`Fault::Retry`] sends the fault on under mmap_sem; each way to give up names
     /// its reason ([`Current::give_up`]). To serve, the design finds the area, makes sure that it
     /// stays an area for as long as it is looked at, fills a [`Vmf`] and lets the machine do the page
-    /// work ([`Current::walk_irqs_off`], [`Current::handle_pte_fault`]). The machine counts a fault
-    /// that was served; whatever was taken the design gives back before it returns.
+    /// work: an optimistic design by [`Current::walk_irqs_off`] and [`Current::handle_pte_fault`], one
+    /// that holds a lock by [`Current::handle_held_fault`]. The machine counts a fault that was served;
+    /// whatever was taken the design gives back before it returns.
+    ///
+    /// An area without an anon_vma is not for stores without mmap_sem: to find one its neighbours are
+    /// read.
     fn fault(_cx: &Current<'_, Self>, _addr: u64, _need: Need) -> Fault {
         Fault::Retry
     }

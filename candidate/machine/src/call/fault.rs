@@ -108,6 +108,13 @@ impl<D: Design> Current<'_, D> {
         self.handle_pte_fault(&mut vmf)
     }
 
+    /// Serves a fault in an area that the design holds by a lock ([`Design::OPTIMISTIC`] is false), as
+    /// one under mmap_sem: makes the tables that are missing, and waits for locks.
+    pub fn handle_held_fault<'a>(&'a self, vmf: &mut Vmf<'a, D>) -> Fault {
+        vmf.pmd = self.pmd_alloc(self.mm_struct(), vmf.address);
+        self.handle_pte_fault(vmf)
+    }
+
     /// The offset of a fault in its area, in pages.
     ///
     /// Deviation (A31): 5.1 asks the area without a lock. A stack that another task's fault grows has its
