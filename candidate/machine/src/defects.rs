@@ -92,8 +92,8 @@ defects! {
         from "move_vma, sysctl_max_map_count - 3; made up"
         fires "outcome";
     CollapseUnnoticed Interleaved "a10-collapse-unnoticed"
-        "A collapse leaves the sequence count alone, and the page-table lock is taken without a look \
-         at whether the table is still the one that was found."
+        "A collapse shuts no fault out, and the page-table lock is taken without a look at whether the \
+         table is still the one that was found."
         from "series patch 22, pte_map_lock"
         fires "outcome", "state", "misuse-dead-table", "frame-leaked", "left-over";
     TableMovedUnlocked Interleaved "a12-table-moved-unlocked"

@@ -19,7 +19,7 @@ vmadiff_machine::reasons! {
     OUTSIDE 7 "Outside" true
         "The address lies outside the bounds.";
     ACCESS 8 "Access" true
-        "The VMA's flags refuse the access (v12 sends SIGSEGV here; the candidate gives up).";
+        "The VMA's flags refuse the access (v12 sends SIGSEGV here).";
     NOT_EXECUTABLE 9 "NotExecutable" true
         "An instruction fetch from an area that is not executable (v12 does not check).";
     INTERLEAVE 10 "Interleave" true

@@ -68,7 +68,7 @@ pub enum Deferred {
     FreePolicy(Handle<Policy>),
 }
 
-/// The calls that the candidate knows: all.
+/// The calls that the machine knows: all.
 const SUPPORTED: Capabilities = Capabilities::of(CallKind::ALL);
 
 impl<D: Design> Machine<D> {

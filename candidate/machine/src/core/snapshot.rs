@@ -1,4 +1,4 @@
-//! What can be seen of the candidate between calls.
+//! What can be seen of a manager between calls.
 
 use vmadiff_contract::{
     AnonId, ByteState, FdState, FileByte, FileId, FileState, MmId, MmState, PageState, PolicyId,

@@ -130,8 +130,8 @@ impl<D: Design> Current<'_, D> {
 
     /// The index of a fault's new page.
     ///
-    /// Deviation (A30): v12 asks the area for it here, with the page-table lock held, when the sequence
-    /// count no longer vouches for its bounds. If mprotect has split the area meanwhile, of which the
+    /// Deviation (A30): v12 asks the area for it here, with the page-table lock held, when nothing
+    /// vouches for its bounds any more. If mprotect has split the area meanwhile, of which the
     /// upper part stays, the index is that of an address below its start, which no walk by the
     /// anon_vma asks for: the page cannot be reclaimed any more, nor migrated.
     pub fn index_of(&self, vmf: &Vmf<'_, D>) -> u64 {
