@@ -18,6 +18,7 @@ mod manager;
 mod outcome;
 mod replay;
 mod snapshot;
+mod step;
 
 pub use call::{Call, CallKind};
 pub use config::Config;
@@ -38,6 +39,7 @@ pub use snapshot::{
     ByteState, COUNTS, FdState, FileByte, FileState, MmState, PageState, Protocol, Snapshot,
     TaskState, VmaState,
 };
+pub use step::{About, Choice, Mark, Offer, Refusal, StepKind, Stepped, Taken};
 
 /// Bytes in a page, as on x86-64.
 pub const PAGE_SIZE: u64 = 4096;

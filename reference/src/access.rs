@@ -1,8 +1,10 @@
 //! An access to one byte: what the processor allows, and what a signal says (section 19).
 
-use vmadiff_contract::{Note, Outcome, PAGE_SIZE, SegvCode, VmFlags};
+use vmadiff_contract::{About, Choice, FrameId, Outcome, PAGE_SIZE, TaskId};
 
-use crate::area::{ACCESS, page_down};
+use crate::area::page_down;
+use crate::fault::Fault;
+use crate::job::{Flow, List, Step, rows};
 use crate::page::{Entry, Page, byte_at, set_byte};
 use crate::world::World;
 
@@ -10,55 +12,19 @@ use crate::world::World;
 const TRIES: u32 = 64;
 
 /// What an access wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Want {
     Load,
     Store(u8),
     Exec,
 }
 
-/// How a fault was served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Served {
-    Minor,
-    Major,
-}
-
-/// Why a fault was not served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
-    /// No area.
-    NoArea,
-    /// The area refuses.
-    Refused,
-    /// No such page.
-    NoPage,
-    /// No memory.
-    NoMemory,
-}
-
-impl From<crate::world::NoMemory> for Trouble {
-    fn from(_: crate::world::NoMemory) -> Self {
-        Self::NoMemory
-    }
-}
-
-impl From<Trouble> for Outcome {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::NoArea => Self::Segv(SegvCode::MapErr),
-            Trouble::Refused => Self::Segv(SegvCode::AccErr),
-            Trouble::NoPage => Self::Bus,
-            Trouble::NoMemory => Self::Oom,
-        }
-    }
-}
-
 impl Page {
     /// Whether the processor lets this access through.
-    fn allows(&self, want: Want) -> bool {
+    pub fn allows(&self, want: Want) -> bool {
         self.is_present()
             && !self.hinting
+            && !self.clearing
             && match want {
                 Want::Load => self.readable,
                 Want::Store(_) => self.writable,
@@ -67,95 +33,127 @@ impl Page {
     }
 }
 
-impl World {
-    /// Reads, writes or executes one byte for task `t`.
-    pub fn access(&mut self, t: usize, addr: u64, want: Want) -> Outcome {
-        let m = self.tasks[t].mm;
-        for _ in 0..TRIES {
-            if let Ok(page) = self.page_at(m, addr)
-                && self.mms[m].pages[page].allows(want)
-            {
-                return Outcome::Value(self.touch(m, page, addr, want));
-            }
-            match self.fault(m, addr, want) {
-                Ok(served) => self.count_fault(t, served),
-                Err(trouble) => return trouble.into(),
-            }
+/// An access.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Access {
+    m: usize,
+    addr: u64,
+    want: Want,
+    tries: u32,
+    by: Option<Page>,
+}
+
+const WALK: u8 = 0;
+const TOUCH: u8 = 1;
+
+impl List for Access {
+    rows! { "load, store, exec"
+        Walk None "the processor reads the entry, into its TLB"
+            walk or ways: "is there an entry that allows the access? Else a fault, and again";
+        Touch None "the processor's access, by its TLB"
+            touch: "the byte is read or written; again from the walk, if the TLB was flushed between";
+    }
+}
+
+impl Access {
+    pub fn new(m: usize, addr: u64, want: Want) -> Self {
+        let (tries, by) = (0, None);
+        Self {
+            m,
+            addr,
+            want,
+            tries,
+            by,
         }
-        Outcome::Livelock
     }
 
-    /// Counts a served fault for the task.
-    pub fn count_fault(&mut self, t: usize, served: Served) {
-        match served {
-            Served::Minor => self.tasks[t].minor += 1,
-            Served::Major => self.tasks[t].major += 1,
+    /// The TLB may hold an entry that is no longer in the table, or there with fewer rights.
+    fn ways(world: &World, it: &Self, into: &mut Vec<Choice>) {
+        if it.stale(world).is_some() {
+            into.push(Choice::Stale);
         }
-        self.note(Note::Classic);
     }
 
-    /// The byte of a load; does a store.
-    fn touch(&mut self, m: usize, page: usize, addr: u64, want: Want) -> u64 {
-        let offset = (addr % PAGE_SIZE) as u16;
-        match (self.mms[m].pages[page].entry, want) {
-            (Entry::Anon(frame), Want::Load) => {
-                u64::from(byte_at(&self.frame(frame).bytes, offset))
+    fn stale(&self, world: &World) -> Option<Page> {
+        let held = *world.translation(world.now, page_down(self.addr))?;
+        let same = world.page_at(self.m, self.addr).is_ok_and(|at| {
+            let now = &world.mms[self.m].pages[at];
+            now.entry == held.entry && now.allows(self.want)
+        });
+        (held.allows(self.want) && !same).then_some(held)
+    }
+
+    fn walk(world: &mut World, it: &mut Self) -> Step {
+        world.about_entry(it.m, page_down(it.addr));
+        if world.choice == Choice::Stale {
+            it.by = it.stale(world);
+            return Ok(Flow::To(TOUCH));
+        }
+        if let Ok(at) = world.page_at(it.m, it.addr)
+            && world.mms[it.m].pages[at].allows(it.want)
+        {
+            let by = world.mms[it.m].pages[at];
+            if world.driven {
+                world.fill_tlb(by);
             }
-            (Entry::Anon(frame), Want::Store(value)) => {
-                set_byte(&mut self.frame(frame).bytes, offset, value);
+            it.by = Some(by);
+            return it.go(world, TOUCH);
+        }
+        it.tries += 1;
+        if it.tries > TRIES {
+            return Ok(Flow::Done(Outcome::Livelock));
+        }
+        if world.driven {
+            // A processor that has to walk holds no entry of the page.
+            let (t, addr) = (world.now, page_down(it.addr));
+            world.tlbs[t].retain(|held| held.addr != addr);
+        }
+        let fault = Fault::new(world, it.m, it.addr, it.want);
+        world.call(fault, WALK)
+    }
+
+    fn touch(world: &mut World, it: &mut Self) -> Step {
+        let by = it.by.expect("it was walked to");
+        if world.driven {
+            if world.translation(world.now, by.addr) != Some(&by) {
+                return Ok(Flow::To(WALK));
+            }
+            world.about(About::Tlb(TaskId(world.now as u8 + 1)));
+        }
+        let offset = it.addr % PAGE_SIZE;
+        let value = match (by.entry, it.want) {
+            (Entry::Anon(frame), want) => {
+                world.about(About::Frame(frame));
+                world.touch_frame(frame, offset as u16, want)
+            }
+            (Entry::File(file, index), want) => {
+                world.about(About::FilePage { file, index });
+                let offset = index.wrapping_mul(PAGE_SIZE) + offset;
+                match want {
+                    Want::Store(value) => world.file(file).set_byte(offset, value),
+                    Want::Load => {
+                        return Ok(Flow::Done(Outcome::Value(u64::from(
+                            world.file(file).byte(offset),
+                        ))));
+                    }
+                    Want::Exec => {}
+                }
                 0
             }
-            (Entry::File, Want::Load | Want::Store(_)) => self.touch_file(m, addr, want),
             _ => 0,
-        }
-    }
-
-    fn touch_file(&mut self, m: usize, addr: u64, want: Want) -> u64 {
-        let mm = &self.mms[m];
-        let area = &mm.areas[mm.find(addr)];
-        let offset = area.pgoff_at(addr).wrapping_mul(PAGE_SIZE) + addr % PAGE_SIZE;
-        let Some(id) = area.file else {
-            return 0;
         };
+        Ok(Flow::Done(Outcome::Value(value)))
+    }
+}
+
+impl World {
+    fn touch_frame(&mut self, frame: FrameId, offset: u16, want: Want) -> u64 {
+        let bytes = &mut self.frame(frame).bytes;
         match want {
-            Want::Store(value) => {
-                self.file(id).set_byte(offset, value);
-                0
-            }
-            Want::Load | Want::Exec => u64::from(self.file(id).byte(offset)),
+            Want::Load => return u64::from(byte_at(bytes, offset)),
+            Want::Store(value) => set_byte(bytes, offset, value),
+            Want::Exec => {}
         }
-    }
-
-    /// A fault: finds the area, asks whether it allows the access, and serves it
-    /// (`do_user_addr_fault`).
-    pub fn fault(&mut self, m: usize, addr: u64, want: Want) -> Result<Served, Trouble> {
-        if addr >= self.config.task_size {
-            return Err(Trouble::NoArea);
-        }
-        let i = self.mms[m].find(addr);
-        let area = self.mms[m].areas.get(i).ok_or(Trouble::NoArea)?;
-        let (start, flags) = (area.start, area.flags);
-        if addr < start {
-            if !flags.contains(VmFlags::GROWSDOWN) {
-                return Err(Trouble::NoArea);
-            }
-            self.grow_stack(m, i, page_down(addr))
-                .map_err(|_| Trouble::NoArea)?;
-        }
-        let store = matches!(want, Want::Store(_));
-        let allowed = if store {
-            flags.contains(VmFlags::WRITE)
-        } else {
-            // What allows it by now was mapped after the access found that it does not.
-            let refused = self.page_at(m, addr).is_ok_and(|page| {
-                let page = &self.mms[m].pages[page];
-                page.is_readable() && !page.allows(want)
-            });
-            !refused && flags.intersects(ACCESS)
-        };
-        if !allowed {
-            return Err(Trouble::Refused);
-        }
-        self.handle_fault(m, i, page_down(addr), store)
+        0
     }
 }

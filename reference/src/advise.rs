@@ -1,54 +1,102 @@
 //! Advice on the use of memory (section 11).
 
-use vmadiff_contract::{Advice, Errno, PAGE_SIZE, VmFlags};
+use vmadiff_contract::{About, Advice, Errno, FileId, PAGE_SIZE, VmFlags};
 
 use crate::area::page_up;
+use crate::carve::Carve;
+use crate::file::{FileCall, Punch};
+use crate::job::{DONE, Flow, List, Row, Sem, Step, answer, rows};
 use crate::merge::Wanted;
-use crate::page::Entry;
 use crate::world::{Answer, World};
+use crate::zap::{What, Zap};
 
-impl World {
-    /// Advises, area by area; holes are skipped and make the answer `ENOMEM` at the end.
-    pub fn madvise(&mut self, m: usize, start: u64, len: u64, advice: Advice) -> Answer {
+/// Advises, area by area; holes are skipped and make the answer `ENOMEM` at the end.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Madvise {
+    m: usize,
+    at: u64,
+    end: u64,
+    advice: Advice,
+    hole: bool,
+    /// The area that it is at, by place, where its part of the range ends, its new flags, and what
+    /// is punched out of which file.
+    i: usize,
+    upto: u64,
+    new: VmFlags,
+    full: bool,
+    file: Option<(FileId, u64)>,
+}
+
+const AREA: u8 = 0;
+const FLAGS: u8 = 1;
+const PUNCH: u8 = 2;
+const NEXT: u8 = 3;
+
+impl List for Madvise {
+    rows! { "madvise"
+        Decide Write "do_madvise: find_vma under mmap_sem; DONTNEED, FREE and REMOVE hold it for reading"
+            area: "the next area, and what it allows; its part becomes an area, or is zapped";
+        Flags Write "madvise_behavior: mmap_sem for writing"
+            flags: "the area's flags";
+        Decide None "madvise_remove: get_file; mmap_sem is given up"
+            punch: "the part is punched out of its file";
+        Decide Write "do_madvise: mmap_sem, taken again after REMOVE"
+            next_area: "on behind the part, or done";
+    }
+
+    /// `madvise_need_mmap_write`.
+    fn sem(&self, _: &World, row: &Row<Self>) -> Sem {
+        if matches!(
+            self.advice,
+            Advice::DontNeed | Advice::Free | Advice::Remove
+        ) {
+            return row.sem.min(Sem::Read);
+        }
+        row.sem
+    }
+}
+
+impl Madvise {
+    pub fn new(m: usize, start: u64, len: u64, advice: Advice) -> Answer<Option<Self>> {
         if matches!(advice, Advice::Other(_)) {
             return Err(Errno::EINVAL);
         }
-        Self::aligned(start)?;
+        World::aligned(start)?;
         let rounded = page_up(len);
         if len != 0 && rounded == 0 {
             return Err(Errno::EINVAL);
         }
         let end = start.checked_add(rounded).ok_or(Errno::EINVAL)?;
-        let mut at = start;
-        let mut answer = Ok(0);
-        let mut i = self.mms[m].find(start);
-        while at < end {
-            let area = self.mms[m].areas.get(i).ok_or(Errno::ENOMEM)?;
-            if at < area.start {
-                answer = Err(Errno::ENOMEM);
-                at = area.start;
-                continue;
-            }
-            let upto = area.end.min(end);
-            i = self.advise_part(m, i, at, upto, advice)?;
-            at = upto.max(self.mms[m].areas[i].end);
-            i += 1;
+        if end == start {
+            return Ok(None);
         }
-        answer
+        Ok(Some(Self {
+            m,
+            at: start,
+            end,
+            advice,
+            hole: false,
+            i: 0,
+            upto: 0,
+            new: VmFlags::empty(),
+            full: false,
+            file: None,
+        }))
     }
 
-    /// Advises on a part of area `i`, and answers the place of the area that holds it now.
-    fn advise_part(
-        &mut self,
-        m: usize,
-        i: usize,
-        start: u64,
-        end: u64,
-        advice: Advice,
-    ) -> Answer<usize> {
-        let area = &self.mms[m].areas[i];
-        let old = area.flags;
-        let new = match advice {
+    fn area(world: &mut World, it: &mut Self) -> Step {
+        it.i = world.mms[it.m].find(it.at);
+        let area = world.mms[it.m].areas.get(it.i).ok_or(Errno::ENOMEM)?;
+        if it.at < area.start {
+            it.hole = true;
+            it.at = area.start;
+            if it.at >= it.end {
+                return Err(Errno::ENOMEM);
+            }
+        }
+        it.upto = area.end.min(it.end);
+        let (old, about) = (area.flags, About::Area(area.id));
+        it.new = match it.advice {
             Advice::Normal => old - VmFlags::RAND_READ - VmFlags::SEQ_READ,
             Advice::Random => (old - VmFlags::SEQ_READ) | VmFlags::RAND_READ,
             Advice::Sequential => (old - VmFlags::RAND_READ) | VmFlags::SEQ_READ,
@@ -59,60 +107,52 @@ impl World {
             Advice::WipeOnFork if area.file.is_some() => return Err(Errno::EINVAL),
             Advice::WipeOnFork => old | VmFlags::WIPEONFORK,
             Advice::KeepOnFork => old - VmFlags::WIPEONFORK,
-            Advice::DontNeed | Advice::Free => return self.discard(m, i, start, end, advice),
-            Advice::Remove => return self.punch_area(m, i, start, end),
+            Advice::DontNeed | Advice::Free => return it.discard(world),
+            Advice::Remove => return it.remove(world),
             Advice::Other(_) => return Err(Errno::EINVAL),
         };
-        if new == old {
-            return Ok(i);
+        let (m, i) = (it.m, it.i);
+        let wanted = Wanted::part(area, it.at, it.upto, it.new);
+        world.about(about);
+        if it.new == old {
+            return Self::next_area(world, it);
         }
-        let wanted = Wanted::part(area, start, end, new);
-        let full = self.map_is_full(m);
-        let i = self.carve(m, i, &wanted);
-        let i = i.map_err(|_| {
-            if full || self.map_is_full(m) {
+        it.full = world.map_is_full(m);
+        world.call(Carve { m, i, wanted }, FLAGS)
+    }
+
+    fn flags(world: &mut World, it: &mut Self) -> Step {
+        it.i = answer(world.returned).map_err(|_| {
+            if it.full || world.map_is_full(it.m) {
                 Errno::ENOMEM
             } else {
                 Errno::EAGAIN
             }
-        })?;
-        self.mms[m].areas[i].flags = new;
-        Ok(i)
+        })? as usize;
+        let area = &mut world.mms[it.m].areas[it.i];
+        area.flags = it.new;
+        it.upto = it.upto.max(area.end);
+        let about = About::Area(area.id);
+        world.about(about);
+        it.go(world, NEXT)
     }
 
     /// Throws pages away. FREE keeps those in memory: the kernel may drop them later, and the
     /// model never does (section 18).
-    fn discard(
-        &mut self,
-        m: usize,
-        i: usize,
-        start: u64,
-        end: u64,
-        advice: Advice,
-    ) -> Answer<usize> {
-        let area = &self.mms[m].areas[i];
-        if area.flags.contains(VmFlags::LOCKED) {
+    fn discard(&self, world: &mut World) -> Step {
+        let area = &world.mms[self.m].areas[self.i];
+        let dont_need = self.advice == Advice::DontNeed;
+        if area.flags.contains(VmFlags::LOCKED) || !dont_need && area.file.is_some() {
             return Err(Errno::EINVAL);
         }
-        if advice == Advice::DontNeed {
-            self.zap(m, start, end);
-            return Ok(i);
-        }
-        if area.file.is_some() {
-            return Err(Errno::EINVAL);
-        }
-        for at in self.mms[m].pages_in(start, end).rev() {
-            let page = self.mms[m].pages[at];
-            if matches!(page.entry, Entry::Swap(_)) {
-                self.zap(m, page.addr, page.addr + PAGE_SIZE);
-            }
-        }
-        Ok(i)
+        let what = if dont_need { What::All } else { What::Swapped };
+        world.call(Zap::new(self.m, self.at, self.upto, what), NEXT)
     }
 
-    /// Punches what the part maps out of its file object (`madvise_remove`).
-    fn punch_area(&mut self, m: usize, i: usize, start: u64, end: u64) -> Answer<usize> {
-        let area = &self.mms[m].areas[i];
+    /// What the part maps is punched out of its file object (`madvise_remove`), with a reference
+    /// of the call's own.
+    fn remove(&mut self, world: &mut World) -> Step {
+        let area = &world.mms[self.m].areas[self.i];
         let file = area
             .file
             .filter(|_| !area.flags.contains(VmFlags::LOCKED))
@@ -120,8 +160,29 @@ impl World {
         if !area.flags.contains(VmFlags::SHARED | VmFlags::WRITE) {
             return Err(Errno::EACCES);
         }
-        let offset = area.pgoff_at(start).saturating_mul(PAGE_SIZE);
-        self.punch(file, offset, end - start)?;
-        Ok(i)
+        self.file = Some((file, area.pgoff_at(self.at).saturating_mul(PAGE_SIZE)));
+        world.get_file(Some(file));
+        Ok(Flow::To(PUNCH))
+    }
+
+    fn punch(world: &mut World, it: &mut Self) -> Step {
+        let (file, off) = it.file.expect("it was looked up");
+        let punch = FileCall::punch(Punch {
+            file,
+            off,
+            len: it.upto - it.at,
+        });
+        world.call(punch, NEXT)
+    }
+
+    fn next_area(world: &mut World, it: &mut Self) -> Step {
+        if it.file.take().is_some() {
+            answer(world.returned)?;
+        }
+        it.at = it.upto;
+        if it.at < it.end {
+            return Ok(Flow::To(AREA));
+        }
+        if it.hole { Err(Errno::ENOMEM) } else { DONE }
     }
 }

@@ -10,7 +10,7 @@ use crate::area::{ACCESS, Area};
 use crate::world::{NoMemory, World};
 
 /// An anon_vma object.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Anon {
     root: AnonId,
     parent: AnonId,
@@ -23,7 +23,7 @@ pub(crate) struct Anon {
 }
 
 /// How an area stands to anon_vmas.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Rmap {
     /// Where its new pages go; none: unfaulted.
     pub anon: Option<AnonId>,
@@ -44,7 +44,8 @@ impl World {
         &mut self.anons[id.0 as usize - 1]
     }
 
-    fn alloc_anon(&mut self) -> Result<AnonId, NoMemory> {
+    /// An anon_vma that no area has yet.
+    pub(crate) fn alloc_anon(&mut self) -> Result<AnonId, NoMemory> {
         self.allocate()?;
         let id = AnonId(self.anons.len() as u32 + 1);
         self.anons.push(Anon {
@@ -59,7 +60,8 @@ impl World {
         Ok(id)
     }
 
-    fn put_anon(&mut self, id: AnonId) {
+    /// Puts a reference; the last one frees it, and then puts its root's.
+    pub(crate) fn put_anon(&mut self, id: AnonId) {
         let anon = self.anon(id);
         anon.refs -= 1;
         if anon.refs == 0 {
@@ -77,32 +79,23 @@ impl World {
         self.anon(id).links += 1;
     }
 
-    /// Makes sure that area `i` has an anon_vma (`anon_vma_prepare`).
+    /// Makes sure that area `i` has an anon_vma, in one.
     pub(crate) fn prepare_anon(&mut self, m: usize, i: usize) -> Result<(), NoMemory> {
-        if self.mms[m].areas[i].rmap.anon.is_some() {
-            return Ok(());
+        if self.mms[m].areas[i].rmap.anon.is_none() {
+            let shared = self.mergeable_anon(m, i, &self.mms[m].areas[i]);
+            let anon = shared.map_or_else(|| self.alloc_anon(), Ok)?;
+            let mut rmap = Rmap::default();
+            self.attach_anon(&mut rmap, anon);
+            self.mms[m].areas[i].rmap = rmap;
         }
-        let shared = self.mergeable_anon(m, i, &self.mms[m].areas[i]);
-        let mut rmap = std::mem::take(&mut self.mms[m].areas[i].rmap);
-        let result = self.attach_anon(&mut rmap, shared);
-        self.mms[m].areas[i].rmap = rmap;
-        result
+        Ok(())
     }
 
-    /// Gives an unfaulted area this anon_vma or, without one, a new one.
-    pub(crate) fn attach_anon(
-        &mut self,
-        rmap: &mut Rmap,
-        shared: Option<AnonId>,
-    ) -> Result<(), NoMemory> {
-        let id = match shared {
-            Some(id) => id,
-            None => self.alloc_anon()?,
-        };
+    /// Gives an unfaulted area this anon_vma (`anon_vma_prepare`).
+    pub(crate) fn attach_anon(&mut self, rmap: &mut Rmap, id: AnonId) {
         rmap.anon = Some(id);
         self.link_anon(rmap, id);
         self.anon(id).degree += 1;
-        Ok(())
     }
 
     /// The anon_vma that `area` may share with a neighbour: the next one's, else the previous
@@ -153,19 +146,9 @@ impl World {
         Ok(())
     }
 
-    /// Gives a forked copy the parent's chain and an anon_vma of its own (`anon_vma_fork`).
-    pub(crate) fn fork_anon(&mut self, to: &mut Rmap, from: &Rmap) -> Result<(), NoMemory> {
-        let Some(parent) = from.anon else {
-            return Ok(());
-        };
-        self.clone_anon(to, from)?;
-        if to.anon.is_some() {
-            return Ok(());
-        }
-        let Ok(own) = self.alloc_anon() else {
-            self.unlink_anon(to);
-            return Err(NoMemory);
-        };
+    /// Gives a forked copy that found none to reuse an anon_vma of its own (`anon_vma_fork`).
+    pub(crate) fn fork_anon(&mut self, to: &mut Rmap, parent: AnonId) -> Result<(), NoMemory> {
+        let own = self.alloc_anon()?;
         let root = self.anon(parent).root;
         self.anon(root).refs += 1;
         let child = self.anon(own);
@@ -176,9 +159,17 @@ impl World {
         Ok(())
     }
 
-    /// Takes an area out of every anon_vma of its chain (`unlink_anon_vmas`), newest first; those
-    /// left without areas lose the reference that kept them.
+    /// Takes an area out of every anon_vma of its chain (`unlink_anon_vmas`) and puts those left
+    /// without areas.
     pub(crate) fn unlink_anon(&mut self, rmap: &mut Rmap) {
+        for id in self.leave_anons(rmap) {
+            self.put_anon(id);
+        }
+    }
+
+    /// Takes an area out of every anon_vma of its chain, newest first, under their root's lock.
+    /// Answers those left without areas, which lose the reference that kept them.
+    pub(crate) fn leave_anons(&mut self, rmap: &mut Rmap) -> SmallVec<[AnonId; 4]> {
         let mut empty: SmallVec<[AnonId; 4]> = SmallVec::new();
         for &id in rmap.chain.iter().rev() {
             let anon = self.anon(id);
@@ -193,9 +184,7 @@ impl World {
             self.anon(own).degree -= 1;
         }
         rmap.chain.clear();
-        for id in empty {
-            self.put_anon(id);
-        }
+        empty
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn is_aligned(addr: u64) -> bool {
 }
 
 /// An area, `vm_area_struct`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Area {
     /// Its name: the ordinal of its allocation.
     pub id: VmaId,
@@ -44,6 +44,8 @@ pub(crate) struct Area {
     pub policy: Option<PolicyId>,
     /// Its anon_vma and the chain of those that its pages may belong to.
     pub rmap: Rmap,
+    /// A writer changes it together with something else, and no fault may see half.
+    pub claimed: bool,
 }
 
 impl Area {

@@ -1,27 +1,73 @@
-//! Making a part of an area an area of its own, which mprotect, madvise, mlock and mbind do alike.
+//! Making a part of an area an area of its own, which mprotect, madvise, mlock, mbind and
+//! userfaultfd do alike.
 
+use vmadiff_contract::Outcome;
+
+use crate::job::{Flow, List, Step, rows};
 use crate::merge::Wanted;
-use crate::world::{NoMemory, World};
+use crate::world::World;
 
-impl World {
-    /// Gives the part `wanted` of area `i` to its neighbours if it may be one with them (section
-    /// 2), else cuts it out: first its start, the new area below, then its end, the new area
-    /// above (section 4). Answers the place of the area that holds it, whose flags and policy the
-    /// caller sets. If the second cut fails the first remains.
-    pub fn carve(&mut self, m: usize, i: usize, wanted: &Wanted) -> Result<usize, NoMemory> {
-        let inside = self.mms[m].areas[i].start < wanted.start;
-        let prev = if inside { Some(i) } else { i.checked_sub(1) };
-        if let Some(merged) = self.merge(m, prev, wanted) {
-            return Ok(merged);
+/// Gives the part `wanted` of area `i` to its neighbours if it may be one with them (section 2),
+/// else cuts it out: first its start, the new area below, then its end, the new area above
+/// (section 4). Answers the place of the area that holds it, whose flags and policy the caller
+/// sets. If the second cut fails the first remains.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Carve {
+    pub m: usize,
+    pub i: usize,
+    pub wanted: Wanted,
+}
+
+impl List for Carve {
+    rows! { "part of an area"
+        Merge Write "vma_merge: mmap_sem; i_mmap_lock_write, anon_vma_lock_write"
+            merge: "the range, with its neighbours, if they may be one";
+        Cut Write "split_vma: mmap_sem; i_mmap_lock_write, anon_vma_lock_write"
+            cut_start: "the part below";
+        Cut Write "split_vma: as above"
+            cut_end: "the part above";
+    }
+}
+
+const CUT_START: u8 = 1;
+const CUT_END: u8 = 2;
+
+impl Carve {
+    fn done(&self) -> Step {
+        Ok(Flow::Done(Outcome::Value(self.i as u64)))
+    }
+
+    fn merge(world: &mut World, it: &mut Self) -> Step {
+        let area = &world.mms[it.m].areas[it.i];
+        let inside = area.start < it.wanted.start;
+        let prev = if inside {
+            Some(it.i)
+        } else {
+            it.i.checked_sub(1)
+        };
+        let ends = it.wanted.end >= area.end;
+        if let Some(merged) = world.merge(it.m, prev, &it.wanted) {
+            it.i = merged;
+            return it.done();
         }
-        let mut i = i;
-        if inside {
-            self.split_within_limit(m, i, wanted.start, true)?;
-            i += 1;
+        match (inside, ends) {
+            (true, _) => it.go(world, CUT_START),
+            (false, false) => it.go(world, CUT_END),
+            (false, true) => it.done(),
         }
-        if wanted.end < self.mms[m].areas[i].end {
-            self.split_within_limit(m, i, wanted.end, false)?;
+    }
+
+    fn cut_start(world: &mut World, it: &mut Self) -> Step {
+        world.split_within_limit(it.m, it.i, it.wanted.start, true)?;
+        it.i += 1;
+        if it.wanted.end < world.mms[it.m].areas[it.i].end {
+            return it.go(world, CUT_END);
         }
-        Ok(i)
+        it.done()
+    }
+
+    fn cut_end(world: &mut World, it: &mut Self) -> Step {
+        world.split_within_limit(it.m, it.i, it.wanted.end, false)?;
+        it.done()
     }
 }

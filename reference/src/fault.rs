@@ -1,138 +1,627 @@
-//! What a fault does with a page, by what its entry holds (section 20).
+//! A fault: finds the area, asks whether it allows the access (section 19), and serves the page by
+//! what its entry holds (section 20).
 
-use vmadiff_contract::{FileId, FileKind, Note, VmFlags};
+use vmadiff_contract::{
+    About, AnonId, Choice, FileId, FileKind, FrameId, Note, Outcome, PAGE_SIZE, SegvCode, VmFlags,
+    VmaId,
+};
 
-use crate::access::{Served, Trouble};
+use crate::access::Want;
+use crate::area::{ACCESS, page_down};
+use crate::guard::Guard;
+use crate::job::{Flow, List, Row, Sem, Step, rows};
 use crate::page::{Bytes, Entry, Page};
 use crate::world::World;
 
-impl World {
-    /// Serves a fault on the page at `addr` of area `i`, which allows it (`handle_pte_fault`).
-    pub fn handle_fault(
-        &mut self,
-        m: usize,
-        i: usize,
-        addr: u64,
-        store: bool,
-    ) -> Result<Served, Trouble> {
-        let flags = self.mms[m].areas[i].flags;
-        let at = match self.page_at(m, addr) {
-            Ok(at) => at,
-            Err(at) => {
-                let page = match self.mms[m].areas[i].file {
-                    None => self.new_anonymous_page(m, i, addr, store)?,
-                    Some(file) => self.new_file_page(m, i, addr, store, file)?,
-                };
-                self.mms[m].pages.insert(at, page);
-                return Ok(Served::Minor);
-            }
+/// A fault, with what it has decided.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Fault {
+    m: usize,
+    want: Want,
+    addr: u64,
+    store: bool,
+    /// The processor found an entry that lets nobody, or not this access, through (the error code).
+    refused: bool,
+    /// It is populate's: the area was found, and allows it.
+    forced: bool,
+    /// The stack has to grow down to its page first.
+    growing: bool,
+    /// The area that it decided by: its place then, its name, flags and file, and the page's index.
+    i: usize,
+    area: VmaId,
+    flags: VmFlags,
+    file: Option<FileId>,
+    index: u64,
+    /// The entry, as it read it.
+    read: Option<Page>,
+    /// Whose anon_vma the area takes: a neighbour's, or a new one.
+    anon: Option<(AnonId, bool)>,
+    frame: Option<FrameId>,
+}
+
+const DECIDE: u8 = 0;
+const READ: u8 = 1;
+const MEND: u8 = 2;
+const LENDER: u8 = 3;
+const ATTACH: u8 = 4;
+const GROW: u8 = 5;
+const FRAME: u8 = 6;
+const LOOK: u8 = 7;
+const COPY: u8 = 8;
+const CLEAR: u8 = 9;
+const WRITE: u8 = 11;
+
+impl List for Fault {
+    rows! { "fault"
+        Decide None "do_user_addr_fault: find_vma, access_error; mmap_sem for reading, here guards"
+            decide unless may_decide: "the area, and whether it allows the access";
+        Decide None "handle_pte_fault: orig_pte, a single read"
+            read unless may_write or again: "the entry, which says what is to be done";
+        Entry None "do_wp_page, do_numa_page: the page table's lock"
+            mend unless may_mend or again: "an entry that needs no new page: writable in place, or no longer hinting";
+        Decide Read "find_mergeable_anon_vma: single reads; anon_vma_alloc"
+            lender or may_fail: "whose anon_vma the area will take; for a stack, whether it may grow";
+        Anon Read "anon_vma_prepare: anon_vma_lock_write, page_table_lock"
+            attach: "the area gets it, if none was faster";
+        Resize Read "expand_downwards: page_table_lock, anon_vma_lock_write"
+            grow: "the stack's start and offset, charge and counters";
+        Allocate None "alloc_page_vma: nobody else has the page yet"
+            frame or may_fail: "a frame";
+        Decide None "__do_fault: shmem_fault, lock_page"
+            look or again: "whether the file has the page, which stays locked";
+        Copy None "cow_user_page, copy_user_highpage, swap_readpage: nobody stores to the old page"
+            copy unless may_copy or again: "the contents";
+        Entry None "wp_page_copy: pte_same, ptep_clear_flush; the page table's lock until the new entry is set"
+            clear unless may_write or again: "the entry that is to be replaced is cleared, if it is as it was read";
+        Flush None "ptep_clear_flush: an interrupt to each processor"
+            flush or flushes: "the page, from each TLB that holds it";
+        Entry None "do_anonymous_page, finish_fault, do_swap_page, wp_page_copy: pte_same under the page table's lock"
+            write unless may_write or again: "the new entry, if the old one is as it was read; else nothing";
+    }
+
+    fn first(&self) -> u8 {
+        if self.forced { READ } else { DECIDE }
+    }
+
+    /// Without their guards, steps beside a writer do not wait for it.
+    fn sem(&self, world: &World, row: &Row<Self>) -> Sem {
+        let guard = if self.growing {
+            Guard::Grow
+        } else {
+            Guard::Prepare
         };
-        let page = &mut self.mms[m].pages[at];
-        match page.entry {
-            Entry::Swap(slot) => return self.swap_in(m, at, slot, flags, store),
-            _ if page.hinting => page.hinting = false,
-            _ if store && !page.writable => self.write_protected(m, i, at)?,
-            _ => {}
+        if world.keeps(guard) {
+            row.sem
+        } else {
+            Sem::None
         }
-        Ok(Served::Minor)
+    }
+}
+
+impl Fault {
+    pub fn new(world: &World, m: usize, addr: u64, want: Want) -> Self {
+        let store = matches!(want, Want::Store(_));
+        // What allows it by now was mapped after the access found that it does not.
+        let refused = !store
+            && world.page_at(m, addr).is_ok_and(|page| {
+                let page = &world.mms[m].pages[page];
+                page.is_readable() && !page.allows(want)
+            });
+        Self {
+            m,
+            want,
+            addr,
+            store,
+            refused,
+            forced: false,
+            growing: false,
+            i: 0,
+            area: VmaId(0),
+            flags: VmFlags::empty(),
+            file: None,
+            index: 0,
+            read: None,
+            anon: None,
+            frame: None,
+        }
     }
 
-    /// The first page of private anonymous memory (`do_anonymous_page`). Missing pages of an area
-    /// that is registered with userfaultfd are a signal, found out last (section 28).
-    fn new_anonymous_page(
-        &mut self,
-        m: usize,
-        i: usize,
-        addr: u64,
-        store: bool,
-    ) -> Result<Page, Trouble> {
-        let flags = self.mms[m].areas[i].flags;
-        let missing = flags.contains(VmFlags::UFFD_MISSING);
-        if !store {
-            let page = Page::new(addr, Entry::Zero, flags, false);
-            return if missing {
-                Err(Trouble::NoPage)
-            } else {
-                Ok(page)
+    /// A fault that populate makes on a page of area `i`.
+    pub fn forced(world: &World, m: usize, i: usize, addr: u64, store: bool) -> Self {
+        let want = if store { Want::Store(0) } else { Want::Load };
+        let mut fault = Self::new(world, m, addr, want);
+        fault.forced = true;
+        fault.adopt(world, i);
+        fault
+    }
+
+    /// Remembers what it decides by.
+    fn adopt(&mut self, world: &World, i: usize) {
+        let area = &world.mms[self.m].areas[i];
+        (self.i, self.area, self.flags, self.file) = (i, area.id, area.flags, area.file);
+        self.index = if area.file.is_some() {
+            area.pgoff_at(page_down(self.addr))
+        } else {
+            0
+        };
+        self.addr = page_down(self.addr);
+    }
+
+    /// The place of the area that it decided by, if that still holds the page.
+    fn area(&self, world: &World) -> Option<usize> {
+        let mm = &world.mms[self.m];
+        let is = |i: &usize| {
+            mm.areas
+                .get(*i)
+                .is_some_and(|area| area.holds(self.addr) && area.id == self.area)
+        };
+        Some(self.i)
+            .filter(is)
+            .or_else(|| mm.at(self.addr).filter(is))
+    }
+
+    /// It has decided nothing yet; it begins with this row.
+    pub fn restart(&mut self, world: &mut World) -> u8 {
+        self.give_back(world);
+        world.land();
+        self.growing = false;
+        self.first()
+    }
+
+    /// A frame or an anon_vma that it does not need after all.
+    fn give_back(&mut self, world: &mut World) {
+        if let Some(frame) = self.frame.take() {
+            world.unmap_frame(frame);
+        }
+        if let Some((anon, true)) = self.anon.take() {
+            world.put_anon(anon);
+        }
+    }
+
+    /// It was served: 0, or 1 for a major fault.
+    fn served(&mut self, world: &mut World, major: u64) -> Step {
+        world.land();
+        world.count_fault(major == 1);
+        Ok(Flow::Done(Outcome::Value(major)))
+    }
+
+    /// It cannot be served; neither can the access, then.
+    fn refused(&mut self, world: &mut World, outcome: Outcome) -> Step {
+        self.give_back(world);
+        world.land();
+        if self.forced {
+            return Ok(Flow::Done(outcome));
+        }
+        Ok(Flow::Fail(outcome))
+    }
+
+    fn no_area(&mut self, world: &mut World) -> Step {
+        self.refused(world, Outcome::Segv(SegvCode::MapErr))
+    }
+
+    fn may_decide(world: &World, it: &Self) -> Option<Guard> {
+        let mm = &world.mms[it.m];
+        let Some(area) = mm
+            .areas
+            .get(mm.find(it.addr))
+            .filter(|area| area.holds(it.addr))
+        else {
+            return world.wait_if(Guard::MapErr, world.has_writer(it.m));
+        };
+        if !area.claimed || !world.has_writer(it.m) {
+            return None;
+        }
+        let guard = if it.allowed(area.flags) {
+            Guard::Decide
+        } else {
+            Guard::AccErr
+        };
+        world.wait_if(guard, true)
+    }
+
+    fn decide(world: &mut World, it: &mut Self) -> Step {
+        if it.addr >= world.config.task_size {
+            return it.no_area(world);
+        }
+        let mm = &world.mms[it.m];
+        let i = mm.find(it.addr);
+        let Some(area) = mm.areas.get(i) else {
+            return it.no_area(world);
+        };
+        let (id, below) = (area.id, it.addr < area.start);
+        if below && !area.flags.contains(VmFlags::GROWSDOWN) {
+            return it.no_area(world);
+        }
+        world.about(About::Area(id));
+        if below {
+            it.growing = true;
+            (it.i, it.area) = (i, id);
+            return Ok(Flow::To(LENDER));
+        }
+        it.found(world, i)
+    }
+
+    /// Its area is found: does it allow the access (`access_error`)?
+    fn found(&mut self, world: &mut World, i: usize) -> Step {
+        if !self.allowed(world.mms[self.m].areas[i].flags) {
+            return self.refused(world, Outcome::Segv(SegvCode::AccErr));
+        }
+        self.adopt(world, i);
+        world.take_off(self.m, self.addr);
+        self.go(world, READ)
+    }
+
+    fn allowed(&self, flags: VmFlags) -> bool {
+        if self.store {
+            return flags.contains(VmFlags::WRITE);
+        }
+        !self.refused && flags.intersects(ACCESS)
+    }
+
+    /// A SIGBUS, while its area is as it was found; else it begins again.
+    fn no_page(&mut self, world: &mut World) -> Step {
+        let as_found = |i: usize| !world.mms[self.m].areas[i].claimed && !world.was_passed();
+        if world.driven && world.keeps(Guard::Bus) && !self.area(world).is_some_and(as_found) {
+            return Ok(Flow::To(self.restart(world)));
+        }
+        self.refused(world, Outcome::Bus)
+    }
+
+    fn read(world: &mut World, it: &mut Self) -> Step {
+        if it.forced {
+            world.take_off(it.m, it.addr);
+        }
+        world.about_entry(it.m, it.addr);
+        it.read = world
+            .page_at(it.m, it.addr)
+            .ok()
+            .map(|at| world.mms[it.m].pages[at]);
+        let private = !it.flags.contains(VmFlags::SHARED);
+        let Some(page) = it.read else {
+            return match it.file {
+                Some(file) if world.kind(file) == Some(FileKind::NoFault) => it.no_page(world),
+                _ if it.store && private => it.to_frame(world),
+                Some(_) => it.go(world, LOOK),
+                None => it.go(world, WRITE),
             };
+        };
+        match page.entry {
+            Entry::Swap(_) => it.go(world, FRAME),
+            _ if page.hinting || it.store && !page.writable => it.go(world, MEND),
+            _ => it.served(world, 0),
         }
-        self.prepare_anon(m, i)?;
-        let frame = self.alloc_frame(Bytes::new())?;
-        if missing {
-            self.unmap_frame(frame);
-            return Err(Trouble::NoPage);
-        }
-        self.mms[m].rss_anon += 1;
-        Ok(Page::new(addr, Entry::Anon(frame), flags, true))
     }
 
-    /// The first page of a file or of shared anonymous memory here (`do_fault`). A store to a
-    /// private area copies; it has its frame before it finds out that there is no such page.
-    fn new_file_page(
-        &mut self,
-        m: usize,
-        i: usize,
-        addr: u64,
-        store: bool,
-        file: FileId,
-    ) -> Result<Page, Trouble> {
-        if self.kind(file) == Some(FileKind::NoFault) {
-            return Err(Trouble::NoPage);
+    /// On to a frame, once the area has an anon_vma.
+    fn to_frame(&mut self, world: &mut World) -> Step {
+        let faulted = self
+            .area(world)
+            .is_none_or(|i| world.mms[self.m].areas[i].rmap.anon.is_some());
+        if faulted {
+            self.go(world, FRAME)
+        } else {
+            self.go(world, LENDER)
         }
-        let area = &self.mms[m].areas[i];
-        let (flags, index) = (area.flags, area.pgoff_at(addr));
-        let exists = self.file(file).has_page(index);
-        if store && !flags.contains(VmFlags::SHARED) {
-            self.prepare_anon(m, i)?;
-            let bytes = self.file(file).page(index);
-            let frame = self.alloc_frame(bytes)?;
-            if !exists {
-                self.unmap_frame(frame);
-                return Err(Trouble::NoPage);
-            }
-            self.mms[m].rss_anon += 1;
-            self.note(Note::Cow);
-            return Ok(Page::new(addr, Entry::Anon(frame), flags, true));
-        }
-        if !exists {
-            return Err(Trouble::NoPage);
-        }
-        self.mms[m].rss_file += 1;
-        let writable = flags.contains(VmFlags::SHARED | VmFlags::WRITE);
-        Ok(Page::new(addr, Entry::File, flags, writable))
     }
 
-    /// A store to a present page whose entry does not allow it (`do_wp_page`): in place if it is
-    /// shared or nobody else has it, else to a copy.
-    fn write_protected(&mut self, m: usize, i: usize, at: usize) -> Result<(), Trouble> {
-        let page = self.mms[m].pages[at];
-        let area = &self.mms[m].areas[i];
-        let (flags, index, file) = (area.flags, area.pgoff_at(page.addr), area.file);
+    /// The entry is as it was read (`pte_same`), and no writer's pass came over it.
+    fn is_same(&self, world: &World) -> bool {
+        if !world.driven || !world.keeps(Guard::SameEntry) {
+            return true;
+        }
+        let now = world
+            .page_at(self.m, self.addr)
+            .ok()
+            .map(|at| world.mms[self.m].pages[at]);
+        now == self.read
+    }
+
+    fn passed(world: &World) -> bool {
+        world.was_passed() && world.keeps(Guard::NoPass)
+    }
+
+    /// A table that another call keeps locked is waited for.
+    fn may_write(world: &World, it: &Self) -> Option<Guard> {
+        let now = world
+            .page_at(it.m, it.addr)
+            .map(|at| &world.mms[it.m].pages[at]);
+        let cleared =
+            now.is_ok_and(|page| page.clearing) && it.read.is_none_or(|read| !read.clearing);
+        let locked = cleared || world.is_locked_in(it.m, it.addr, it.addr + PAGE_SIZE);
+        world.wait_if(Guard::TableLock, locked)
+    }
+
+    /// A page that is swapped out just now is locked.
+    fn may_mend(world: &World, it: &Self) -> Option<Guard> {
+        let writing = match it.read.map(|page| page.entry) {
+            Some(Entry::Anon(frame)) => world.is_writing(frame),
+            _ => false,
+        };
+        world
+            .wait_if(Guard::SwapLock, writing)
+            .or_else(|| Self::may_write(world, it))
+    }
+
+    /// A store to a present page whose entry does not allow it: in place if it is shared or nobody
+    /// else has it, else to a copy.
+    fn mend(world: &mut World, it: &mut Self) -> Step {
+        world.about_entry(it.m, it.addr);
+        if Self::passed(world) {
+            return Ok(Flow::To(it.restart(world)));
+        }
+        let Some(page) = it.read.filter(|_| it.is_same(world)) else {
+            return it.served(world, 0);
+        };
+        let Ok(at) = world.page_at(it.m, it.addr) else {
+            return it.served(world, 0);
+        };
+        if page.hinting {
+            world.mms[it.m].pages[at].hinting = false;
+            return it.served(world, 0);
+        }
         let alone = match page.entry {
-            Entry::Anon(frame) => self.frame(frame).mapped == 1,
-            Entry::File => flags.contains(VmFlags::SHARED),
+            Entry::Anon(frame) => world.frame(frame).mapped == 1,
+            Entry::File(..) => it.flags.contains(VmFlags::SHARED),
             Entry::Zero | Entry::Swap(_) => false,
         };
         if alone {
-            self.mms[m].pages[at].writable = true;
-            self.note(Note::Reuse);
-            return Ok(());
+            world.mms[it.m].pages[at].writable = true;
+            world.note(Note::Reuse);
+            return it.served(world, 0);
         }
-        self.prepare_anon(m, i)?;
-        let bytes = match (page.entry, file) {
-            (Entry::Anon(frame), _) => self.frame(frame).bytes.clone(),
-            (Entry::File, Some(file)) => self.file(file).page(index),
+        it.to_frame(world)
+    }
+
+    /// Looks for an anon_vma to share, or makes one. Between this and the attaching no area comes
+    /// or goes.
+    fn lender(world: &mut World, it: &mut Self) -> Step {
+        let Some(i) = it.area_to_prepare(world) else {
+            return Ok(Flow::To(it.restart(world)));
+        };
+        if it.growing && !world.stack_may_start(it.m, i, page_down(it.addr)) {
+            return it.no_area(world);
+        }
+        let area = &world.mms[it.m].areas[i];
+        world
+            .touched
+            .extend(world.driven.then_some(About::Area(area.id)));
+        if area.rmap.anon.is_some() {
+            return Ok(Flow::To(if it.growing { GROW } else { FRAME }));
+        }
+        let shared = world.mergeable_anon(it.m, i, &world.mms[it.m].areas[i]);
+        match shared.map_or_else(|| world.alloc_anon(), Ok) {
+            Ok(anon) => it.anon = Some((anon, shared.is_none())),
+            Err(_) if it.growing => return it.no_area(world),
+            Err(_) => return it.refused(world, Outcome::Oom),
+        }
+        it.go(world, ATTACH)
+    }
+
+    /// The area to give an anon_vma: the one that it decided by, if that has not changed.
+    fn area_to_prepare(&self, world: &World) -> Option<usize> {
+        if self.growing {
+            let i = world.mms[self.m].find(self.addr);
+            let area = world.mms[self.m].areas.get(i)?;
+            return (area.id == self.area && self.addr < area.start).then_some(i);
+        }
+        let unchanged =
+            |i: &usize| world.mms[self.m].areas[*i].flags == self.flags && !Self::passed(world);
+        self.area(world).filter(|i| unchanged(i) || self.forced)
+    }
+
+    fn attach(world: &mut World, it: &mut Self) -> Step {
+        let Some(i) = it.area_to_prepare(world) else {
+            return Ok(Flow::To(it.restart(world)));
+        };
+        world.about(About::Area(it.area));
+        if world.mms[it.m].areas[i].rmap.anon.is_none() {
+            let (anon, _) = it.anon.take().expect("it was looked for");
+            let mut rmap = std::mem::take(&mut world.mms[it.m].areas[i].rmap);
+            world.attach_anon(&mut rmap, anon);
+            world.mms[it.m].areas[i].rmap = rmap;
+        }
+        if let Some((anon, true)) = it.anon.take() {
+            world.put_anon(anon);
+        }
+        if it.growing {
+            it.go(world, GROW)
+        } else {
+            it.go(world, FRAME)
+        }
+    }
+
+    fn grow(world: &mut World, it: &mut Self) -> Step {
+        let Some(i) = it.area_to_prepare(world) else {
+            return Ok(Flow::To(it.restart(world)));
+        };
+        world.about(About::Area(it.area));
+        it.growing = false;
+        match world.grow_stack(it.m, i, page_down(it.addr)) {
+            Ok(()) => it.found(world, i),
+            Err(_) => it.no_area(world),
+        }
+    }
+
+    fn frame(world: &mut World, it: &mut Self) -> Step {
+        let Ok(frame) = world.alloc_frame(Bytes::new()) else {
+            return it.refused(world, Outcome::Oom);
+        };
+        it.frame = Some(frame);
+        match (it.read.map(|page| page.entry), it.file) {
+            (None, Some(_)) => it.go(world, LOOK),
+            (None, None) => it.go(world, WRITE),
+            (Some(Entry::Zero), _) => it.go(world, CLEAR),
+            (Some(_), _) => it.go(world, COPY),
+        }
+    }
+
+    /// A store to a private area has its frame before it finds out that there is no such page.
+    fn look(world: &mut World, it: &mut Self) -> Step {
+        let (Some(file), index) = (it.file, it.index) else {
+            return Ok(Flow::To(it.restart(world)));
+        };
+        world.about(About::FilePage { file, index });
+        if !world.file(file).has_page(index) {
+            return it.no_page(world);
+        }
+        if world.driven
+            && let Some(flight) = &mut world.flights[world.now]
+        {
+            flight.page = Some((file, index));
+        }
+        if it.frame.is_some() {
+            it.go(world, COPY)
+        } else {
+            it.go(world, WRITE)
+        }
+    }
+
+    fn may_copy(world: &World, it: &Self) -> Option<Guard> {
+        match it.read?.entry {
+            Entry::Anon(frame) => world.wait_if(
+                Guard::CopyStill,
+                world.may_store(frame) && it.is_same(world),
+            ),
+            Entry::Swap(slot) => world.wait_if(
+                Guard::SwapLock,
+                world.slots[slot as usize].writing.is_some(),
+            ),
+            Entry::Zero | Entry::File(..) => None,
+        }
+    }
+
+    fn copy(world: &mut World, it: &mut Self) -> Step {
+        let entry = it.read.map(|page| page.entry);
+        let bytes = match (entry, it.file) {
+            (Some(Entry::Anon(frame)), _) => world.frame(frame).bytes.clone(),
+            (Some(Entry::Swap(slot)), _) => world.slots[slot as usize].bytes.clone(),
+            (_, Some(file)) => world.file(file).page(it.index),
             _ => Bytes::new(),
         };
-        let copy = self.alloc_frame(bytes)?;
-        let mm = &mut self.mms[m];
-        mm.pages[at] = Page::new(page.addr, Entry::Anon(copy), flags, true);
-        match page.entry {
-            Entry::Anon(old) => self.unmap_frame(old),
-            Entry::File => (mm.rss_file, mm.rss_anon) = (mm.rss_file - 1, mm.rss_anon + 1),
-            Entry::Zero | Entry::Swap(_) => mm.rss_anon += 1,
+        let frame = it.frame.expect("it was allocated");
+        world.frame(frame).bytes = bytes;
+        world.about(About::Frame(frame));
+        let replaces = matches!(entry, Some(Entry::Anon(_) | Entry::File(..)));
+        if replaces {
+            it.go(world, CLEAR)
+        } else {
+            it.go(world, WRITE)
         }
-        self.note(Note::Cow);
-        Ok(())
+    }
+
+    /// While others may hold the old entry in their TLBs it is cleared first; its table stays
+    /// locked.
+    fn clear(world: &mut World, it: &mut Self) -> Step {
+        if !world.driven {
+            return Self::write(world, it);
+        }
+        world.about_entry(it.m, it.addr);
+        if Self::passed(world) {
+            return Ok(Flow::To(it.restart(world)));
+        }
+        let at = world
+            .page_at(it.m, it.addr)
+            .ok()
+            .filter(|_| it.is_same(world));
+        let Some(at) = at else {
+            it.give_back(world);
+            return it.served(world, 0);
+        };
+        world.mms[it.m].pages[at].clearing = true;
+        it.read = Some(world.mms[it.m].pages[at]);
+        Ok(Flow::Next)
+    }
+
+    fn flush(world: &mut World, it: &mut Self) -> Step {
+        let more = world.flush(it.m, it.addr, it.addr + PAGE_SIZE);
+        Ok(if more { Flow::Again } else { Flow::Next })
+    }
+
+    fn flushes(world: &World, it: &Self, into: &mut Vec<Choice>) {
+        world.whose(it.m, it.addr, it.addr + PAGE_SIZE, into);
+    }
+
+    /// Until it has cleared or written an entry a fault may begin again (a speculative one that
+    /// gives up).
+    fn again(_: &World, it: &Self, into: &mut Vec<Choice>) {
+        if it.read.is_none_or(|page| !page.clearing) {
+            into.push(Choice::Again);
+        }
+    }
+
+    fn may_fail(world: &World, it: &Self, into: &mut Vec<Choice>) {
+        world.may_fail(into);
+        if it.read.is_none_or(|page| !page.clearing) && it.frame.is_none() {
+            into.push(Choice::Again);
+        }
+    }
+
+    fn write(world: &mut World, it: &mut Self) -> Step {
+        world.about_entry(it.m, it.addr);
+        if Self::passed(world) {
+            return Ok(Flow::To(it.restart(world)));
+        }
+        let (m, addr, flags) = (it.m, it.addr, it.flags);
+        if !it.is_same(world) {
+            it.give_back(world);
+            return it.served(world, 0);
+        }
+        let found = world.page_at(m, addr);
+        let Some(old) = it.read else {
+            return it.write_first(world, found);
+        };
+        let (Some(frame), Ok(at)) = (it.frame, found) else {
+            it.give_back(world);
+            return it.served(world, 0);
+        };
+        it.frame = None;
+        let swapped = matches!(old.entry, Entry::Swap(_));
+        let writable = it.store || !swapped;
+        world.mms[m].pages[at] = Page::new(addr, Entry::Anon(frame), flags, writable);
+        let mm = &mut world.mms[m];
+        match old.entry {
+            Entry::Anon(old) => world.unmap_frame(old),
+            Entry::File(..) => (mm.rss_file, mm.rss_anon) = (mm.rss_file - 1, mm.rss_anon + 1),
+            Entry::Zero => mm.rss_anon += 1,
+            Entry::Swap(slot) => {
+                (mm.swap_entries, mm.rss_anon) = (mm.swap_entries - 1, mm.rss_anon + 1);
+                world.put_slot(slot);
+            }
+        }
+        if !swapped {
+            world.note(Note::Cow);
+        }
+        it.served(world, u64::from(swapped))
+    }
+
+    /// The first entry of a page. Missing pages of an area that is registered with userfaultfd are
+    /// a signal, found out last (section 28).
+    fn write_first(&mut self, world: &mut World, found: Result<usize, usize>) -> Step {
+        if self.file.is_none() && self.flags.contains(VmFlags::UFFD_MISSING) {
+            return self.refused(world, Outcome::Bus);
+        }
+        let (entry, writable) = match (self.frame.take(), self.file) {
+            (Some(frame), _) => (Entry::Anon(frame), true),
+            (None, Some(file)) => (
+                Entry::File(file, self.index),
+                self.flags.contains(VmFlags::SHARED | VmFlags::WRITE),
+            ),
+            (None, None) => (Entry::Zero, false),
+        };
+        let mm = &mut world.mms[self.m];
+        match entry {
+            Entry::Anon(_) => mm.rss_anon += 1,
+            Entry::File(..) => mm.rss_file += 1,
+            Entry::Zero | Entry::Swap(_) => {}
+        }
+        let page = Page::new(self.addr, entry, self.flags, writable);
+        match found {
+            Err(at) => mm.pages.insert(at, page),
+            Ok(at) => mm.pages[at] = page,
+        }
+        if matches!(entry, Entry::Anon(_)) && self.file.is_some() {
+            world.note(Note::Cow);
+        }
+        self.served(world, 0)
     }
 }

@@ -1,9 +1,16 @@
 //! Files and descriptors (section 24). A file is its contents; its pages have no frames.
 
-use vmadiff_contract::{Access, Errno, Event, FallocFlags, Fd, FileId, FileKind, PAGE_SIZE, VmaId};
+use std::ops::Range;
 
-use crate::page::Bytes;
+use vmadiff_contract::{
+    About, Access, Errno, Event, FallocFlags, Fd, FileId, FileKind, Outcome, PAGE_SIZE, VmaId,
+};
+
+use crate::guard::Guard;
+use crate::job::{Flow, List, Step, rows};
+use crate::page::{Bytes, Entry};
 use crate::world::{Answer, NoMemory, World};
+use crate::zap::ZapFile;
 
 /// The largest file that the model has, bytes.
 const SIZE_MAX: u64 = 1 << 40;
@@ -12,7 +19,7 @@ const SIZE_MAX: u64 = 1 << 40;
 const FIRST_FD: i32 = 3;
 
 /// An open file with its contents.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct File {
     /// None: the object of a mapping of shared anonymous memory.
     pub kind: Option<FileKind>,
@@ -24,6 +31,10 @@ pub(crate) struct File {
     pub bytes: Vec<(u64, u8)>,
     /// Pages that it is charged for.
     charged: u64,
+    /// Calls that take its pages out of address spaces just now (`i_mmap_rwsem`).
+    pub unmapping: u32,
+    /// A call changes its size or contents (`inode_lock`).
+    pub busy: bool,
 }
 
 impl File {
@@ -68,6 +79,280 @@ impl File {
         let first = self.bytes.partition_point(|byte| byte.0 < start);
         let last = self.bytes.partition_point(|byte| byte.0 < end);
         self.bytes.drain(first..last.max(first));
+    }
+}
+
+/// A range of a file that becomes a hole.
+#[derive(Clone, Copy, Debug, Hash)]
+pub(crate) struct Punch {
+    pub file: FileId,
+    /// Bytes.
+    pub off: u64,
+    pub len: u64,
+}
+
+/// What a call does with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Op {
+    /// Creates and opens one.
+    Open(FileKind, Access, u64),
+    /// Closes the descriptor.
+    Close,
+    /// Sets its size. What lies past it is dropped from the file and from every address space,
+    /// private copies too.
+    Truncate(u64),
+    /// Punches a hole or, without PUNCH_HOLE, makes it as large as the range asks.
+    Allocate(FallocFlags, u64, u64),
+    /// Punches a hole into the file that madvise has looked up.
+    Punch(u64, u64),
+}
+
+/// A call on a descriptor or a file.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct FileCall {
+    m: usize,
+    fd: Fd,
+    op: Op,
+    /// The file, with a reference of the call's own.
+    file: Option<FileId>,
+    /// It holds the file's inode lock.
+    locked: bool,
+    /// Bytes to be dropped, and the pages whose entries are taken away.
+    drop: Range<u64>,
+    pages: Range<u64>,
+    answer: Answer,
+}
+
+const CHANGE: u8 = 1;
+const UNMAP: u8 = 2;
+const PUT: u8 = 5;
+
+impl List for FileCall {
+    rows! { "open, close, ftruncate, fallocate"
+        Descriptor None "get_unused_fd_flags and fd_install, __close_fd, fget: files->file_lock or RCU"
+            descriptor: "the descriptor is given out, taken away or looked up";
+        Size None "do_truncate, shmem_fallocate: inode_lock until the contents are dropped"
+            change unless may_change: "what is asked, and the size";
+        Decide None "shmem_setattr, shmem_fallocate: unmap_mapping_range"
+            unmap: "the pages that go are taken out of all address spaces";
+        Drop None "shmem_truncate_range, truncate_inode_page: lock_page; pages that are mapped again are unmapped first"
+            drop_contents unless may_drop: "the contents";
+        Decide None "shmem_setattr: unmap_mapping_range again"
+            unmap_again: "private copies of pages that were still there";
+        Put None "fput, a counter"
+            put: "the call's reference, and the descriptor's that was closed";
+    }
+
+    fn first(&self) -> u8 {
+        if self.file.is_some() { CHANGE } else { 0 }
+    }
+}
+
+impl FileCall {
+    fn new(m: usize, fd: Fd, op: Op) -> Self {
+        Self {
+            m,
+            fd,
+            op,
+            file: None,
+            locked: false,
+            drop: 0..0,
+            pages: 0..0,
+            answer: Ok(0),
+        }
+    }
+
+    pub fn open(m: usize, kind: FileKind, access: Access, size: u64) -> Answer<Self> {
+        if access.is_empty() {
+            return Err(Errno::EINVAL);
+        }
+        if size > SIZE_MAX {
+            return Err(Errno::EFBIG);
+        }
+        Ok(Self::new(m, Fd(-1), Op::Open(kind, access, size)))
+    }
+
+    pub fn close(m: usize, fd: Fd) -> Self {
+        Self::new(m, fd, Op::Close)
+    }
+
+    pub fn ftruncate(m: usize, fd: Fd, size: u64) -> Answer<Self> {
+        if size > i64::MAX as u64 {
+            return Err(Errno::EINVAL);
+        }
+        Ok(Self::new(m, fd, Op::Truncate(size)))
+    }
+
+    pub fn fallocate(m: usize, fd: Fd, flags: FallocFlags, off: u64, len: u64) -> Self {
+        Self::new(m, fd, Op::Allocate(flags, off, len))
+    }
+
+    /// Of a file that the caller has taken a reference of.
+    pub fn punch(punch: Punch) -> Self {
+        let file = Some(punch.file);
+        let op = Op::Punch(punch.off, punch.len);
+        Self {
+            file,
+            ..Self::new(0, Fd(-1), op)
+        }
+    }
+
+    fn descriptor(world: &mut World, it: &mut Self) -> Step {
+        let mm = world.mms[it.m].id;
+        world.about(About::Descriptor { mm, fd: it.fd });
+        if let Op::Open(kind, access, size) = it.op {
+            let fd = world.open(it.m, kind, access, size)?;
+            return Ok(Flow::Done(Outcome::Value(fd)));
+        }
+        let file = world.lookup(it.m, it.fd)?;
+        it.file = Some(file);
+        if it.op == Op::Close {
+            world.mms[it.m].fds.retain(|entry| entry.0 != it.fd);
+            return it.go(world, PUT);
+        }
+        world.get_file(Some(file));
+        it.go(world, CHANGE)
+    }
+
+    fn id(&self) -> FileId {
+        self.file.expect("it was looked up")
+    }
+
+    fn may_change(world: &World, it: &Self) -> Option<Guard> {
+        let busy = world.files[it.id().0 as usize - 1].busy;
+        world.wait_if(Guard::InodeLock, busy && world.driven)
+    }
+
+    fn change(world: &mut World, it: &mut Self) -> Step {
+        match it.plan(world) {
+            Ok(true) => {
+                it.locked = true;
+                world.file(it.id()).busy = true;
+                it.go(world, UNMAP)
+            }
+            answer => {
+                it.answer = answer.map(|_| 0);
+                it.go(world, PUT)
+            }
+        }
+    }
+
+    /// Checks what is asked, sets the size, and says whether contents are dropped.
+    fn plan(&mut self, world: &mut World) -> Answer<bool> {
+        let id = self.id();
+        world.about(About::File(id));
+        let file = world.file(id);
+        let writable = file.access.contains(Access::WRITE);
+        match self.op {
+            Op::Open(..) | Op::Close => Ok(false),
+            Op::Truncate(size) => {
+                if !writable {
+                    return Err(Errno::EINVAL);
+                }
+                if size > SIZE_MAX {
+                    return Err(Errno::EFBIG);
+                }
+                let old = std::mem::replace(&mut file.size, size);
+                self.drop = size..u64::MAX;
+                self.pages = size.div_ceil(PAGE_SIZE)..u64::MAX;
+                Ok(size < old)
+            }
+            Op::Allocate(flags, off, len) => {
+                if off > i64::MAX as u64 || len == 0 || len > i64::MAX as u64 {
+                    return Err(Errno::EINVAL);
+                }
+                let punch = flags.contains(FallocFlags::PUNCH_HOLE);
+                let keep = flags.contains(FallocFlags::KEEP_SIZE);
+                let known = FallocFlags::KEEP_SIZE | FallocFlags::PUNCH_HOLE;
+                if !known.contains(flags) || (punch && !keep) {
+                    return Err(Errno::EOPNOTSUPP);
+                }
+                if !writable {
+                    return Err(Errno::EBADF);
+                }
+                let end = self.hole(off, len)?;
+                if !keep {
+                    file.size = file.size.max(end);
+                }
+                Ok(punch)
+            }
+            Op::Punch(off, len) => self.hole(off, len).map(|_| true),
+        }
+    }
+
+    /// A hole: its bytes are dropped, and the entries of the file's own pages that lie in it as a
+    /// whole are taken away. Answers its end.
+    fn hole(&mut self, off: u64, len: u64) -> Answer {
+        let end = off
+            .checked_add(len)
+            .filter(|end| *end <= SIZE_MAX)
+            .ok_or(Errno::EFBIG)?;
+        self.drop = off..end;
+        self.pages = off.div_ceil(PAGE_SIZE)..end / PAGE_SIZE;
+        Ok(end)
+    }
+
+    fn truncates(&self) -> bool {
+        matches!(self.op, Op::Truncate(_))
+    }
+
+    fn zap(&self) -> ZapFile {
+        ZapFile::new(
+            self.id(),
+            self.pages.start,
+            self.pages.end,
+            self.truncates(),
+        )
+    }
+
+    fn unmap(world: &mut World, it: &mut Self) -> Step {
+        world.call(it.zap(), UNMAP + 1)
+    }
+
+    /// A fault that holds a page locked has found it, and will map it; munmap is about to unmap
+    /// what lies in no area any more.
+    fn may_drop(world: &World, it: &Self) -> Option<Guard> {
+        let pages = world
+            .flights
+            .iter()
+            .flatten()
+            .filter_map(|flight| flight.page);
+        let mut held = pages.filter(|(file, index)| *file == it.id() && it.pages.contains(index));
+        let case = held.next().is_some() || world.is_mapped(it.id(), &it.pages, true);
+        world.wait_if(Guard::PageLock, case)
+    }
+
+    /// Pages that are in a page table again by now are unmapped first.
+    fn drop_contents(world: &mut World, it: &mut Self) -> Step {
+        if world.driven
+            && world.keeps(Guard::PageLock)
+            && world.is_mapped(it.id(), &it.pages, false)
+        {
+            return world.call(it.zap(), UNMAP + 1);
+        }
+        let file = it.id();
+        world.about(About::File(file));
+        world.file(file).zero(it.drop.start, it.drop.end);
+        if world.driven && it.truncates() {
+            Ok(Flow::Next)
+        } else {
+            it.go(world, PUT)
+        }
+    }
+
+    fn unmap_again(world: &mut World, it: &mut Self) -> Step {
+        world.call(it.zap(), PUT)
+    }
+
+    fn put(world: &mut World, it: &mut Self) -> Step {
+        if let Some(file) = it.file {
+            world.about(About::File(file));
+            if it.locked {
+                world.file(file).busy = false;
+            }
+            world.put_file(file);
+        }
+        it.answer.map(|value| Flow::Done(Outcome::Value(value)))
     }
 }
 
@@ -146,6 +431,8 @@ impl World {
             refs: 1,
             bytes,
             charged,
+            unmapping: 0,
+            busy: false,
         }))
     }
 
@@ -159,13 +446,7 @@ impl World {
     }
 
     /// Creates a file and opens it.
-    pub fn open(&mut self, m: usize, kind: FileKind, access: Access, size: u64) -> Answer {
-        if access.is_empty() {
-            return Err(Errno::EINVAL);
-        }
-        if size > SIZE_MAX {
-            return Err(Errno::EFBIG);
-        }
+    fn open(&mut self, m: usize, kind: FileKind, access: Access, size: u64) -> Answer {
         let place = (0..)
             .zip(&self.mms[m].fds)
             .take_while(|(i, fd)| fd.0.0 == FIRST_FD + i)
@@ -184,17 +465,11 @@ impl World {
             refs: 1,
             bytes,
             charged: 0,
+            unmapping: 0,
+            busy: false,
         });
         self.mms[m].fds.insert(place, (Fd(fd), file));
         Ok(fd as u64)
-    }
-
-    /// Closes a descriptor.
-    pub fn close(&mut self, m: usize, fd: Fd) -> Answer {
-        let file = self.lookup(m, fd)?;
-        self.mms[m].fds.retain(|entry| entry.0 != fd);
-        self.put_file(file);
-        Ok(0)
     }
 
     /// Closes all descriptors of an address space, by number.
@@ -205,74 +480,16 @@ impl World {
         self.mms[m].fds.clear();
     }
 
-    /// Sets a file's size. What lies past it is dropped from the file and from every address
-    /// space, private copies too.
-    pub fn ftruncate(&mut self, m: usize, fd: Fd, size: u64) -> Answer {
-        if size > i64::MAX as u64 {
-            return Err(Errno::EINVAL);
-        }
-        let id = self.lookup(m, fd)?;
-        let file = self.file(id);
-        if !file.access.contains(Access::WRITE) {
-            return Err(Errno::EINVAL);
-        }
-        if size > SIZE_MAX {
-            return Err(Errno::EFBIG);
-        }
-        let old = std::mem::replace(&mut file.size, size);
-        if size < old {
-            file.zero(size, u64::MAX);
-            self.zap_file(id, size.div_ceil(PAGE_SIZE), u64::MAX, true);
-        }
-        Ok(0)
-    }
-
-    /// Punches a hole into a file or, without PUNCH_HOLE, makes it as large as the range asks.
-    pub fn fallocate(
-        &mut self,
-        m: usize,
-        fd: Fd,
-        flags: FallocFlags,
-        off: u64,
-        len: u64,
-    ) -> Answer {
-        let id = self.lookup(m, fd)?;
-        if off > i64::MAX as u64 || len == 0 || len > i64::MAX as u64 {
-            return Err(Errno::EINVAL);
-        }
-        let punch = flags.contains(FallocFlags::PUNCH_HOLE);
-        let keep = flags.contains(FallocFlags::KEEP_SIZE);
-        let known = FallocFlags::KEEP_SIZE | FallocFlags::PUNCH_HOLE;
-        if !known.contains(flags) || (punch && !keep) {
-            return Err(Errno::EOPNOTSUPP);
-        }
-        if !self.file(id).access.contains(Access::WRITE) {
-            return Err(Errno::EBADF);
-        }
-        if punch {
-            return self.punch(id, off, len).map(|()| 0);
-        }
-        let end = Self::end_in_file(off, len)?;
-        if !keep {
-            let file = self.file(id);
-            file.size = file.size.max(end);
-        }
-        Ok(0)
-    }
-
-    fn end_in_file(off: u64, len: u64) -> Answer {
-        off.checked_add(len)
-            .filter(|end| *end <= SIZE_MAX)
-            .ok_or(Errno::EFBIG)
-    }
-
-    /// Zeroes bytes of a file and takes away the entries of its own pages that lie in the hole
-    /// as a whole (`shmem_fallocate`).
-    pub fn punch(&mut self, id: FileId, off: u64, len: u64) -> Answer<()> {
-        let end = Self::end_in_file(off, len)?;
-        self.file(id).zero(off, end);
-        self.zap_file(id, off.div_ceil(PAGE_SIZE), end / PAGE_SIZE, false);
-        Ok(())
+    /// Whether a page table has one of these pages of a file: of an area that was detached.
+    fn is_mapped(&self, id: FileId, pages: &Range<u64>, detached: bool) -> bool {
+        self.mms[..self.mm_count].iter().any(|mm| {
+            mm.pages.iter().any(|page| match page.entry {
+                Entry::File(file, index) if file == id && pages.contains(&index) => {
+                    !detached || mm.at(page.addr).is_none()
+                }
+                _ => false,
+            })
+        })
     }
 }
 

@@ -1,143 +1,334 @@
 //! Copying an address space (sections 16 and 23).
 
-use vmadiff_contract::{Errno, Event, MAX_TASKS, Note, VmFlags};
+use vmadiff_contract::{
+    About, Choice, Errno, Event, Fd, MAX_TASKS, Note, Outcome, PolicyId, TaskId, VmFlags, VmaId,
+};
 
 use crate::anon::Rmap;
 use crate::area::{Area, LOCKS};
+use crate::exit::Exit;
+use crate::guard::Guard;
+use crate::job::{Flow, List, Step, rows};
 use crate::page::Entry;
-use crate::world::{Answer, NoMemory, Task, World};
+use crate::world::{NoMemory, Task, World};
 
-impl World {
-    /// Copies the task and its address space, and answers the child's number.
-    ///
-    /// A choice: the 256th address space, which only forks that failed can bring about, is refused
-    /// like a task too many.
-    pub fn fork(&mut self, t: usize) -> Answer {
-        if self.tasks.len() >= usize::from(MAX_TASKS) || self.mm_count >= usize::from(u8::MAX) {
+/// Copies the task and its address space, and answers the child's number.
+///
+/// A choice: the 256th address space, which only forks that failed can bring about, is refused
+/// like a task too many.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Fork {
+    parent: usize,
+    child: usize,
+    policy: Option<PolicyId>,
+    /// The area that it is at, by place, and the child's copy, which is not linked yet.
+    i: usize,
+    charged: u64,
+    copy: VmaId,
+    copy_policy: Option<PolicyId>,
+    rmap: Rmap,
+    /// Up to here the area's entries are copied.
+    at: u64,
+    failed: Option<Errno>,
+}
+
+const AREA: u8 = 4;
+const LINK: u8 = 8;
+const OPEN: u8 = 10;
+const FLUSH: u8 = 11;
+const FAILED: u8 = 13;
+
+impl List for Fork {
+    rows! { "fork"
+        Decide None "copy_process: nr_threads, a single read"
+            room: "whether there is room for a task";
+        Allocate None "copy_process: mpol_dup; nobody else has it"
+            task_policy: "a copy of the task's policy";
+        Descriptor None "dup_fd: files->file_lock"
+            descriptors: "all descriptors";
+        Decide Write "dup_mmap: mmap_sem of the parent"
+            begin: "the parent's brk and its first area";
+        Charge Write "dup_mmap: security_vm_enough_memory_mm, a counter"
+            charge: "the next area that is copied";
+        Allocate Write "vm_area_dup, vma_dup_policy: nobody else has them"
+            allocate: "the copy and its policy";
+        Anon Write "anon_vma_fork: anon_vma_clone under the root's lock; anon_vma_prepare for WIPEONFORK"
+            clone_links: "links to the anon_vmas of the parent's chain";
+        Anon Write "anon_vma_fork: anon_vma_lock_write"
+            own_anon: "an anon_vma of its own, if there was none to reuse";
+        Link Write "dup_mmap: i_mmap_lock_write; nobody else has the child"
+            link: "the copy, its file and the child's counters";
+        Pass Write "copy_pte_range: both page tables' locks; claimed until the flush"
+            pass unless may_pass: "an entry, and the stretch without entries before it";
+        Decide Write "dup_mmap: vm_ops->open"
+            open: "the copy is opened; the next area";
+        Flush Write "dup_mmap: flush_tlb_mm of the parent, an interrupt to each processor"
+            flush or flushes: "all of each TLB";
+        Number None "copy_process: alloc_pid, tasklist_lock"
+            number: "the child's number, with which it is there; all is torn down if there is none";
+        Put None "copy_process: mpol_put, nobody else has it"
+            give_up: "a fork that failed puts its policy";
+    }
+}
+
+impl Fork {
+    pub fn new(parent: usize) -> Self {
+        Self {
+            parent,
+            child: 0,
+            policy: None,
+            i: 0,
+            charged: 0,
+            copy: VmaId(0),
+            copy_policy: None,
+            rmap: Rmap::default(),
+            at: 0,
+            failed: None,
+        }
+    }
+
+    fn is_full(world: &World) -> bool {
+        world.tasks.len() >= usize::from(MAX_TASKS)
+    }
+
+    fn room(world: &mut World, _: &mut Self) -> Step {
+        if Self::is_full(world) || world.mm_count >= usize::from(u8::MAX) {
             return Err(Errno::EAGAIN);
         }
-        let policy = self.copy_policy(self.tasks[t].policy)?;
-        let parent = self.tasks[t].mm;
-        let child = self.new_mm();
-        for i in 0..self.mms[parent].fds.len() {
-            let (fd, file) = self.mms[parent].fds[i];
-            self.get_file(Some(file));
-            self.mms[child].fds.push((fd, file));
+        Ok(Flow::Next)
+    }
+
+    fn task_policy(world: &mut World, it: &mut Self) -> Step {
+        it.policy = world.copy_policy(world.tasks[world.now].policy)?;
+        Ok(Flow::Next)
+    }
+
+    fn descriptors(world: &mut World, it: &mut Self) -> Step {
+        it.child = world.new_mm();
+        let mm = world.mms[it.parent].id;
+        world.about(About::Descriptor { mm, fd: Fd(-1) });
+        for i in 0..world.mms[it.parent].fds.len() {
+            let (fd, file) = world.mms[it.parent].fds[i];
+            world.get_file(Some(file));
+            world.mms[it.child].fds.push((fd, file));
         }
-        self.mms[child].brk = self.mms[parent].brk;
-        for i in 0..self.mms[parent].areas.len() {
-            if self.copy_to_child(parent, child, i).is_err() {
-                self.note(Note::Undo("fork"));
-                self.exit_mmap(child);
-                self.close_all(child);
-                self.put_policy(policy);
-                return Err(Errno::ENOMEM);
+        Ok(Flow::Next)
+    }
+
+    fn begin(world: &mut World, it: &mut Self) -> Step {
+        world.mms[it.child].brk = world.mms[it.parent].brk;
+        world.about(About::Areas(world.mms[it.parent].id));
+        Ok(Flow::Next)
+    }
+
+    fn fail(&mut self, world: &World) -> Step {
+        world.note(Note::Undo("fork"));
+        self.failed = Some(Errno::ENOMEM);
+        Ok(Flow::To(FLUSH))
+    }
+
+    fn charge(world: &mut World, it: &mut Self) -> Step {
+        let areas = &world.mms[it.parent].areas;
+        while areas
+            .get(it.i)
+            .is_some_and(|area| area.flags.contains(VmFlags::DONTCOPY))
+        {
+            it.i += 1;
+        }
+        let Some(area) = areas.get(it.i) else {
+            return Ok(Flow::To(FLUSH));
+        };
+        let accounted = area.flags.contains(VmFlags::ACCOUNT);
+        it.charged = if accounted { area.pages() } else { 0 };
+        if world.charge(it.charged).is_err() {
+            return it.fail(world);
+        }
+        Ok(Flow::Next)
+    }
+
+    /// The copy is freed before it was linked.
+    fn undo_copy(&mut self, world: &mut World) -> Step {
+        world.raise(Event::VmaFree { vma: self.copy });
+        world.uncharge(self.charged);
+        self.fail(world)
+    }
+
+    fn allocate(world: &mut World, it: &mut Self) -> Step {
+        let area = &world.mms[it.parent].areas[it.i];
+        let (id, policy) = (area.id, area.policy);
+        match world.alloc_vma(Some(id)) {
+            Ok(copy) => it.copy = copy,
+            Err(NoMemory) => {
+                world.uncharge(it.charged);
+                return it.fail(world);
             }
         }
-        self.mms[child].users = 1;
-        self.tasks.push(Task {
-            policy,
-            ..Task::new(child)
-        });
-        Ok(self.tasks.len() as u64)
+        match world.copy_policy(policy) {
+            Ok(policy) => it.copy_policy = policy,
+            Err(NoMemory) => return it.undo_copy(world),
+        }
+        it.rmap = Rmap::default();
+        Ok(Flow::Next)
     }
 
-    /// Copies one area with its pages (`dup_mmap`).
-    fn copy_to_child(&mut self, parent: usize, child: usize, i: usize) -> Result<(), NoMemory> {
-        let area = &self.mms[parent].areas[i];
-        let (flags, pages) = (area.flags, area.pages());
-        if flags.contains(VmFlags::DONTCOPY) {
-            return Ok(());
-        }
-        let charged = if flags.contains(VmFlags::ACCOUNT) {
-            pages
-        } else {
-            0
-        };
-        self.charge(charged)?;
-        let copy = self
-            .copy_for_child(parent, i)
-            .inspect_err(|_| self.committed -= charged)?;
-        let (vma, file) = (copy.id, copy.file);
-        let last = self.mms[child].areas.len();
-        self.link(child, last, copy);
-        self.mms[child].account(flags, pages);
-        if !flags.contains(VmFlags::WIPEONFORK) {
-            self.copy_pages(parent, child, i);
-        }
-        self.open_area(file, vma);
-        Ok(())
-    }
-
-    /// The child's area. Its registration with userfaultfd and its locks are dropped.
-    fn copy_for_child(&mut self, parent: usize, i: usize) -> Result<Area, NoMemory> {
-        let old = self.mms[parent].areas[i].clone();
-        let id = self.alloc_vma(Some(old.id))?;
-        let Ok(policy) = self.copy_policy(old.policy) else {
-            self.raise(Event::VmaFree { vma: id });
-            return Err(NoMemory);
-        };
-        let flags = old.flags - VmFlags::UFFD_MISSING;
-        let mut new = Area {
-            id,
-            policy,
-            flags,
+    /// The child's area, as it stands before it has an anon_vma. Its registration with userfaultfd
+    /// is dropped.
+    fn copy_of(&self, old: &Area) -> Area {
+        Area {
+            id: self.copy,
+            policy: self.copy_policy,
+            flags: old.flags - VmFlags::UFFD_MISSING,
             rmap: Rmap::default(),
-            ..old.clone()
-        };
-        if self.give_anon(parent, i, &mut new, &old.rmap).is_err() {
-            self.put_policy(policy);
-            self.raise(Event::VmaFree { vma: id });
-            return Err(NoMemory);
+            claimed: false,
+            ..*old
         }
-        new.flags -= LOCKS;
-        self.get_file(new.file);
-        Ok(new)
     }
 
-    /// The child's anon_vma. One for a WIPEONFORK area is prepared while the copy still stands
-    /// between the parent's neighbours (section 18).
-    fn give_anon(
-        &mut self,
-        parent: usize,
-        i: usize,
-        new: &mut Area,
-        from: &Rmap,
-    ) -> Result<(), NoMemory> {
-        if new.flags.contains(VmFlags::WIPEONFORK) {
-            let shared = self.mergeable_anon(parent, i, new);
-            self.attach_anon(&mut new.rmap, shared)
+    /// An anon_vma for a WIPEONFORK area is prepared while the copy still stands between the
+    /// parent's neighbours (section 18).
+    fn clone_links(world: &mut World, it: &mut Self) -> Step {
+        let area = &world.mms[it.parent].areas[it.i];
+        let wiped = area.flags.contains(VmFlags::WIPEONFORK);
+        let result = if wiped {
+            let shared = world.mergeable_anon(it.parent, it.i, &it.copy_of(area));
+            let anon = shared.map_or_else(|| world.alloc_anon(), Ok);
+            anon.map(|anon| world.attach_anon(&mut it.rmap, anon))
+        } else if area.rmap.anon.is_some() {
+            let from = area.rmap.clone();
+            world.clone_anon(&mut it.rmap, &from)
         } else {
-            self.fork_anon(&mut new.rmap, from)
+            Ok(())
+        };
+        if result.is_err() {
+            world.put_policy(it.copy_policy);
+            return it.undo_copy(world);
         }
+        let faulted = world.mms[it.parent].areas[it.i].rmap.anon.is_some();
+        Ok(if faulted && it.rmap.anon.is_none() {
+            Flow::Next
+        } else {
+            Flow::To(LINK)
+        })
     }
 
-    /// Copies the entries of a faulted area (`copy_page_range`). Where a store would copy, parent
-    /// and child both lose the permission to write.
-    fn copy_pages(&mut self, parent: usize, child: usize, i: usize) {
-        let area = &self.mms[parent].areas[i];
-        if area.rmap.anon.is_none() {
-            return;
+    fn own_anon(world: &mut World, it: &mut Self) -> Step {
+        let parent = world.mms[it.parent].areas[it.i].rmap.anon;
+        let own = parent.map_or(Ok(()), |parent| world.fork_anon(&mut it.rmap, parent));
+        if own.is_err() {
+            world.unlink_anon(&mut it.rmap);
+            world.put_policy(it.copy_policy);
+            return it.undo_copy(world);
         }
-        let protect = area.copies_on_write();
-        for at in self.mms[parent].pages_in(area.start, area.end) {
-            let page = &mut self.mms[parent].pages[at];
+        Ok(Flow::Next)
+    }
+
+    /// Its locks are dropped, too.
+    fn link(world: &mut World, it: &mut Self) -> Step {
+        let old = &world.mms[it.parent].areas[it.i];
+        let (flags, pages, anon) = (old.flags, old.pages(), old.rmap.anon);
+        let (start, file) = (old.start, old.file);
+        let mut copy = it.copy_of(old);
+        copy.flags -= LOCKS;
+        copy.rmap = std::mem::take(&mut it.rmap);
+        world.get_file(file);
+        let last = world.mms[it.child].areas.len();
+        world.link(it.child, last, copy);
+        world.mms[it.child].account(flags, pages);
+        if flags.contains(VmFlags::WIPEONFORK) || anon.is_none() {
+            return Ok(Flow::To(OPEN));
+        }
+        it.at = start;
+        world.claim(it.parent, it.i, Guard::ClaimCopy);
+        Ok(Flow::Next)
+    }
+
+    fn may_pass(world: &World, it: &Self) -> Option<Guard> {
+        let end = world.mms[it.parent].areas.get(it.i)?.end;
+        world.cleared_in(it.parent, it.at, end)
+    }
+
+    /// Copies entries of a faulted area (`copy_page_range`). Where a store would copy, parent and
+    /// child both lose the permission to write.
+    fn pass(world: &mut World, it: &mut Self) -> Step {
+        let area = &world.mms[it.parent].areas[it.i];
+        let (end, protect) = (area.end, area.copies_on_write());
+        let stop = world.next_stop(it.parent, it.at, end);
+        world.pass_over(it.parent, it.at, stop, true);
+        for at in world.mms[it.parent].pages_in(it.at, stop) {
+            let page = &mut world.mms[it.parent].pages[at];
             page.writable &= !protect;
             let page = *page;
-            let mm = &mut self.mms[child];
+            let mm = &mut world.mms[it.child];
             mm.pages.push(page);
             match page.entry {
                 Entry::Zero => {}
-                Entry::File => mm.rss_file += 1,
+                Entry::File(..) => mm.rss_file += 1,
                 Entry::Anon(frame) => {
                     mm.rss_anon += 1;
-                    self.frame(frame).mapped += 1;
+                    world.frame(frame).mapped += 1;
                 }
                 Entry::Swap(slot) => {
                     mm.swap_entries += 1;
-                    self.slots[slot as usize].count += 1;
+                    world.slots[slot as usize].count += 1;
                 }
             }
         }
+        it.at = stop;
+        if stop < end {
+            Ok(Flow::Again)
+        } else {
+            Self::open(world, it)
+        }
+    }
+
+    fn open(world: &mut World, it: &mut Self) -> Step {
+        let file = world.mms[it.parent].areas[it.i].file;
+        world.open_area(file, it.copy);
+        it.i += 1;
+        Ok(Flow::To(AREA))
+    }
+
+    fn flush(world: &mut World, it: &mut Self) -> Step {
+        if world.flush(it.parent, 0, u64::MAX) {
+            return Ok(Flow::Again);
+        }
+        world.unclaim(it.parent);
+        if it.failed.is_none() {
+            Ok(Flow::Next)
+        } else {
+            it.tear_down(world)
+        }
+    }
+
+    fn flushes(world: &World, it: &Self, into: &mut Vec<Choice>) {
+        world.whose(it.parent, 0, u64::MAX, into);
+    }
+
+    fn tear_down(&self, world: &mut World) -> Step {
+        world.call(Exit::of_copy(self.child), FAILED)
+    }
+
+    fn number(world: &mut World, it: &mut Self) -> Step {
+        if Self::is_full(world) {
+            it.failed = Some(Errno::EAGAIN);
+            return it.tear_down(world);
+        }
+        world.mms[it.child].users = 1;
+        world.tasks.push(Task {
+            policy: it.policy,
+            ..Task::new(it.child)
+        });
+        if world.driven {
+            world.tlbs.push(Vec::new());
+            world.flights.push(None);
+        }
+        let number = world.tasks.len();
+        world.about(About::Task(TaskId(number as u8)));
+        Ok(Flow::Done(Outcome::Value(number as u64)))
+    }
+
+    fn give_up(world: &mut World, it: &mut Self) -> Step {
+        world.put_policy(it.policy);
+        Err(it.failed.unwrap_or(Errno::ENOMEM))
     }
 }

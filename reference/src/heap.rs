@@ -1,43 +1,120 @@
 //! The heap (section 13).
 
-use vmadiff_contract::{Errno, PAGE_SIZE, VmFlags};
+use vmadiff_contract::{About, Errno, Outcome, PAGE_SIZE, VmFlags};
 
 use crate::area::page_up;
+use crate::job::{Flow, List, Step, answer, rows};
 use crate::merge::Wanted;
-use crate::mmap::MAY;
+use crate::mmap::{MAY, Vacant};
+use crate::munmap::Munmap;
+use crate::populate::Populate;
 use crate::world::{Answer, World};
 
-impl World {
-    /// Sets the end of the heap and answers it: the new one, or the old one where that is refused.
-    pub fn brk(&mut self, t: usize, brk: u64) -> u64 {
-        let m = self.tasks[t].mm;
-        let old = self.mms[m].brk;
-        let Some(size) = brk.checked_sub(self.config.start_brk) else {
-            return old;
-        };
-        if size > self.config.rlimit_data {
-            return old;
-        }
-        let (from, to) = (page_up(old), page_up(brk));
-        let moved = if from == to {
-            Ok(())
-        } else if brk <= old {
-            self.munmap(m, to, from - to)
-        } else {
-            self.grow_heap(m, from, to)
-        };
-        if moved.is_err() {
-            return old;
-        }
-        self.mms[m].brk = brk;
-        if to > from && self.mms[m].def_flags.contains(VmFlags::LOCKED) {
-            self.populate_quietly(t, from, to - from);
-        }
-        brk
+/// Sets the end of the heap and answers it: the new one, or the old one where that is refused.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Brk {
+    m: usize,
+    brk: u64,
+    old: u64,
+}
+
+const SHRUNK: u8 = 2;
+const GROWN: u8 = 3;
+const DONE: u8 = 5;
+
+impl List for Brk {
+    rows! { "brk"
+        Decide Write "brk: mmap_sem"
+            decide: "the limits; what is below the old end is unmapped, with the new end set first";
+        Charge Write "do_brk_flags: mmap_sem; a counter"
+            charge: "the new part, whatever its flags";
+        Resize None "brk: mmap_sem was downgraded"
+            shrunk: "the old end again, if the unmapping failed";
+        Resize Write "brk: mmap_sem"
+            grown: "the new end, if the new part was mapped";
+        Decide None "brk: mmap_sem is given up"
+            populate: "the new part is populated, if future areas are locked";
+        Decide None "brk: nothing shared"
+            done: "the new end, whatever could not be populated";
+    }
+}
+
+impl Brk {
+    pub fn new(m: usize, brk: u64) -> Self {
+        let old = 0;
+        Self { m, brk, old }
     }
 
-    /// Maps the new part (`do_brk_flags`). It is charged whatever its flags.
-    fn grow_heap(&mut self, m: usize, start: u64, end: u64) -> Answer<()> {
+    fn done(_: &mut World, it: &mut Self) -> Step {
+        Ok(Flow::Done(Outcome::Value(it.brk)))
+    }
+
+    fn refused(&self) -> Step {
+        Ok(Flow::Done(Outcome::Value(self.old)))
+    }
+
+    fn decide(world: &mut World, it: &mut Self) -> Step {
+        it.old = world.mms[it.m].brk;
+        world.about_counters(it.m);
+        let size = it.brk.checked_sub(world.config.start_brk);
+        if size.is_none_or(|size| size > world.config.rlimit_data) {
+            return it.refused();
+        }
+        let (from, to) = (page_up(it.old), page_up(it.brk));
+        if from == to {
+            world.mms[it.m].brk = it.brk;
+            return Self::done(world, it);
+        }
+        if it.brk > it.old {
+            return Ok(Flow::Next);
+        }
+        match Munmap::call(world, it.m, to, from - to) {
+            Ok(unmap) => {
+                world.mms[it.m].brk = it.brk;
+                world.call(unmap, SHRUNK)
+            }
+            Err(_) => it.refused(),
+        }
+    }
+
+    fn charge(world: &mut World, it: &mut Self) -> Step {
+        world.about(About::Areas(world.mms[it.m].id));
+        let (start, end) = (page_up(it.old), page_up(it.brk));
+        match world.heap_part(it.m, start, end) {
+            Ok(part) => world.call(Vacant::new(it.m, part), GROWN),
+            Err(_) => it.refused(),
+        }
+    }
+
+    fn shrunk(world: &mut World, it: &mut Self) -> Step {
+        if answer(world.returned).is_err() {
+            world.mms[it.m].brk = it.old;
+            return it.refused();
+        }
+        Self::done(world, it)
+    }
+
+    fn grown(world: &mut World, it: &mut Self) -> Step {
+        if answer(world.returned).is_err() {
+            return it.refused();
+        }
+        world.mms[it.m].brk = it.brk;
+        world.about_counters(it.m);
+        if world.mms[it.m].def_flags.contains(VmFlags::LOCKED) {
+            return Ok(Flow::Next);
+        }
+        Self::done(world, it)
+    }
+
+    fn populate(world: &mut World, it: &mut Self) -> Step {
+        let populate = Populate::quietly(it.m, page_up(it.old), page_up(it.brk));
+        world.call(populate, DONE)
+    }
+}
+
+impl World {
+    /// The new part of the heap, charged, if it may be (`do_brk_flags`).
+    fn heap_part(&mut self, m: usize, start: u64, end: u64) -> Answer<Wanted> {
         let len = end.wrapping_sub(start);
         let mm = &self.mms[m];
         let next = mm.areas.get(mm.find(start));
@@ -57,17 +134,14 @@ impl World {
         self.charge(pages)?;
         let pgoff = start / PAGE_SIZE;
         let (file, anon, policy) = (None, None, None);
-        self.map_vacant(
-            m,
-            Wanted {
-                start,
-                end,
-                flags,
-                pgoff,
-                file,
-                anon,
-                policy,
-            },
-        )
+        Ok(Wanted {
+            start,
+            end,
+            flags,
+            pgoff,
+            file,
+            anon,
+            policy,
+        })
     }
 }

@@ -12,26 +12,40 @@
 //! | `mmap`, `place`, `munmap`, `remap`, `heap`, `fork` | areas come and go |
 //! | `protect`, `advise`, `lock`, `uffd` | areas change |
 //! | `access`, `fault`, `stack`, `populate` | memory is used |
-//! | `page`, `swap`, `anon`, `file`, `policy` | what stands behind it |
-//! | `steps`, `sync` | what the kernel does by itself, and what it tells |
-//! | `replay` | parts of calls, for a judge of interleaved runs |
+//! | `page`, `zap`, `anon`, `file`, `policy` | what stands behind it |
+//! | `swap`, `collapse`, `numa`, `sync`, `exit` | what the kernel does by itself, and what it tells |
+//! | `job`, `dispatch`, `drive` | lists of steps: what they are, which a call has, and driving them |
+//! | `guard`, `tlb` | what keeps steps of calls apart while they are driven |
+//! | `replay` | parts of calls, for the older judge of interleaved runs |
 //! | `snapshot` | what can be seen of it all |
+//!
+//! A call is a list of steps, each atomic in Linux: `docs/steps.md` shows the lists, which are the
+//! tables `ROWS` in the modules. [`Manager::call`] takes all steps of one; [`Stepped`] takes one at
+//! a time, of any pending call.
+//!
+//! [`Stepped`]: vmadiff_contract::Stepped
 
 mod access;
 mod advise;
 mod anon;
 mod area;
 mod carve;
+mod collapse;
 mod dispatch;
+mod drive;
+mod exit;
 mod fault;
 mod file;
 mod fork;
+mod guard;
 mod heap;
+mod job;
 mod lock;
 mod merge;
 mod mm;
 mod mmap;
 mod munmap;
+mod numa;
 mod page;
 mod place;
 mod policy;
@@ -42,13 +56,14 @@ mod replay;
 mod snapshot;
 mod split;
 mod stack;
-mod steps;
 mod swap;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod tlb;
 mod uffd;
 mod world;
+mod zap;
 
 use std::sync::Arc;
 
@@ -57,11 +72,11 @@ use vmadiff_contract::{
     Call, CallKind, Capabilities, Config, EventSink, Fail, Manager, Outcome, Snapshot, TaskId,
 };
 
-use crate::world::World;
+use crate::drive::Machine;
 
 /// The one-lock manager.
 pub struct Reference {
-    world: RwLock<World>,
+    machine: RwLock<Machine>,
 }
 
 impl Manager for Reference {
@@ -70,7 +85,7 @@ impl Manager for Reference {
     }
 
     fn reset(&mut self, config: &Config) {
-        self.world.get_mut().boot(config);
+        self.machine.get_mut().boot(config, false);
     }
 
     fn name(&self) -> &'static str {
@@ -85,14 +100,11 @@ impl Manager for Reference {
         if task == TaskId(0) && *call == Call::Softirq {
             return Outcome::Value(0); // the kernel's own step, by the kernel (section 30)
         }
-        self.run(task, |world, t| {
-            world.begin(fail);
-            world.dispatch(t, call)
-        })
+        self.run(task, |machine, t| machine.call(t, call, fail))
     }
 
     fn snapshot(&self, into: &mut Snapshot) {
-        self.world.read().snapshot(into);
+        self.machine.read().world.snapshot(into);
     }
 
     /// Nothing is ever deferred.
@@ -102,20 +114,19 @@ impl Manager for Reference {
 impl Reference {
     /// Boots as [`Manager::boot`] does.
     pub fn new(config: &Config, events: Arc<dyn EventSink>) -> Self {
-        let mut world = World::new(events);
-        world.boot(config);
+        let mut machine = Machine::new(events);
+        machine.boot(config, false);
         Self {
-            world: RwLock::new(world),
+            machine: RwLock::new(machine),
         }
     }
 
     /// Does something for a task, if it lives.
-    fn run(&self, task: TaskId, make: impl FnOnce(&mut World, usize) -> Outcome) -> Outcome {
-        let mut world = self.world.write();
-        let t = usize::from(task.0).wrapping_sub(1);
-        if !world.tasks.get(t).is_some_and(|task| task.alive) {
-            return Outcome::NoTask;
+    fn run(&self, task: TaskId, make: impl FnOnce(&mut Machine, usize) -> Outcome) -> Outcome {
+        let mut machine = self.machine.write();
+        match machine.world.living(task) {
+            Some(t) => make(&mut machine, t),
+            None => Outcome::NoTask,
         }
-        make(&mut world, t)
     }
 }

@@ -1,46 +1,332 @@
 //! mlock and its family (section 10).
 
-use vmadiff_contract::{Errno, LockAllFlags, LockFlags, PAGE_SIZE, VmFlags};
+use vmadiff_contract::{About, Errno, LockAllFlags, LockFlags, PAGE_SIZE, VmFlags};
 
 use crate::area::{LOCKS, page_down, page_up};
+use crate::carve::Carve;
+use crate::job::{DONE, Flow, List, Step, answer, rows};
 use crate::merge::Wanted;
-use crate::world::{Answer, NoMemory, World};
+use crate::populate::Populate;
+use crate::world::{Answer, World};
 
-impl World {
-    /// Locks a range (mlock2; mlock has no flags), and populates it.
-    pub fn mlock(&mut self, t: usize, start: u64, len: u64, flags: LockFlags) -> Answer {
+/// Locks or unlocks a range, and populates what it locked.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Mlock {
+    m: usize,
+    start: u64,
+    len: u64,
+    locks: VmFlags,
+    at: u64,
+    part: Part,
+}
+
+/// A part of an area that gets other lock flags.
+#[derive(Clone, Debug, Hash)]
+struct Part {
+    i: usize,
+    start: u64,
+    end: u64,
+    old: VmFlags,
+    new: VmFlags,
+}
+
+const AREA: u8 = 1;
+const FLAGS: u8 = 2;
+const NEXT: u8 = 3;
+const POPULATE: u8 = 4;
+const ANSWER: u8 = 5;
+
+impl List for Mlock {
+    rows! { "mlock, mlock2, munlock"
+        Decide Write "do_mlock, apply_vma_lock_flags: locked_vm and find_vma under mmap_sem"
+            first_area: "the limit, and the first area";
+        Decide Write "mlock_fixup: mmap_sem"
+            area: "the area's part becomes an area, merged or cut out; equal flags: the next area";
+        Flags Write "mlock_fixup: mmap_sem"
+            flags: "the area's flags, and locked_vm";
+        Decide Write "apply_vma_lock_flags: mmap_sem"
+            next_area: "the next area, which has to follow at once";
+        Decide None "do_mlock: mmap_sem is given up"
+            populate: "the range is populated";
+        Decide None "__mlock_posix_error_return: nothing shared"
+            posix_error: "what the populating answers, as mlock says it";
+    }
+}
+
+impl Part {
+    /// A part with these lock flags, and how it is carved; none: it has them already.
+    fn of(
+        world: &World,
+        m: usize,
+        i: usize,
+        range: (u64, u64),
+        locks: VmFlags,
+    ) -> (Self, Option<Carve>) {
+        let area = &world.mms[m].areas[i];
+        let (start, end) = range;
+        let (old, new) = (area.flags, area.flags.difference(LOCKS) | locks);
+        let wanted = Wanted::part(area, start, end, new);
+        let part = Self {
+            i,
+            start,
+            end,
+            old,
+            new,
+        };
+        (part, (new != old).then_some(Carve { m, i, wanted }))
+    }
+
+    /// Sets the flags of the area that holds it now, and counts.
+    fn set(&mut self, world: &mut World, m: usize, i: usize) {
+        let pages = (self.end - self.start) / PAGE_SIZE;
+        let mm = &mut world.mms[m];
+        self.i = i;
+        mm.areas[i].flags = self.new;
+        match (
+            self.old.contains(VmFlags::LOCKED),
+            self.new.contains(VmFlags::LOCKED),
+        ) {
+            (false, true) => mm.locked += pages,
+            (true, false) => mm.locked -= pages,
+            _ => {}
+        }
+        let area = mm.areas[i].id;
+        world.about(About::Area(area));
+        world.about_counters(m);
+    }
+}
+
+impl Mlock {
+    /// mlock2; mlock has no flags.
+    pub fn lock(world: &World, m: usize, start: u64, len: u64, flags: LockFlags) -> Answer<Self> {
         if !LockFlags::ONFAULT.contains(flags) {
             return Err(Errno::EINVAL);
         }
-        if !self.may_lock() {
+        if !world.may_lock() {
             return Err(Errno::EPERM);
         }
-        let m = self.tasks[t].mm;
+        let mut locks = VmFlags::LOCKED;
+        locks.set(VmFlags::LOCKONFAULT, flags.contains(LockFlags::ONFAULT));
+        Ok(Self::new(m, start, len, locks))
+    }
+
+    pub fn unlock(m: usize, start: u64, len: u64) -> Self {
+        Self::new(m, start, len, VmFlags::empty())
+    }
+
+    fn new(m: usize, start: u64, len: u64, locks: VmFlags) -> Self {
         let (start, len) = whole_pages(start, len);
-        let pages = len / PAGE_SIZE;
-        let mm = &self.mms[m];
-        let locked = pages + mm.locked;
-        if self.locks_too_much(locked)
-            && self.locks_too_much(locked - self.locked_in(m, start, len))
+        let (old, new) = (VmFlags::empty(), VmFlags::empty());
+        Self {
+            m,
+            start,
+            len,
+            locks,
+            at: start,
+            part: Part {
+                i: 0,
+                start,
+                end: 0,
+                old,
+                new,
+            },
+        }
+    }
+
+    /// The limit is only for who locks. Those areas before an error keep their flags.
+    fn first_area(world: &mut World, it: &mut Self) -> Step {
+        let mm = &world.mms[it.m];
+        let locked = it.len / PAGE_SIZE + mm.locked;
+        if !it.locks.is_empty()
+            && world.locks_too_much(locked)
+            && world.locks_too_much(locked - world.locked_in(it.m, it.start, it.len))
         {
             return Err(Errno::ENOMEM);
         }
-        let mut wanted = VmFlags::LOCKED;
-        wanted.set(VmFlags::LOCKONFAULT, flags.contains(LockFlags::ONFAULT));
-        self.lock_range(m, start, len, wanted)?;
-        match self.populate(t, start, len) {
-            Ok(()) => Ok(0),
+        it.start.checked_add(it.len).ok_or(Errno::EINVAL)?;
+        if it.len == 0 {
+            return it.locked();
+        }
+        it.part.i = mm.at(it.start).ok_or(Errno::ENOMEM)?;
+        world.about_counters(it.m);
+        it.go(world, AREA)
+    }
+
+    fn locked(&self) -> Step {
+        if self.locks.is_empty() {
+            DONE
+        } else {
+            Ok(Flow::To(POPULATE))
+        }
+    }
+
+    fn area(world: &mut World, it: &mut Self) -> Step {
+        let upto = world.mms[it.m].areas[it.part.i].end.min(it.start + it.len);
+        let (part, carve) = Part::of(world, it.m, it.part.i, (it.at, upto), it.locks);
+        it.part = part;
+        match carve {
+            Some(carve) => world.call(carve, FLAGS),
+            None => Self::next_area(world, it),
+        }
+    }
+
+    fn flags(world: &mut World, it: &mut Self) -> Step {
+        let i = answer(world.returned)? as usize;
+        it.part.set(world, it.m, i);
+        it.go(world, NEXT)
+    }
+
+    fn next_area(world: &mut World, it: &mut Self) -> Step {
+        let areas = &world.mms[it.m].areas;
+        it.at = it.part.end.max(areas[it.part.i].end);
+        if it.at >= it.start + it.len {
+            return it.locked();
+        }
+        it.part.i += 1;
+        if areas.get(it.part.i).is_none_or(|next| next.start != it.at) {
+            return Err(Errno::ENOMEM);
+        }
+        Ok(Flow::To(AREA))
+    }
+
+    fn populate(world: &mut World, it: &mut Self) -> Step {
+        let populate = Populate::new(it.m, it.start, it.start + it.len);
+        world.call(populate, ANSWER)
+    }
+
+    fn posix_error(world: &mut World, _: &mut Self) -> Step {
+        match answer(world.returned) {
+            Ok(_) => DONE,
             Err(Errno::EFAULT) => Err(Errno::ENOMEM),
             Err(_) => Err(Errno::EAGAIN),
         }
     }
+}
 
-    /// Unlocks a range.
-    pub fn munlock(&mut self, m: usize, start: u64, len: u64) -> Answer {
-        let (start, len) = whole_pages(start, len);
-        self.lock_range(m, start, len, VmFlags::empty()).map(|()| 0)
+/// Locks everything, what is there or what will come or both, or unlocks it.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Mlockall {
+    m: usize,
+    flags: LockAllFlags,
+    now: VmFlags,
+    part: Part,
+}
+
+const ALL_FLAGS: u8 = 2;
+
+impl List for Mlockall {
+    rows! { "mlockall, munlockall"
+        Decide Write "mlockall: total_vm under mmap_sem; apply_mlockall_flags"
+            future: "the limit, and the lock flags of future areas";
+        Decide Write "mlock_fixup: mmap_sem"
+            area: "the next area that has other flags, which is merged if it may be";
+        Flags Write "mlock_fixup: mmap_sem"
+            flags: "the area's flags, and locked_vm";
+        Decide None "mlockall: mmap_sem is given up"
+            populate: "everything is populated";
+        Decide None "mlockall: nothing shared"
+            done: "0, whatever could not be had";
+    }
+}
+
+impl Mlockall {
+    /// MCL_ONFAULT alone unlocks everything (section 18).
+    pub fn lock(world: &World, m: usize, flags: LockAllFlags) -> Answer<Self> {
+        if flags.is_empty() || !LockAllFlags::from_bits_retain(7).contains(flags) {
+            return Err(Errno::EINVAL);
+        }
+        if !world.may_lock() {
+            return Err(Errno::EPERM);
+        }
+        Ok(Self::new(m, flags))
     }
 
+    pub fn unlock(m: usize) -> Self {
+        Self::new(m, LockAllFlags::empty())
+    }
+
+    fn new(m: usize, flags: LockAllFlags) -> Self {
+        let now = VmFlags::empty();
+        let part = Part {
+            i: 0,
+            start: 0,
+            end: 0,
+            old: now,
+            new: now,
+        };
+        Self {
+            m,
+            flags,
+            now,
+            part,
+        }
+    }
+
+    /// Replaces the lock flags of future areas and, unless only those were meant, of all areas,
+    /// whose errors nobody is told (`apply_mlockall_flags`).
+    fn future(world: &mut World, it: &mut Self) -> Step {
+        let current = it.flags.contains(LockAllFlags::CURRENT);
+        world.about_counters(it.m);
+        if current && world.locks_too_much(world.mms[it.m].total) {
+            return Err(Errno::ENOMEM);
+        }
+        let mut locks = VmFlags::LOCKED;
+        locks.set(
+            VmFlags::LOCKONFAULT,
+            it.flags.contains(LockAllFlags::ONFAULT),
+        );
+        let chosen = |flag| {
+            if it.flags.contains(flag) {
+                locks
+            } else {
+                VmFlags::empty()
+            }
+        };
+        let (now, future) = (chosen(LockAllFlags::CURRENT), chosen(LockAllFlags::FUTURE));
+        world.mms[it.m].def_flags = future;
+        it.now = now;
+        if now.is_empty() && !future.is_empty() {
+            return DONE;
+        }
+        Ok(Flow::Next)
+    }
+
+    fn area(world: &mut World, it: &mut Self) -> Step {
+        while let Some(area) = world.mms[it.m].areas.get(it.part.i) {
+            let range = (area.start, area.end);
+            let (part, carve) = Part::of(world, it.m, it.part.i, range, it.now);
+            it.part = part;
+            if let Some(carve) = carve {
+                return world.call(carve, ALL_FLAGS);
+            }
+            it.part.i += 1;
+        }
+        if !it.flags.contains(LockAllFlags::CURRENT) {
+            return DONE;
+        }
+        Ok(Flow::To(ALL_FLAGS + 1))
+    }
+
+    /// Nobody is told what could not be had.
+    fn populate(world: &mut World, it: &mut Self) -> Step {
+        let populate = Populate::quietly(it.m, 0, world.config.task_size);
+        world.call(populate, ALL_FLAGS + 2)
+    }
+
+    fn done(_: &mut World, _: &mut Self) -> Step {
+        DONE
+    }
+
+    fn flags(world: &mut World, it: &mut Self) -> Step {
+        if let Ok(i) = answer(world.returned) {
+            it.part.set(world, it.m, i as usize);
+        }
+        it.part.i += 1;
+        Ok(Flow::To(AREA))
+    }
+}
+
+impl World {
     /// Pages of a range that are locked already (`count_mm_mlocked_page_nr`). A range that wraps
     /// is found out later and counts none.
     fn locked_in(&self, m: usize, start: u64, len: u64) -> u64 {
@@ -53,108 +339,6 @@ impl World {
             .filter(|area| area.flags.contains(VmFlags::LOCKED))
             .map(|area| (area.end.min(end) - area.start.max(start)) / PAGE_SIZE)
             .sum()
-    }
-
-    /// Gives the areas of a range these lock flags (`apply_vma_lock_flags`). Those before an error
-    /// keep them.
-    fn lock_range(&mut self, m: usize, start: u64, len: u64, locks: VmFlags) -> Answer<()> {
-        let end = start.checked_add(len).ok_or(Errno::EINVAL)?;
-        if len == 0 {
-            return Ok(());
-        }
-        let mut i = self.mms[m].at(start).ok_or(Errno::ENOMEM)?;
-        let mut at = start;
-        loop {
-            let upto = self.mms[m].areas[i].end.min(end);
-            i = self.lock_part(m, i, at, upto, locks)?;
-            at = upto.max(self.mms[m].areas[i].end);
-            if at >= end {
-                return Ok(());
-            }
-            i += 1;
-            if self.mms[m].areas.get(i).is_none_or(|next| next.start != at) {
-                return Err(Errno::ENOMEM);
-            }
-        }
-    }
-
-    /// Gives a part of area `i` these lock flags (`mlock_fixup`), and answers the place of the
-    /// area that holds it now.
-    fn lock_part(
-        &mut self,
-        m: usize,
-        i: usize,
-        start: u64,
-        end: u64,
-        locks: VmFlags,
-    ) -> Result<usize, NoMemory> {
-        let area = &self.mms[m].areas[i];
-        let old = area.flags;
-        let new = old.difference(LOCKS) | locks;
-        if new == old {
-            return Ok(i);
-        }
-        let wanted = Wanted::part(area, start, end, new);
-        let i = self.carve(m, i, &wanted)?;
-        let pages = (end - start) / PAGE_SIZE;
-        let mm = &mut self.mms[m];
-        mm.areas[i].flags = new;
-        match (old.contains(VmFlags::LOCKED), new.contains(VmFlags::LOCKED)) {
-            (false, true) => mm.locked += pages,
-            (true, false) => mm.locked -= pages,
-            _ => {}
-        }
-        Ok(i)
-    }
-
-    /// Locks everything, what is there or what will come or both. MCL_ONFAULT alone unlocks
-    /// everything (section 18).
-    pub fn mlockall(&mut self, t: usize, flags: LockAllFlags) -> Answer {
-        if flags.is_empty() || !LockAllFlags::from_bits_retain(7).contains(flags) {
-            return Err(Errno::EINVAL);
-        }
-        if !self.may_lock() {
-            return Err(Errno::EPERM);
-        }
-        let m = self.tasks[t].mm;
-        let current = flags.contains(LockAllFlags::CURRENT);
-        if current && self.locks_too_much(self.mms[m].total) {
-            return Err(Errno::ENOMEM);
-        }
-        self.lock_all(m, flags);
-        if current {
-            self.populate_quietly(t, 0, self.config.task_size);
-        }
-        Ok(0)
-    }
-
-    /// Unlocks everything.
-    pub fn munlockall(&mut self, m: usize) -> Answer {
-        self.lock_all(m, LockAllFlags::empty());
-        Ok(0)
-    }
-
-    /// Replaces the lock flags of future areas and, unless only those were meant, of all areas,
-    /// whose errors nobody is told (`apply_mlockall_flags`).
-    fn lock_all(&mut self, m: usize, flags: LockAllFlags) {
-        let mut locks = VmFlags::LOCKED;
-        locks.set(VmFlags::LOCKONFAULT, flags.contains(LockAllFlags::ONFAULT));
-        let chosen = |flag| {
-            if flags.contains(flag) {
-                locks
-            } else {
-                VmFlags::empty()
-            }
-        };
-        let (now, future) = (chosen(LockAllFlags::CURRENT), chosen(LockAllFlags::FUTURE));
-        self.mms[m].def_flags = future;
-        if now.is_empty() && !future.is_empty() {
-            return;
-        }
-        let mut i = 0;
-        while let Some(area) = self.mms[m].areas.get(i) {
-            i = self.lock_part(m, i, area.start, area.end, now).unwrap_or(i) + 1;
-        }
     }
 }
 

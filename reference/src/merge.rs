@@ -10,7 +10,7 @@ use crate::world::{NoMemory, World};
 
 /// A range as it is to be: what vma_merge is asked about. The userfaultfd context is in the flags:
 /// an address space has one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 pub(crate) struct Wanted {
     pub start: u64,
     pub end: u64,
@@ -35,7 +35,8 @@ impl Wanted {
         }
     }
 
-    fn pages(&self) -> u64 {
+    /// Length in pages.
+    pub fn pages(&self) -> u64 {
         (self.end - self.start) / PAGE_SIZE
     }
 }

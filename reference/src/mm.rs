@@ -8,7 +8,7 @@ use crate::area::Area;
 use crate::page::Page;
 
 /// An address space, `mm_struct`.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Mm {
     pub id: MmId,
     /// Tasks that live in it; none: it was torn down.
@@ -33,6 +33,10 @@ pub(crate) struct Mm {
     pub brk: u64,
     /// The lock flags of future areas.
     pub def_flags: VmFlags,
+    /// Who holds mmap_sem: the task that writes, and a bit for each that reads. Only while calls
+    /// are driven.
+    pub writer: Option<usize>,
+    pub readers: u32,
 }
 
 impl Mm {

@@ -1,16 +1,20 @@
 //! Mapping files and memory (section 6).
 
 use vmadiff_contract::{
-    Access, Errno, Event, Fd, FileId, MapFlags, Note, PAGE_SIZE, Prot, VmFlags,
+    About, Access, Errno, Event, Fd, FileId, MapFlags, Note, Outcome, PAGE_SIZE, Prot, VmFlags,
+    VmaId,
 };
 
 use crate::anon::Rmap;
 use crate::area::{Area, page_down, page_up};
+use crate::job::{DONE, Flow, List, Step, answer, rows};
 use crate::merge::Wanted;
+use crate::munmap::Munmap;
+use crate::populate::Populate;
 use crate::world::{Answer, World};
 
 /// The arguments of mmap.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(crate) struct Mapping {
     pub addr: u64,
     pub len: u64,
@@ -49,33 +53,250 @@ pub(crate) const MAY: VmFlags = VmFlags::MAYREAD
     .union(VmFlags::MAYWRITE)
     .union(VmFlags::MAYEXEC);
 
-impl World {
-    /// Maps, and populates where that was asked for.
-    pub fn mmap(&mut self, t: usize, ask: &Mapping) -> Answer {
-        let m = self.tasks[t].mm;
-        Self::aligned(ask.off)?;
-        let anonymous = ask.flags.contains(MapFlags::ANONYMOUS);
-        let file = if anonymous {
-            None
-        } else {
-            Some(self.lookup(m, ask.fd)?)
-        };
-        let (addr, len, flags) = self.do_mmap(m, ask, file)?;
-        let asked = ask.flags & (MapFlags::POPULATE | MapFlags::NONBLOCK) == MapFlags::POPULATE;
-        if asked || flags.contains(VmFlags::LOCKED) {
-            self.populate_quietly(t, addr, len);
-        }
-        Ok(addr)
+/// Maps, and populates where that was asked for.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Mmap {
+    m: usize,
+    ask: Mapping,
+    /// The file behind the descriptor, with a reference of the call's own.
+    file: Option<FileId>,
+    wanted: Wanted,
+}
+
+const DECIDE: u8 = 1;
+const CHARGE: u8 = 2;
+const LINK: u8 = 3;
+const POPULATE: u8 = 4;
+const PUT: u8 = 5;
+
+impl List for Mmap {
+    rows! { "mmap"
+        Descriptor None "ksys_mmap_pgoff: fget, under RCU"
+            look_up: "the file, unless MAP_ANONYMOUS";
+        Decide Write "do_mmap, mmap_region: mmap_sem"
+            decide: "place, flags and limits; what overlaps is unmapped";
+        Charge Write "security_vm_enough_memory_mm: a counter"
+            charge: "private writable memory";
+        Link Write "mmap_region: mmap_sem"
+            link: "the mapping, merged or as an area of its own";
+        Decide None "vm_mmap_pgoff: mmap_sem is given up"
+            populate: "populates, if that was asked for or the area is locked";
+        Put None "ksys_mmap_pgoff: fput, a counter"
+            put: "the call's reference to the file";
+    }
+}
+
+impl Mmap {
+    pub fn new(m: usize, ask: Mapping) -> Answer<Self> {
+        World::aligned(ask.off)?;
+        let file = None;
+        let wanted = Wanted::default();
+        Ok(Self {
+            m,
+            ask,
+            file,
+            wanted,
+        })
     }
 
+    fn look_up(world: &mut World, it: &mut Self) -> Step {
+        if !it.ask.flags.contains(MapFlags::ANONYMOUS) {
+            it.file = Some(world.lookup(it.m, it.ask.fd)?);
+            world.get_file(it.file);
+        }
+        it.go(world, DECIDE)
+    }
+
+    /// An error, with the file put.
+    fn refuse(&self, world: &mut World, errno: Errno) -> Step {
+        if let Some(file) = self.file {
+            world.put_file(file);
+        }
+        Err(errno)
+    }
+
+    fn decide(world: &mut World, it: &mut Self) -> Step {
+        let (m, ask) = (it.m, it.ask);
+        world.about_counters(m);
+        world.about(About::Areas(world.mms[m].id));
+        let unmap = world.do_mmap(m, &ask, it.file).and_then(|wanted| {
+            it.wanted = wanted;
+            world.check_region(m, &wanted)
+        });
+        match unmap {
+            Err(errno) => it.refuse(world, errno),
+            Ok(Some(unmap)) => world.call(unmap, CHARGE),
+            Ok(None) => {
+                world.returned = Outcome::Value(0);
+                it.go(world, CHARGE)
+            }
+        }
+    }
+
+    /// From the unmapping on, a failure loses the old mapping.
+    fn charge(world: &mut World, it: &mut Self) -> Step {
+        if answer(world.returned).is_err() {
+            return it.refuse(world, Errno::ENOMEM);
+        }
+        if Area::is_accountable(it.wanted.flags) {
+            if world.charge(it.wanted.pages()).is_err() {
+                world.note(Note::Undo("mmap.charge"));
+                return it.refuse(world, Errno::ENOMEM);
+            }
+            it.wanted.flags |= VmFlags::ACCOUNT;
+        }
+        it.go(world, LINK)
+    }
+
+    fn link(world: &mut World, it: &mut Self) -> Step {
+        world.call(Vacant::new(it.m, it.wanted), POPULATE)
+    }
+
+    fn populate(world: &mut World, it: &mut Self) -> Step {
+        if let Err(errno) = answer(world.returned) {
+            return it.refuse(world, errno);
+        }
+        let Wanted {
+            start, end, flags, ..
+        } = it.wanted;
+        let asked = it.ask.flags & (MapFlags::POPULATE | MapFlags::NONBLOCK) == MapFlags::POPULATE;
+        if asked || flags.contains(VmFlags::LOCKED) {
+            let populate = Populate::quietly(it.m, start, end);
+            return world.call(populate, PUT);
+        }
+        it.go(world, PUT)
+    }
+
+    fn put(world: &mut World, it: &mut Self) -> Step {
+        if let Some(file) = it.file {
+            world.put_file(file);
+        }
+        Ok(Flow::Done(Outcome::Value(it.wanted.start)))
+    }
+}
+
+/// Maps a range that is empty and charged: merged if it may be, else as an area of its own. On
+/// failure the charge is given back.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Vacant {
+    m: usize,
+    wanted: Wanted,
+    new: Option<VmaId>,
+}
+
+const ALLOCATE: u8 = 1;
+const OBJECT: u8 = 2;
+const LINK_NEW: u8 = 3;
+const COUNT: u8 = 4;
+
+impl List for Vacant {
+    rows! { "map an empty range"
+        Merge Write "vma_merge: mmap_sem; i_mmap_lock_write, anon_vma_lock_write"
+            merge: "the range, with its neighbours, if they may be one";
+        Allocate Write "vm_area_alloc: nobody else has it"
+            allocate: "an area";
+        Charge Write "shmem_zero_setup, call_mmap: a counter"
+            object: "the object of shared memory, or a reference to the file";
+        Link Write "vma_link: mmap_sem; i_mmap_lock_write"
+            link: "the area";
+        Count Write "vm_stat_account: mmap_sem; plain counters"
+            count: "total_vm and its like, locked_vm";
+    }
+}
+
+impl Vacant {
+    pub fn new(m: usize, wanted: Wanted) -> Self {
+        let new = None;
+        Self { m, wanted, new }
+    }
+
+    fn undo(&self, world: &mut World) -> Step {
+        world.note(Note::Undo("mmap.area"));
+        if self.wanted.flags.contains(VmFlags::ACCOUNT) {
+            world.uncharge(self.wanted.pages());
+        }
+        Err(Errno::ENOMEM)
+    }
+
+    fn merge(world: &mut World, it: &mut Self) -> Step {
+        let place = world.mms[it.m].find(it.wanted.start);
+        let merged = world.merge(it.m, place.checked_sub(1), &it.wanted);
+        if merged.is_some() {
+            it.go(world, COUNT)
+        } else {
+            it.go(world, ALLOCATE)
+        }
+    }
+
+    fn allocate(world: &mut World, it: &mut Self) -> Step {
+        let Ok(new) = world.alloc_vma(None) else {
+            return it.undo(world);
+        };
+        it.new = Some(new);
+        it.go(world, OBJECT)
+    }
+
+    /// Shared anonymous memory gets its object now.
+    fn object(world: &mut World, it: &mut Self) -> Step {
+        let Wanted {
+            start, end, flags, ..
+        } = it.wanted;
+        if it.wanted.file.is_some() {
+            world.get_file(it.wanted.file);
+        } else if flags.contains(VmFlags::SHARED) {
+            let noreserve = flags.contains(VmFlags::NORESERVE);
+            let Ok(object) = world.new_shared_memory(end - start, noreserve) else {
+                let vma = it.new.expect("it was allocated");
+                world.raise(Event::VmaFree { vma });
+                return it.undo(world);
+            };
+            it.wanted.file = Some(object);
+        }
+        it.go(world, LINK_NEW)
+    }
+
+    fn link(world: &mut World, it: &mut Self) -> Step {
+        let Wanted {
+            start,
+            end,
+            flags,
+            pgoff,
+            file,
+            policy,
+            ..
+        } = it.wanted;
+        let place = world.mms[it.m].find(start);
+        let area = Area {
+            id: it.new.expect("it was allocated"),
+            start,
+            end,
+            flags,
+            pgoff,
+            file,
+            policy,
+            rmap: Rmap::default(),
+            claimed: false,
+        };
+        world.link(it.m, place, area);
+        it.go(world, COUNT)
+    }
+
+    fn count(world: &mut World, it: &mut Self) -> Step {
+        let mm = &mut world.mms[it.m];
+        let pages = it.wanted.pages();
+        mm.account(it.wanted.flags, pages);
+        if it.wanted.flags.contains(VmFlags::LOCKED) {
+            mm.locked += pages;
+        }
+        world.about_counters(it.m);
+        DONE
+    }
+}
+
+impl World {
     /// The checks in their order (`do_mmap`). That the end of the offset wraps cannot be: both it
     /// and the length are below 2^52 pages.
-    fn do_mmap(
-        &mut self,
-        m: usize,
-        ask: &Mapping,
-        file: Option<FileId>,
-    ) -> Answer<(u64, u64, VmFlags)> {
+    fn do_mmap(&mut self, m: usize, ask: &Mapping, file: Option<FileId>) -> Answer<Wanted> {
         if ask.len == 0 {
             return Err(Errno::EINVAL);
         }
@@ -116,19 +337,15 @@ impl World {
             flags
         };
         let (start, end, anon, policy) = (addr, addr + len, None, None);
-        self.map_region(
-            m,
-            Wanted {
-                start,
-                end,
-                flags,
-                pgoff,
-                file,
-                anon,
-                policy,
-            },
-        )?;
-        Ok((addr, len, flags))
+        Ok(Wanted {
+            start,
+            end,
+            flags,
+            pgoff,
+            file,
+            anon,
+            policy,
+        })
     }
 
     /// A hint is rounded down to a page, and up to the first one allowed (`round_hint_to_min`).
@@ -190,11 +407,10 @@ impl World {
         }
     }
 
-    /// Replaces what is there by the new mapping (`mmap_region`). From the unmapping on, a failure
-    /// loses the old mapping.
-    fn map_region(&mut self, m: usize, mut wanted: Wanted) -> Answer<()> {
-        let Wanted { start, end, .. } = wanted;
-        let pages = (end - start) / PAGE_SIZE;
+    /// The limits, and the unmapping of what the mapping replaces (`mmap_region`).
+    fn check_region(&self, m: usize, wanted: &Wanted) -> Answer<Option<Munmap>> {
+        let Wanted { start, end, .. } = *wanted;
+        let pages = wanted.pages();
         let replaced: u64 = self.mms[m].areas[self.mms[m].overlap(start, end)]
             .iter()
             .map(|area| (area.end.min(end) - area.start.max(start)) / PAGE_SIZE)
@@ -204,75 +420,10 @@ impl World {
         {
             return Err(Errno::ENOMEM);
         }
-        if replaced > 0 {
-            self.munmap(m, start, end - start)
-                .map_err(|_| Errno::ENOMEM)?;
+        if replaced == 0 {
+            return Ok(None);
         }
-        if Area::is_accountable(wanted.flags) {
-            self.charge(pages)
-                .inspect_err(|_| self.note(Note::Undo("mmap.charge")))?;
-            wanted.flags |= VmFlags::ACCOUNT;
-        }
-        self.map_vacant(m, wanted)
-    }
-
-    /// Maps a range that is empty and charged: merged if it may be, else as an area of its own.
-    /// On failure the charge is given back.
-    pub fn map_vacant(&mut self, m: usize, wanted: Wanted) -> Answer<()> {
-        let place = self.mms[m].find(wanted.start);
-        let pages = (wanted.end - wanted.start) / PAGE_SIZE;
-        if self.merge(m, place.checked_sub(1), &wanted).is_none() {
-            self.link_new(m, place, &wanted).inspect_err(|_| {
-                self.note(Note::Undo("mmap.area"));
-                if wanted.flags.contains(VmFlags::ACCOUNT) {
-                    self.committed -= pages;
-                }
-            })?;
-        }
-        let mm = &mut self.mms[m];
-        mm.account(wanted.flags, pages);
-        if wanted.flags.contains(VmFlags::LOCKED) {
-            mm.locked += pages;
-        }
-        Ok(())
-    }
-
-    /// A new area; shared anonymous memory gets its object now.
-    fn link_new(&mut self, m: usize, place: usize, wanted: &Wanted) -> Answer<()> {
-        let Wanted {
-            start,
-            end,
-            flags,
-            pgoff,
-            mut file,
-            policy,
-            ..
-        } = *wanted;
-        let id = self.alloc_vma(None)?;
-        if file.is_some() {
-            self.get_file(file);
-        } else if flags.contains(VmFlags::SHARED) {
-            let noreserve = flags.contains(VmFlags::NORESERVE);
-            let Ok(object) = self.new_shared_memory(end - start, noreserve) else {
-                self.raise(Event::VmaFree { vma: id });
-                return Err(Errno::ENOMEM);
-            };
-            file = Some(object);
-        }
-        self.link(
-            m,
-            place,
-            Area {
-                id,
-                start,
-                end,
-                flags,
-                pgoff,
-                file,
-                policy,
-                rmap: Rmap::default(),
-            },
-        );
-        Ok(())
+        let unmap = Munmap::new(self, m, start, end - start);
+        unmap.map(Some).map_err(|_| Errno::ENOMEM)
     }
 }

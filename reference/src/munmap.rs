@@ -1,110 +1,216 @@
-//! Taking areas out of an address space (sections 5 and 17).
+//! Taking areas out of an address space (section 5).
 
-use vmadiff_contract::{Errno, Event, Note, VmFlags};
+use smallvec::SmallVec;
+use vmadiff_contract::{About, AnonId, Errno, Event, Note, VmFlags};
 
 use crate::area::{Area, is_aligned, page_up};
+use crate::job::{DONE, Flow, List, Row, Sem, Step, rows};
 use crate::world::{Answer, World};
+use crate::zap::{What, Zap};
 
-impl World {
-    /// Unmaps a range (`__do_munmap`).
-    pub fn munmap(&mut self, m: usize, start: u64, len: u64) -> Answer<()> {
-        let task_size = self.config.task_size;
+/// Unmaps a range (`__do_munmap`).
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Munmap {
+    m: usize,
+    start: u64,
+    end: u64,
+    /// mmap_sem is downgraded once the areas are out.
+    downgrades: bool,
+    gone: Gone,
+}
+
+const DETACH: u8 = 2;
+const ZAP: u8 = 3;
+const LEAVE: u8 = 4;
+
+impl List for Munmap {
+    rows! { "munmap"
+        Cut Write "__split_vma: mmap_sem; i_mmap_lock_write, anon_vma_lock_write"
+            cut_start: "the area that the start cuts; 0 if nothing is mapped here";
+        Cut Write "__split_vma: as above"
+            cut_end: "the area that the end cuts";
+        Detach Write "detach_vmas_to_be_unmapped: mmap_sem for writing, which is then downgraded"
+            detach: "all areas of the range, and what of them was locked";
+        Pass Read "unmap_region: under the mmap_sem that was downgraded"
+            zap: "their pages are zapped";
+        Unlink Read "free_pgtables, unlink_anon_vmas: anon_vma_lock_write of the root"
+            leave: "an area, from all anon_vmas of its chain";
+        Put Read "unlink_anon_vmas: put_anon_vma, a counter"
+            put_anon: "an anon_vma that has no areas left";
+        Put Read "remove_vma_list, remove_vma: nobody else has the area; plain counters"
+            put: "an area: off the counters, closed, its file and policy put, freed";
+        Uncharge Read "vm_unacct_memory: a counter"
+            uncharge: "what they were charged for";
+    }
+
+    fn sem(&self, _: &World, row: &Row<Self>) -> Sem {
+        if self.downgrades { row.sem } else { Sem::Write }
+    }
+}
+
+impl Munmap {
+    /// Refuses what cannot be unmapped.
+    pub fn new(world: &World, m: usize, start: u64, len: u64) -> Answer<Self> {
+        let task_size = world.config.task_size;
         if !is_aligned(start) || start > task_size || len > task_size - start || len == 0 {
             return Err(Errno::EINVAL);
         }
         let end = start + page_up(len);
-        let range = self.mms[m].overlap(start, end);
+        Ok(Self {
+            m,
+            start,
+            end,
+            downgrades: false,
+            gone: Gone::default(),
+        })
+    }
+
+    /// As a call: munmap, brk and mremap shrinking (section 18).
+    pub fn call(world: &World, m: usize, start: u64, len: u64) -> Answer<Self> {
+        let munmap = Self::new(world, m, start, len)?;
+        Ok(Self {
+            downgrades: true,
+            ..munmap
+        })
+    }
+
+    fn cut_start(world: &mut World, it: &mut Self) -> Step {
+        let range = world.mms[it.m].overlap(it.start, it.end);
         if range.is_empty() {
-            return Ok(());
+            return DONE;
         }
-        let area = &self.mms[m].areas[range.start];
-        if area.start < start {
-            if end < area.end && self.map_is_full(m) {
+        let area = &world.mms[it.m].areas[range.start];
+        if area.start < it.start {
+            if it.end < area.end && world.map_is_full(it.m) {
                 return Err(Errno::ENOMEM);
             }
-            self.split(m, range.start, start, false)?;
+            world.split(it.m, range.start, it.start, false)?;
+        } else if world.mms[it.m].areas[range.end - 1].end <= it.end {
+            return it.go(world, DETACH);
         }
-        let last = self.mms[m].find(end);
-        if self.mms[m]
+        Ok(Flow::Next)
+    }
+
+    fn cut_end(world: &mut World, it: &mut Self) -> Step {
+        let last = world.mms[it.m].find(it.end);
+        if world.mms[it.m]
             .areas
             .get(last)
-            .is_some_and(|area| area.start < end)
+            .is_some_and(|area| area.start < it.end)
         {
-            let cut = self.split(m, last, end, true);
-            cut.inspect_err(|_| self.note(Note::Undo("munmap.end")))?;
+            let cut = world.split(it.m, last, it.end, true);
+            cut.inspect_err(|_| world.note(Note::Undo("munmap.end")))?;
         }
-        self.detach(m, start, end);
-        Ok(())
+        Ok(Flow::Next)
     }
 
-    /// Takes out the areas of a range whose edges are area boundaries, with their pages.
-    fn detach(&mut self, m: usize, start: u64, end: u64) {
-        let range = self.mms[m].overlap(start, end);
-        let mut gone = std::mem::take(&mut self.detached);
-        gone.extend(self.mms[m].areas.drain(range));
-        for area in &gone {
+    /// Takes out the areas of the range, whose edges are area boundaries now.
+    fn detach(world: &mut World, it: &mut Self) -> Step {
+        let range = world.mms[it.m].overlap(it.start, it.end);
+        it.gone.areas = std::mem::take(&mut world.detached);
+        it.gone.areas.extend(world.mms[it.m].areas.drain(range));
+        for area in &it.gone.areas {
             if area.flags.contains(VmFlags::LOCKED) {
-                self.mms[m].locked -= area.pages();
+                world.mms[it.m].locked -= area.pages();
             }
         }
-        for area in &gone {
-            self.raise(Event::VmaUnlink { vma: area.id });
+        for area in &it.gone.areas {
+            world.raise(Event::VmaUnlink { vma: area.id });
+            world.about(About::Area(area.id));
         }
-        self.zap(m, start, end);
-        self.remove(m, &mut gone);
-        self.detached = gone;
+        world.about(About::Areas(world.mms[it.m].id));
+        it.go(world, ZAP)
     }
 
-    /// Lets go of all that areas outside the tree held, and frees them (`free_pgtables`,
-    /// `remove_vma`).
-    fn remove(&mut self, m: usize, gone: &mut Vec<Area>) {
-        for area in gone.iter_mut() {
-            self.unlink_anon(&mut area.rmap);
+    fn zap(world: &mut World, it: &mut Self) -> Step {
+        if !world.driven && world.mms[it.m].pages_in(it.start, it.end).is_empty() {
+            return it.go(world, LEAVE);
         }
-        for area in gone.drain(..) {
-            self.mms[m].discount(area.flags, area.pages());
-            if area.flags.contains(VmFlags::ACCOUNT) {
-                self.committed -= area.pages();
+        let zap = Zap::new(it.m, it.start, it.end, What::All).by_writer();
+        world.call(zap, LEAVE)
+    }
+
+    fn leave(world: &mut World, it: &mut Self) -> Step {
+        it.gone.leave(world, LEAVE + 2)
+    }
+
+    fn put_anon(world: &mut World, it: &mut Self) -> Step {
+        it.gone.put_anon(world, LEAVE)
+    }
+
+    fn put(world: &mut World, it: &mut Self) -> Step {
+        it.gone.put(world, it.m)
+    }
+
+    fn uncharge(world: &mut World, it: &mut Self) -> Step {
+        world.uncharge(it.gone.charged);
+        world.detached = std::mem::take(&mut it.gone.areas);
+        DONE
+    }
+}
+
+/// Areas outside the tree that let go of all that they held.
+#[derive(Clone, Debug, Default, Hash)]
+pub(crate) struct Gone {
+    pub areas: Vec<Area>,
+    /// How many of them have left their anon_vmas, and how many are freed.
+    left: usize,
+    freed: usize,
+    empty: SmallVec<[AnonId; 4]>,
+    pub charged: u64,
+}
+
+impl Gone {
+    /// Takes the next area out of its anon_vmas; on with row `then` when all are out.
+    pub fn leave(&mut self, world: &mut World, then: u8) -> Step {
+        while let Some(area) = self.areas.get_mut(self.left) {
+            self.left += 1;
+            if area.rmap.anon.is_some() {
+                for &anon in &area.rmap.chain {
+                    world
+                        .touched
+                        .extend(world.driven.then_some(About::Anon(anon)));
+                }
+                self.empty = world.leave_anons(&mut area.rmap);
+                return Ok(Flow::Next);
             }
-            self.free_area(&area);
         }
+        Ok(Flow::To(then))
     }
 
-    /// Closes an area, puts its file and its policy, and frees it (`remove_vma`).
-    fn free_area(&mut self, area: &Area) {
+    /// Puts the next anon_vma without areas, then back to the row that takes areas out.
+    pub fn put_anon(&mut self, world: &mut World, leave: u8) -> Step {
+        if self.empty.is_empty() {
+            return Ok(Flow::To(leave));
+        }
+        let anon = self.empty.remove(0);
+        world.about(About::Anon(anon));
+        world.put_anon(anon);
+        Ok(Flow::Again)
+    }
+
+    /// Closes the next area, puts its file and its policy, and frees it (`remove_vma`).
+    pub fn put(&mut self, world: &mut World, m: usize) -> Step {
+        let Some(area) = self.areas.get(self.freed) else {
+            self.areas.clear();
+            return Ok(Flow::Next);
+        };
+        self.freed += 1;
         let vma = area.id;
-        if self.has_close(area.file) {
-            self.raise(Event::VmaClose { vma });
+        world.about_counters(m);
+        world.mms[m].discount(area.flags, area.pages());
+        if area.flags.contains(VmFlags::ACCOUNT) {
+            self.charged += area.pages();
+        }
+        if world.has_close(area.file) {
+            world.raise(Event::VmaClose { vma });
         }
         if let Some(file) = area.file {
-            self.raise(Event::FilePut { file, vma });
-            self.put_file(file);
+            world.raise(Event::FilePut { file, vma });
+            world.put_file(file);
         }
-        self.put_policy(area.policy);
-        self.raise(Event::VmaFree { vma });
-    }
-
-    /// Tears an address space down (`exit_mmap`): pages, then areas, which are not taken out of
-    /// the tree one by one.
-    pub fn exit_mmap(&mut self, m: usize) {
-        self.zap(m, 0, u64::MAX);
-        let mut gone = std::mem::take(&mut self.detached);
-        gone.append(&mut self.mms[m].areas);
-        self.remove(m, &mut gone);
-        self.detached = gone;
-    }
-
-    /// Ends a task; with the last one of an address space that goes too (section 17). Answers 0.
-    pub fn exit(&mut self, t: usize) -> u64 {
-        let m = self.tasks[t].mm;
-        self.tasks[t].alive = false;
-        self.mms[m].users -= 1;
-        if self.mms[m].users == 0 {
-            self.exit_mmap(m);
-            self.close_all(m);
-        }
-        let policy = self.tasks[t].policy.take();
-        self.put_policy(policy);
-        0
+        world.put_policy(area.policy);
+        world.raise(Event::VmaFree { vma });
+        Ok(Flow::Again)
     }
 }

@@ -1,7 +1,7 @@
 //! Page-table entries, the frames and swap slots behind them, and taking them away.
 
 use smallvec::SmallVec;
-use vmadiff_contract::{Event, FileId, FrameId, PAGE_SIZE, VmFlags};
+use vmadiff_contract::{Event, FileId, FrameId, Misuse, VmFlags};
 
 use crate::area::{ACCESS, page_down};
 use crate::world::{NoMemory, World};
@@ -9,13 +9,16 @@ use crate::world::{NoMemory, World};
 /// The bytes of a page that are not zero, by offset.
 pub(crate) type Bytes = SmallVec<[(u16, u8); 8]>;
 
+/// Frames that nothing maps any more and that are freed once TLBs are flushed.
+pub(crate) type Held = SmallVec<[FrameId; 4]>;
+
 /// What an entry refers to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Entry {
     /// The shared page of zeros.
     Zero,
-    /// The page of the area's file that belongs here.
-    File,
+    /// A page of a file, by its index.
+    File(FileId, u64),
     /// A private page.
     Anon(FrameId),
     /// A private page that was swapped out, by the place of its slot.
@@ -23,7 +26,7 @@ pub(crate) enum Entry {
 }
 
 /// A page that has an entry.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Page {
     /// Its address.
     pub addr: u64,
@@ -33,10 +36,12 @@ pub(crate) struct Page {
     pub executable: bool,
     /// Allows nothing until the next fault, which learns who uses it (`numa_scan`, section 30).
     pub hinting: bool,
+    /// Cleared, with its table locked until the entry that replaces it is set (section 20).
+    pub clearing: bool,
 }
 
 /// A page frame.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Frame {
     /// Entries that map it, over all address spaces.
     pub mapped: u32,
@@ -44,11 +49,13 @@ pub(crate) struct Frame {
 }
 
 /// A swap slot.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Slot {
     /// Entries that refer to it, over all address spaces.
     pub count: u32,
     pub bytes: Bytes,
+    /// The page that is being written to it, and is locked.
+    pub writing: Option<FrameId>,
 }
 
 impl Page {
@@ -61,6 +68,7 @@ impl Page {
             writable,
             executable: flags.contains(VmFlags::EXEC),
             hinting: false,
+            clearing: false,
         }
     }
 
@@ -71,7 +79,7 @@ impl Page {
 
     /// In memory, and the processor may read it.
     pub fn is_readable(&self) -> bool {
-        self.is_present() && self.readable && !self.hinting
+        self.is_present() && self.readable && !self.hinting && !self.clearing
     }
 }
 
@@ -113,7 +121,7 @@ impl World {
     pub fn unmap_frame(&mut self, id: FrameId) {
         let frame = self.frame(id);
         frame.mapped -= 1;
-        if frame.mapped == 0 {
+        if frame.mapped == 0 && !self.is_writing(id) {
             self.free_frame(id);
         }
     }
@@ -123,19 +131,27 @@ impl World {
         let frame = self.frame(id);
         frame.mapped = 0;
         frame.bytes = Bytes::new();
+        if self.driven
+            && self
+                .tlbs
+                .iter()
+                .flatten()
+                .any(|held| held.entry == Entry::Anon(id))
+        {
+            self.misuse.get_or_insert(Misuse::FreedInTlb(id));
+        }
         self.live_frames -= 1;
         self.raise(Event::FrameFree { frame: id });
     }
 
-    /// Takes one entry from a swap slot and answers the contents.
-    pub fn put_slot(&mut self, slot: u32) -> Bytes {
+    /// Takes one entry from a swap slot; the last one frees it.
+    pub fn put_slot(&mut self, slot: u32) {
         let slot = &mut self.slots[slot as usize];
         slot.count -= 1;
-        if slot.count > 0 {
-            return slot.bytes.clone();
+        if slot.count == 0 && slot.writing.is_none() {
+            slot.bytes = Bytes::new();
+            self.live_frames -= 1;
         }
-        self.live_frames -= 1;
-        std::mem::take(&mut slot.bytes)
     }
 
     /// The place of the entry of this page.
@@ -145,60 +161,24 @@ impl World {
             .binary_search_by_key(&page_down(addr), |page| page.addr)
     }
 
-    /// Gives up what an entry refers to, and its share of the counters.
-    fn drop_entry(&mut self, m: usize, entry: Entry) {
+    /// Gives up what an entry refers to, and its share of the counters. A frame that nothing maps
+    /// any more goes to `held`: TLBs may still have it.
+    pub fn drop_entry(&mut self, m: usize, entry: Entry, held: &mut Held) {
         let mm = &mut self.mms[m];
         match entry {
             Entry::Zero => {}
-            Entry::File => mm.rss_file -= 1,
+            Entry::File(..) => mm.rss_file -= 1,
             Entry::Anon(frame) => {
                 mm.rss_anon -= 1;
-                self.unmap_frame(frame);
+                let mapped = &mut self.frame(frame).mapped;
+                *mapped -= 1;
+                if *mapped == 0 && !self.is_writing(frame) {
+                    held.push(frame);
+                }
             }
             Entry::Swap(slot) => {
                 mm.swap_entries -= 1;
                 self.put_slot(slot);
-            }
-        }
-    }
-
-    /// Takes away every entry of a range (`zap_page_range`).
-    pub fn zap(&mut self, m: usize, start: u64, end: u64) {
-        let range = self.mms[m].pages_in(start, end);
-        for i in range.clone() {
-            self.drop_entry(m, self.mms[m].pages[i].entry);
-        }
-        self.mms[m].pages.drain(range);
-    }
-
-    /// Takes away the entries of pages `first` to `last` of a file wherever it is mapped: those
-    /// of the file's own pages, and with `even_copies` also the private copies, swapped or not
-    /// (`unmap_mapping_range`, section 24).
-    pub fn zap_file(&mut self, file: FileId, first: u64, last: u64, even_copies: bool) {
-        for m in 0..self.mm_count {
-            for i in 0..self.mms[m].areas.len() {
-                let area = &self.mms[m].areas[i];
-                if area.file != Some(file) {
-                    continue;
-                }
-                let from = first.saturating_sub(area.pgoff).min(area.pages());
-                let to = last.saturating_sub(area.pgoff).min(area.pages());
-                let (start, end) = (area.start + from * PAGE_SIZE, area.start + to * PAGE_SIZE);
-                if even_copies {
-                    self.zap(m, start, end);
-                } else {
-                    self.zap_file_pages(m, start, end);
-                }
-            }
-        }
-    }
-
-    fn zap_file_pages(&mut self, m: usize, start: u64, end: u64) {
-        let range = self.mms[m].pages_in(start, end);
-        for i in range.rev() {
-            if self.mms[m].pages[i].entry == Entry::File {
-                self.drop_entry(m, Entry::File);
-                self.mms[m].pages.remove(i);
             }
         }
     }

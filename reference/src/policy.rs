@@ -1,14 +1,16 @@
 //! Memory policies: their making, copying and comparing, mbind and set_mempolicy (section 12).
 //! Every object has one holder: an area, a task, or the call that made it.
 
-use vmadiff_contract::{Errno, Event, Mode, PolicyFlags, PolicyId};
+use vmadiff_contract::{About, Errno, Event, Mode, Outcome, PolicyFlags, PolicyId, TaskId};
 
 use crate::area::page_up;
+use crate::carve::Carve;
+use crate::job::{DONE, Flow, List, Step, answer, rows};
 use crate::merge::Wanted;
 use crate::world::{Answer, NoMemory, World};
 
 /// A policy object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Policy {
     /// LOCAL is kept as PREFERRED without nodes.
     mode: Mode,
@@ -21,7 +23,7 @@ pub(crate) struct Policy {
 }
 
 /// What mbind and set_mempolicy are asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(crate) struct PolicyWanted {
     pub mode: Mode,
     pub nodes: u64,
@@ -33,6 +35,148 @@ const NODE_FLAGS: PolicyFlags = PolicyFlags::STATIC_NODES.union(PolicyFlags::REL
 
 /// `MPOL_MF_MOVE_ALL`, for which the tasks lack CAP_SYS_NICE.
 const MOVE_ALL: PolicyFlags = PolicyFlags::from_bits_retain(4);
+
+/// Replaces the task's own policy.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct SetMempolicy {
+    wanted: PolicyWanted,
+    new: Option<PolicyId>,
+}
+
+impl List for SetMempolicy {
+    rows! { "set_mempolicy"
+        Allocate None "mpol_new: nobody else has it"
+            allocate: "the new policy";
+        Policy None "do_set_mempolicy: task_lock"
+            replace: "the task's policy; the old one is put";
+    }
+}
+
+impl SetMempolicy {
+    pub fn new(wanted: PolicyWanted) -> Answer<Self> {
+        World::check_mode(&wanted)?;
+        if !NODE_FLAGS.contains(wanted.flags) {
+            return Err(Errno::EINVAL);
+        }
+        Ok(Self { wanted, new: None })
+    }
+
+    fn allocate(world: &mut World, it: &mut Self) -> Step {
+        it.new = world.new_policy(&it.wanted)?;
+        Ok(Flow::Next)
+    }
+
+    fn replace(world: &mut World, it: &mut Self) -> Step {
+        let old = std::mem::replace(&mut world.tasks[world.now].policy, it.new);
+        world.about(About::Task(TaskId(world.now as u8 + 1)));
+        world.put_policy(old);
+        DONE
+    }
+}
+
+/// Sets the policy of a range.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Mbind {
+    m: usize,
+    start: u64,
+    end: u64,
+    wanted: PolicyWanted,
+    policy: Option<PolicyId>,
+    i: usize,
+}
+
+const AREA: u8 = 2;
+const REPLACE: u8 = 3;
+
+impl List for Mbind {
+    rows! { "mbind"
+        Allocate None "do_mbind: mpol_new; nobody else has it"
+            allocate: "the new policy";
+        Decide Write "queue_pages_range, mbind_range: mmap_sem"
+            cover: "holes, and the first area";
+        Decide Write "mbind_range: mmap_sem"
+            area: "the next area with another policy; its part becomes an area, merged or cut out";
+        Policy Write "vma_replace_policy: mmap_sem"
+            replace: "a copy for the area, unless it was merged; the old one is put";
+    }
+}
+
+impl Mbind {
+    pub fn new(m: usize, start: u64, len: u64, wanted: PolicyWanted) -> Answer<Option<Self>> {
+        World::check_mode(&wanted)?;
+        let known = NODE_FLAGS | PolicyFlags::STRICT | PolicyFlags::MOVE | MOVE_ALL;
+        if !known.contains(wanted.flags) {
+            return Err(Errno::EINVAL);
+        }
+        if wanted.flags.contains(MOVE_ALL) {
+            return Err(Errno::EPERM);
+        }
+        World::aligned(start)?;
+        let end = start.checked_add(page_up(len)).ok_or(Errno::EINVAL)?;
+        let (policy, i) = (None, 0);
+        Ok((end > start).then_some(Self {
+            m,
+            start,
+            end,
+            wanted,
+            policy,
+            i,
+        }))
+    }
+
+    fn allocate(world: &mut World, it: &mut Self) -> Step {
+        it.policy = world.new_policy(&it.wanted)?;
+        Ok(Flow::Next)
+    }
+
+    /// The call's own policy goes with it.
+    fn done(&self, world: &mut World, result: Answer<()>) -> Step {
+        world.put_policy(self.policy);
+        result.map(|()| Flow::Done(Outcome::Value(0)))
+    }
+
+    fn cover(world: &mut World, it: &mut Self) -> Step {
+        let covered = if it.policy.is_some() {
+            world.is_covered(it.m, it.start, it.end)
+        } else {
+            Ok(())
+        };
+        match covered.and(world.mms[it.m].at(it.start).ok_or(Errno::EFAULT)) {
+            Ok(first) => it.i = first,
+            Err(errno) => return it.done(world, Err(errno)),
+        }
+        Ok(Flow::Next)
+    }
+
+    fn area(world: &mut World, it: &mut Self) -> Step {
+        let m = it.m;
+        while let Some(area) = world.mms[m]
+            .areas
+            .get(it.i)
+            .filter(|area| area.start < it.end)
+        {
+            if world.same_policy(area.policy, it.policy) {
+                it.i += 1;
+                continue;
+            }
+            let (from, to) = (area.start.max(it.start), area.end.min(it.end));
+            let wanted = Wanted {
+                policy: it.policy,
+                ..Wanted::part(area, from, to, area.flags)
+            };
+            return world.call(Carve { m, i: it.i, wanted }, REPLACE);
+        }
+        it.done(world, Ok(()))
+    }
+
+    fn replace(world: &mut World, it: &mut Self) -> Step {
+        match answer(world.returned).and_then(|i| world.give_policy(it.m, i as usize, it.policy)) {
+            Ok(i) => it.i = i + 1,
+            Err(errno) => return it.done(world, Err(errno)),
+        }
+        Ok(Flow::To(AREA))
+    }
+}
 
 impl World {
     /// Whether two policies mean the same (`mpol_equal`).
@@ -107,44 +251,6 @@ impl World {
         Ok(Some(policy))
     }
 
-    /// Replaces the task's own policy.
-    pub fn set_mempolicy(&mut self, t: usize, wanted: &PolicyWanted) -> Answer {
-        Self::check_mode(wanted)?;
-        if !NODE_FLAGS.contains(wanted.flags) {
-            return Err(Errno::EINVAL);
-        }
-        let new = self.new_policy(wanted)?;
-        let old = std::mem::replace(&mut self.tasks[t].policy, new);
-        self.put_policy(old);
-        Ok(0)
-    }
-
-    /// Sets the policy of a range.
-    pub fn mbind(&mut self, m: usize, start: u64, len: u64, wanted: &PolicyWanted) -> Answer {
-        Self::check_mode(wanted)?;
-        let known = NODE_FLAGS | PolicyFlags::STRICT | PolicyFlags::MOVE | MOVE_ALL;
-        if !known.contains(wanted.flags) {
-            return Err(Errno::EINVAL);
-        }
-        if wanted.flags.contains(MOVE_ALL) {
-            return Err(Errno::EPERM);
-        }
-        Self::aligned(start)?;
-        let end = start.checked_add(page_up(len)).ok_or(Errno::EINVAL)?;
-        if end == start {
-            return Ok(0);
-        }
-        let policy = self.new_policy(wanted)?;
-        let result = if policy.is_some() {
-            self.is_covered(m, start, end)
-        } else {
-            Ok(())
-        };
-        let result = result.and_then(|()| self.bind_range(m, start, end, policy));
-        self.put_policy(policy);
-        result.map(|()| 0)
-    }
-
     /// A hole between two areas of the range is an error, and one at its end if no area follows
     /// at all (`queue_pages_range`).
     fn is_covered(&self, m: usize, start: u64, end: u64) -> Answer<()> {
@@ -161,37 +267,15 @@ impl World {
         Ok(())
     }
 
-    /// Gives each area of the range the policy (`mbind_range`).
-    fn bind_range(
-        &mut self,
-        m: usize,
-        start: u64,
-        end: u64,
-        policy: Option<PolicyId>,
-    ) -> Answer<()> {
-        let mut i = self.mms[m].at(start).ok_or(Errno::EFAULT)?;
-        while self.mms[m]
-            .areas
-            .get(i)
-            .is_some_and(|area| area.start < end)
-        {
-            let area = &self.mms[m].areas[i];
-            let (from, to) = (area.start.max(start), area.end.min(end));
-            if !self.same_policy(area.policy, policy) {
-                let wanted = Wanted {
-                    policy,
-                    ..Wanted::part(area, from, to, area.flags)
-                };
-                i = self.carve(m, i, &wanted)?;
-                if !self.same_policy(self.mms[m].areas[i].policy, policy) {
-                    let new = self.copy_policy(policy)?;
-                    let old = std::mem::replace(&mut self.mms[m].areas[i].policy, new);
-                    self.put_policy(old);
-                }
-            }
-            i += 1;
+    /// Gives area `i` a copy of the policy, unless it has an equal one (`vma_replace_policy`).
+    fn give_policy(&mut self, m: usize, i: usize, policy: Option<PolicyId>) -> Answer<usize> {
+        if !self.same_policy(self.mms[m].areas[i].policy, policy) {
+            let new = self.copy_policy(policy)?;
+            let old = std::mem::replace(&mut self.mms[m].areas[i].policy, new);
+            self.about(About::Area(self.mms[m].areas[i].id));
+            self.put_policy(old);
         }
-        Ok(())
+        Ok(i)
     }
 }
 

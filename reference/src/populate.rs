@@ -1,88 +1,125 @@
 //! Touching the pages of a range ahead of their use (section 10, `__mm_populate`).
 
-use vmadiff_contract::{Errno, PAGE_SIZE, POPULATE_MAX_PAGES, VmFlags};
+use vmadiff_contract::{Errno, Outcome, PAGE_SIZE, POPULATE_MAX_PAGES, VmFlags};
 
-use crate::access::Trouble;
 use crate::area::ACCESS;
-use crate::world::{Answer, World};
+use crate::fault::Fault;
+use crate::job::{DONE, Flow, List, Step, rows};
+use crate::world::World;
 
-impl World {
-    /// Populates a range and says what the first page that could not be had answers: `EFAULT`
-    /// or `ENOMEM`.
-    pub fn populate(&mut self, t: usize, start: u64, len: u64) -> Answer<()> {
-        self.populate_range(t, start, len, false)
+/// Populates a range and says what the first page that could not be had answers: `EFAULT` or
+/// `ENOMEM`.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Populate {
+    m: usize,
+    at: u64,
+    end: u64,
+    /// An area with a page that cannot be had is left there.
+    quiet: bool,
+    /// Pages that it may still look at.
+    budget: u64,
+    /// The area that it is in, by place, where its part of the range ends, and whether its pages
+    /// are touched as by a store.
+    i: usize,
+    stop: u64,
+    store: bool,
+    faulted: bool,
+}
+
+const AREA: u8 = 0;
+const PAGE: u8 = 1;
+
+impl List for Populate {
+    rows! { "populate"
+        Decide Read "__mm_populate: find_vma under mmap_sem"
+            area: "the next area, and how its pages are touched";
+        Decide Read "follow_page_mask: the page table's lock"
+            page: "is the page as wanted? Else a fault, and again";
+    }
+}
+
+impl Populate {
+    pub fn new(m: usize, start: u64, end: u64) -> Self {
+        Self {
+            m,
+            at: start,
+            end,
+            quiet: false,
+            budget: POPULATE_MAX_PAGES,
+            i: 0,
+            stop: 0,
+            store: false,
+            faulted: false,
+        }
     }
 
-    /// Populates a range; an area with a page that cannot be had is left there.
-    pub fn populate_quietly(&mut self, t: usize, start: u64, len: u64) {
-        let result = self.populate_range(t, start, len, true);
-        debug_assert!(result.is_ok());
+    pub fn quietly(m: usize, start: u64, end: u64) -> Self {
+        let quiet = true;
+        Self {
+            quiet,
+            ..Self::new(m, start, end)
+        }
     }
 
-    fn populate_range(&mut self, t: usize, start: u64, len: u64, quiet: bool) -> Answer<()> {
-        if !self.populates {
-            return Ok(());
+    /// Private memory that may be written is touched as by a store, else as by a load
+    /// (`populate_vma_page_range`). LOCKONFAULT leaves everything as it is.
+    fn area(world: &mut World, it: &mut Self) -> Step {
+        let mm = &world.mms[it.m];
+        let i = mm.find(it.at);
+        let next = mm
+            .areas
+            .get(i)
+            .filter(|area| area.start < it.end && it.at < it.end);
+        let Some(area) = next.filter(|_| world.populates && it.budget > 0) else {
+            return DONE;
+        };
+        (it.i, it.at, it.stop) = (i, area.start.max(it.at), area.end.min(it.end));
+        it.store = area.flags & (VmFlags::WRITE | VmFlags::SHARED) == VmFlags::WRITE;
+        if !area.flags.intersects(ACCESS) {
+            return it.missed(Errno::EFAULT);
         }
-        let m = self.tasks[t].mm;
-        let end = start.saturating_add(len);
-        let mut budget = POPULATE_MAX_PAGES;
-        for i in self.mms[m].overlap(start, end) {
-            if budget == 0 {
-                break;
-            }
-            let area = &self.mms[m].areas[i];
-            let (from, to) = (area.start.max(start), area.end.min(end));
-            match self.populate_area(t, i, from, to, &mut budget) {
-                Err(errno) if !quiet => return Err(errno),
-                _ => {}
-            }
+        if area.flags.contains(VmFlags::LOCKONFAULT) {
+            it.at = it.stop;
+            return Ok(Flow::To(AREA));
         }
-        Ok(())
+        it.faulted = false;
+        it.go(world, PAGE)
     }
 
-    /// Populates pages of one area (`populate_vma_page_range`): private memory that may be written
-    /// as by a store, else as by a load. LOCKONFAULT leaves everything as it is.
-    pub fn populate_area(
-        &mut self,
-        t: usize,
-        i: usize,
-        start: u64,
-        end: u64,
-        budget: &mut u64,
-    ) -> Answer<()> {
-        let flags = self.mms[self.tasks[t].mm].areas[i].flags;
-        if !flags.intersects(ACCESS) {
-            return Err(Errno::EFAULT);
+    /// A page that cannot be had.
+    fn missed(&mut self, errno: Errno) -> Step {
+        self.at = self.stop;
+        if self.quiet {
+            Ok(Flow::To(AREA))
+        } else {
+            Err(errno)
         }
-        if flags.contains(VmFlags::LOCKONFAULT) {
-            return Ok(());
-        }
-        let store = flags & (VmFlags::WRITE | VmFlags::SHARED) == VmFlags::WRITE;
-        let mut addr = start;
-        while addr < end && *budget > 0 {
-            *budget -= 1;
-            self.populate_page(t, i, addr, store)?;
-            addr += PAGE_SIZE;
-        }
-        Ok(())
     }
 
-    /// Faults until the page is as wanted. An entry that hints at its user's node is as good as it
-    /// was before it did (`FOLL_FORCE` looks through it).
-    fn populate_page(&mut self, t: usize, i: usize, addr: u64, store: bool) -> Answer<()> {
-        let m = self.tasks[t].mm;
-        loop {
-            if let Ok(at) = self.page_at(m, addr) {
-                let page = &self.mms[m].pages[at];
-                if page.is_present() && (!store || page.writable) {
-                    return Ok(());
-                }
+    /// An entry that hints at its user's node is as good as it was before it did (`FOLL_FORCE`
+    /// looks through it).
+    fn page(world: &mut World, it: &mut Self) -> Step {
+        if std::mem::take(&mut it.faulted) {
+            match world.returned {
+                Outcome::Value(_) => {}
+                Outcome::Oom => return it.missed(Errno::ENOMEM),
+                _ => return it.missed(Errno::EFAULT),
             }
-            match self.handle_fault(m, i, addr, store) {
-                Ok(served) => self.count_fault(t, served),
-                Err(Trouble::NoMemory) => return Err(Errno::ENOMEM),
-                Err(_) => return Err(Errno::EFAULT),
+        } else if it.at < it.stop && it.budget > 0 {
+            it.budget -= 1;
+        } else {
+            return Ok(Flow::To(AREA));
+        }
+        world.about_entry(it.m, it.at);
+        if let Ok(at) = world.page_at(it.m, it.at) {
+            let page = &world.mms[it.m].pages[at];
+            if page.is_present() && !page.clearing && (!it.store || page.writable) {
+                it.at += PAGE_SIZE;
+                return Ok(Flow::Again);
             }
         }
+        it.faulted = true;
+        let fault = Fault::forced(world, it.m, it.i, it.at, it.store);
+        world.call(fault, PAGE)
     }
 }

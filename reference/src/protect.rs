@@ -1,23 +1,77 @@
 //! Changing what may be done with memory (section 8).
 
-use vmadiff_contract::{Errno, Note, PAGE_SIZE, POPULATE_MAX_PAGES, Prot, VmFlags};
+use vmadiff_contract::{About, Choice, Errno, Note, PAGE_SIZE, Prot, VmFlags};
 
 use crate::area::{ACCESS, page_up};
+use crate::carve::Carve;
+use crate::guard::Guard;
+use crate::job::{DONE, Flow, List, Step, answer, rows};
 use crate::merge::Wanted;
 use crate::mmap::access_flags;
+use crate::populate::Populate;
 use crate::world::{Answer, World};
 
-impl World {
-    /// Changes the protection of a range, area by area; what was done before an error stays.
-    pub fn mprotect(&mut self, t: usize, start: u64, len: u64, prot: Prot) -> Answer {
-        let m = self.tasks[t].mm;
+/// Changes the protection of a range, area by area; what was done before an error stays.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Mprotect {
+    m: usize,
+    at: u64,
+    end: u64,
+    prot: Prot,
+    /// The area that it is at, by place, where its part of the range ends, its old and new flags,
+    /// and what was charged for it.
+    i: usize,
+    upto: u64,
+    old: VmFlags,
+    new: VmFlags,
+    charged: u64,
+    /// Up to here its entries were passed over.
+    passed: u64,
+}
+
+const FIXUP: u8 = 1;
+const CHARGE: u8 = 2;
+const CARVE: u8 = 3;
+const FLAGS: u8 = 4;
+const PASS: u8 = 5;
+const POPULATE: u8 = 7;
+const COUNT: u8 = 8;
+const NEXT: u8 = 9;
+
+impl List for Mprotect {
+    rows! { "mprotect"
+        Decide Write "do_mprotect_pkey: find_vma under mmap_sem"
+            first_area: "the first area";
+        Decide Write "mprotect_fixup: may_expand_vm, under mmap_sem"
+            fixup: "what the area allows, and limits; equal flags: the next area";
+        Charge Write "security_vm_enough_memory_mm: a counter"
+            charge: "private memory that becomes writable";
+        Decide Write "mprotect_fixup: mmap_sem"
+            carve: "the part becomes an area, merged or cut out";
+        Flags Write "mprotect_fixup: mmap_sem; claimed until the flush"
+            flags: "the area's flags";
+        Pass Write "change_pte_range: the page table's lock"
+            pass unless may_pass: "an entry, and the stretch without entries before it";
+        Flush Write "change_protection_range: flush_tlb_range, an interrupt to each processor"
+            flush or flushes: "the part, from each TLB that holds something of it";
+        Decide Write "mprotect_fixup: populate_vma_page_range"
+            populate: "locked private memory that becomes writable is populated";
+        Count Write "vm_stat_account: mmap_sem; plain counters"
+            count: "from the old kind to the new";
+        Decide Write "do_mprotect_pkey: mmap_sem"
+            next_area: "the next area, which has to follow at once";
+    }
+}
+
+impl Mprotect {
+    pub fn new(m: usize, start: u64, len: u64, prot: Prot) -> Answer<Option<Self>> {
         let both = Prot::GROWSDOWN | Prot::GROWSUP;
         if prot.contains(both) {
             return Err(Errno::EINVAL);
         }
-        Self::aligned(start)?;
+        World::aligned(start)?;
         if len == 0 {
-            return Ok(0);
+            return Ok(None);
         }
         let end = start.wrapping_add(page_up(len));
         if end <= start {
@@ -26,87 +80,160 @@ impl World {
         if !(Prot::READ | Prot::WRITE | Prot::EXEC | Prot::SEM | both).contains(prot) {
             return Err(Errno::EINVAL);
         }
-        let mut i = self.mms[m].find(start);
-        let first = self.mms[m].areas.get(i).ok_or(Errno::ENOMEM)?;
-        let mut at = start;
-        if prot.contains(Prot::GROWSDOWN) {
-            if first.start >= end {
+        let none = VmFlags::empty();
+        Ok(Some(Self {
+            m,
+            at: start,
+            end,
+            prot,
+            i: 0,
+            upto: 0,
+            old: none,
+            new: none,
+            charged: 0,
+            passed: 0,
+        }))
+    }
+
+    fn first_area(world: &mut World, it: &mut Self) -> Step {
+        it.i = world.mms[it.m].find(it.at);
+        let first = world.mms[it.m].areas.get(it.i).ok_or(Errno::ENOMEM)?;
+        if it.prot.contains(Prot::GROWSDOWN) {
+            if first.start >= it.end {
                 return Err(Errno::ENOMEM);
             }
             if !first.flags.contains(VmFlags::GROWSDOWN) {
                 return Err(Errno::EINVAL);
             }
-            at = first.start;
-        } else if first.start > start {
+            it.at = first.start;
+        } else if first.start > it.at {
             return Err(Errno::ENOMEM);
-        } else if prot.contains(Prot::GROWSUP) {
+        } else if it.prot.contains(Prot::GROWSUP) {
             return Err(Errno::EINVAL);
         }
-        loop {
-            let upto = self.mms[m].areas[i].end.min(end);
-            i = self.protect_part(t, i, at, upto, access_flags(prot))?;
-            at = upto.max(self.mms[m].areas[i].end);
-            if at >= end {
-                return Ok(0);
-            }
-            i += 1;
-            if self.mms[m].areas.get(i).is_none_or(|next| next.start != at) {
-                return Err(Errno::ENOMEM);
-            }
-        }
+        it.go(world, FIXUP)
     }
 
-    /// Changes a part of area `i` (`mprotect_fixup`), and answers the place of the area that
-    /// holds it now.
-    fn protect_part(
-        &mut self,
-        t: usize,
-        i: usize,
-        start: u64,
-        end: u64,
-        access: VmFlags,
-    ) -> Answer<usize> {
-        let m = self.tasks[t].mm;
-        let old = self.mms[m].areas[i].flags;
-        let mut new = old.difference(ACCESS) | access;
+    fn pages(&self) -> u64 {
+        (self.upto - self.at) / PAGE_SIZE
+    }
+
+    fn fixup(world: &mut World, it: &mut Self) -> Step {
+        let area = &world.mms[it.m].areas[it.i];
+        let access = access_flags(it.prot);
+        let (old, about) = (area.flags, About::Area(area.id));
+        let new = old.difference(ACCESS) | access;
+        it.upto = area.end.min(it.end);
+        world.about(about);
         if !may(new).contains(access) {
             return Err(Errno::EACCES);
         }
         if new == old {
-            return Ok(i);
+            return Self::next_area(world, it);
         }
-        let pages = (end - start) / PAGE_SIZE;
-        let mut charged = 0;
-        if new.contains(VmFlags::WRITE) {
-            if !self.may_expand(m, new, pages) && self.may_expand(m, old, pages) {
-                return Err(Errno::ENOMEM);
-            }
-            if !old.intersects(
-                VmFlags::ACCOUNT | VmFlags::WRITE | VmFlags::SHARED | VmFlags::NORESERVE,
-            ) {
-                self.charge(pages)?;
-                charged = pages;
-                new |= VmFlags::ACCOUNT;
-            }
+        (it.old, it.new, it.charged) = (old, new, 0);
+        if !new.contains(VmFlags::WRITE) {
+            return Self::carve(world, it);
         }
-        let wanted = Wanted::part(&self.mms[m].areas[i], start, end, new);
-        let i = self.carve(m, i, &wanted).inspect_err(|_| {
-            self.note(Note::Undo("mprotect.split"));
-            self.committed -= charged;
-        })?;
-        let mm = &mut self.mms[m];
-        mm.areas[i].flags = new;
-        self.protect_pages(m, start, end, new);
-        let locked = old & (VmFlags::WRITE | VmFlags::SHARED | VmFlags::LOCKED) == VmFlags::LOCKED;
-        if locked && new.contains(VmFlags::WRITE) {
-            let mut budget = POPULATE_MAX_PAGES;
-            // As for mlock, but nobody is told what could not be had.
-            let _ = self.populate_area(t, i, start, end, &mut budget);
+        let pages = it.pages();
+        if !world.may_expand(it.m, new, pages) && world.may_expand(it.m, old, pages) {
+            return Err(Errno::ENOMEM);
         }
-        let mm = &mut self.mms[m];
-        mm.discount(old, pages);
-        mm.account(new, pages);
-        Ok(i)
+        let waived = VmFlags::ACCOUNT | VmFlags::WRITE | VmFlags::SHARED | VmFlags::NORESERVE;
+        if old.intersects(waived) {
+            it.go(world, CARVE)
+        } else {
+            it.go(world, CHARGE)
+        }
+    }
+
+    fn charge(world: &mut World, it: &mut Self) -> Step {
+        world.charge(it.pages())?;
+        it.charged = it.pages();
+        it.new |= VmFlags::ACCOUNT;
+        it.go(world, CARVE)
+    }
+
+    fn carve(world: &mut World, it: &mut Self) -> Step {
+        let (m, i) = (it.m, it.i);
+        let wanted = Wanted::part(&world.mms[m].areas[i], it.at, it.upto, it.new);
+        world.call(Carve { m, i, wanted }, FLAGS)
+    }
+
+    fn flags(world: &mut World, it: &mut Self) -> Step {
+        it.i = answer(world.returned).inspect_err(|_| {
+            world.note(Note::Undo("mprotect.split"));
+            world.uncharge(it.charged);
+        })? as usize;
+        world.mms[it.m].areas[it.i].flags = it.new;
+        world.claim(it.m, it.i, Guard::ClaimFlags);
+        world.about(About::Area(world.mms[it.m].areas[it.i].id));
+        it.passed = it.at;
+        it.go(world, PASS)
+    }
+
+    fn may_pass(world: &World, it: &Self) -> Option<Guard> {
+        world.cleared_in(it.m, it.passed, it.upto)
+    }
+
+    fn pass(world: &mut World, it: &mut Self) -> Step {
+        let stop = world.next_stop(it.m, it.passed, it.upto);
+        world.pass_over(it.m, it.passed, stop, true);
+        world.protect_pages(it.m, it.passed, stop, it.new);
+        it.passed = stop;
+        if stop < it.upto {
+            return Ok(Flow::Again);
+        }
+        if world.driven {
+            Ok(Flow::Next)
+        } else {
+            Self::populate(world, it)
+        }
+    }
+
+    fn flush(world: &mut World, it: &mut Self) -> Step {
+        if world.flush(it.m, it.at, it.upto) {
+            return Ok(Flow::Again);
+        }
+        world.unclaim(it.m);
+        Ok(Flow::To(POPULATE))
+    }
+
+    fn flushes(world: &World, it: &Self, into: &mut Vec<Choice>) {
+        world.whose(it.m, it.at, it.upto, into);
+    }
+
+    /// As for mlock, but nobody is told what could not be had.
+    fn populate(world: &mut World, it: &mut Self) -> Step {
+        let locked =
+            it.old & (VmFlags::WRITE | VmFlags::SHARED | VmFlags::LOCKED) == VmFlags::LOCKED;
+        if locked && it.new.contains(VmFlags::WRITE) {
+            let populate = Populate::quietly(it.m, it.at, it.upto);
+            return world.call(populate, COUNT);
+        }
+        it.go(world, COUNT)
+    }
+
+    fn count(world: &mut World, it: &mut Self) -> Step {
+        let pages = it.pages();
+        let mm = &mut world.mms[it.m];
+        mm.discount(it.old, pages);
+        mm.account(it.new, pages);
+        world.about_counters(it.m);
+        it.go(world, NEXT)
+    }
+
+    fn next_area(world: &mut World, it: &mut Self) -> Step {
+        let areas = &world.mms[it.m].areas;
+        it.at = it.upto.max(areas[it.i].end);
+        if it.at >= it.end {
+            return DONE;
+        }
+        it.i += 1;
+        if areas.get(it.i).is_none_or(|next| next.start != it.at) {
+            return Err(Errno::ENOMEM);
+        }
+        Ok(Flow::To(FIXUP))
     }
 }
 

@@ -1,14 +1,18 @@
 //! Resizing and moving a mapping (section 9).
 
-use vmadiff_contract::{Errno, MoveFlags, Note, PAGE_SIZE, VmFlags, VmaId};
+use vmadiff_contract::{About, Choice, Errno, MoveFlags, Note, Outcome, PAGE_SIZE, VmFlags, VmaId};
 
 use crate::area::page_up;
+use crate::guard::Guard;
+use crate::job::{Flow, List, Step, answer, rows};
 use crate::merge::Wanted;
+use crate::munmap::Munmap;
 use crate::page::Page;
+use crate::populate::Populate;
 use crate::world::{Answer, World};
 
 /// The arguments of mremap; the lengths are rounded up.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(crate) struct Remap {
     pub addr: u64,
     pub old_len: u64,
@@ -20,109 +24,399 @@ pub(crate) struct Remap {
 /// Areas that a move may need for a moment: it stays so far below the limit.
 const SPARE_AREAS: i64 = 3;
 
-impl World {
-    /// Resizes or moves, and populates the new tail of a locked area.
-    pub fn mremap(&mut self, t: usize, ask: &Remap) -> Answer {
+/// Resizes or moves a mapping, and populates the new tail of a locked area.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Mremap {
+    m: usize,
+    ask: Remap,
+    /// The area to resize, by place, and the pages that its growth was charged for.
+    i: usize,
+    charged: u64,
+    to: u64,
+}
+
+const FIXED: u8 = 0;
+const TAIL: u8 = 1;
+const RESIZE: u8 = 2;
+const MOVED: u8 = 5;
+const SHRINK: u8 = 6;
+const SHRUNK: u8 = 7;
+const POPULATED: u8 = 8;
+
+impl List for Mremap {
+    rows! { "mremap"
+        Decide Write "mremap_to: mmap_sem"
+            fixed: "MREMAP_FIXED: room for more areas; the destination is unmapped";
+        Decide Write "mremap_to: do_munmap under mmap_sem"
+            tail: "MREMAP_FIXED: what the source has beyond the new length is unmapped";
+        Charge Write "vma_to_resize: mmap_sem; a counter"
+            resize: "the area, limits, and the charge for its growth";
+        Decide Write "get_unmapped_area, vma_expandable: mmap_sem"
+            place: "where to: in place, to a place that is found, or to the given one";
+        Resize Write "vma_adjust, vm_stat_account: mmap_sem; i_mmap_lock_write, anon_vma_lock_write"
+            in_place: "the area's end and the counters, where it grows in place";
+        Decide None "mremap: mmap_sem is given up"
+            moved: "an error gives the charge back; a locked area's new tail is populated";
+        Decide Write "mremap: __do_munmap, which downgrades mmap_sem"
+            shrink: "shrinking: the tail is unmapped";
+        Decide None "mremap: nothing shared"
+            shrunk: "shrinking answers the unmapping's error, but not with equal lengths";
+        Decide None "mremap: nothing shared"
+            populated: "the address, whatever could not be populated";
+    }
+
+    fn first(&self) -> u8 {
+        if self.ask.flags.contains(MoveFlags::FIXED) {
+            FIXED
+        } else if self.ask.old_len >= self.ask.new_len {
+            SHRINK
+        } else {
+            RESIZE
+        }
+    }
+}
+
+impl Mremap {
+    pub fn new(m: usize, ask: &Remap) -> Answer<Self> {
         let known = MoveFlags::MAYMOVE | MoveFlags::FIXED;
         let fixed = ask.flags.contains(MoveFlags::FIXED);
         if !known.contains(ask.flags) || (fixed && !ask.flags.contains(MoveFlags::MAYMOVE)) {
             return Err(Errno::EINVAL);
         }
-        Self::aligned(ask.addr)?;
+        World::aligned(ask.addr)?;
         let (old_len, new_len) = (page_up(ask.old_len), page_up(ask.new_len));
+        if new_len == 0 {
+            return Err(Errno::EINVAL);
+        }
         let ask = Remap {
             old_len,
             new_len,
             ..*ask
         };
-        if new_len == 0 {
-            return Err(Errno::EINVAL);
-        }
-        let m = self.tasks[t].mm;
-        let addr = if fixed {
-            self.remap_to(m, ask)?
-        } else if old_len >= new_len {
-            self.cut_tail(m, &ask)?;
-            return Ok(ask.addr);
-        } else {
-            self.grow(m, &ask)?
-        };
-        let locked = self.mms[m].at(addr).map(|i| self.mms[m].areas[i].flags);
-        if new_len > old_len && locked.is_some_and(|flags| flags.contains(VmFlags::LOCKED)) {
-            self.populate_quietly(t, addr + old_len, new_len - old_len);
-        }
-        Ok(addr)
-    }
-
-    /// Unmaps what lies between the new and the old end. With equal lengths there is nothing, and
-    /// no error either.
-    fn cut_tail(&mut self, m: usize, ask: &Remap) -> Answer<()> {
-        let tail = ask.old_len - ask.new_len;
-        let result = self.munmap(m, ask.addr.wrapping_add(ask.new_len), tail);
-        if tail == 0 { Ok(()) } else { result }
+        let (i, charged, to) = (0, 0, ask.new_addr);
+        Ok(Self {
+            m,
+            ask,
+            i,
+            charged,
+            to,
+        })
     }
 
     /// Moves to a place that is made free (`mremap_to`). What is unmapped before an error stays so.
     ///
     /// A choice, as the kernel: an old range whose end wraps overlaps nothing that lies above the
     /// wrapped end, so the destination is gone before the range is refused.
-    fn remap_to(&mut self, m: usize, mut ask: Remap) -> Answer {
-        let task_size = self.config.task_size;
+    fn fixed(world: &mut World, it: &mut Self) -> Step {
+        let task_size = world.config.task_size;
         let Remap {
             addr,
             old_len,
             new_len,
             new_addr,
             ..
-        } = ask;
-        Self::aligned(new_addr)?;
+        } = it.ask;
+        World::aligned(new_addr)?;
         if new_len > task_size || new_addr > task_size - new_len {
             return Err(Errno::EINVAL);
         }
         if addr.wrapping_add(old_len) > new_addr && new_addr + new_len > addr {
             return Err(Errno::EINVAL);
         }
-        if self.lacks_spare_areas(m, 2) {
+        if world.lacks_spare_areas(it.m, 2) {
             return Err(Errno::ENOMEM);
         }
-        self.munmap(m, new_addr, new_len)?;
-        if old_len >= new_len {
-            self.cut_tail(m, &ask)?;
-            ask.old_len = new_len;
-        }
-        let (i, charged) = self.resizable(m, &ask)?;
-        let moved = self.place(m, new_addr, new_len, true);
-        let moved = moved.and_then(|_| self.move_area(m, i, &ask, new_addr));
-        moved.inspect_err(|_| self.committed -= charged)
+        let unmap = Munmap::new(world, it.m, new_addr, new_len)?;
+        world.call(unmap, TAIL)
     }
 
+    fn tail(world: &mut World, it: &mut Self) -> Step {
+        answer(world.returned)?;
+        world.returned = Outcome::Value(0);
+        let Remap {
+            addr,
+            old_len,
+            new_len,
+            ..
+        } = it.ask;
+        if old_len <= new_len {
+            return Ok(Flow::Next);
+        }
+        it.ask.old_len = new_len;
+        let unmap = Munmap::new(world, it.m, addr.wrapping_add(new_len), old_len - new_len)?;
+        world.call(unmap, RESIZE)
+    }
+
+    fn resize(world: &mut World, it: &mut Self) -> Step {
+        if it.ask.flags.contains(MoveFlags::FIXED) {
+            answer(world.returned)?;
+        }
+        (it.i, it.charged) = world.resizable(it.m, &it.ask)?;
+        world.about(About::Area(world.mms[it.m].areas[it.i].id));
+        Ok(Flow::Next)
+    }
+
+    fn place(world: &mut World, it: &mut Self) -> Step {
+        let (m, ask) = (it.m, it.ask);
+        let place = if ask.flags.contains(MoveFlags::FIXED) {
+            world.place(m, ask.new_addr, ask.new_len, true)
+        } else if world.has_room_behind(m, it.i, &ask) {
+            return Ok(Flow::Next);
+        } else if ask.flags.contains(MoveFlags::MAYMOVE) {
+            world.place(m, 0, ask.new_len, false)
+        } else {
+            Err(Errno::ENOMEM)
+        };
+        match place {
+            Ok(to) => {
+                it.to = to;
+                world.call(Move::new(m, it.i, ask, to), MOVED)
+            }
+            Err(errno) => it.refuse(world, errno),
+        }
+    }
+
+    fn refuse(&self, world: &mut World, errno: Errno) -> Step {
+        world.uncharge(self.charged);
+        Err(errno)
+    }
+
+    fn in_place(world: &mut World, it: &mut Self) -> Step {
+        let pages = (it.ask.new_len - it.ask.old_len) / PAGE_SIZE;
+        it.to = it.ask.addr;
+        let mm = &mut world.mms[it.m];
+        let flags = mm.areas[it.i].flags;
+        mm.areas[it.i].end = it.to + it.ask.new_len;
+        mm.account(flags, pages);
+        if flags.contains(VmFlags::LOCKED) {
+            mm.locked += pages;
+        }
+        let about = About::Area(mm.areas[it.i].id);
+        world.about(about);
+        world.about_counters(it.m);
+        world.returned = Outcome::Value(u64::from(flags.contains(VmFlags::LOCKED)));
+        Ok(Flow::To(MOVED))
+    }
+
+    /// What the move came to is whether the area is locked.
+    fn moved(world: &mut World, it: &mut Self) -> Step {
+        let Remap {
+            old_len, new_len, ..
+        } = it.ask;
+        match answer(world.returned) {
+            Err(errno) => it.refuse(world, errno),
+            Ok(1) if new_len > old_len => {
+                let populate = Populate::quietly(it.m, it.to + old_len, it.to + new_len);
+                world.call(populate, POPULATED)
+            }
+            Ok(_) => Self::populated(world, it),
+        }
+    }
+
+    /// Unmaps what lies between the new and the old end. With equal lengths there is nothing, and
+    /// no error either.
+    fn shrink(world: &mut World, it: &mut Self) -> Step {
+        let Remap {
+            addr,
+            old_len,
+            new_len,
+            ..
+        } = it.ask;
+        if old_len == new_len {
+            return Ok(Flow::Done(Outcome::Value(addr)));
+        }
+        let unmap = Munmap::call(world, it.m, addr.wrapping_add(new_len), old_len - new_len)?;
+        world.call(unmap, SHRUNK)
+    }
+
+    fn shrunk(world: &mut World, it: &mut Self) -> Step {
+        answer(world.returned)?;
+        Ok(Flow::Done(Outcome::Value(it.ask.addr)))
+    }
+
+    fn populated(_: &mut World, it: &mut Self) -> Step {
+        Ok(Flow::Done(Outcome::Value(it.to)))
+    }
+}
+
+/// Moves a part of area `i` to a free place (`move_vma`). Answers whether the area is locked.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Move {
+    m: usize,
+    i: usize,
+    ask: Remap,
+    to: u64,
+    /// The source's flags, and the areas that have the old range and the new one, by name.
+    flags: VmFlags,
+    old: VmaId,
+    new: VmaId,
+    moved: u64,
+    /// What of the source remains, pages, and whether in two pieces.
+    remaining: u64,
+    in_two: bool,
+}
+
+const UNMAP: u8 = 4;
+const RESTORE: u8 = 5;
+
+impl List for Move {
+    rows! { "move an area"
+        Link Write "copy_vma: mmap_sem; i_mmap_lock_write. Both areas are claimed until the detach"
+            copy: "the area at the new place, merged or as a copy";
+        Pass Write "move_ptes: both page tables' locks"
+            pass unless may_pass: "an entry, as it is, and the stretch without entries before it";
+        Flush Write "move_ptes: flush_tlb_range, an interrupt to each processor"
+            flush or flushes: "what was moved, from each TLB that holds something of it";
+        Count Write "move_vma: vm_stat_account, mmap_sem; plain counters"
+            count: "the new range in; the source's charge is hidden";
+        Decide Write "move_vma: do_munmap under mmap_sem"
+            unmap: "the old range is unmapped";
+        Flags Write "move_vma: mmap_sem"
+            restore: "the charge stands again on what remains of the source; locked_vm";
+    }
+}
+
+impl Move {
+    fn new(m: usize, i: usize, ask: Remap, to: u64) -> Self {
+        Self {
+            m,
+            i,
+            ask,
+            to,
+            flags: VmFlags::empty(),
+            old: VmaId(0),
+            new: VmaId(0),
+            moved: ask.addr,
+            remaining: 0,
+            in_two: false,
+        }
+    }
+
+    fn end(&self) -> u64 {
+        self.ask.addr + self.ask.old_len
+    }
+
+    fn copy(world: &mut World, it: &mut Self) -> Step {
+        if world.lacks_spare_areas(it.m, 0) {
+            return Err(Errno::ENOMEM);
+        }
+        it.flags = world.mms[it.m].areas[it.i].flags;
+        (it.old, it.new) = world.copy_to(it.m, it.i, &it.ask, it.to)?;
+        for vma in [it.old, it.new] {
+            let i = world.by_name(it.m, vma);
+            world.claim(it.m, i, Guard::ClaimMove);
+            world.about(About::Area(vma));
+        }
+        Ok(Flow::Next)
+    }
+
+    /// A file's entries are not moved while they are looked for to be unmapped.
+    fn may_pass(world: &World, it: &Self) -> Option<Guard> {
+        let file = world.mms[it.m]
+            .at(it.ask.addr)
+            .and_then(|i| world.mms[it.m].areas[i].file);
+        let busy = file.is_some_and(|file| world.files[file.0 as usize - 1].unmapping > 0);
+        world
+            .wait_if(Guard::Mapping, busy)
+            .or_else(|| world.cleared_in(it.m, it.moved, it.end()))
+    }
+
+    /// Entries move swapped or not, as they are (`move_page_tables`).
+    fn pass(world: &mut World, it: &mut Self) -> Step {
+        if it.moved == it.ask.addr {
+            let len = it.ask.old_len;
+            world.lock_tables(it.m, it.ask.addr, it.end());
+            world.lock_tables(it.m, it.to, it.to + len);
+        }
+        let stop = world.next_stop(it.m, it.moved, it.end());
+        world.pass_over(it.m, it.moved, stop, true);
+        let to = it.moved - it.ask.addr + it.to;
+        world.pass_over(it.m, to, to + (stop - it.moved), true);
+        world.move_pages(it.m, it.moved, stop - it.moved, to);
+        it.moved = stop;
+        if stop < it.end() {
+            return Ok(Flow::Again);
+        }
+        if world.driven {
+            Ok(Flow::Next)
+        } else {
+            Self::count(world, it)
+        }
+    }
+
+    fn flush(world: &mut World, it: &mut Self) -> Step {
+        if world.flush(it.m, it.ask.addr, it.end()) {
+            return Ok(Flow::Again);
+        }
+        world.unlock_tables();
+        Ok(Flow::Next)
+    }
+
+    fn flushes(world: &World, it: &Self, into: &mut Vec<Choice>) {
+        world.whose(it.m, it.ask.addr, it.end(), into);
+    }
+
+    /// Counts the new range in. The charge of the old one has gone with the pages: it is hidden
+    /// from the unmapping.
+    fn count(world: &mut World, it: &mut Self) -> Step {
+        let new = world.by_name(it.m, it.new);
+        let i = world.by_name(it.m, it.old);
+        let accounted = it.flags.contains(VmFlags::ACCOUNT);
+        let mm = &mut world.mms[it.m];
+        mm.areas[new].flags -= VmFlags::UFFD_MISSING;
+        let area = &mut mm.areas[i];
+        it.remaining = if accounted {
+            area.end - area.start - it.ask.old_len
+        } else {
+            0
+        };
+        it.in_two = area.start < it.ask.addr && it.end() < area.end;
+        if accounted {
+            area.flags -= VmFlags::ACCOUNT;
+        }
+        let flags = area.flags;
+        mm.account(flags, it.ask.new_len / PAGE_SIZE);
+        world.about_counters(it.m);
+        Ok(Flow::To(UNMAP))
+    }
+
+    fn unmap(world: &mut World, it: &mut Self) -> Step {
+        match Munmap::new(world, it.m, it.ask.addr, it.ask.old_len) {
+            Ok(unmap) => world.call(unmap, RESTORE),
+            Err(errno) => {
+                world.returned = Outcome::Errno(errno);
+                Ok(Flow::Next)
+            }
+        }
+    }
+
+    /// If the unmapping failed the old area stays without its charge (section 18).
+    fn restore(world: &mut World, it: &mut Self) -> Step {
+        world.unclaim(it.m);
+        if answer(world.returned).is_err() {
+            world.note(Note::Undo("mremap.unmap"));
+            world.uncharge(it.remaining / PAGE_SIZE);
+        } else if it.remaining > 0 {
+            let i = world.by_name(it.m, it.old);
+            let pieces = if it.in_two { i..i + 2 } else { i..i + 1 };
+            for area in &mut world.mms[it.m].areas[pieces] {
+                area.flags |= VmFlags::ACCOUNT;
+            }
+        }
+        let locked = it.flags.contains(VmFlags::LOCKED);
+        if locked {
+            world.mms[it.m].locked += it.ask.new_len / PAGE_SIZE;
+            world.about_counters(it.m);
+        }
+        Ok(Flow::Done(Outcome::Value(u64::from(locked))))
+    }
+}
+
+impl World {
     /// Whether the map, with so many areas more, is too near its limit for a move (section 14).
     fn lacks_spare_areas(&self, m: usize, more: i64) -> bool {
         let limit = i64::from(self.config.max_map_count) - SPARE_AREAS;
         self.mms[m].areas.len() as i64 + more >= limit
-    }
-
-    /// Grows in place if there is room behind the area, else at another place.
-    fn grow(&mut self, m: usize, ask: &Remap) -> Answer {
-        let (i, charged) = self.resizable(m, ask)?;
-        if self.has_room_behind(m, i, ask) {
-            let pages = (ask.new_len - ask.old_len) / PAGE_SIZE;
-            let mm = &mut self.mms[m];
-            let flags = mm.areas[i].flags;
-            mm.areas[i].end = ask.addr + ask.new_len;
-            mm.account(flags, pages);
-            if flags.contains(VmFlags::LOCKED) {
-                mm.locked += pages;
-            }
-            return Ok(ask.addr);
-        }
-        let moved = if ask.flags.contains(MoveFlags::MAYMOVE) {
-            let place = self.place(m, 0, ask.new_len, false);
-            place.and_then(|new_addr| self.move_area(m, i, ask, new_addr))
-        } else {
-            Err(Errno::ENOMEM)
-        };
-        moved.inspect_err(|_| self.committed -= charged)
     }
 
     /// Whether the old range reaches the area's end and the area can be extended there
@@ -182,23 +476,6 @@ impl World {
         Ok((i, charged))
     }
 
-    /// Moves a part of area `i` to a free place (`move_vma`).
-    fn move_area(&mut self, m: usize, i: usize, ask: &Remap, new_addr: u64) -> Answer {
-        if self.lacks_spare_areas(m, 0) {
-            return Err(Errno::ENOMEM);
-        }
-        let flags = self.mms[m].areas[i].flags;
-        let (old, new) = self.copy_to(m, i, ask, new_addr)?;
-        self.move_pages(m, ask.addr, ask.old_len, new_addr);
-        let new = self.by_name(m, new);
-        self.mms[m].areas[new].flags -= VmFlags::UFFD_MISSING;
-        self.unmap_moved(m, old, ask, flags.contains(VmFlags::ACCOUNT));
-        if flags.contains(VmFlags::LOCKED) {
-            self.mms[m].locked += ask.new_len / PAGE_SIZE;
-        }
-        Ok(new_addr)
-    }
-
     /// The area at the new place, merged or made as a copy (`copy_vma`). Answers the names of the
     /// area that has the old range, which may have been merged with the new one, and of the new.
     fn copy_to(&mut self, m: usize, i: usize, ask: &Remap, addr: u64) -> Answer<(VmaId, VmaId)> {
@@ -254,37 +531,5 @@ impl World {
             .collect();
         let at = mm.pages_in(to, to).start;
         mm.pages.splice(at..at, moved);
-    }
-
-    /// Counts the new range in and unmaps the old one, whose charge has gone with the pages: it is
-    /// hidden, and stands again on what remains of the area. If the unmapping fails the old area
-    /// stays without it (section 18).
-    fn unmap_moved(&mut self, m: usize, old: VmaId, ask: &Remap, accounted: bool) {
-        let i = self.by_name(m, old);
-        let end = ask.addr + ask.old_len;
-        let mm = &mut self.mms[m];
-        let area = &mut mm.areas[i];
-        let remaining = if accounted {
-            area.end - area.start - ask.old_len
-        } else {
-            0
-        };
-        let in_two = area.start < ask.addr && end < area.end;
-        area.flags.set(
-            VmFlags::ACCOUNT,
-            area.flags.contains(VmFlags::ACCOUNT) && !accounted,
-        );
-        let flags = area.flags;
-        mm.account(flags, ask.new_len / PAGE_SIZE);
-        if self.munmap(m, ask.addr, ask.old_len).is_err() {
-            self.note(Note::Undo("mremap.unmap"));
-            self.committed -= remaining / PAGE_SIZE;
-        } else if remaining > 0 {
-            let i = self.by_name(m, old);
-            let pieces = if in_two { i..i + 2 } else { i..i + 1 };
-            for area in &mut self.mms[m].areas[pieces] {
-                area.flags |= VmFlags::ACCOUNT;
-            }
-        }
     }
 }

@@ -1,8 +1,8 @@
 //! What can be seen from outside between calls.
 
 use vmadiff_contract::{
-    ByteState, FdState, FileByte, FileId, FileState, MmState, PageState, Snapshot, TaskId,
-    TaskState, VmaState,
+    About, ByteState, FdState, FileByte, FileId, FileState, MmState, PAGE_SIZE, PageState,
+    Snapshot, TaskId, TaskState, VmaState,
 };
 
 use crate::mm::Mm;
@@ -46,6 +46,67 @@ impl World {
         into.anons = self.live_anons;
     }
 
+    /// Writes the state of what is named, and of nothing else.
+    pub fn observe(&self, about: About, into: &mut Snapshot) {
+        let mut all = Snapshot::default();
+        self.snapshot(&mut all);
+        into.clear();
+        let Snapshot {
+            tasks,
+            mms,
+            vmas,
+            pages,
+            bytes,
+            fds,
+            files,
+            file_bytes,
+            ..
+        } = all;
+        let page_of = |at: u64, addr: u64| addr <= at && at - addr < PAGE_SIZE;
+        match about {
+            About::Counters(mm) => into.mms.extend(mms.iter().filter(|it| it.mm == mm)),
+            About::Areas(mm) => into.vmas.extend(vmas.iter().filter(|it| it.mm == mm)),
+            About::Area(vma) => into.vmas.extend(vmas.iter().filter(|it| it.vma == vma)),
+            About::Entry { mm, addr } => {
+                into.pages
+                    .extend(pages.iter().filter(|it| it.mm == mm && it.addr == addr));
+                into.bytes.extend(
+                    bytes
+                        .iter()
+                        .filter(|it| it.mm == mm && page_of(it.addr, addr)),
+                );
+            }
+            About::Range { mm, start, end } => {
+                let of = |it: &&PageState| it.mm == mm && start <= it.addr && it.addr < end;
+                into.pages.extend(pages.iter().filter(of));
+            }
+            About::Frame(frame) => {
+                for mm in &self.mms[..self.mm_count] {
+                    let maps = |page: &&Page| page.entry == Entry::Anon(frame);
+                    mm.pages
+                        .iter()
+                        .filter(maps)
+                        .for_each(|page| self.show_page(mm, page, into));
+                }
+            }
+            About::File(file) => into.files.extend(files.iter().filter(|it| it.file == file)),
+            About::FilePage { file, index } => {
+                let of = |it: &&FileByte| it.file == file && it.offset / PAGE_SIZE == index;
+                into.file_bytes.extend(file_bytes.iter().filter(of));
+            }
+            About::Descriptor { mm, fd } => {
+                into.fds.extend(
+                    fds.iter()
+                        .filter(|it| it.mm == mm && (it.fd == fd || fd.0 < 0)),
+                );
+            }
+            About::Task(task) => into.tasks.extend(tasks.iter().filter(|it| it.task == task)),
+            About::Committed => into.committed = all.committed,
+            About::Anon(_) => into.anons = all.anons,
+            About::Policy(_) | About::Tlb(_) => {}
+        }
+    }
+
     fn show_mm(&self, mm: &Mm, into: &mut Snapshot) {
         into.mms.push(MmState {
             mm: mm.id,
@@ -87,7 +148,7 @@ impl World {
         let bytes = match page.entry {
             Entry::Anon(frame) => &self.frames[frame.0 as usize - 1].bytes[..],
             Entry::Swap(slot) => &self.slots[slot as usize].bytes[..],
-            Entry::Zero | Entry::File => &[],
+            Entry::Zero | Entry::File(..) => &[],
         };
         for &(offset, value) in bytes {
             into.bytes.push(ByteState {

@@ -6,20 +6,19 @@ use crate::area::ACCESS;
 use crate::world::{NoMemory, World};
 
 impl World {
-    /// Extends area `i` down to the page at `addr`, below which no other area lies
-    /// (`expand_downwards`). An anon_vma that was prepared stays when the growth is refused. The
-    /// charge is made even for areas that never give it back.
-    pub fn grow_stack(&mut self, m: usize, i: usize, addr: u64) -> Result<(), NoMemory> {
-        if addr < self.config.mmap_min_addr {
-            return Err(NoMemory);
-        }
-        if let Some(prev) = self.mms[m].areas[..i].last() {
+    /// Whether area `i` may start at the page at `addr`, below which no other area lies: not below
+    /// the lowest address, and not too near to the area before.
+    pub fn stack_may_start(&self, m: usize, i: usize, addr: u64) -> bool {
+        let near = self.mms[m].areas[..i].last().is_some_and(|prev| {
             let yields = prev.flags.contains(VmFlags::GROWSDOWN) || !prev.flags.intersects(ACCESS);
-            if !yields && addr - prev.end < self.guard() {
-                return Err(NoMemory);
-            }
-        }
-        self.prepare_anon(m, i)?;
+            !yields && addr - prev.end < self.guard()
+        });
+        addr >= self.config.mmap_min_addr && !near
+    }
+
+    /// Extends area `i`, which has an anon_vma, down to the page at `addr` (`expand_downwards`).
+    /// The charge is made even for areas that never give it back.
+    pub fn grow_stack(&mut self, m: usize, i: usize, addr: u64) -> Result<(), NoMemory> {
         let area = &self.mms[m].areas[i];
         let (flags, size) = (area.flags, area.end - addr);
         let pages = (area.start - addr) / PAGE_SIZE;

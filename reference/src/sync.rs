@@ -1,76 +1,152 @@
 //! Asking about mappings: msync and mincore (section 27).
 
-use vmadiff_contract::{Errno, PAGE_SIZE, SyncFlags, VmFlags};
+use vmadiff_contract::{About, Errno, Outcome, PAGE_SIZE, SyncFlags, VmFlags};
 
 use crate::area::page_up;
+use crate::job::{Flow, List, Step, rows};
 use crate::world::{Answer, World};
 
-impl World {
-    /// Writes back, which files in memory need not; what remains are the errors.
-    pub fn msync(&self, m: usize, start: u64, len: u64, flags: SyncFlags) -> Answer {
+/// What is asked of a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Question {
+    /// To write back, which files in memory need not; what remains are the errors.
+    Msync(SyncFlags),
+    /// Which pages are in memory: the sum of 2^(i mod 64) over pages i of the range.
+    Mincore,
+}
+
+/// Asks about the areas or pages of a range.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Ask {
+    m: usize,
+    start: u64,
+    end: u64,
+    question: Question,
+    at: u64,
+    hole: bool,
+    sum: u64,
+}
+
+const AREA: u8 = 0;
+const WRITE_BACK: u8 = 1;
+
+impl List for Ask {
+    rows! { "msync, mincore"
+        Decide Read "msync: find_vma under mmap_sem; mincore_pte_range: the page table's lock"
+            next: "msync: the next area; mincore: the next entry, and the stretch without before it";
+        Decide None "msync: vfs_fsync_range, mmap_sem is given up"
+            write_back: "MS_SYNC: the file, which needs nothing";
+    }
+}
+
+impl Ask {
+    pub fn msync(m: usize, start: u64, len: u64, flags: SyncFlags) -> Answer<Self> {
         let known = SyncFlags::ASYNC | SyncFlags::INVALIDATE | SyncFlags::SYNC;
         if !known.contains(flags) {
             return Err(Errno::EINVAL);
         }
-        Self::aligned(start)?;
+        World::aligned(start)?;
         if flags.contains(SyncFlags::ASYNC | SyncFlags::SYNC) {
             return Err(Errno::EINVAL);
         }
         let end = start.checked_add(page_up(len)).ok_or(Errno::ENOMEM)?;
-        let mut at = start;
-        let mut answer = Ok(0);
-        for area in &self.mms[m].areas[self.mms[m].overlap(start, end)] {
-            if at < area.start {
-                answer = Err(Errno::ENOMEM);
-            }
-            if flags.contains(SyncFlags::INVALIDATE) && area.flags.contains(VmFlags::LOCKED) {
-                return Err(Errno::EBUSY);
-            }
-            at = area.end;
-        }
-        if at < end { Err(Errno::ENOMEM) } else { answer }
+        Ok(Self::new(m, start, end, Question::Msync(flags)))
     }
 
-    /// Which pages of a range are in memory: the sum of 2^(i mod 64) over pages i of the range.
-    pub fn mincore(&self, m: usize, start: u64, len: u64) -> Answer {
-        Self::aligned(start)?;
-        if start
-            .checked_add(len)
-            .is_none_or(|end| end > self.config.task_size)
-        {
+    pub fn mincore(world: &World, m: usize, start: u64, len: u64) -> Answer<Self> {
+        World::aligned(start)?;
+        let end = start.checked_add(len);
+        if end.is_none_or(|end| end > world.config.task_size) {
             return Err(Errno::ENOMEM);
         }
-        let end = start + page_up(len);
-        let mm = &self.mms[m];
-        let mut at = start;
-        let mut sum = 0_u64;
-        for area in &mm.areas[mm.overlap(start, end)] {
-            if at < area.start {
-                return Err(Errno::ENOMEM);
-            }
-            let (from, to) = (area.start.max(start), area.end.min(end));
-            let index = |addr: u64| (addr - start) / PAGE_SIZE;
-            let cached = area.file.map_or(from, |file| {
-                let pages = self.files[file.0 as usize - 1].size.div_ceil(PAGE_SIZE);
-                let behind = pages.saturating_sub(area.pgoff_at(from));
-                from + behind.min(index(to) - index(from)) * PAGE_SIZE
-            });
-            sum = sum.wrapping_add(sum_of_bits(index(from), index(cached)));
-            for page in &mm.pages[mm.pages_in(from, to)] {
-                let bit = 1 << (index(page.addr) % 64);
-                match (page.addr < cached, page.is_present()) {
-                    (true, false) => sum = sum.wrapping_sub(bit),
-                    (false, true) => sum = sum.wrapping_add(bit),
-                    _ => {}
+        Ok(Self::new(m, start, start + page_up(len), Question::Mincore))
+    }
+
+    fn new(m: usize, start: u64, end: u64, question: Question) -> Self {
+        let (at, hole, sum) = (start, false, 0);
+        Self {
+            m,
+            start,
+            end,
+            question,
+            at,
+            hole,
+            sum,
+        }
+    }
+
+    fn next(world: &mut World, it: &mut Self) -> Step {
+        if it.at >= it.end {
+            return if it.hole {
+                Err(Errno::ENOMEM)
+            } else {
+                Ok(Flow::Done(Outcome::Value(it.sum)))
+            };
+        }
+        let mm = &world.mms[it.m];
+        let area = mm
+            .areas
+            .get(mm.find(it.at))
+            .filter(|area| area.start < it.end);
+        let area = area.ok_or(Errno::ENOMEM)?;
+        let from = area.start.max(it.at);
+        it.hole |= from > it.at;
+        let to = area.end.min(it.end);
+        match it.question {
+            Question::Msync(flags) => {
+                if flags.contains(SyncFlags::INVALIDATE) && area.flags.contains(VmFlags::LOCKED) {
+                    return Err(Errno::EBUSY);
                 }
+                let sync = flags.contains(SyncFlags::SYNC) && area.flags.contains(VmFlags::SHARED);
+                it.at = to;
+                let about = About::Area(area.id);
+                world.about(about);
+                Ok(Flow::To(if sync && world.driven {
+                    WRITE_BACK
+                } else {
+                    AREA
+                }))
             }
-            at = area.end;
+            Question::Mincore if it.hole => Err(Errno::ENOMEM),
+            Question::Mincore => {
+                let stop = world.next_stop(it.m, from, to);
+                world.pass_over(it.m, from, stop, false);
+                it.sum = it
+                    .sum
+                    .wrapping_add(world.resident(it.m, it.start, from, stop));
+                it.at = stop;
+                Ok(Flow::Again)
+            }
         }
-        if at < end {
-            Err(Errno::ENOMEM)
-        } else {
-            Ok(sum)
+    }
+
+    fn write_back(_: &mut World, _: &mut Self) -> Step {
+        Ok(Flow::To(AREA))
+    }
+}
+
+impl World {
+    /// The bits of the resident pages of `from` up to `to`, in one area; bit 0 is the page at
+    /// `start`.
+    fn resident(&self, m: usize, start: u64, from: u64, to: u64) -> u64 {
+        let mm = &self.mms[m];
+        let area = &mm.areas[mm.find(from)];
+        let index = |addr: u64| (addr - start) / PAGE_SIZE;
+        let cached = area.file.map_or(from, |file| {
+            let pages = self.files[file.0 as usize - 1].size.div_ceil(PAGE_SIZE);
+            let behind = pages.saturating_sub(area.pgoff_at(from));
+            from + behind.min(index(to) - index(from)) * PAGE_SIZE
+        });
+        let mut sum = sum_of_bits(index(from), index(cached));
+        for page in &mm.pages[mm.pages_in(from, to)] {
+            let bit = 1 << (index(page.addr) % 64);
+            match (page.addr < cached, page.is_present()) {
+                (true, false) => sum = sum.wrapping_sub(bit),
+                (false, true) => sum = sum.wrapping_add(bit),
+                _ => {}
+            }
         }
+        sum
     }
 }
 

@@ -1,41 +1,97 @@
 //! Registering areas with userfaultfd, as far as it changes them (section 28).
 
-use vmadiff_contract::{Errno, FileKind, VmFlags};
+use vmadiff_contract::{About, Errno, FileKind, VmFlags};
 
 use crate::area::{Area, is_aligned};
+use crate::carve::Carve;
+use crate::job::{DONE, Flow, List, Step, answer, rows};
 use crate::merge::Wanted;
 use crate::world::{Answer, World};
 
-impl World {
-    /// Registers a range for missing pages, or takes it back.
-    pub fn register(&mut self, m: usize, start: u64, len: u64, on: bool) -> Answer {
-        let end = self.check_range(start, len)?;
-        let mut i = self.mms[m].find(start);
-        let first = self.mms[m].areas.get(i).ok_or(Errno::ENOMEM)?;
-        if first.start >= end {
-            return Err(Errno::EINVAL);
-        }
-        for area in &self.mms[m].areas[self.mms[m].overlap(start, end)] {
-            self.check_area(area, on)?;
-        }
-        while let Some(area) = self.mms[m].areas.get(i).filter(|area| area.start < end) {
-            if area.flags.contains(VmFlags::UFFD_MISSING) != on {
-                let (from, to) = (area.start.max(start), area.end.min(end));
-                let mut flags = area.flags;
-                flags.set(VmFlags::UFFD_MISSING, on);
-                // The kernel hands over the area's own offset wherever the range starts in it.
-                let wanted = Wanted {
-                    pgoff: area.pgoff,
-                    ..Wanted::part(area, from, to, flags)
-                };
-                i = self.carve(m, i, &wanted)?;
-                self.mms[m].areas[i].flags = flags;
-            }
-            i += 1;
-        }
-        Ok(0)
+/// Registers a range for missing pages, or takes it back.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Register {
+    m: usize,
+    start: u64,
+    end: u64,
+    on: bool,
+    i: usize,
+    new: VmFlags,
+}
+
+const AREA: u8 = 1;
+const FLAGS: u8 = 2;
+
+impl List for Register {
+    rows! { "uffd_register, uffd_unregister"
+        Decide Write "userfaultfd_register, userfaultfd_unregister: mmap_sem"
+            check: "whether all areas of the range can be";
+        Decide Write "userfaultfd_register: mmap_sem"
+            area: "the next area that is not as wanted; its part becomes an area, merged or cut out";
+        Flags Write "userfaultfd_register: mmap_sem"
+            flags: "the area's flag and context";
+    }
+}
+
+impl Register {
+    pub fn new(world: &World, m: usize, start: u64, len: u64, on: bool) -> Answer<Self> {
+        let end = world.check_range(start, len)?;
+        let new = VmFlags::empty();
+        Ok(Self {
+            m,
+            start,
+            end,
+            on,
+            i: 0,
+            new,
+        })
     }
 
+    fn check(world: &mut World, it: &mut Self) -> Step {
+        let mm = &world.mms[it.m];
+        it.i = mm.find(it.start);
+        let first = mm.areas.get(it.i).ok_or(Errno::ENOMEM)?;
+        if first.start >= it.end {
+            return Err(Errno::EINVAL);
+        }
+        for area in &mm.areas[mm.overlap(it.start, it.end)] {
+            world.check_area(area, it.on)?;
+        }
+        Ok(Flow::Next)
+    }
+
+    fn area(world: &mut World, it: &mut Self) -> Step {
+        let (m, mm) = (it.m, &world.mms[it.m]);
+        while let Some(area) = mm.areas.get(it.i).filter(|area| area.start < it.end) {
+            if area.flags.contains(VmFlags::UFFD_MISSING) == it.on {
+                it.i += 1;
+                continue;
+            }
+            let (from, to) = (area.start.max(it.start), area.end.min(it.end));
+            it.new = area.flags;
+            it.new.set(VmFlags::UFFD_MISSING, it.on);
+            // The kernel hands over the area's own offset wherever the range starts in it.
+            let wanted = Wanted {
+                pgoff: area.pgoff,
+                ..Wanted::part(area, from, to, it.new)
+            };
+            return world.call(Carve { m, i: it.i, wanted }, FLAGS);
+        }
+        DONE
+    }
+
+    fn flags(world: &mut World, it: &mut Self) -> Step {
+        it.i = answer(world.returned)? as usize;
+        let area = &mut world.mms[it.m].areas[it.i];
+        area.flags = it.new;
+        let about = About::Area(area.id);
+        world.about(about);
+        it.i += 1;
+        Ok(Flow::To(AREA))
+    }
+}
+
+impl World {
     /// The end of a range that userfaultfd accepts (`validate_range`).
     fn check_range(&self, start: u64, len: u64) -> Answer {
         let task_size = self.config.task_size;

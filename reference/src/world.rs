@@ -1,18 +1,22 @@
 //! The machine: tasks, address spaces and all that they share. Everything lives in vectors by
 //! ordinal, so that names are places and a reset keeps the memory.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use vmadiff_contract::{
-    Config, Errno, Event, EventSink, Fail, Lender, MmId, Note, PAGE_SIZE, PolicyId, VmFlags, VmaId,
+    About, Choice, Config, Errno, Event, EventSink, Fail, Lender, Misuse, MmId, Note, Outcome,
+    PAGE_SIZE, PolicyId, TaskId, VmFlags, VmaId,
 };
 
 use crate::anon::Anon;
 use crate::area::{Area, is_aligned, page_down};
 use crate::file::File;
+use crate::job::Frame as ListFrame;
 use crate::mm::Mm;
-use crate::page::{Frame, Slot};
+use crate::page::{Frame, Page, Slot};
 use crate::policy::Policy;
+use crate::tlb::{Flight, TableLock};
 
 /// What a system call answers.
 pub(crate) type Answer<T = u64> = Result<T, Errno>;
@@ -28,7 +32,7 @@ impl From<NoMemory> for Errno {
 }
 
 /// A task, living or dead.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Task {
     /// Its address space, by place.
     pub mm: usize,
@@ -39,6 +43,7 @@ pub(crate) struct Task {
 }
 
 /// Everything.
+#[derive(Clone)]
 pub(crate) struct World {
     pub config: Config,
     events: Arc<dyn EventSink>,
@@ -61,15 +66,39 @@ pub(crate) struct World {
     pub committed: u64,
     /// VMAs allocated so far.
     vmas: u32,
-    /// Which allocation of this call fails, and how many it has made.
-    fail: Fail,
-    made: u32,
+    /// Which allocation of the running call fails, and how many it has made.
+    pub fail: Fail,
+    pub made: u32,
     /// Calls populate what they are asked to; else somebody faults the pages in afterwards.
     pub populates: bool,
     /// Whose anon_vma the next first store takes.
     pub lender: Lender,
     /// Room for the areas that a munmap takes out, kept between calls.
     pub detached: Vec<Area>,
+    /// The task whose step runs, by place.
+    pub now: usize,
+    /// A list that the running step calls, and what the one that was called came to.
+    pub called: Vec<ListFrame>,
+    pub returned: Outcome,
+    /// Calls are driven step by step: TLBs are kept, and faults noted that have decided.
+    pub driven: bool,
+    /// Guards that a test has switched off, a bit each.
+    pub off: u32,
+    /// The way that the running step goes, and whose TLB it flushes.
+    pub choice: Choice,
+    pub whose: Option<TaskId>,
+    /// Whether the running step's allocation fails is chosen, not counted.
+    pub chosen: bool,
+    /// Another call is pending beside the running one.
+    pub beside: bool,
+    /// What the running step is about.
+    pub touched: Vec<About>,
+    /// By task.
+    pub tlbs: Vec<Vec<Page>>,
+    pub flights: Vec<Option<Flight>>,
+    pub tables: Vec<TableLock>,
+    /// What went wrong with a frame.
+    pub misuse: Option<Misuse>,
 }
 
 impl World {
@@ -96,6 +125,20 @@ impl World {
             populates: true,
             lender: Lender::ByRule,
             detached: Vec::new(),
+            now: 0,
+            called: Vec::new(),
+            returned: Outcome::Value(0),
+            driven: false,
+            off: 0,
+            choice: Choice::Go,
+            whose: None,
+            chosen: false,
+            beside: false,
+            touched: Vec::new(),
+            tlbs: Vec::new(),
+            flights: Vec::new(),
+            tables: Vec::new(),
+            misuse: None,
         }
     }
 
@@ -129,6 +172,27 @@ impl World {
         self.mms[mm].brk = brk;
         self.mms[mm].users = u32::from(tasks);
         self.tasks.extend((0..tasks).map(|_| Task::new(mm)));
+        (self.driven, self.misuse) = (false, None);
+        self.tlbs.clear();
+        self.flights.clear();
+        self.tables.clear();
+    }
+
+    /// A living task, by place.
+    pub fn living(&self, task: TaskId) -> Option<usize> {
+        let t = usize::from(task.0).wrapping_sub(1);
+        self.tasks.get(t).filter(|task| task.alive).map(|_| t)
+    }
+
+    /// Counts a served fault for the running task.
+    pub fn count_fault(&mut self, major: bool) {
+        let task = &mut self.tasks[self.now];
+        if major {
+            task.major += 1;
+        } else {
+            task.minor += 1;
+        }
+        self.note(Note::Classic);
     }
 
     /// A new address space without users, by place.
@@ -152,20 +216,29 @@ impl World {
         self.raise(Event::Note(note));
     }
 
-    /// Starts a call.
-    pub fn begin(&mut self, fail: Fail) {
-        (self.fail, self.made) = (fail, 0);
+    /// Starts a call of task `t` that takes all its steps at once.
+    pub fn begin(&mut self, t: usize, fail: Fail) {
+        (self.now, self.fail, self.made) = (t, fail, 0);
+    }
+
+    /// The allocation of a step that may be tried again can be chosen to fail, once, in a call
+    /// that was begun with a failing one.
+    pub fn may_fail(&self, into: &mut Vec<Choice>) {
+        if self.fail != Fail::NONE {
+            into.push(Choice::Fail);
+        }
     }
 
     /// Counts an allocation: an area, an anon_vma, a link of a clone, a policy or a frame
     /// (section 29).
     pub fn allocate(&mut self) -> Result<(), NoMemory> {
         self.made += 1;
-        if self.made == u32::from(self.fail.0) {
-            Err(NoMemory)
+        let fails = if self.chosen {
+            self.choice == Choice::Fail
         } else {
-            Ok(())
-        }
+            self.made == u32::from(self.fail.0)
+        };
+        if fails { Err(NoMemory) } else { Ok(()) }
     }
 
     /// Allocates an area and names it.
@@ -183,6 +256,8 @@ impl World {
             vma: area.id,
             mm: self.mms[m].id,
         });
+        self.about(About::Area(area.id));
+        self.about(About::Areas(self.mms[m].id));
         self.mms[m].areas.insert(i, area);
     }
 
@@ -203,7 +278,14 @@ impl World {
             return Err(NoMemory);
         }
         self.committed += pages;
+        self.about(About::Committed);
         Ok(())
+    }
+
+    /// Gives a charge back.
+    pub fn uncharge(&mut self, pages: u64) {
+        self.committed -= pages;
+        self.about(About::Committed);
     }
 
     /// Whether MAP_NORESERVE counts: not where overcommit is strict (section 18).
@@ -241,6 +323,25 @@ impl World {
         } else {
             Err(Errno::EINVAL)
         }
+    }
+}
+
+impl Hash for World {
+    /// What steps depend on. Configuration and guards stay as they are; what is kept for reuse
+    /// and what the running step is about do not count.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.tasks.hash(state);
+        self.mms[..self.mm_count].hash(state);
+        (&self.anons, self.live_anons, &self.files, &self.policies).hash(state);
+        (
+            &self.frames,
+            &self.slots,
+            self.live_frames,
+            self.committed,
+            self.vmas,
+        )
+            .hash(state);
+        (&self.tlbs, &self.flights, &self.tables, self.misuse).hash(state);
     }
 }
 

@@ -43,7 +43,7 @@ impl World {
                 match page.entry {
                     Entry::Anon(id) => count(&mut frames, id),
                     Entry::Swap(slot) => count(&mut slots, slot),
-                    Entry::Zero | Entry::File => {}
+                    Entry::Zero | Entry::File(..) => {}
                 }
             }
         }
@@ -101,7 +101,7 @@ fn assert_mm_sound(mm: &Mm) {
         let area = &mm.areas[mm.at(page.addr).expect("a page lies in an area")];
         match page.entry {
             Entry::Zero => assert!(area.file.is_none()),
-            Entry::File => {
+            Entry::File(..) => {
                 assert!(area.file.is_some());
                 sums.rss_file += 1;
             }

@@ -7,7 +7,9 @@ mod access;
 mod advice;
 mod asking;
 mod dice;
+mod exploring;
 mod invariant;
+mod lists;
 mod locks;
 mod mapping;
 mod merging;
@@ -15,6 +17,7 @@ mod moving;
 mod paging;
 mod placement;
 mod policies;
+mod races;
 mod random;
 mod replaying;
 mod sharing;
@@ -199,7 +202,7 @@ pub(crate) fn check_in(config: &Config, mm: u8, program: &[Step], drawn: &str) -
                 step.call
             );
         }
-        manager.world.read().assert_sound(true);
+        manager.machine.read().world.assert_sound(true);
     }
     let mut seen = Snapshot::default();
     manager.snapshot(&mut seen);

@@ -83,7 +83,7 @@ fn run(manager: &mut Reference, log: &Log, seed: u64, seen: &mut BTreeSet<String
             }
         }
         let sound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            manager.world.read().assert_sound(stacks);
+            manager.machine.read().world.assert_sound(stacks);
         }));
         assert!(sound.is_ok(), "seed {seed}: {said:#?}");
     }

@@ -1,0 +1,213 @@
+//! Collapsing a range as khugepaged would, in small pages (section 30).
+
+use vmadiff_contract::{Choice, FrameId, Note, Outcome, PAGE_SIZE, POPULATE_MAX_PAGES, VmFlags};
+
+use crate::area::is_aligned;
+use crate::guard::Guard;
+use crate::job::{Flow, List, Step, rows};
+use crate::page::{Bytes, Entry, Page};
+use crate::world::{NoMemory, World};
+
+/// Gives each page of a range a fresh frame, as khugepaged would give them a large one. Answers 1
+/// if it did. A range longer than `POPULATE_MAX_PAGES` is not collapsed.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Collapse {
+    m: usize,
+    start: u64,
+    len: u64,
+    frames: Vec<FrameId>,
+}
+
+const FLUSH: u8 = 3;
+
+impl List for Collapse {
+    rows! { "collapse"
+        Decide Write "hugepage_vma_revalidate: mmap_sem"
+            decide or may_give_up: "the area and the entries";
+        Allocate Write "khugepaged_alloc_page: nobody else has it"
+            allocate: "a frame for each page, all or none";
+        Pass Write "__collapse_huge_page_isolate, pmdp_collapse_flush: the page tables' locks; claimed until all are set"
+            clear unless may_clear: "all entries of the range are cleared, if they are still as they have to be";
+        Flush Write "pmdp_collapse_flush: an interrupt to each processor"
+            flush or flushes: "the range, from each TLB that holds something of it";
+        Copy Write "__collapse_huge_page_copy: the page table is out of the tree"
+            copy unless may_copy: "the contents";
+        Entry Write "collapse_huge_page: set_pmd_at under the page table's lock"
+            set: "all entries of the range; the old frames are freed";
+    }
+}
+
+impl Collapse {
+    pub fn new(m: usize, start: u64, len: u64) -> Self {
+        let frames = Vec::new();
+        Self {
+            m,
+            start,
+            len,
+            frames,
+        }
+    }
+
+    fn end(&self) -> u64 {
+        self.start + self.len
+    }
+
+    fn answer(value: u64) -> Step {
+        Ok(Flow::Done(Outcome::Value(value)))
+    }
+
+    /// Another call may hold a page.
+    fn may_give_up(world: &World, _: &Self, into: &mut Vec<Choice>) {
+        if world.beside {
+            into.push(Choice::GiveUp);
+        }
+    }
+
+    fn decide(world: &mut World, it: &mut Self) -> Step {
+        if world.choice == Choice::GiveUp || world.collapsible(it.m, it.start, it.len).is_none() {
+            return Self::answer(0);
+        }
+        Ok(Flow::Next)
+    }
+
+    fn allocate(world: &mut World, it: &mut Self) -> Step {
+        for _ in 0..it.len / PAGE_SIZE {
+            match world.alloc_frame(Bytes::new()) {
+                Ok(frame) => it.frames.push(frame),
+                Err(NoMemory) => {
+                    world.note_undo(&mut it.frames);
+                    return Self::answer(0);
+                }
+            }
+        }
+        if world.driven {
+            Ok(Flow::Next)
+        } else {
+            Self::copy(world, it)
+        }
+    }
+
+    fn may_clear(world: &World, it: &Self) -> Option<Guard> {
+        let pages = (it.start..it.end()).step_by(PAGE_SIZE as usize);
+        let mut waits = pages.map(|addr| world.cleared_in(it.m, addr, addr + PAGE_SIZE));
+        waits.find_map(|waits| waits)
+    }
+
+    /// Faults may have been faster.
+    fn clear(world: &mut World, it: &mut Self) -> Step {
+        let Some(i) = world.collapsible(it.m, it.start, it.len) else {
+            world.note_undo(&mut it.frames);
+            return Self::answer(0);
+        };
+        world.claim(it.m, i, Guard::ClaimCollapse);
+        world.pass_over(it.m, it.start, it.end(), true);
+        let range = world.mms[it.m].pages_in(it.start, it.end());
+        for page in &mut world.mms[it.m].pages[range] {
+            page.clearing = true;
+        }
+        Ok(Flow::To(FLUSH))
+    }
+
+    fn flush(world: &mut World, it: &mut Self) -> Step {
+        let more = world.flush(it.m, it.start, it.end());
+        Ok(if more { Flow::Again } else { Flow::Next })
+    }
+
+    fn flushes(world: &World, it: &Self, into: &mut Vec<Choice>) {
+        world.whose(it.m, it.start, it.end(), into);
+    }
+
+    /// The page, the fresh frame and the entry that there is, for each page of the range.
+    fn pages(&self, world: &World) -> Vec<(u64, FrameId, Option<usize>)> {
+        let addrs = (self.start..self.end()).step_by(PAGE_SIZE as usize);
+        let pages = addrs.zip(&self.frames);
+        pages
+            .map(|(addr, &frame)| (addr, frame, world.page_at(self.m, addr).ok()))
+            .collect()
+    }
+
+    fn may_copy(world: &World, it: &Self) -> Option<Guard> {
+        let mm = &world.mms[it.m];
+        let pages = &mm.pages[mm.pages_in(it.start, it.end())];
+        let stored = pages.iter().any(|page| match page.entry {
+            Entry::Anon(frame) => world.may_store(frame),
+            _ => false,
+        });
+        world.wait_if(Guard::CopyStill, stored)
+    }
+
+    fn copy(world: &mut World, it: &mut Self) -> Step {
+        for (_, fresh, at) in it.pages(world) {
+            let entry = at.map(|at| world.mms[it.m].pages[at].entry);
+            if let Some(Entry::Anon(frame)) = entry {
+                world.frame(fresh).bytes = world.frame(frame).bytes.clone();
+            }
+        }
+        if world.driven {
+            Ok(Flow::Next)
+        } else {
+            Self::set(world, it)
+        }
+    }
+
+    fn set(world: &mut World, it: &mut Self) -> Step {
+        let Some(i) = world.mms[it.m].at(it.start) else {
+            return Self::answer(0);
+        };
+        let flags = world.mms[it.m].areas[i].flags;
+        for (addr, fresh, _) in it.pages(world) {
+            let page = Page::new(
+                addr,
+                Entry::Anon(fresh),
+                flags,
+                flags.contains(VmFlags::WRITE),
+            );
+            let found = world.page_at(it.m, addr);
+            let mm = &mut world.mms[it.m];
+            let old = match found {
+                Ok(at) => std::mem::replace(&mut mm.pages[at], page).entry,
+                Err(at) => {
+                    mm.pages.insert(at, page);
+                    Entry::Zero
+                }
+            };
+            match old {
+                Entry::Anon(old) => world.unmap_frame(old),
+                _ => mm.rss_anon += 1,
+            }
+            world.about_entry(it.m, addr);
+        }
+        Self::answer(1)
+    }
+}
+
+impl World {
+    fn note_undo(&mut self, frames: &mut Vec<FrameId>) {
+        for frame in frames.drain(..) {
+            self.unmap_frame(frame);
+        }
+        self.note(Note::Undo("collapse"));
+    }
+
+    /// The area, by place, if the range may be collapsed.
+    fn collapsible(&self, m: usize, start: u64, len: u64) -> Option<usize> {
+        let whole = is_aligned(start) && is_aligned(len) && len > 0;
+        if !whole || len / PAGE_SIZE > POPULATE_MAX_PAGES {
+            return None;
+        }
+        let mm = &self.mms[m];
+        let i = mm.at(start)?;
+        let area = &mm.areas[i];
+        let registered = area.flags.contains(VmFlags::UFFD_MISSING);
+        if len > area.end - start || area.file.is_some() || area.rmap.anon.is_none() || registered {
+            return None;
+        }
+        let pages = &mm.pages[mm.pages_in(start, start + len)];
+        let movable = pages.iter().all(|page| match page.entry {
+            Entry::Swap(_) => false,
+            Entry::Anon(frame) => self.frames[frame.0 as usize - 1].mapped == 1,
+            Entry::Zero | Entry::File(..) => true,
+        });
+        (movable && pages.iter().any(|page| page.writable)).then_some(i)
+    }
+}

@@ -1,0 +1,114 @@
+//! The end of a task and of an address space (section 17).
+
+use vmadiff_contract::{About, TaskId};
+
+use crate::job::{DONE, Flow, List, Step, rows};
+use crate::munmap::Gone;
+use crate::world::World;
+use crate::zap::{What, Zap};
+
+/// Tears an address space down when its last task ends, or when the fork that made it fails.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Exit {
+    m: usize,
+    /// The task that ends; none: a fork's copy that nobody lives in.
+    task: Option<usize>,
+    gone: Gone,
+}
+
+const DETACH: u8 = 2;
+const LEAVE: u8 = 3;
+const POLICY: u8 = 8;
+
+impl List for Exit {
+    rows! { "exit"
+        Decide None "do_exit, mmput: atomic_dec_and_test of mm_users"
+            leave_mm: "the task ends; not the last one: on to its policy";
+        Pass None "exit_mmap: unmap_vmas; nobody else has the address space"
+            zap: "all pages are zapped";
+        Detach None "exit_mmap: nobody else has the address space"
+            detach: "all areas, which are not taken out of the tree one by one";
+        Unlink None "free_pgtables, unlink_anon_vmas: anon_vma_lock_write of the root"
+            leave: "an area, from all anon_vmas of its chain";
+        Put None "unlink_anon_vmas: put_anon_vma, a counter"
+            put_anon: "an anon_vma that has no areas left";
+        Put None "exit_mmap, remove_vma: nobody else has the area"
+            put: "an area: off the counters, closed, its file and policy put, freed";
+        Uncharge None "exit_mmap: vm_unacct_memory, a counter"
+            uncharge: "what they were charged for";
+        Put None "exit_files, close_files: nobody else has the table; fput"
+            close: "descriptors, lowest first, if the address space goes";
+        Put None "do_exit: mpol_put"
+            put_policy: "the task's policy";
+    }
+}
+
+impl Exit {
+    pub fn new(m: usize, t: usize) -> Self {
+        let (task, gone) = (Some(t), Gone::default());
+        Self { m, task, gone }
+    }
+
+    /// Of an address space that nobody lives in.
+    pub fn of_copy(m: usize) -> Self {
+        let (task, gone) = (None, Gone::default());
+        Self { m, task, gone }
+    }
+
+    fn leave_mm(world: &mut World, it: &mut Self) -> Step {
+        if let Some(t) = it.task {
+            world.about(About::Task(TaskId(t as u8 + 1)));
+            world.tasks[t].alive = false;
+            if world.driven {
+                world.tlbs[t].clear();
+            }
+            world.mms[it.m].users -= 1;
+            if world.mms[it.m].users > 0 {
+                return Ok(Flow::To(POLICY));
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    fn zap(world: &mut World, it: &mut Self) -> Step {
+        let zap = Zap::new(it.m, 0, u64::MAX, What::All).by_writer();
+        world.call(zap, DETACH)
+    }
+
+    fn detach(world: &mut World, it: &mut Self) -> Step {
+        it.gone.areas = std::mem::take(&mut world.detached);
+        it.gone.areas.append(&mut world.mms[it.m].areas);
+        Ok(Flow::Next)
+    }
+
+    fn leave(world: &mut World, it: &mut Self) -> Step {
+        it.gone.leave(world, LEAVE + 2)
+    }
+
+    fn put_anon(world: &mut World, it: &mut Self) -> Step {
+        it.gone.put_anon(world, LEAVE)
+    }
+
+    fn put(world: &mut World, it: &mut Self) -> Step {
+        it.gone.put(world, it.m)
+    }
+
+    fn uncharge(world: &mut World, it: &mut Self) -> Step {
+        world.uncharge(it.gone.charged);
+        world.detached = std::mem::take(&mut it.gone.areas);
+        Ok(Flow::Next)
+    }
+
+    fn close(world: &mut World, it: &mut Self) -> Step {
+        world.close_all(it.m);
+        Ok(Flow::Next)
+    }
+
+    fn put_policy(world: &mut World, it: &mut Self) -> Step {
+        if let Some(t) = it.task {
+            let policy = world.tasks[t].policy.take();
+            world.put_policy(policy);
+        }
+        DONE
+    }
+}

@@ -1,0 +1,97 @@
+//! Making pages fault to learn who uses them (section 30).
+
+use vmadiff_contract::{Choice, Outcome};
+
+use crate::area::{ACCESS, page_down};
+use crate::guard::Guard;
+use crate::job::{Flow, List, Step, rows};
+use crate::page::Entry;
+use crate::world::World;
+
+/// Takes all permissions from the pages of a range that one address space alone uses, until their
+/// next fault (`change_prot_numa`). Answers 0.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct NumaScan {
+    m: usize,
+    start: u64,
+    end: u64,
+    /// The area's part of the range, and up to where it was passed over.
+    from: u64,
+    to: u64,
+    at: u64,
+}
+
+const AREA: u8 = 0;
+
+impl List for NumaScan {
+    rows! { "numa_scan"
+        Decide Read "task_numa_work: find_vma under mmap_sem"
+            area: "the next area that allows any access";
+        Pass Read "change_pte_range: the page table's lock"
+            pass unless may_pass: "an entry, and the stretch without entries before it";
+        Flush Read "change_protection_range: flush_tlb_range, an interrupt to each processor"
+            flush or flushes: "the part, from each TLB that holds something of it";
+    }
+}
+
+impl NumaScan {
+    pub fn new(m: usize, start: u64, len: u64) -> Self {
+        let end = start.saturating_add(len);
+        let (start, at) = (page_down(start), start);
+        Self {
+            m,
+            start,
+            end,
+            from: 0,
+            to: 0,
+            at,
+        }
+    }
+
+    /// An empty range has no areas.
+    fn area(world: &mut World, it: &mut Self) -> Step {
+        let mm = &world.mms[it.m];
+        let mut areas = mm.areas[mm.overlap(it.at, it.end)].iter();
+        let Some(area) = areas.find(|area| area.flags.intersects(ACCESS)) else {
+            return Ok(Flow::Done(Outcome::Value(0)));
+        };
+        (it.from, it.to) = (area.start.max(it.start), area.end.min(it.end));
+        it.at = it.from;
+        Ok(Flow::Next)
+    }
+
+    fn may_pass(world: &World, it: &Self) -> Option<Guard> {
+        world.cleared_in(it.m, it.at, it.to)
+    }
+
+    fn pass(world: &mut World, it: &mut Self) -> Step {
+        let stop = world.next_stop(it.m, it.at, it.to);
+        world.pass_over(it.m, it.at, stop, false);
+        for at in world.mms[it.m].pages_in(it.at, stop) {
+            let alone = match world.mms[it.m].pages[at].entry {
+                Entry::File(..) => true,
+                Entry::Anon(frame) => world.frame(frame).mapped == 1,
+                Entry::Zero | Entry::Swap(_) => false,
+            };
+            world.mms[it.m].pages[at].hinting |= alone;
+        }
+        it.at = stop;
+        if stop < it.to {
+            return Ok(Flow::Again);
+        }
+        Ok(if world.driven {
+            Flow::Next
+        } else {
+            Flow::To(AREA)
+        })
+    }
+
+    fn flush(world: &mut World, it: &mut Self) -> Step {
+        let more = world.flush(it.m, it.from, it.to);
+        Ok(if more { Flow::Again } else { Flow::To(AREA) })
+    }
+
+    fn flushes(world: &World, it: &Self, into: &mut Vec<Choice>) {
+        world.whose(it.m, it.from, it.to, into);
+    }
+}

@@ -1,0 +1,270 @@
+//! Small programs of which every interleaving is explored: pairs of calls that meet.
+
+use vmadiff_contract::{Access, Advice, Call, Config, Fd, FileKind, MapFlags, MoveFlags, Prot};
+
+use super::exploring::Law;
+use super::{NONE, RO, RW, at};
+
+/// A race.
+pub(super) struct Race {
+    pub name: &'static str,
+    /// Threads of the first address space; the next task is the child of a fork in `setup`.
+    pub threads: u8,
+    /// Made before, one after another, by these tasks.
+    pub setup: &'static [(u8, Call)],
+    /// What each task does at once with the others.
+    pub tasks: &'static [&'static [Call]],
+    /// Laws that it does not keep, and why that is so in Linux, too.
+    pub excused: &'static [(Law, &'static str)],
+}
+
+impl Race {
+    pub fn config(&self) -> Config {
+        Config {
+            tasks: self.threads,
+            ..Config::default()
+        }
+    }
+
+    pub fn calls(&self, task: usize) -> &'static [Call] {
+        self.tasks[task]
+    }
+}
+
+const PRIVATE: MapFlags = super::PRIVATE;
+
+const fn mmap(page: u64, pages: u64, prot: Prot, flags: MapFlags) -> Call {
+    let (addr, len) = (at(page), pages * 4096);
+    let (fd, off) = (Fd(3), 0);
+    Call::Mmap {
+        addr,
+        len,
+        prot,
+        flags,
+        fd,
+        off,
+    }
+}
+
+const fn map(page: u64, pages: u64) -> Call {
+    mmap(page, pages, RW, PRIVATE)
+}
+
+const fn map_file(page: u64, pages: u64, kind: MapFlags) -> Call {
+    mmap(page, pages, RW, kind.union(MapFlags::FIXED))
+}
+
+const fn munmap(page: u64, pages: u64) -> Call {
+    Call::Munmap {
+        addr: at(page),
+        len: pages * 4096,
+    }
+}
+
+const fn mprotect(page: u64, pages: u64, prot: Prot) -> Call {
+    Call::Mprotect {
+        addr: at(page),
+        len: pages * 4096,
+        prot,
+    }
+}
+
+const fn madvise(page: u64, pages: u64, advice: Advice) -> Call {
+    Call::Madvise {
+        addr: at(page),
+        len: pages * 4096,
+        advice,
+    }
+}
+
+const fn mremap(page: u64, pages: u64, to: u64) -> Call {
+    let (addr, old_len, new_addr) = (at(page), pages * 4096, at(to));
+    let (new_len, flags) = (old_len, MoveFlags::MAYMOVE.union(MoveFlags::FIXED));
+    Call::Mremap {
+        addr,
+        old_len,
+        new_len,
+        flags,
+        new_addr,
+    }
+}
+
+const fn store(page: u64, value: u8) -> Call {
+    Call::Store {
+        addr: at(page),
+        value,
+    }
+}
+
+const fn load(page: u64) -> Call {
+    Call::Load { addr: at(page) }
+}
+
+const fn open(pages: u64) -> Call {
+    let (kind, access, size) = (FileKind::Plain, Access::all(), pages * 4096);
+    Call::Open { kind, access, size }
+}
+
+const fn ftruncate(pages: u64) -> Call {
+    Call::Ftruncate {
+        fd: Fd(3),
+        size: pages * 4096,
+    }
+}
+
+const fn reclaim(page: u64) -> Call {
+    Call::Reclaim { addr: at(page) }
+}
+
+const fn collapse(page: u64, pages: u64) -> Call {
+    Call::Collapse {
+        addr: at(page),
+        len: pages * 4096,
+    }
+}
+
+const fn numa_scan(page: u64, pages: u64) -> Call {
+    Call::NumaScan {
+        addr: at(page),
+        len: pages * 4096,
+    }
+}
+
+const fn mlock(page: u64, pages: u64) -> Call {
+    Call::Mlock {
+        addr: at(page),
+        len: pages * 4096,
+    }
+}
+
+const STACK: MapFlags = PRIVATE.union(MapFlags::GROWSDOWN);
+
+macro_rules! races {
+    ($($name:literal $threads:literal [$($setup:expr),* $(,)?] $([$($call:expr),* $(,)?])+ $(excused $law:ident $why:literal)*;)*) => {
+        pub(super) const RACES: &[Race] = &[$(Race {
+            name: $name,
+            threads: $threads,
+            setup: &[$($setup),*],
+            tasks: &[$(&[$($call),*]),+],
+            excused: &[$((Law::$law, $why)),*],
+        }),*];
+    };
+}
+
+const fn one(call: Call) -> (u8, Call) {
+    (1, call)
+}
+
+const DONTNEED: Advice = Advice::DontNeed;
+
+races! {
+    "two first stores" 2 [one(map(0, 1))]
+        [store(0, 1), load(0)] [store(0, 2), load(0)];
+    "first stores to two areas that can share an anon_vma" 2
+        [one(map(0, 2)), one(mprotect(1, 1, RO)), one(mprotect(1, 1, RW.union(Prot::EXEC)))]
+        [store(0, 1)] [store(1, 2)];
+    "munmap beside accesses" 2 [one(map(0, 3)), one(store(1, 7)), (2, load(1))]
+        [munmap(1, 1)] [store(1, 1), load(1)];
+    "munmap beside a first store" 2 [one(map(0, 3)), one(store(0, 7))]
+        [munmap(1, 1)] [store(1, 1), load(1)];
+    "munmap of a tail beside a store before it" 2 [one(map(0, 2))]
+        [munmap(1, 1)] [store(0, 1), store(1, 2)];
+    "mmap over beside accesses" 2 [one(map(0, 1)), one(store(0, 7)), (2, load(0))]
+        [map(0, 1)] [load(0), store(0, 3), load(0)];
+    "mmap over of less beside stores" 2 [one(map(0, 2)), one(store(0, 7)), one(store(1, 8)), (2, load(0))]
+        [mmap(0, 1, NONE, PRIVATE)] [store(0, 1), load(1)];
+    "mprotect to read beside stores" 2 [one(map(0, 2)), one(store(0, 7)), one(store(1, 8)), (2, store(0, 7)), (2, store(1, 8))]
+        [mprotect(0, 2, RO)] [store(0, 1), store(1, 2)];
+    "mprotect to none beside stores" 2 [one(map(0, 1)), one(store(0, 7)), (2, store(0, 7))]
+        [mprotect(0, 1, NONE), load(0)] [store(0, 1), load(0)];
+    "mprotect of a part beside a first store" 2 [one(map(0, 3)), one(store(0, 7))]
+        [mprotect(1, 1, RO)] [store(1, 1), load(1)];
+    "mprotect and back beside stores" 2 [one(map(0, 1)), one(store(0, 7))]
+        [mprotect(0, 1, RO), mprotect(0, 1, RW)] [store(0, 1), load(0)];
+    "two loads of two pages beside mprotect" 3 [one(map(0, 2)), one(store(0, 7)), one(store(1, 8)), (2, load(0)), (3, load(0))]
+        [mprotect(0, 2, NONE)] [load(0)] [load(0)];
+    "mremap beside accesses of the source" 2 [one(map(0, 1)), one(store(0, 7)), (2, store(0, 7))]
+        [mremap(0, 1, 8)] [store(0, 1), load(8)];
+    "mremap beside accesses of the destination" 2 [one(map(0, 1)), one(store(0, 7)), (2, load(0))]
+        [mremap(0, 1, 8)] [load(8), store(8, 2), load(8)];
+    "mremap of a part beside stores to it" 2 [one(map(0, 3)), one(store(1, 7)), one(store(2, 9))]
+        [mremap(1, 1, 8)] [store(1, 1), load(2)];
+    "mremap of a page that is not there" 2 [one(map(0, 2)), one(store(1, 7))]
+        [mremap(0, 2, 8)] [store(0, 1), load(8)];
+    "MADV_DONTNEED beside accesses" 2 [one(map(0, 1)), one(store(0, 7)), (2, load(0))]
+        [madvise(0, 1, DONTNEED), load(0)] [store(0, 1), load(0)];
+    "two MADV_DONTNEED" 3 [one(map(0, 1)), one(store(0, 7)), (2, load(0)), (3, load(0))]
+        [madvise(0, 1, DONTNEED)] [madvise(0, 1, DONTNEED), load(0)] [load(0)];
+    "MADV_DONTNEED beside munmap" 2 [one(map(0, 2)), one(store(0, 7)), one(store(1, 8))]
+        [madvise(0, 2, DONTNEED)] [munmap(0, 1), load(1)];
+    "fork beside a store" 2 [one(map(0, 1)), one(store(0, 7)), (2, store(0, 7))]
+        [Call::Fork] [store(0, 1), load(0)];
+    "fork beside stores of two threads" 3 [one(map(0, 1)), one(store(0, 7)), (2, store(0, 7)), (3, store(0, 7))]
+        [Call::Fork] [store(0, 1), load(0)] [store(0, 2), load(0)];
+    "fork beside stores to a page that a TLB holds and one that none does" 2
+        [one(map(0, 2)), one(store(0, 7)), one(store(1, 8)), (2, store(0, 7))]
+        [Call::Fork] [store(1, 2), store(0, 1)];
+    "fork beside munmap" 2 [one(map(0, 2)), one(store(0, 7)), one(store(1, 8))]
+        [Call::Fork] [munmap(0, 1), load(1)];
+    "fork beside a first store" 2 [one(map(0, 1))]
+        [Call::Fork] [store(0, 1), load(0)];
+    "copies of a shared page in both" 2 [one(map(0, 1)), one(store(0, 7)), one(Call::Fork), (2, load(0)), (3, load(0))]
+        [store(0, 1), load(0)] [load(0), store(0, 2), load(0)] [store(0, 3), load(0)];
+    "a copy beside its sharer's exit" 2 [one(map(0, 1)), one(store(0, 7)), one(Call::Fork)]
+        [store(0, 1), load(0)] [load(0)] [Call::Exit];
+    "ftruncate beside a shared store" 2 [one(open(2)), one(map_file(0, 2, MapFlags::SHARED)), one(store(1, 7)), (2, load(1))]
+        [ftruncate(1)] [store(1, 1), load(1)];
+    "ftruncate beside a first shared load" 2 [one(open(2)), one(map_file(0, 2, MapFlags::SHARED))]
+        [ftruncate(1), ftruncate(2), load(1)] [load(1)];
+    "ftruncate beside a private store" 2 [one(open(2)), one(map_file(0, 2, MapFlags::PRIVATE)), one(load(1))]
+        [ftruncate(1)] [store(1, 1), load(1)];
+    "ftruncate beside a first load" 2 [one(open(2)), one(map_file(0, 2, MapFlags::SHARED))]
+        [ftruncate(1)] [load(1)];
+    "munmap and ftruncate beside a first load" 2 [one(open(2)), one(map_file(0, 2, MapFlags::SHARED))]
+        [munmap(1, 1), ftruncate(1)] [load(1)];
+    "ftruncate beside mremaps there and back" 2
+        [one(open(2)), one(map_file(4, 2, MapFlags::PRIVATE)), one(store(5, 7))]
+        [ftruncate(1)] [mremap(4, 2, 0), mremap(0, 2, 4), mremap(4, 2, 0), load(1)];
+    "two ftruncates" 2 [one(open(2)), one(map_file(0, 2, MapFlags::SHARED)), one(store(1, 7))]
+        [ftruncate(1)] [ftruncate(2), load(1)];
+    "ftruncate beside mremap" 2 [one(open(2)), one(map_file(4, 2, MapFlags::SHARED)), one(store(5, 7))]
+        [ftruncate(1)] [mremap(4, 2, 0), load(1)];
+    "ftruncate beside munmap" 2 [one(open(2)), one(map_file(0, 2, MapFlags::SHARED)), one(store(1, 7))]
+        [ftruncate(1)] [munmap(0, 2)];
+    "close beside mmap" 2 [one(open(1))]
+        [Call::Close { fd: Fd(3) }] [map_file(0, 1, MapFlags::SHARED), load(0)];
+    "fork beside open and close" 2 [one(open(1))]
+        [Call::Fork] [open(1), Call::Close { fd: Fd(3) }];
+    "reclaim beside a store" 2 [one(map(0, 1)), one(store(0, 7)), (2, store(0, 7))]
+        [reclaim(0), load(0)] [store(0, 1), load(0)];
+    "reclaim beside munmap" 2 [one(map(0, 1)), one(store(0, 7))]
+        [reclaim(0)] [munmap(0, 1)];
+    "reclaim beside fork" 2 [one(map(0, 1)), one(store(0, 7))]
+        [reclaim(0)] [Call::Fork];
+    "reclaim beside mremap" 2 [one(map(0, 1)), one(store(0, 7))]
+        [reclaim(0)] [mremap(0, 1, 8), load(8)];
+    "reclaim of a shared page beside a copy" 2 [one(map(0, 1)), one(store(0, 7)), one(Call::Fork)]
+        [reclaim(0)] [load(0)] [store(0, 1), load(0)];
+    "collapse beside a store" 2 [one(map(0, 2)), one(store(0, 7)), (2, store(0, 7))]
+        [collapse(0, 2)] [store(0, 1), load(0)];
+    "collapse beside a first store" 2 [one(map(0, 2)), one(store(0, 7))]
+        [collapse(0, 2)] [store(1, 1), load(1)];
+    "numa scan beside a store" 2 [one(map(0, 1)), one(store(0, 7)), (2, store(0, 7))]
+        [numa_scan(0, 1)] [store(0, 1), load(0)];
+    "numa scan beside fork" 2 [one(map(0, 1)), one(store(0, 7))]
+        [numa_scan(0, 1)] [Call::Fork];
+    "mlock beside munmap" 2 [one(map(0, 2))]
+        [mlock(0, 2)] [munmap(1, 1)];
+    "mlock beside MADV_DONTNEED" 2 [one(map(0, 1)), one(store(0, 7))]
+        [mlock(0, 1)] [madvise(0, 1, DONTNEED)];
+    "a stack grows beside munmap" 2 [one(mmap(8, 2, RW, STACK)), one(map(0, 2))]
+        [munmap(0, 1)] [store(7, 1), load(7)];
+    "a stack grows beside mprotect of it" 2 [one(mmap(8, 2, RW, STACK))]
+        [mprotect(8, 2, RO)] [store(7, 1)];
+    "two stacks' growths" 2 [one(mmap(8, 2, RW, STACK))]
+        [store(7, 1)] [store(6, 2)];
+    "brk beside mmap" 2 [one(Call::Brk { addr: Config::WINDOW + 40 * 4096 })]
+        [Call::Brk { addr: Config::WINDOW + 41 * 4096 }] [map(0, 1)];
+    "exit beside a store" 2 [one(map(0, 1)), one(store(0, 7))]
+        [Call::Exit] [store(0, 1), Call::Exit];
+}

@@ -1,0 +1,165 @@
+//! What processors remember of page tables, and what faults have decided: kept only while calls
+//! are driven, since a call that takes all its steps at once leaves neither.
+
+use vmadiff_contract::{About, Choice, FileId, FrameId, PAGE_SIZE, TaskId};
+
+use crate::guard::Guard;
+use crate::page::{Entry, Page};
+use crate::world::World;
+
+/// A fault that has decided and not yet written.
+#[derive(Clone, Copy, Debug, Hash)]
+pub(crate) struct Flight {
+    pub m: usize,
+    /// Its page.
+    pub addr: u64,
+    /// A writer's pass came over its entry.
+    pub passed: bool,
+    /// The file's page that it holds locked.
+    pub page: Option<(FileId, u64)>,
+}
+
+/// A range whose tables a task keeps locked until it has flushed.
+#[derive(Clone, Copy, Debug, Hash)]
+pub(crate) struct TableLock {
+    t: usize,
+    m: usize,
+    start: u64,
+    end: u64,
+}
+
+impl World {
+    /// What the task's TLB holds of a page.
+    pub fn translation(&self, t: usize, addr: u64) -> Option<&Page> {
+        self.tlbs.get(t)?.iter().find(|held| held.addr == addr)
+    }
+
+    /// Puts an entry into the running task's TLB.
+    pub fn fill_tlb(&mut self, new: Page) {
+        let tlb = &mut self.tlbs[self.now];
+        tlb.retain(|held| held.addr != new.addr);
+        tlb.push(new);
+        tlb.sort_unstable_by_key(|held| held.addr);
+    }
+
+    /// The tasks of an address space whose TLBs hold something of a range.
+    pub fn stale(&self, m: usize, start: u64, end: u64) -> impl Iterator<Item = usize> {
+        let holds = move |page: &Page| start <= page.addr && page.addr < end;
+        (0..self.tlbs.len())
+            .filter(move |&t| self.tasks[t].mm == m && self.tlbs[t].iter().any(|held| holds(held)))
+    }
+
+    /// Flushes a range from one TLB: the chosen one, or the first that holds something of it. None
+    /// is left: false.
+    pub fn flush(&mut self, m: usize, start: u64, end: u64) -> bool {
+        let chosen = self.whose.take().map(|task| usize::from(task.0) - 1);
+        let Some(t) = chosen.or_else(|| self.stale(m, start, end).next()) else {
+            return false;
+        };
+        self.tlbs[t].retain(|held| held.addr < start || end <= held.addr);
+        self.about(About::Tlb(TaskId(t as u8 + 1)));
+        true
+    }
+
+    /// Whose TLBs are left to be flushed: which comes next can be chosen.
+    pub fn whose(&self, m: usize, start: u64, end: u64, into: &mut Vec<Choice>) {
+        let others = self.stale(m, start, end).skip(1);
+        into.extend(others.map(|t| Choice::Of(TaskId(t as u8 + 1))));
+    }
+
+    /// Whether a TLB may still store to a frame.
+    pub fn may_store(&self, frame: FrameId) -> bool {
+        let held = self.tlbs.iter().flatten();
+        held.into_iter()
+            .any(|held| held.writable && held.entry == Entry::Anon(frame))
+    }
+
+    /// Notes that the running task's fault has decided about a page.
+    pub fn take_off(&mut self, m: usize, addr: u64) {
+        if self.driven {
+            let (passed, page) = (false, None);
+            self.flights[self.now] = Some(Flight {
+                m,
+                addr,
+                passed,
+                page,
+            });
+        }
+    }
+
+    /// Forgets it: the fault has written its entry, or begins again.
+    pub fn land(&mut self) {
+        if self.driven {
+            self.flights[self.now] = None;
+        }
+    }
+
+    /// Whether a writer's pass came over the running task's fault.
+    pub fn was_passed(&self) -> bool {
+        self.driven && self.flights[self.now].is_some_and(|flight| flight.passed)
+    }
+
+    /// Where one step of a pass over a range ends: behind the first entry or fault of it. Without
+    /// others about it passes over all at once.
+    pub fn next_stop(&self, m: usize, at: u64, end: u64) -> u64 {
+        if !self.driven {
+            return end;
+        }
+        let entry = self.mms[m]
+            .pages_in(at, end)
+            .next()
+            .map(|i| self.mms[m].pages[i].addr);
+        let faults = self.flights.iter().flatten();
+        let faults =
+            faults.filter(|flight| flight.m == m && at <= flight.addr && flight.addr < end);
+        let first = entry
+            .into_iter()
+            .chain(faults.map(|flight| flight.addr))
+            .min();
+        first.map_or(end, |addr| addr + PAGE_SIZE)
+    }
+
+    /// What the next step of a pass has to wait for: a table that another call keeps locked.
+    pub fn cleared_in(&self, m: usize, at: u64, end: u64) -> Option<Guard> {
+        let (mm, stop) = (&self.mms[m], self.next_stop(m, at, end));
+        let clearing = mm.pages[mm.pages_in(at, stop)]
+            .iter()
+            .any(|page| page.clearing);
+        self.wait_if(Guard::TableLock, clearing || self.is_locked_in(m, at, stop))
+    }
+
+    /// Whether another call keeps the table of a page of this range locked.
+    pub fn is_locked_in(&self, m: usize, start: u64, end: u64) -> bool {
+        let others = |lock: &&TableLock| lock.t != self.now && lock.m == m;
+        let mut locks = self.tables.iter().filter(others);
+        locks.any(|lock| lock.start < end && start < lock.end)
+    }
+
+    /// Keeps the tables of a range locked.
+    pub fn lock_tables(&mut self, m: usize, start: u64, end: u64) {
+        if self.driven {
+            let t = self.now;
+            self.tables.push(TableLock { t, m, start, end });
+        }
+    }
+
+    /// Unlocks all tables that the running task has locked.
+    pub fn unlock_tables(&mut self) {
+        let now = self.now;
+        self.tables.retain(|lock| lock.t != now);
+    }
+
+    /// A pass goes over a stretch; a writer's is what faults have to ask about.
+    pub fn pass_over(&mut self, m: usize, start: u64, end: u64, writer: bool) {
+        if !self.driven {
+            return;
+        }
+        let mm = self.mms[m].id;
+        self.about(About::Range { mm, start, end });
+        for flight in self.flights.iter_mut().flatten() {
+            if flight.m == m && start <= flight.addr && flight.addr < end {
+                flight.passed |= writer;
+            }
+        }
+    }
+}

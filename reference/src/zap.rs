@@ -1,0 +1,215 @@
+//! Taking entries away: a pass over them, the flush, and only then the frames.
+
+use vmadiff_contract::{About, Choice, FileId, PAGE_SIZE};
+
+use crate::guard::Guard;
+use crate::job::{DONE, Flow, List, Step, rows};
+use crate::page::{Entry, Held};
+use crate::world::World;
+
+/// Which entries a zap takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum What {
+    /// All.
+    All,
+    /// Those of a file's own pages, not private copies (`even_cows` is not set, section 24).
+    FilePages,
+    /// Those of pages that are swapped out (MADV_FREE, section 18).
+    Swapped,
+}
+
+/// Takes the entries of a range away (`zap_page_range`).
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Zap {
+    m: usize,
+    start: u64,
+    end: u64,
+    what: What,
+    /// It holds mmap_sem for writing, or did until its areas were detached.
+    writer: bool,
+    at: u64,
+    /// What it took itself: all that it would flush without [`Guard::Nested`].
+    taken: Vec<u64>,
+    held: Held,
+}
+
+const FLUSH: u8 = 1;
+const PUT: u8 = 2;
+
+impl List for Zap {
+    rows! { "zap"
+        Pass None "zap_pte_range: the page table's lock"
+            pass unless may_pass: "an entry, and the stretch without entries before it";
+        Flush None "tlb_finish_mmu: an interrupt to each processor"
+            flush or flushes: "the range, also what was found cleared, from each TLB that holds something of it";
+        Put None "tlb_flush_mmu_free: nobody else has them"
+            put: "frames that nothing maps any more";
+    }
+}
+
+impl Zap {
+    pub fn new(m: usize, start: u64, end: u64, what: What) -> Self {
+        Self {
+            m,
+            start,
+            end,
+            what,
+            writer: false,
+            at: start,
+            taken: Vec::new(),
+            held: Held::new(),
+        }
+    }
+
+    /// Of areas that faults were kept from: what decided before the pass does not write after it.
+    pub fn by_writer(self) -> Self {
+        Self {
+            writer: true,
+            ..self
+        }
+    }
+
+    fn may_pass(world: &World, it: &Self) -> Option<Guard> {
+        world.cleared_in(it.m, it.at, it.end)
+    }
+
+    fn pass(world: &mut World, it: &mut Self) -> Step {
+        let stop = world.next_stop(it.m, it.at, it.end);
+        world.pass_over(it.m, it.at, stop, it.writer);
+        let range = world.mms[it.m].pages_in(it.at, stop);
+        if it.what == What::All {
+            for i in range.clone() {
+                it.take(world, i);
+            }
+            world.mms[it.m].pages.drain(range);
+        } else {
+            // MADV_FREE goes down, as truncation does.
+            for i in range.rev() {
+                let entry = world.mms[it.m].pages[i].entry;
+                let taken = match it.what {
+                    What::FilePages => matches!(entry, Entry::File(..)),
+                    What::Swapped | What::All => matches!(entry, Entry::Swap(_)),
+                };
+                if taken {
+                    it.take(world, i);
+                    world.mms[it.m].pages.remove(i);
+                }
+            }
+        }
+        it.at = stop;
+        if stop < it.end {
+            return Ok(Flow::Again);
+        }
+        if !world.driven {
+            return Self::put(world, it);
+        }
+        if !world.keeps(Guard::FreeLast) {
+            Self::put(world, it)?;
+        }
+        let flushed = world.stale(it.m, it.start, it.end).next().is_none();
+        if flushed && it.held.is_empty() {
+            return DONE;
+        }
+        Ok(Flow::To(if flushed { PUT } else { FLUSH }))
+    }
+
+    fn take(&mut self, world: &mut World, i: usize) {
+        let page = world.mms[self.m].pages[i];
+        world.drop_entry(self.m, page.entry, &mut self.held);
+        if world.driven {
+            self.taken.push(page.addr);
+        }
+    }
+
+    fn flush(world: &mut World, it: &mut Self) -> Step {
+        if !world.keeps(Guard::Nested) {
+            for &addr in &it.taken {
+                while world.flush(it.m, addr, addr + PAGE_SIZE) {}
+            }
+            return Ok(Flow::Next);
+        }
+        let more = world.flush(it.m, it.start, it.end);
+        Ok(if more { Flow::Again } else { Flow::Next })
+    }
+
+    fn flushes(world: &World, it: &Self, into: &mut Vec<Choice>) {
+        world.whose(it.m, it.start, it.end, into);
+    }
+
+    fn put(world: &mut World, it: &mut Self) -> Step {
+        for frame in std::mem::take(&mut it.held) {
+            world.about(About::Frame(frame));
+            world.free_frame(frame);
+        }
+        DONE
+    }
+}
+
+/// Takes the entries of pages of a file away wherever it is mapped (`unmap_mapping_range`,
+/// section 24), area by area.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct ZapFile {
+    file: FileId,
+    first: u64,
+    last: u64,
+    what: What,
+    /// The first address, by address space and byte, that it has yet to look at.
+    m: usize,
+    at: u64,
+    begun: bool,
+}
+
+impl List for ZapFile {
+    rows! { "unmap a file's pages"
+        Decide None "unmap_mapping_pages: i_mmap_lock_write"
+            area: "the next area that maps them, whose entries are zapped";
+    }
+}
+
+impl ZapFile {
+    /// Pages `first` up to `last`, with `even_copies` private copies too.
+    pub fn new(file: FileId, first: u64, last: u64, even_copies: bool) -> Self {
+        let what = if even_copies {
+            What::All
+        } else {
+            What::FilePages
+        };
+        let (m, at, begun) = (0, 0, false);
+        Self {
+            file,
+            first,
+            last,
+            what,
+            m,
+            at,
+            begun,
+        }
+    }
+
+    fn area(world: &mut World, it: &mut Self) -> Step {
+        if !it.begun {
+            it.begun = true;
+            world.file(it.file).unmapping += 1;
+        }
+        while it.m < world.mm_count {
+            let areas = &world.mms[it.m].areas;
+            let next = areas
+                .iter()
+                .find(|area| area.end > it.at && area.file == Some(it.file));
+            let Some(area) = next else {
+                (it.m, it.at) = (it.m + 1, 0);
+                continue;
+            };
+            let from = it.first.saturating_sub(area.pgoff).min(area.pages());
+            let to = it.last.saturating_sub(area.pgoff).min(area.pages());
+            let start = (area.start + from * PAGE_SIZE).max(it.at);
+            let end = area.start + to * PAGE_SIZE;
+            it.at = area.end;
+            if start < end {
+                return world.call(Zap::new(it.m, start, end, it.what), 0);
+            }
+        }
+        world.file(it.file).unmapping -= 1;
+        DONE
+    }
+}
