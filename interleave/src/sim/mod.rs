@@ -14,13 +14,11 @@ use std::cell::Cell;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use corosensei::stack::DefaultStack;
-
 use crate::policy::Policy;
 use crate::{Site, SiteInfo};
 use books::Books;
 use run::Run;
-use thread::{Panic, Threads};
+use thread::{Fibers, Panic, Threads};
 pub use trace::{Blocked, End, Left, Leftover, Step, Trace, What};
 
 /// Tasks are numbered from 1 to this.
@@ -145,11 +143,10 @@ pub fn now() -> Option<Now> {
     current::with(|run| run.now()).flatten()
 }
 
-/// Runs plans. It keeps stacks and books from run to run, so make one and use it again.
+/// Runs plans. It keeps coroutines and books from run to run, so make one and use it again.
 pub struct Sim {
     books: Box<Books>,
-    stacks: Vec<DefaultStack>,
-    stack_size: usize,
+    fibers: Fibers,
 }
 
 impl Default for Sim {
@@ -168,8 +165,7 @@ impl Sim {
     pub fn with_stack_size(bytes: usize) -> Self {
         Self {
             books: Box::new(Books::new()),
-            stacks: Vec::new(),
-            stack_size: bytes,
+            fibers: Fibers::new(bytes),
         }
     }
 
@@ -187,7 +183,7 @@ impl Sim {
         self.books.open(plan, fresh_clock());
         policy.begin();
         let run = Run::new(&mut self.books, plan, policy);
-        let threads = Threads::new(&run, &mut self.stacks, self.stack_size);
+        let threads = Threads::new(&run, &mut self.fibers);
         let panic = current::enter(&run, || weave(&run, threads));
         run.report();
         if let Some(panic) = panic {
@@ -224,8 +220,8 @@ fn weave(run: &Run<'_>, mut threads: Threads<'_, '_>) -> Option<Panic> {
         // It waits for callbacks that no longer matter, and leaves when told that it is over.
         panic = threads.resume(SOFTIRQ).err();
     }
-    threads.unwind();
-    panic
+    let unwound = threads.unwind();
+    panic.or(unwound.err())
 }
 
 /// A moment later than any of all runs before, also of other simulations: a callback that one run
