@@ -26,3 +26,5 @@ pub mod run;
 pub mod shrink;
 pub mod story;
 pub mod target;
+#[cfg(feature = "command")]
+mod views;

@@ -5,9 +5,10 @@ use vmadiff_contract::{ByteState, MmId, PageState, Snapshot, VmaId, VmaState};
 
 use super::rows::{Row, rows};
 use super::{Subject, px, told};
+use crate::judge::Side;
 use crate::program::text::maps_line;
-use crate::report::columns::{Columns, Stretch};
-use crate::report::{Role, states};
+use crate::views::columns::{Columns, Stretch};
+use crate::views::states;
 
 /// A page's width where there are few.
 const PAGE: f64 = 22.0;
@@ -82,18 +83,18 @@ fn draw_row(row: &Row<'_>, columns: &[(MmId, Columns)], width: f64) -> Markup {
                         "what differs"
                         @if !row.quiet { ", while calls are under way" }
                     }
-                    pre { @for (role, line) in &differing { (diff_line(*role, line)) } }
+                    pre { @for (side, line) in &differing { (diff_line(*side, line)) } }
                 }
             }
         }
     }
 }
 
-fn diff_line(role: Role, line: &str) -> Markup {
-    let class = match role {
-        Role::Reference => "reference",
-        Role::Candidate => "candidate",
-        _ => "both",
+fn diff_line(side: Option<Side>, line: &str) -> Markup {
+    let class = match side {
+        Some(Side::Reference) => "reference",
+        Some(Side::Candidate) => "candidate",
+        None => "both",
     };
     html! { span class=(class) { (line) } "\n" }
 }

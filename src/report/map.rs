@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use vmadiff_contract::{Call, MmId, Outcome, PAGE_SIZE, Snapshot, VmaState};
 
-use super::columns::Columns;
 use super::{Report, Role};
 use crate::judge::Divergence;
 use crate::program::shape::{Param, params, words};
 use crate::program::{Program, Step};
 use crate::run::{Observation, Observed};
+use crate::views::columns::Columns;
 
 pub fn add(
     report: &mut Report,

@@ -4,12 +4,11 @@
 //! A [`Report`] is a list of lines, each with a role; as text it is plain, and a caller that has
 //! colours gives them by role.
 
-pub(crate) mod columns;
 mod life;
 mod listing;
 mod map;
 mod race;
-pub(crate) mod states;
+mod states;
 pub mod walk;
 
 use std::fmt;

@@ -3,12 +3,12 @@
 
 use vmadiff_contract::{MmId, Snapshot, VmaState};
 
-use super::columns::Columns;
 use super::{Report, Role, listing, race};
 use crate::pair::Ran;
 use crate::program::Program;
 use crate::run::Observed;
 use crate::story;
+use crate::views::columns::Columns;
 
 /// Tells a run call by call; a table of threads takes up to `width` columns.
 pub fn walk(program: &Program, ran: &Ran, width: usize) -> Report {

@@ -1,0 +1,5 @@
+//! States as people look at them: a diff of lines ([`states`]), and a row of columns for the areas of
+//! an address space ([`columns`]). Reports print them, pictures draw them.
+
+pub mod columns;
+pub mod states;
