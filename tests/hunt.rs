@@ -54,7 +54,7 @@ fn fresh_races_find_the_defects() {
     for defect in FOUND {
         match hunt(defect) {
             Some((tried, signature)) => {
-                println!("{}: {signature} after {tried} programs", defect);
+                println!("{defect}: {signature} after {tried} programs");
             }
             None => missed.push(defect),
         }

@@ -18,6 +18,7 @@ mod linux;
 #[cfg(feature = "engine")]
 mod live;
 mod minimize;
+mod names;
 mod near;
 mod output;
 pub mod paint;
@@ -33,6 +34,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use designs::Asked;
+use names::Names;
 
 use crate::status::{HarnessFailed, Status};
 
@@ -48,12 +50,14 @@ pub struct Cli {
     command: Command,
 
     /// Plants a named defect in the candidate; can be given again. `vmadiff defects` lists them.
-    #[arg(long = "defect", value_name = "NAME", global = true)]
+    #[arg(long = "defect", value_name = "NAME", global = true, value_parser = Names::Defects,
+          hide_possible_values = true)]
     defects: Vec<String>,
 
     /// Runs this design as the candidate: else the one that a program names, or the first that
     /// `vmadiff designs` lists.
-    #[arg(long, value_name = "NAME", global = true)]
+    #[arg(long, value_name = "NAME", global = true, value_parser = Names::Designs,
+          hide_possible_values = true)]
     design: Option<String>,
 }
 

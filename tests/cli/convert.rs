@@ -51,8 +51,10 @@ fn a_rust_test_can_be_pasted() {
 #[test]
 fn completions_are_printed_for_shells() {
     let said = Shell::new().run("completions bash");
-    assert!(
-        said.succeeds().text().contains("complete -F _vmadiff"),
-        "{said:?}"
-    );
+    let script = said.succeeds().text();
+    assert!(script.contains("complete -F _vmadiff"), "{said:?}");
+    // Names of designs and of defects are completed, too.
+    for name in ["--design", "classic", "get-too-few"] {
+        assert!(script.contains(name), "no {name}");
+    }
 }

@@ -64,7 +64,7 @@ fn at_rest(vma: VmaId, name: &str, law: AtRest, value: u32, counted: u32) -> Obe
             let what = format!("has {counted} {name} by events, {value} by its count");
             Err(about(Rule::VmaReferences, vma, &what))
         }
-        AtRest::Even if value % 2 != 0 => {
+        AtRest::Even if !value.is_multiple_of(2) => {
             let what = format!("has the odd {name} {value} between calls");
             Err(about(Rule::VmaSequence, vma, &what))
         }
