@@ -10,18 +10,18 @@ use std::sync::Arc;
 
 use vmadiff_contract::{Config, DesignInfo, EventSink, Frees, Manager};
 use vmadiff_machine::defects::listed;
-use vmadiff_machine::{Design, Machine, aims, defects, reasons, sites};
+use vmadiff_machine::{Design, Machine, aims, defects, sites};
 
 /// Every fault takes mmap_sem.
 pub struct Classic;
 
-/// What the harness knows of it: the machine's share, and no more.
+/// What the harness knows of it: the machine's share, and no more. Where every fault takes mmap_sem
+/// none gives up, so there are no reasons to.
 pub static DESIGN: DesignInfo = DesignInfo {
     what: "Every fault takes mmap_sem; an area is freed as soon as it is removed.",
     source: "Linux 5.1",
     sites: &[sites::NAMES],
     defects: &[listed(defects::DEFECTS)],
-    reasons: &[reasons::REASONS],
     frees: Frees::AtOnce,
     aims: &[aims::AIMS],
     ..DesignInfo::plain("classic", boot)
