@@ -68,7 +68,7 @@ impl List for Fault {
         Allocate None "alloc_page_vma: nobody else has the page yet"
             frame or may_fail: "a frame";
         Decide None "__do_fault: shmem_fault, lock_page"
-            look or again: "whether the file has the page, which stays locked";
+            look unless may_look or again: "whether the file has the page, which stays locked";
         Copy None "cow_user_page, copy_user_highpage, swap_readpage: nobody stores to the old page"
             copy unless may_copy or again: "the contents";
         Entry None "wp_page_copy: pte_same, ptep_clear_flush; the page table's lock until the new entry is set"
@@ -453,6 +453,11 @@ impl Fault {
             (Some(Entry::Zero), _) => it.go(world, CLEAR),
             (Some(_), _) => it.go(world, COPY),
         }
+    }
+
+    fn may_look(world: &World, it: &Self) -> Option<Guard> {
+        let (from, to) = world.files[it.file?.0 as usize - 1].dropping;
+        world.wait_if(Guard::PageLock, from <= it.index && it.index < to)
     }
 
     /// A store to a private area has its frame before it finds out that there is no such page.

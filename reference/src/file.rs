@@ -35,6 +35,8 @@ pub(crate) struct File {
     pub unmapping: u32,
     /// A call changes its size or contents (`inode_lock`).
     pub busy: bool,
+    /// Pages that a call is about to drop, and keeps locked (`lock_page`).
+    pub dropping: (u64, u64),
 }
 
 impl File {
@@ -125,7 +127,9 @@ pub(crate) struct FileCall {
 
 const CHANGE: u8 = 1;
 const UNMAP: u8 = 2;
-const PUT: u8 = 5;
+const LOCK: u8 = 3;
+const DROP: u8 = 4;
+const PUT: u8 = 6;
 
 impl List for FileCall {
     rows! { "open, close, ftruncate, fallocate"
@@ -135,7 +139,9 @@ impl List for FileCall {
             change unless may_change: "what is asked, and the size";
         Decide None "shmem_setattr, shmem_fallocate: unmap_mapping_range"
             unmap: "the pages that go are taken out of all address spaces";
-        Drop None "shmem_truncate_range, truncate_inode_page: lock_page; pages that are mapped again are unmapped first"
+        Decide None "truncate_inode_page: lock_page, unmap_mapping_pages"
+            lock unless may_lock: "the pages that go are locked, and unmapped where they are mapped again";
+        Drop None "shmem_truncate_range, truncate_inode_page: the page cache, lock_page"
             drop_contents unless may_drop: "the contents";
         Decide None "shmem_setattr: unmap_mapping_range again"
             unmap_again: "private copies of pages that were still there";
@@ -296,43 +302,39 @@ impl FileCall {
         matches!(self.op, Op::Truncate(_))
     }
 
-    fn zap(&self) -> ZapFile {
-        ZapFile::new(
-            self.id(),
-            self.pages.start,
-            self.pages.end,
-            self.truncates(),
-        )
+    fn zap(&self, even_copies: bool) -> ZapFile {
+        ZapFile::new(self.id(), self.pages.start, self.pages.end, even_copies)
     }
 
     fn unmap(world: &mut World, it: &mut Self) -> Step {
-        world.call(it.zap(), UNMAP + 1)
+        let then = if world.driven { LOCK } else { DROP };
+        world.call(it.zap(it.truncates()), then)
     }
 
-    /// A fault that holds a page locked has found it, and will map it; munmap is about to unmap
-    /// what lies in no area any more.
+    /// A fault that holds a page locked has found it, and will map it.
+    fn may_lock(world: &World, it: &Self) -> Option<Guard> {
+        let flights = world.flights.iter().flatten();
+        let mut pages = flights.filter_map(|flight| flight.page);
+        let held = pages.any(|(file, index)| file == it.id() && it.pages.contains(&index));
+        world.wait_if(Guard::PageLock, held)
+    }
+
+    /// Pages that are mapped again by now are unmapped, and no fault finds them any more.
+    fn lock(world: &mut World, it: &mut Self) -> Step {
+        world.file(it.id()).dropping = (it.pages.start, it.pages.end);
+        world.call(it.zap(false), DROP)
+    }
+
+    /// munmap is about to unmap what lies in no area any more.
     fn may_drop(world: &World, it: &Self) -> Option<Guard> {
-        let pages = world
-            .flights
-            .iter()
-            .flatten()
-            .filter_map(|flight| flight.page);
-        let mut held = pages.filter(|(file, index)| *file == it.id() && it.pages.contains(index));
-        let case = held.next().is_some() || world.is_mapped(it.id(), &it.pages, true);
-        world.wait_if(Guard::PageLock, case)
+        world.wait_if(Guard::PageLock, world.is_mapped(it.id(), &it.pages))
     }
 
-    /// Pages that are in a page table again by now are unmapped first.
     fn drop_contents(world: &mut World, it: &mut Self) -> Step {
-        if world.driven
-            && world.keeps(Guard::PageLock)
-            && world.is_mapped(it.id(), &it.pages, false)
-        {
-            return world.call(it.zap(), UNMAP + 1);
-        }
         let file = it.id();
         world.about(About::File(file));
         world.file(file).zero(it.drop.start, it.drop.end);
+        world.file(file).dropping = (0, 0);
         if world.driven && it.truncates() {
             Ok(Flow::Next)
         } else {
@@ -341,7 +343,7 @@ impl FileCall {
     }
 
     fn unmap_again(world: &mut World, it: &mut Self) -> Step {
-        world.call(it.zap(), PUT)
+        world.call(it.zap(true), PUT)
     }
 
     fn put(world: &mut World, it: &mut Self) -> Step {
@@ -433,6 +435,7 @@ impl World {
             charged,
             unmapping: 0,
             busy: false,
+            dropping: (0, 0),
         }))
     }
 
@@ -467,6 +470,7 @@ impl World {
             charged: 0,
             unmapping: 0,
             busy: false,
+            dropping: (0, 0),
         });
         self.mms[m].fds.insert(place, (Fd(fd), file));
         Ok(fd as u64)
@@ -480,16 +484,11 @@ impl World {
         self.mms[m].fds.clear();
     }
 
-    /// Whether a page table has one of these pages of a file: of an area that was detached.
-    fn is_mapped(&self, id: FileId, pages: &Range<u64>, detached: bool) -> bool {
-        self.mms[..self.mm_count].iter().any(|mm| {
-            mm.pages.iter().any(|page| match page.entry {
-                Entry::File(file, index) if file == id && pages.contains(&index) => {
-                    !detached || mm.at(page.addr).is_none()
-                }
-                _ => false,
-            })
-        })
+    /// Whether a page table has one of these pages of a file.
+    fn is_mapped(&self, id: FileId, pages: &Range<u64>) -> bool {
+        let is = |entry| matches!(entry, Entry::File(file, index) if file == id && pages.contains(&index));
+        let mut all = self.mms[..self.mm_count].iter().flat_map(|mm| &mm.pages);
+        all.any(|page| is(page.entry))
     }
 }
 

@@ -114,6 +114,12 @@ impl Munmap {
                 world.mms[it.m].locked -= area.pages();
             }
         }
+        if world.driven {
+            let gone = it.gone.areas.iter().filter(|area| area.file.is_some());
+            world
+                .detaching
+                .extend(gone.map(|area| (it.m, area.clone())));
+        }
         for area in &it.gone.areas {
             world.raise(Event::VmaUnlink { vma: area.id });
             world.about(About::Area(area.id));
@@ -165,6 +171,9 @@ impl Gone {
     pub fn leave(&mut self, world: &mut World, then: u8) -> Step {
         while let Some(area) = self.areas.get_mut(self.left) {
             self.left += 1;
+            if world.driven {
+                world.detaching.retain(|(_, gone)| gone.id != area.id);
+            }
             if area.rmap.anon.is_some() {
                 for &anon in &area.rmap.chain {
                     world

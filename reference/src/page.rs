@@ -9,7 +9,7 @@ use crate::world::{NoMemory, World};
 /// The bytes of a page that are not zero, by offset.
 pub(crate) type Bytes = SmallVec<[(u16, u8); 8]>;
 
-/// Frames that nothing maps any more and that are freed once TLBs are flushed.
+/// Frames that a zap holds until TLBs are flushed.
 pub(crate) type Held = SmallVec<[FrameId; 4]>;
 
 /// What an entry refers to.
@@ -45,6 +45,8 @@ pub(crate) struct Page {
 pub(crate) struct Frame {
     /// Entries that map it, over all address spaces.
     pub mapped: u32,
+    /// Zaps that took such an entry and have yet to flush (`mmu_gather`).
+    pub held: u32,
     pub bytes: Bytes,
 }
 
@@ -110,7 +112,12 @@ impl World {
     /// A frame with these contents, mapped once.
     pub fn alloc_frame(&mut self, bytes: Bytes) -> Result<FrameId, NoMemory> {
         self.allocate()?;
-        self.frames.push(Frame { mapped: 1, bytes });
+        let (mapped, held) = (1, 0);
+        self.frames.push(Frame {
+            mapped,
+            held,
+            bytes,
+        });
         self.live_frames += 1;
         let frame = FrameId(self.frames.len() as u32);
         self.raise(Event::FrameAlloc { frame });
@@ -121,12 +128,18 @@ impl World {
     pub fn unmap_frame(&mut self, id: FrameId) {
         let frame = self.frame(id);
         frame.mapped -= 1;
-        if frame.mapped == 0 && !self.is_writing(id) {
+        self.free_if_unused(id);
+    }
+
+    /// Frees a frame that nothing maps, no zap holds and no call swaps out any more.
+    pub fn free_if_unused(&mut self, id: FrameId) {
+        let Frame { mapped, held, .. } = *self.frame(id);
+        if mapped == 0 && held == 0 && !self.is_writing(id) {
             self.free_frame(id);
         }
     }
 
-    /// Frees a frame that nothing maps any more.
+    /// Frees a frame that nothing uses any more.
     pub fn free_frame(&mut self, id: FrameId) {
         let frame = self.frame(id);
         frame.mapped = 0;
@@ -161,8 +174,8 @@ impl World {
             .binary_search_by_key(&page_down(addr), |page| page.addr)
     }
 
-    /// Gives up what an entry refers to, and its share of the counters. A frame that nothing maps
-    /// any more goes to `held`: TLBs may still have it.
+    /// Gives up what an entry refers to, and its share of the counters. Its frame goes to `held`:
+    /// TLBs may still have it.
     pub fn drop_entry(&mut self, m: usize, entry: Entry, held: &mut Held) {
         let mm = &mut self.mms[m];
         match entry {
@@ -170,11 +183,9 @@ impl World {
             Entry::File(..) => mm.rss_file -= 1,
             Entry::Anon(frame) => {
                 mm.rss_anon -= 1;
-                let mapped = &mut self.frame(frame).mapped;
-                *mapped -= 1;
-                if *mapped == 0 && !self.is_writing(frame) {
-                    held.push(frame);
-                }
+                let it = self.frame(frame);
+                (it.mapped, it.held) = (it.mapped - 1, it.held + 1);
+                held.push(frame);
             }
             Entry::Swap(slot) => {
                 mm.swap_entries -= 1;

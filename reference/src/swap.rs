@@ -145,7 +145,7 @@ impl Reclaim {
             world.live_frames += 1;
         }
         world.about(About::Frame(it.frame));
-        world.free_frame(it.frame);
+        world.free_if_unused(it.frame);
         let took = !world.driven || !it.taken.is_empty();
         Ok(Flow::Done(Outcome::Value(u64::from(took))))
     }
@@ -182,9 +182,7 @@ impl Reclaim {
             }
         }
         world.slots[it.slot as usize].writing = None;
-        if world.frame(it.frame).mapped == 0 {
-            world.free_frame(it.frame);
-        }
+        world.free_if_unused(it.frame);
         Ok(Flow::Done(Outcome::Value(0)))
     }
 }

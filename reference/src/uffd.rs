@@ -84,8 +84,10 @@ impl Register {
         it.i = answer(world.returned)? as usize;
         let area = &mut world.mms[it.m].areas[it.i];
         area.flags = it.new;
-        let about = About::Area(area.id);
+        let (about, start, end) = (About::Area(area.id), area.start, area.end);
         world.about(about);
+        // A fault that has decided by the old flags begins again.
+        world.pass_over(it.m, start, end, true);
         it.i += 1;
         Ok(Flow::To(AREA))
     }

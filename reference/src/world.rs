@@ -97,6 +97,8 @@ pub(crate) struct World {
     pub tlbs: Vec<Vec<Page>>,
     pub flights: Vec<Option<Flight>>,
     pub tables: Vec<TableLock>,
+    /// Areas that were taken out and whose entries are not, by address space.
+    pub detaching: Vec<(usize, Area)>,
     /// What went wrong with a frame.
     pub misuse: Option<Misuse>,
 }
@@ -138,6 +140,7 @@ impl World {
             tlbs: Vec::new(),
             flights: Vec::new(),
             tables: Vec::new(),
+            detaching: Vec::new(),
             misuse: None,
         }
     }
@@ -176,6 +179,7 @@ impl World {
         self.tlbs.clear();
         self.flights.clear();
         self.tables.clear();
+        self.detaching.clear();
     }
 
     /// A living task, by place.
@@ -341,7 +345,14 @@ impl Hash for World {
             self.vmas,
         )
             .hash(state);
-        (&self.tlbs, &self.flights, &self.tables, self.misuse).hash(state);
+        (
+            &self.tlbs,
+            &self.flights,
+            &self.tables,
+            &self.detaching,
+            self.misuse,
+        )
+            .hash(state);
     }
 }
 

@@ -1,7 +1,8 @@
 //! Taking entries away: a pass over them, the flush, and only then the frames.
 
-use vmadiff_contract::{About, Choice, FileId, PAGE_SIZE};
+use vmadiff_contract::{About, Choice, FileId, PAGE_SIZE, VmaId};
 
+use crate::area::Area;
 use crate::guard::Guard;
 use crate::job::{DONE, Flow, List, Step, rows};
 use crate::page::{Entry, Held};
@@ -42,8 +43,8 @@ impl List for Zap {
             pass unless may_pass: "an entry, and the stretch without entries before it";
         Flush None "tlb_finish_mmu: an interrupt to each processor"
             flush or flushes: "the range, also what was found cleared, from each TLB that holds something of it";
-        Put None "tlb_flush_mmu_free: nobody else has them"
-            put: "frames that nothing maps any more";
+        Put None "tlb_flush_mmu_free: put_page, a counter"
+            put: "the frames, which go if nothing else maps or holds them";
     }
 }
 
@@ -139,7 +140,8 @@ impl Zap {
     fn put(world: &mut World, it: &mut Self) -> Step {
         for frame in std::mem::take(&mut it.held) {
             world.about(About::Frame(frame));
-            world.free_frame(frame);
+            world.frame(frame).held -= 1;
+            world.free_if_unused(frame);
         }
         DONE
     }
@@ -157,6 +159,8 @@ pub(crate) struct ZapFile {
     m: usize,
     at: u64,
     begun: bool,
+    /// The last detached area that it has looked at.
+    detached: VmaId,
 }
 
 impl List for ZapFile {
@@ -174,7 +178,7 @@ impl ZapFile {
         } else {
             What::FilePages
         };
-        let (m, at, begun) = (0, 0, false);
+        let (m, at, begun, detached) = (0, 0, false, VmaId(0));
         Self {
             file,
             first,
@@ -183,7 +187,15 @@ impl ZapFile {
             m,
             at,
             begun,
+            detached,
         }
+    }
+
+    /// The addresses at which an area maps the pages.
+    fn part(&self, area: &Area) -> (u64, u64) {
+        let from = self.first.saturating_sub(area.pgoff).min(area.pages());
+        let to = self.last.saturating_sub(area.pgoff).min(area.pages());
+        (area.start + from * PAGE_SIZE, area.start + to * PAGE_SIZE)
     }
 
     fn area(world: &mut World, it: &mut Self) -> Step {
@@ -192,7 +204,7 @@ impl ZapFile {
             world.file(it.file).unmapping += 1;
         }
         while it.m < world.mm_count {
-            let areas = &world.mms[it.m].areas;
+            let (m, areas) = (it.m, &world.mms[it.m].areas);
             let next = areas
                 .iter()
                 .find(|area| area.end > it.at && area.file == Some(it.file));
@@ -200,14 +212,22 @@ impl ZapFile {
                 (it.m, it.at) = (it.m + 1, 0);
                 continue;
             };
-            let from = it.first.saturating_sub(area.pgoff).min(area.pages());
-            let to = it.last.saturating_sub(area.pgoff).min(area.pages());
-            let start = (area.start + from * PAGE_SIZE).max(it.at);
-            let end = area.start + to * PAGE_SIZE;
+            let (start, end) = it.part(area);
+            let start = start.max(it.at);
             it.at = area.end;
             if start < end {
-                return world.call(Zap::new(it.m, start, end, it.what), 0);
+                return world.call(Zap::new(m, start, end, it.what), 0);
             }
+        }
+        // Areas that munmap has taken out are found until they leave the file's tree, too.
+        let left = world
+            .detaching
+            .iter()
+            .filter(|(_, area)| area.id > it.detached && area.file == Some(it.file));
+        if let Some((m, area)) = left.min_by_key(|(_, area)| area.id) {
+            let (m, (start, end)) = (*m, it.part(area));
+            it.detached = area.id;
+            return world.call(Zap::new(m, start, end.max(start), it.what), 0);
         }
         world.file(it.file).unmapping -= 1;
         DONE

@@ -1,24 +1,27 @@
 //! Small programs of which every interleaving is explored: pairs of calls that meet.
 
-use vmadiff_contract::{Access, Advice, Call, Config, Fd, FileKind, MapFlags, MoveFlags, Prot};
+use vmadiff_contract::{
+    Access, Advice, Call, Config, FallocFlags, Fd, FileKind, LockAllFlags, MapFlags, Mode,
+    MoveFlags, PolicyFlags, Prot, SyncFlags,
+};
 
 use super::exploring::Law;
 use super::{NONE, RO, RW, at};
 
 /// A race.
-pub(super) struct Race {
+pub(super) struct Race<'a> {
     pub name: &'static str,
     /// Threads of the first address space; the next task is the child of a fork in `setup`.
     pub threads: u8,
     /// Made before, one after another, by these tasks.
     pub setup: &'static [(u8, Call)],
     /// What each task does at once with the others.
-    pub tasks: &'static [&'static [Call]],
+    pub tasks: &'a [&'a [Call]],
     /// Laws that it does not keep, and why that is so in Linux, too.
     pub excused: &'static [(Law, &'static str)],
 }
 
-impl Race {
+impl Race<'_> {
     pub fn config(&self) -> Config {
         Config {
             tasks: self.threads,
@@ -26,7 +29,7 @@ impl Race {
         }
     }
 
-    pub fn calls(&self, task: usize) -> &'static [Call] {
+    pub fn calls(&self, task: usize) -> &[Call] {
         self.tasks[task]
     }
 }
@@ -141,7 +144,7 @@ const STACK: MapFlags = PRIVATE.union(MapFlags::GROWSDOWN);
 
 macro_rules! races {
     ($($name:literal $threads:literal [$($setup:expr),* $(,)?] $([$($call:expr),* $(,)?])+ $(excused $law:ident $why:literal)*;)*) => {
-        pub(super) const RACES: &[Race] = &[$(Race {
+        pub(super) const RACES: &[Race<'static>] = &[$(Race {
             name: $name,
             threads: $threads,
             setup: &[$($setup),*],
@@ -268,3 +271,122 @@ races! {
     "exit beside a store" 2 [one(map(0, 1)), one(store(0, 7))]
         [Call::Exit] [store(0, 1), Call::Exit];
 }
+
+/// What is set up for each pair of [`PAIRED`].
+pub(super) const GROUNDS: &[(&str, &[(u8, Call)])] = &[
+    (
+        "private pages that are there",
+        &[
+            one(open(1)),
+            one(map(0, 3)),
+            one(store(0, 6)),
+            one(store(1, 7)),
+            one(store(2, 8)),
+            (2, store(1, 7)),
+        ],
+    ),
+    (
+        "private pages that are not there",
+        &[one(open(1)), one(map(0, 3)), one(store(0, 6))],
+    ),
+    (
+        "pages shared with a child",
+        &[
+            one(open(1)),
+            one(map(0, 3)),
+            one(store(1, 7)),
+            (2, store(1, 7)),
+            one(Call::Fork),
+            (2, load(1)),
+        ],
+    ),
+    (
+        "pages of a file",
+        &[
+            one(open(3)),
+            one(map_file(0, 3, MapFlags::SHARED)),
+            one(store(1, 7)),
+            (2, load(1)),
+        ],
+    ),
+    (
+        "private pages of a file",
+        &[
+            one(open(3)),
+            one(map_file(0, 3, MapFlags::PRIVATE)),
+            one(store(1, 7)),
+            (2, load(1)),
+            (2, load(2)),
+        ],
+    ),
+];
+
+/// Calls of which each meets each, on each ground; a load follows the second.
+pub(super) const PAIRED: &[Call] = &[
+    load(1),
+    store(1, 1),
+    Call::Exec { addr: at(1) },
+    map(1, 1),
+    mmap(1, 1, RW, PRIVATE.union(MapFlags::POPULATE)),
+    munmap(1, 1),
+    munmap(0, 3),
+    mprotect(1, 1, RO),
+    mprotect(0, 3, NONE),
+    madvise(1, 1, DONTNEED),
+    madvise(0, 3, Advice::Free),
+    madvise(1, 1, Advice::Remove),
+    madvise(1, 1, Advice::DontFork),
+    mremap(1, 1, 8),
+    Call::Mremap {
+        addr: at(0),
+        old_len: 3 * 4096,
+        new_len: 4096,
+        flags: MoveFlags::empty(),
+        new_addr: 0,
+    },
+    mlock(1, 1),
+    Call::Munlock {
+        addr: at(1),
+        len: 4096,
+    },
+    Call::Mlockall {
+        flags: LockAllFlags::CURRENT,
+    },
+    Call::Msync {
+        addr: at(0),
+        len: 3 * 4096,
+        flags: SyncFlags::SYNC,
+    },
+    Call::Mincore {
+        addr: at(0),
+        len: 3 * 4096,
+    },
+    Call::Mbind {
+        addr: at(1),
+        len: 4096,
+        mode: Mode::Bind,
+        nodes: 1,
+        flags: PolicyFlags::empty(),
+    },
+    Call::UffdRegister {
+        addr: at(1),
+        len: 4096,
+    },
+    Call::Fork,
+    Call::Close { fd: Fd(3) },
+    ftruncate(1),
+    ftruncate(2),
+    Call::Fallocate {
+        fd: Fd(3),
+        flags: FallocFlags::PUNCH_HOLE.union(FallocFlags::KEEP_SIZE),
+        off: 4096,
+        len: 4096,
+    },
+    reclaim(1),
+    collapse(0, 3),
+    numa_scan(0, 3),
+    Call::Exit,
+];
+
+/// What follows the second call of a pair.
+pub(super) const AFTER: Call = load(1);
