@@ -4,12 +4,11 @@
 //! contents and takes no frame. Shared anonymous memory is such a file without a kind.
 
 use parking_lot::Mutex;
-use vmadiff_contract::{Access, Errno, Event, Fd, FileId, FileKind, Misuse};
-use vmadiff_interleave::{RefCount, RwSem, Site, SpinLock, at};
+use vmadiff_contract::{Access, Event, Fd, FileId, FileKind, Misuse};
+use vmadiff_interleave::{RefCount, RwSem, Site, SpinLock};
 
 use crate::area::ops::Ops;
 use crate::area::vma::Vma;
-use crate::core::current::Current;
 use crate::core::machine::Machine;
 use crate::core::mm::Mm;
 use crate::core::slab::{Handle, Ref, object};
@@ -83,7 +82,8 @@ impl Ref<'_, File> {
 /// The descriptors of a process (`files_struct`): at `n - 3` the file of number `n`.
 #[derive(Default)]
 pub struct Descriptors {
-    file_lock: SpinLock,
+    /// Guards the table.
+    pub file_lock: SpinLock,
     slots: Mutex<Vec<Handle<File>>>,
 }
 
@@ -97,7 +97,7 @@ impl Descriptors {
     }
 
     /// Whether a number below `limit` is free.
-    fn has_room(&self, limit: u32) -> bool {
+    pub fn has_room(&self, limit: u32) -> bool {
         let slots = self.slots.lock();
         let lowest = slots
             .iter()
@@ -107,7 +107,7 @@ impl Descriptors {
     }
 
     /// Gives the lowest free number.
-    fn install(&self, file: Handle<File>) -> Fd {
+    pub fn install(&self, file: Handle<File>) -> Fd {
         let mut slots = self.slots.lock();
         let lowest = slots
             .iter()
@@ -121,7 +121,8 @@ impl Descriptors {
         Fd((lowest + FIRST_FD) as i32)
     }
 
-    fn remove(&self, fd: Fd) -> Option<Handle<File>> {
+    /// Takes a descriptor away.
+    pub fn remove(&self, fd: Fd) -> Option<Handle<File>> {
         let _lock = self.file_lock.lock(site::CLOSE__FILE_LOCK);
         let at = usize::try_from(fd.0).ok()?.checked_sub(FIRST_FD)?;
         std::mem::take(self.slots.lock().get_mut(at)?).some()
@@ -143,43 +144,6 @@ impl Descriptors {
                 see(Fd((at + FIRST_FD) as i32), *file);
             }
         }
-    }
-}
-
-impl<D: Design> Current<'_, D> {
-    /// `open`: a new file with a descriptor.
-    pub fn sys_open(&self, kind: FileKind, access: Access, size: u64) -> Result<u64, Errno> {
-        if access.is_empty() {
-            return Err(Errno::EINVAL);
-        }
-        if size > MAX_SIZE {
-            return Err(Errno::EFBIG);
-        }
-        let files = &self.mm_struct().files;
-        let _lock = files.file_lock.lock(site::OPEN__FILE_LOCK);
-        if !files.has_room(self.config().rlimit_nofile) {
-            return Err(Errno::EMFILE);
-        }
-        let number = FileKind::ALL
-            .iter()
-            .position(|&k| k == kind)
-            .map_or(0, |at| at + 1);
-        let file = self.file_alloc(number as u8, access, size);
-        let marks = (0..16).map(|page| (page * 4096, 0xa0 + page as u8));
-        file.contents()
-            .init_with(marks.take_while(|&(at, _)| at < size));
-        let fd = files.install(file.handle());
-        at::section();
-        Ok(fd.0 as u64)
-    }
-
-    /// `close`.
-    pub fn sys_close(&self, fd: Fd) -> Result<u64, Errno> {
-        let file = self.mm_struct().files.remove(fd);
-        at::section();
-        let file = file.ok_or(Errno::EBADF)?;
-        self.fput(self.files.get(file));
-        Ok(0)
     }
 }
 
