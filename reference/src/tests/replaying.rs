@@ -150,3 +150,23 @@ fn an_area_can_be_given_an_anon_vma_and_no_page() {
     assert_eq!((state.pages.len(), state.anons), (0, 1));
     assert_eq!(state.vmas[0].anon_chain, 1);
 }
+
+#[test]
+fn a_section_of_mprotect_populates_locked_memory_that_becomes_writable() {
+    let reference = boot();
+    map(&reference, 0, RO, MapFlags::empty());
+    let locks = Call::Mlock {
+        addr: at(0),
+        len: 4096,
+    };
+    assert_eq!(reference.section(TASK, &locks, Fail::NONE), DONE);
+    assert_eq!(state(&reference).pages.len(), 0);
+    let call = Call::Mprotect {
+        addr: at(0),
+        len: 4096,
+        prot: RW,
+    };
+    assert_eq!(reference.section(TASK, &call, Fail::NONE), DONE);
+    // mprotect_fixup faults the page in under the mmap_sem that it holds for writing.
+    assert_eq!(state(&reference).pages.len(), 1);
+}
