@@ -12,7 +12,7 @@ use super::designs::Asked;
 use super::explain;
 use super::input::read_case;
 use super::output::{print, write_file};
-use super::run::warn_of_differences;
+use super::run::{warn_of_differences, warn_of_missed};
 use crate::status::Status;
 
 /// Explains a run: the areas after each call, and how the managers diverge, if they do.
@@ -48,6 +48,7 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
     warn_of_differences(&args.file, &case, &planted);
     let mut pair = pair(&planted);
     let ran = pair.observe_twice(&case.program);
+    warn_of_missed(&args.file, &case, &ran);
     let scenes = if args.html {
         pair.scenes(&case.program)
     } else {

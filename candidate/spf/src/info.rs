@@ -79,6 +79,9 @@ const fn at(aim: Aim, begins: &'static [&'static str]) -> Point {
     Point { aim, begins }
 }
 
+/// Where the tree's reference to an area that was erased is put.
+const ERASED: &[&str] = &["vm_rcu_put."];
+
 /// What races about speculation are left at.
 const AIMS: &[Point] = &[
     at(Aim::Call(CallKind::Load), LOOKUP),
@@ -100,7 +103,14 @@ const AIMS: &[Point] = &[
     at(Aim::Call(CallKind::Mmap), &["mmap_region."]),
     at(Aim::Call(CallKind::Mbind), &["mpol_put."]),
     at(Aim::Call(CallKind::Exit), &["remove_vma_of_exit."]),
-    at(Aim::Adjusts, &["vm_rcu_put."]),
+    at(Aim::Adjusts, ERASED),
+    at(Aim::Beside(CallKind::Munmap), ERASED),
+    at(Aim::Beside(CallKind::Mprotect), ERASED),
+    at(Aim::Beside(CallKind::Mbind), ERASED),
+    at(Aim::Beside(CallKind::Madvise), ERASED),
+    at(Aim::Beside(CallKind::Mlock), ERASED),
+    at(Aim::Beside(CallKind::Munlock), ERASED),
+    at(Aim::Beside(CallKind::UffdRegister), ERASED),
     at(Aim::Cut, &["vma_link_rb.mm_seq", "vma_link_rb.get_vma"]),
     at(
         Aim::Asks,

@@ -167,6 +167,13 @@ pub fn warn_of_differences(file: &Path, case: &Case, planted: &Planted) {
     }
 }
 
+/// Says on standard error which switches of this program never came.
+pub fn warn_of_missed(file: &Path, case: &Case, ran: &Ran) {
+    for missed in never_came(&case.program, ran) {
+        warn(file, &missed.to_string());
+    }
+}
+
 /// The same for the artifacts of a folder, each difference once.
 fn sum_up_differences(files: &[PathBuf], cases: &[Case], planted: &[Planted]) {
     let mut all: BTreeMap<String, Vec<&Path>> = BTreeMap::new();
