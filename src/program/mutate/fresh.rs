@@ -63,7 +63,7 @@ pub(super) fn needed(space: &Space, kind: CallKind) -> Option<CallKind> {
 
 /// What races happen on: private memory of the first task that has been written, so that it has an
 /// anon_vma, without which no fault is speculative.
-pub(super) fn ground(dice: &mut Dice<'_>, known: Capabilities) -> Vec<Step> {
+pub(super) fn setup(dice: &mut Dice<'_>, known: Capabilities) -> Vec<Step> {
     let by_first = |call| Step {
         task: TaskId(1),
         call,

@@ -85,7 +85,7 @@ impl Generate<Program> for Generator<'_> {
             program.calls.push(step);
         };
         if profile.flavour == Flavour::Interleaved && !dice.one_in(4) {
-            for step in fresh::ground(dice, profile.calls) {
+            for step in fresh::setup(dice, profile.calls) {
                 push(&mut world, step);
             }
         }

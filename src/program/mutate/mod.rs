@@ -8,17 +8,12 @@ mod aim;
 mod argument;
 mod change;
 mod dice;
-mod duels;
 mod fresh;
 mod generate;
-mod handovers;
 mod place;
 mod races;
 mod reargue;
-mod stale;
 mod switches;
-mod undone;
-mod ways;
 
 use mutatis::{Mutate, Session};
 use vmadiff_contract::{CallKind, Capabilities, DesignInfo};

@@ -5,9 +5,10 @@ use vmadiff_contract::{
     Advice, Aim, Call, CallKind, Config, DesignInfo, MoveFlags, PAGE_SIZE, Prot, TaskId,
 };
 
-use super::dice::Dice;
-use super::races::{TABLE, by, map};
-use super::{Profile, place, races, ways};
+use super::super::dice::Dice;
+use super::super::{Profile, place};
+use super::setup::{TABLE, by, map, settle};
+use super::{preemption_points, race_start};
 use crate::program::{Program, Switch};
 
 /// What changes an entry, and how often.
@@ -29,7 +30,7 @@ pub(super) fn known(profile: &Profile) -> bool {
 }
 
 /// A program of this kind.
-pub(super) fn stale(dice: &mut Dice<'_>, profile: &Profile) -> Program {
+pub(super) fn stale_tlb(dice: &mut Dice<'_>, profile: &Profile) -> Program {
     let mut program = Program {
         config: Config {
             tasks: 3,
@@ -50,7 +51,7 @@ pub(super) fn stale(dice: &mut Dice<'_>, profile: &Profile) -> Program {
         CallKind::Fork => bystander,
         _ => TaskId(1),
     };
-    ground(dice, &mut program, (start, pages), first);
+    setup(dice, &mut program, (start, pages), first);
     let anchor = program.calls.len();
     let (call, there) = actor(dice, kind, start, pages * PAGE_SIZE);
     let mut calls = vec![by(TaskId(1), call)];
@@ -81,7 +82,7 @@ pub(super) fn stale(dice: &mut Dice<'_>, profile: &Profile) -> Program {
 }
 
 /// A page that `first` wrote, that all may have in their TLBs, and that may be shared with a child.
-fn ground(dice: &mut Dice<'_>, program: &mut Program, (start, pages): (u64, u64), first: TaskId) {
+fn setup(dice: &mut Dice<'_>, program: &mut Program, (start, pages): (u64, u64), first: TaskId) {
     let mut step = |task, call| program.calls.push(by(task, call));
     step(TaskId(1), map(start, pages, Prot::READ | Prot::WRITE));
     let store = Call::Store {
@@ -97,7 +98,7 @@ fn ground(dice: &mut Dice<'_>, program: &mut Program, (start, pages): (u64, u64)
             step(TaskId(task), touch(dice, start, 2));
         }
     }
-    races::settle(program);
+    settle(program);
 }
 
 /// The call that changes the entry, and where the page is afterwards.
@@ -152,17 +153,17 @@ fn switches(
 ) -> Vec<Switch> {
     let actor = TaskId(1);
     let (mut acting, mut copying) = (
-        ways::left(dice, design, actor, Aim::Entries(kind), 2, victim),
-        ways::left(dice, design, victim, Aim::Copies, 1, actor),
+        preemption_points::preempt_at(dice, design, actor, Aim::Entries(kind), 2, victim),
+        preemption_points::preempt_at(dice, design, victim, Aim::Copies, 1, actor),
     );
     match dice.one_in(2) {
         true => {
             copying.to = bystander;
-            vec![races::start(program, anchor, actor), acting, copying]
+            vec![race_start(program, anchor, actor), acting, copying]
         }
         false => {
             acting.to = bystander;
-            vec![races::start(program, anchor, victim), copying, acting]
+            vec![race_start(program, anchor, victim), copying, acting]
         }
     }
 }

@@ -4,11 +4,13 @@
 //! name none, all that was written. Often it is changed back while the others are still at it, so
 //! that what they saw first and what they see last agree, and what was in between does not.
 
-use vmadiff_contract::{Call, CallKind, DesignInfo, Fd, MapFlags, Mode, PAGE_SIZE, Prot, TaskId};
+use vmadiff_contract::{Call, CallKind, DesignInfo, PAGE_SIZE, Prot, TaskId};
 
-use super::dice::Dice;
-use super::races::{TABLE, by};
-use super::{Profile, argument, fresh, place, races, switches, ways};
+use super::super::dice::Dice;
+use super::super::{Profile, fresh, place, switches};
+use super::setup::by;
+use super::variants::{back, is_repeatable, same_place, to_whole_tables};
+use super::{preemption_points, race_start};
 use crate::program::shape::{self, Param};
 use crate::program::world::{Space, World};
 use crate::program::{Policy, Program, Schedule, Step, Switch};
@@ -33,9 +35,13 @@ const ABOUT: &[(u32, CallKind)] = &[
     (1, CallKind::Ftruncate),
 ];
 
-/// Makes a program that has made its ground, after which things are as `there`, a race about one
-/// call.
-pub(super) fn duel(dice: &mut Dice<'_>, program: &mut Program, there: &World, profile: &Profile) {
+/// Appends a race about one call to a program's setup, after which things are as `there`.
+pub(super) fn targeted(
+    dice: &mut Dice<'_>,
+    program: &mut Program,
+    there: &World,
+    profile: &Profile,
+) {
     let known = ABOUT.iter().filter(|(_, kind)| profile.calls.knows(*kind));
     let about: Vec<_> = known.copied().collect();
     if about.is_empty() {
@@ -64,7 +70,7 @@ pub(super) fn duel(dice: &mut Dice<'_>, program: &mut Program, there: &World, pr
         };
         calls.push(by(task, back));
     }
-    let stakes = stakes(there, &step);
+    let contended = contended(there, &step);
     // What fork and the kernel's own steps change is there already.
     let absent = match kind {
         CallKind::Fork | CallKind::Reclaim | CallKind::NumaScan => false,
@@ -72,10 +78,12 @@ pub(super) fn duel(dice: &mut Dice<'_>, program: &mut Program, there: &World, pr
         _ => true,
     };
     let space = there.space(actor);
-    let one = dice.one_in(2).then(|| page(dice, space, &stakes, absent));
+    let one = dice
+        .one_in(2)
+        .then(|| page(dice, space, &contended, absent));
     let mut victim = None;
     for _ in 0..1 + dice.below(4) {
-        let addr = one.unwrap_or_else(|| page(dice, space, &stakes, absent));
+        let addr = one.unwrap_or_else(|| page(dice, space, &contended, absent));
         let addr = match dice.one_in(8) {
             true => addr + dice.below(PAGE_SIZE),
             false => addr,
@@ -131,7 +139,7 @@ fn schedule(
         true => (step, victim),
         false => (victim, step),
     };
-    let start = races::start(program, anchor, first.task);
+    let start = race_start(program, anchor, first.task);
     let policy = switches::policy(dice);
     if policy != Policy::Preemptions && dice.one_in(2) {
         return Schedule {
@@ -140,9 +148,9 @@ fn schedule(
             switches: vec![start],
         };
     }
-    let (ground, racing) = program.calls.split_at(anchor);
+    let (setup, racing) = program.calls.split_at(anchor);
     let leave = |dice: &mut Dice<'_>, step: &Step, to: TaskId| Switch {
-        at: ways::within(dice, design, ground, step, space),
+        at: preemption_points::within(dice, design, setup, step, space),
         to,
     };
     let mut list = vec![start, leave(dice, first, second.task)];
@@ -198,119 +206,14 @@ fn witness(dice: &mut Dice<'_>, step: &Step, victim: &Step, threads: u8) -> Step
     by(task, call)
 }
 
-/// Whether the call finds something else where it was made before.
-fn is_repeatable(kind: CallKind) -> bool {
-    matches!(
-        kind,
-        CallKind::Mbind
-            | CallKind::Fork
-            | CallKind::Madvise
-            | CallKind::Mlock
-            | CallKind::Mprotect
-            | CallKind::Reclaim
-    )
-}
-
-/// The second call, about the first one's range.
-fn same_place(one: &Call, other: &Call) -> Call {
-    let kind = other.kind();
-    let mut words = shape::words(other);
-    let params = shape::params(kind);
-    if one.kind() == kind && params.first() == Some(&Param::Addr) {
-        words[0] = shape::words(one)[0];
-        if params.get(1) == Some(&Param::Len) {
-            words[1] = shape::words(one)[1];
-        }
-    }
-    shape::build(kind, &words)
-}
-
 /// A thread that is not this one.
 fn other(dice: &mut Dice<'_>, task: u8, threads: u8) -> u8 {
     let nth = 1 + dice.below(u64::from(threads.max(2)) - 1) as u8;
     if nth < task { nth } else { nth + 1 }
 }
 
-/// A move of whole page tables goes, mostly, to where a whole table can go.
-fn to_whole_tables(dice: &mut Dice<'_>, call: Call) -> Call {
-    if call.kind() != CallKind::Mremap {
-        return call;
-    }
-    let mut words = shape::words(&call);
-    let [addr, old_len, ..] = words;
-    let whole = old_len >= TABLE && addr.is_multiple_of(TABLE);
-    if !whole || dice.one_in(4) {
-        return call;
-    }
-    words[2] = old_len;
-    words[3] = 3;
-    words[4] = TABLE * (4 + dice.below(4));
-    shape::build(CallKind::Mremap, &words)
-}
-
-/// A call that undoes, or does otherwise, what this one did to the same range.
-fn back(dice: &mut Dice<'_>, space: &Space, call: &Call) -> Call {
-    let kind = call.kind();
-    let mut words = shape::words(call);
-    let [addr, len, ..] = words;
-    match *call {
-        Call::Munmap { .. } => Call::Mmap {
-            addr,
-            len,
-            prot: Prot::READ | Prot::WRITE,
-            flags: MapFlags::PRIVATE | MapFlags::ANONYMOUS | MapFlags::FIXED,
-            fd: Fd(-1),
-            off: 0,
-        },
-        Call::Mmap { .. } => Call::Munmap { addr, len },
-        Call::Mlock { .. } => Call::Munlock { addr, len },
-        Call::Mprotect { prot, .. } => Call::Mprotect {
-            addr,
-            len,
-            prot: if prot.contains(Prot::WRITE) {
-                argument::prot(dice)
-            } else {
-                Prot::READ | Prot::WRITE
-            },
-        },
-        Call::Mbind {
-            addr,
-            len,
-            mode,
-            flags,
-            ..
-        } => {
-            let (mode, nodes) = match mode {
-                Mode::Default => (Mode::Bind, 1),
-                _ => (Mode::Default, 0),
-            };
-            Call::Mbind {
-                addr,
-                len,
-                mode,
-                nodes,
-                flags,
-            }
-        }
-        Call::Mremap {
-            old_len,
-            new_len,
-            new_addr,
-            ..
-        } => {
-            (words[0], words[1], words[2], words[4]) = (new_addr, new_len, old_len, addr);
-            shape::build(kind, &words)
-        }
-        Call::Madvise { .. } => {
-            words[2] = argument::value(dice, space, Param::Advice);
-            shape::build(kind, &words)
-        }
-        other => other,
-    }
-}
-
 /// The ranges that a call changes.
-fn stakes(there: &World, step: &Step) -> Vec<(u64, u64)> {
+fn contended(there: &World, step: &Step) -> Vec<(u64, u64)> {
     let mut ranges = Vec::new();
     let words = shape::words(&step.call);
     let params = shape::params(step.call.kind());
@@ -334,8 +237,8 @@ fn stakes(there: &World, step: &Step) -> Vec<(u64, u64)> {
 
 /// A page at stake or of the area around it; mostly one that a store faults on, if it is to be
 /// `absent`.
-fn page(dice: &mut Dice<'_>, space: &Space, stakes: &[(u64, u64)], absent: bool) -> u64 {
-    let range = (!stakes.is_empty()).then(|| stakes[dice.index(stakes.len())]);
+fn page(dice: &mut Dice<'_>, space: &Space, contended: &[(u64, u64)], absent: bool) -> u64 {
+    let range = (!contended.is_empty()).then(|| contended[dice.index(contended.len())]);
     let Some((start, end)) = range.filter(|_| !dice.one_in(8)) else {
         return place::access(dice, space, Prot::WRITE);
     };

@@ -4,7 +4,7 @@
 use vmadiff_contract::{Aim, Call, CallKind, DesignInfo, TaskId};
 use vmadiff_interleave::Site;
 
-use super::dice::Dice;
+use super::super::dice::Dice;
 use crate::program::sites::{BEGIN, Sites};
 use crate::program::world::Space;
 use crate::program::{Moment, Step, Switch};
@@ -48,17 +48,17 @@ fn alike(design: &'static DesignInfo, one: CallKind, other: CallKind) -> bool {
 }
 
 /// A place in the middle of a call. Places are counted from the start of the run, and what the task
-/// has done before, on the `ground`, may have passed them.
+/// has done before, on the `setup`, may have passed them.
 pub(super) fn within(
     dice: &mut Dice<'_>,
     design: &'static DesignInfo,
-    ground: &[Step],
+    setup: &[Step],
     step: &Step,
     space: &Space,
 ) -> Moment {
     let (call, task) = (&step.call, step.task);
     let like = |other: &&Step| other.task == task && alike(design, other.call.kind(), call.kind());
-    let earlier = ground.iter().filter(like).count() as u64;
+    let earlier = setup.iter().filter(like).count() as u64;
     let later = dice.weighted(&[(8, 0), (2, 1), (1, 2)]);
     Moment::Site {
         task,
@@ -82,7 +82,7 @@ fn site(dice: &mut Dice<'_>, design: &'static DesignInfo, call: &Call, space: &S
 }
 
 /// A task is left for another at a place for this aim, one of the first `times` that it passes it.
-pub(super) fn left(
+pub(super) fn preempt_at(
     dice: &mut Dice<'_>,
     design: &'static DesignInfo,
     task: TaskId,

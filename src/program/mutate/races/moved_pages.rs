@@ -3,9 +3,10 @@
 
 use vmadiff_contract::{Advice, Aim, Call, CallKind, Config, DesignInfo, PAGE_SIZE, Prot, TaskId};
 
-use super::dice::Dice;
-use super::races::{by, map};
-use super::{Profile, place, races, ways};
+use super::super::dice::Dice;
+use super::super::{Profile, place};
+use super::setup::{by, map};
+use super::{preemption_points, race_start};
 use crate::program::{Program, Switch};
 
 /// What tells areas apart, and changes no page.
@@ -43,7 +44,7 @@ pub(super) fn known(profile: &Profile) -> bool {
 }
 
 /// A program of this kind.
-pub(super) fn handover(dice: &mut Dice<'_>, profile: &Profile) -> Program {
+pub(super) fn moved_pages(dice: &mut Dice<'_>, profile: &Profile) -> Program {
     let mut program = Program {
         config: Config {
             tasks: dice.weighted(&[(3, 2), (1, 3)]),
@@ -54,7 +55,7 @@ pub(super) fn handover(dice: &mut Dice<'_>, profile: &Profile) -> Program {
     };
     let areas = areas(dice);
     let mark = dice.pick(&MARKS[1..]);
-    ground(dice, &mut program, &areas, mark);
+    setup(dice, &mut program, &areas, mark);
     let anchor = program.calls.len();
     give(dice, &mut program, &areas, mark);
     if dice.one_in(4) {
@@ -126,7 +127,7 @@ fn areas(dice: &mut Dice<'_>) -> Areas {
 }
 
 /// Two areas with one anon_vma, so that nothing but their flags keeps them apart.
-fn ground(dice: &mut Dice<'_>, program: &mut Program, areas: &Areas, mark: Advice) {
+fn setup(dice: &mut Dice<'_>, program: &mut Program, areas: &Areas, mark: Advice) {
     let Areas { kept, given, taker } = *areas;
     let mut step = |call| program.calls.push(by(TaskId(1), call));
     let start = kept.start.min(taker.start);
@@ -159,19 +160,26 @@ fn switches(
     let victim = program.calls.last().map_or(giver, |step| step.task);
     if late {
         return vec![
-            races::start(program, anchor, victim),
-            ways::left(dice, design, victim, Aim::Late, 1, giver),
+            race_start(program, anchor, victim),
+            preemption_points::preempt_at(dice, design, victim, Aim::Late, 1, giver),
         ];
     }
     let mut list = vec![
-        races::start(program, anchor, giver),
-        ways::left(dice, design, giver, Aim::Cut, 6, victim),
-        ways::left(dice, design, victim, Aim::Asks, 1, giver),
+        race_start(program, anchor, giver),
+        preemption_points::preempt_at(dice, design, giver, Aim::Cut, 6, victim),
+        preemption_points::preempt_at(dice, design, victim, Aim::Asks, 1, giver),
     ];
     if !dice.one_in(3) {
         let call = anchor + 1 + dice.weighted(&[(3, 0), (1, 1)]);
-        list.push(races::start(program, call, victim));
-        list.push(ways::left(dice, design, victim, Aim::Asks, 1, giver));
+        list.push(race_start(program, call, victim));
+        list.push(preemption_points::preempt_at(
+            dice,
+            design,
+            victim,
+            Aim::Asks,
+            1,
+            giver,
+        ));
     }
     list
 }

@@ -3,9 +3,10 @@
 
 use vmadiff_contract::{Aim, Call, CallKind, Config, Fail, PAGE_SIZE, Prot, TaskId};
 
-use super::dice::Dice;
-use super::races::{by, map};
-use super::{Profile, place, races, ways};
+use super::super::dice::Dice;
+use super::super::{Profile, place};
+use super::setup::{by, map};
+use super::{preemption_points, race_start};
 use crate::program::{Program, Step};
 
 /// Who ends grace periods.
@@ -22,7 +23,7 @@ pub(super) fn known(profile: &Profile) -> bool {
 }
 
 /// A program of this kind.
-pub(super) fn undone(dice: &mut Dice<'_>, profile: &Profile) -> Program {
+pub(super) fn failed_undo(dice: &mut Dice<'_>, profile: &Profile) -> Program {
     let mut program = Program {
         config: Config {
             tasks: 2,
@@ -80,12 +81,12 @@ pub(super) fn undone(dice: &mut Dice<'_>, profile: &Profile) -> Program {
     }
     let design = profile.design;
     program.schedule.switches = vec![
-        races::start(&program, anchor, actor),
-        ways::left(dice, design, actor, Aim::Undoes, 1, victim),
-        ways::left(dice, design, victim, Aim::AsksAnon, 1, actor),
-        races::start(&program, anchor + 1, victim),
-        ways::left(dice, design, victim, Aim::FindsAnon, 1, actor),
-        ways::left(dice, design, actor, Aim::Removed, 2, KERNEL),
+        race_start(&program, anchor, actor),
+        preemption_points::preempt_at(dice, design, actor, Aim::Undoes, 1, victim),
+        preemption_points::preempt_at(dice, design, victim, Aim::AsksAnon, 1, actor),
+        race_start(&program, anchor + 1, victim),
+        preemption_points::preempt_at(dice, design, victim, Aim::FindsAnon, 1, actor),
+        preemption_points::preempt_at(dice, design, actor, Aim::Removed, 2, KERNEL),
     ];
     program
 }
