@@ -7,6 +7,7 @@ mod access;
 mod advice;
 mod asking;
 mod dice;
+mod driving;
 mod exploring;
 mod invariant;
 mod lists;
