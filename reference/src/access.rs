@@ -89,10 +89,9 @@ impl Access {
             it.by = it.stale(world);
             return Ok(Flow::To(TOUCH));
         }
-        if let Ok(at) = world.page_at(it.m, it.addr)
-            && world.mms[it.m].pages[at].allows(it.want)
-        {
-            let by = world.mms[it.m].pages[at];
+        let found = world.page_at(it.m, it.addr);
+        let found = found.ok().map(|at| world.mms[it.m].pages[at]);
+        if let Some(by) = found.filter(|page| page.allows(it.want)) {
             if world.driven {
                 world.fill_tlb(by);
             }
@@ -101,15 +100,17 @@ impl Access {
         }
         it.tries += 1;
         if it.tries > TRIES {
-            return Ok(Flow::Done(Outcome::Livelock));
+            world.returned = Outcome::Livelock;
+            return Ok(Flow::Ended);
         }
         if world.driven {
             // A processor that has to walk holds no entry of the page.
             let (t, addr) = (world.now, page_down(it.addr));
             world.tlbs[t].retain(|held| held.addr != addr);
         }
-        let fault = Fault::new(world, it.m, it.addr, it.want);
-        world.call(fault, WALK)
+        let store = matches!(it.want, Want::Store(_));
+        let refused = !store && found.is_some_and(|page| page.is_readable());
+        world.call(Fault::new(it.m, it.addr, store, refused), WALK)
     }
 
     fn touch(world: &mut World, it: &mut Self) -> Step {
@@ -132,9 +133,7 @@ impl Access {
                 match want {
                     Want::Store(value) => world.file(file).set_byte(offset, value),
                     Want::Load => {
-                        return Ok(Flow::Done(Outcome::Value(u64::from(
-                            world.file(file).byte(offset),
-                        ))));
+                        return Ok(Flow::Done(u64::from(world.file(file).byte(offset))));
                     }
                     Want::Exec => {}
                 }
@@ -142,7 +141,7 @@ impl Access {
             }
             _ => 0,
         };
-        Ok(Flow::Done(Outcome::Value(value)))
+        Ok(Flow::Done(value))
     }
 }
 

@@ -1,8 +1,6 @@
 //! Making a part of an area an area of its own, which mprotect, madvise, mlock, mbind and
 //! userfaultfd do alike.
 
-use vmadiff_contract::Outcome;
-
 use crate::job::{Flow, List, Step, rows};
 use crate::merge::Wanted;
 use crate::world::World;
@@ -34,7 +32,7 @@ const CUT_END: u8 = 2;
 
 impl Carve {
     fn done(&self) -> Step {
-        Ok(Flow::Done(Outcome::Value(self.i as u64)))
+        Ok(Flow::Done(self.i as u64))
     }
 
     fn merge(world: &mut World, it: &mut Self) -> Step {

@@ -1,6 +1,6 @@
 //! Collapsing a range as khugepaged would, in small pages (section 30).
 
-use vmadiff_contract::{Choice, FrameId, Note, Outcome, PAGE_SIZE, POPULATE_MAX_PAGES, VmFlags};
+use vmadiff_contract::{Choice, FrameId, Note, PAGE_SIZE, POPULATE_MAX_PAGES, VmFlags};
 
 use crate::area::is_aligned;
 use crate::guard::Guard;
@@ -53,7 +53,7 @@ impl Collapse {
     }
 
     fn answer(value: u64) -> Step {
-        Ok(Flow::Done(Outcome::Value(value)))
+        Ok(Flow::Done(value))
     }
 
     /// Another call may hold a page.

@@ -55,7 +55,8 @@ impl Begin for AtOnce {
     type Begun = Outcome;
 
     fn list<L: List>(self, world: &mut World, list: L) -> Outcome {
-        world.finish(list).unwrap_or_else(|outcome| outcome)
+        world.finish(list);
+        world.returned
     }
 
     fn nothing(self, outcome: Outcome) -> Outcome {

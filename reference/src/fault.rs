@@ -6,7 +6,6 @@ use vmadiff_contract::{
     VmaId,
 };
 
-use crate::access::Want;
 use crate::area::{ACCESS, page_down};
 use crate::guard::Guard;
 use crate::job::{Flow, List, Row, Sem, Step, rows};
@@ -14,13 +13,13 @@ use crate::page::{Bytes, Entry, Page};
 use crate::world::World;
 
 /// A fault, with what it has decided.
-#[derive(Clone, Debug, Hash)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Fault {
     m: usize,
-    want: Want,
     addr: u64,
     store: bool,
-    /// The processor found an entry that lets nobody, or not this access, through (the error code).
+    /// What the processor found lets loads through, and not this access (the error code). What
+    /// allows it by now was mapped after that.
     refused: bool,
     /// It is populate's: the area was found, and allows it.
     forced: bool,
@@ -99,37 +98,21 @@ impl List for Fault {
 }
 
 impl Fault {
-    pub fn new(world: &World, m: usize, addr: u64, want: Want) -> Self {
-        let store = matches!(want, Want::Store(_));
-        // What allows it by now was mapped after the access found that it does not.
-        let refused = !store
-            && world.page_at(m, addr).is_ok_and(|page| {
-                let page = &world.mms[m].pages[page];
-                page.is_readable() && !page.allows(want)
-            });
+    /// Of a store or another access; `refused`: the processor found a readable entry that does not
+    /// allow it.
+    pub fn new(m: usize, addr: u64, store: bool, refused: bool) -> Self {
         Self {
             m,
-            want,
             addr,
             store,
             refused,
-            forced: false,
-            growing: false,
-            i: 0,
-            area: VmaId(0),
-            flags: VmFlags::empty(),
-            file: None,
-            index: 0,
-            read: None,
-            anon: None,
-            frame: None,
+            ..Self::default()
         }
     }
 
     /// A fault that populate makes on a page of area `i`.
     pub fn forced(world: &World, m: usize, i: usize, addr: u64, store: bool) -> Self {
-        let want = if store { Want::Store(0) } else { Want::Load };
-        let mut fault = Self::new(world, m, addr, want);
+        let mut fault = Self::new(m, addr, store, false);
         fault.forced = true;
         fault.adopt(world, i);
         fault
@@ -182,17 +165,18 @@ impl Fault {
     fn served(&mut self, world: &mut World, major: u64) -> Step {
         world.land();
         world.count_fault(major == 1);
-        Ok(Flow::Done(Outcome::Value(major)))
+        Ok(Flow::Done(major))
     }
 
     /// It cannot be served; neither can the access, then.
     fn refused(&mut self, world: &mut World, outcome: Outcome) -> Step {
         self.give_back(world);
         world.land();
+        world.returned = outcome;
         if self.forced {
-            return Ok(Flow::Done(outcome));
+            return Ok(Flow::Ended);
         }
-        Ok(Flow::Fail(outcome))
+        Ok(Flow::Fail)
     }
 
     fn no_area(&mut self, world: &mut World) -> Step {

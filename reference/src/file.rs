@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use vmadiff_contract::{
-    About, Access, Errno, Event, FallocFlags, Fd, FileId, FileKind, Outcome, PAGE_SIZE, VmaId,
+    About, Access, Errno, Event, FallocFlags, Fd, FileId, FileKind, PAGE_SIZE, VmaId,
 };
 
 use crate::guard::Guard;
@@ -208,7 +208,7 @@ impl FileCall {
         world.about(About::Descriptor { mm, fd: it.fd });
         if let Op::Open(kind, access, size) = it.op {
             let fd = world.open(it.m, kind, access, size)?;
-            return Ok(Flow::Done(Outcome::Value(fd)));
+            return Ok(Flow::Done(fd));
         }
         let file = world.lookup(it.m, it.fd)?;
         it.file = Some(file);
@@ -354,7 +354,7 @@ impl FileCall {
             }
             world.put_file(file);
         }
-        it.answer.map(|value| Flow::Done(Outcome::Value(value)))
+        it.answer.map(|value| Flow::Done(value))
     }
 }
 

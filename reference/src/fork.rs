@@ -1,7 +1,7 @@
 //! Copying an address space (sections 16 and 23).
 
 use vmadiff_contract::{
-    About, Choice, Errno, Event, Fd, MAX_TASKS, Note, Outcome, PolicyId, TaskId, VmFlags, VmaId,
+    About, Choice, Errno, Event, Fd, MAX_TASKS, Note, PolicyId, TaskId, VmFlags, VmaId,
 };
 
 use crate::anon::Rmap;
@@ -324,7 +324,7 @@ impl Fork {
         }
         let number = world.tasks.len();
         world.about(About::Task(TaskId(number as u8)));
-        Ok(Flow::Done(Outcome::Value(number as u64)))
+        Ok(Flow::Done(number as u64))
     }
 
     fn give_up(world: &mut World, it: &mut Self) -> Step {

@@ -1,6 +1,6 @@
 //! The heap (section 13).
 
-use vmadiff_contract::{About, Errno, Outcome, PAGE_SIZE, VmFlags};
+use vmadiff_contract::{About, Errno, PAGE_SIZE, VmFlags};
 
 use crate::area::page_up;
 use crate::job::{Flow, List, Step, answer, rows};
@@ -46,11 +46,11 @@ impl Brk {
     }
 
     fn done(_: &mut World, it: &mut Self) -> Step {
-        Ok(Flow::Done(Outcome::Value(it.brk)))
+        Ok(Flow::Done(it.brk))
     }
 
     fn refused(&self) -> Step {
-        Ok(Flow::Done(Outcome::Value(self.old)))
+        Ok(Flow::Done(self.old))
     }
 
     fn decide(world: &mut World, it: &mut Self) -> Step {

@@ -51,10 +51,12 @@ pub(crate) enum Flow {
     To(u8),
     /// With the list that [`World::call`] was given, and then with this row.
     Call(u8),
-    /// Nowhere: the list is done, and came to this.
-    Done(Outcome),
-    /// Nowhere, and the list that called it is done too.
-    Fail(Outcome),
+    /// Nowhere: the list is done, and came to this value.
+    Done(u64),
+    /// Nowhere: the list is done, and came to what [`World::returned`] has.
+    Ended,
+    /// The same, and the list that called it is done too.
+    Fail,
 }
 
 impl World {
@@ -66,30 +68,33 @@ impl World {
             self.called.push(list.into());
             return Ok(Flow::Call(then));
         }
-        match self.finish(list) {
-            Ok(outcome) => {
-                self.returned = outcome;
-                Ok(Flow::To(then))
-            }
-            Err(outcome) => Ok(Flow::Done(outcome)),
-        }
+        Ok(if self.finish(list) {
+            Flow::To(then)
+        } else {
+            Flow::Ended
+        })
     }
 
-    /// Takes all steps of a list that is not driven.
-    ///
-    /// # Errors
-    ///
-    /// The list that called it is done, too.
-    pub fn finish<L: List>(&mut self, mut list: L) -> Result<Outcome, Outcome> {
+    /// Takes all steps of a list that is not driven; [`World::returned`] has what it came to.
+    /// False: the list that called it is done, too.
+    #[inline]
+    pub fn finish<L: List>(&mut self, mut list: L) -> bool {
         let mut row = list.first();
         loop {
             match (L::ROWS[usize::from(row)].take)(self, &mut list) {
                 Ok(Flow::Next) => row += 1,
                 Ok(Flow::Again) => {}
                 Ok(Flow::To(to) | Flow::Call(to)) => row = to,
-                Ok(Flow::Done(outcome)) => return Ok(outcome),
-                Ok(Flow::Fail(outcome)) => return Err(outcome),
-                Err(errno) => return Ok(Outcome::Errno(errno)),
+                Ok(Flow::Done(value)) => {
+                    self.returned = Outcome::Value(value);
+                    return true;
+                }
+                Ok(Flow::Ended) => return true,
+                Ok(Flow::Fail) => return false,
+                Err(errno) => {
+                    self.returned = Outcome::Errno(errno);
+                    return true;
+                }
             }
         }
     }
@@ -99,7 +104,7 @@ impl World {
 pub(crate) type Step = Answer<Flow>;
 
 /// The list is done, without an error.
-pub(crate) const DONE: Step = Ok(Flow::Done(Outcome::Value(0)));
+pub(crate) const DONE: Step = Ok(Flow::Done(0));
 
 /// One step of a list.
 pub(crate) struct Row<L: 'static> {
@@ -347,10 +352,11 @@ impl Job {
                 let first = frame.first();
                 self.stack.push((frame, first));
             }
-            Ok(Flow::Done(outcome)) => return self.done(world, outcome),
-            Ok(Flow::Fail(outcome)) => {
+            Ok(Flow::Done(value)) => return self.done(world, Outcome::Value(value)),
+            Ok(Flow::Ended) => return self.done(world, world.returned),
+            Ok(Flow::Fail) => {
                 self.stack.pop();
-                return self.done(world, outcome);
+                return self.done(world, world.returned);
             }
             Err(errno) => return self.done(world, Outcome::Errno(errno)),
         }

@@ -171,7 +171,7 @@ impl Mmap {
         if let Some(file) = it.file {
             world.put_file(file);
         }
-        Ok(Flow::Done(Outcome::Value(it.wanted.start)))
+        Ok(Flow::Done(it.wanted.start))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Making pages fault to learn who uses them (section 30).
 
-use vmadiff_contract::{Choice, Outcome};
+use vmadiff_contract::Choice;
 
 use crate::area::{ACCESS, page_down};
 use crate::guard::Guard;
@@ -53,7 +53,7 @@ impl NumaScan {
         let mm = &world.mms[it.m];
         let mut areas = mm.areas[mm.overlap(it.at, it.end)].iter();
         let Some(area) = areas.find(|area| area.flags.intersects(ACCESS)) else {
-            return Ok(Flow::Done(Outcome::Value(0)));
+            return Ok(Flow::Done(0));
         };
         (it.from, it.to) = (area.start.max(it.start), area.end.min(it.end));
         it.at = it.from;

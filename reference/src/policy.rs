@@ -1,7 +1,7 @@
 //! Memory policies: their making, copying and comparing, mbind and set_mempolicy (section 12).
 //! Every object has one holder: an area, a task, or the call that made it.
 
-use vmadiff_contract::{About, Errno, Event, Mode, Outcome, PolicyFlags, PolicyId, TaskId};
+use vmadiff_contract::{About, Errno, Event, Mode, PolicyFlags, PolicyId, TaskId};
 
 use crate::area::page_up;
 use crate::carve::Carve;
@@ -132,7 +132,7 @@ impl Mbind {
     /// The call's own policy goes with it.
     fn done(&self, world: &mut World, result: Answer<()>) -> Step {
         world.put_policy(self.policy);
-        result.map(|()| Flow::Done(Outcome::Value(0)))
+        result.map(|()| Flow::Done(0))
     }
 
     fn cover(world: &mut World, it: &mut Self) -> Step {

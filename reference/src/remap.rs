@@ -223,7 +223,7 @@ impl Mremap {
             ..
         } = it.ask;
         if old_len == new_len {
-            return Ok(Flow::Done(Outcome::Value(addr)));
+            return Ok(Flow::Done(addr));
         }
         let unmap = Munmap::call(world, it.m, addr.wrapping_add(new_len), old_len - new_len)?;
         world.call(unmap, SHRUNK)
@@ -231,11 +231,11 @@ impl Mremap {
 
     fn shrunk(world: &mut World, it: &mut Self) -> Step {
         answer(world.returned)?;
-        Ok(Flow::Done(Outcome::Value(it.ask.addr)))
+        Ok(Flow::Done(it.ask.addr))
     }
 
     fn populated(_: &mut World, it: &mut Self) -> Step {
-        Ok(Flow::Done(Outcome::Value(it.to)))
+        Ok(Flow::Done(it.to))
     }
 }
 
@@ -408,7 +408,7 @@ impl Move {
             world.mms[it.m].locked += it.ask.new_len / PAGE_SIZE;
             world.about_counters(it.m);
         }
-        Ok(Flow::Done(Outcome::Value(u64::from(locked))))
+        Ok(Flow::Done(u64::from(locked)))
     }
 }
 

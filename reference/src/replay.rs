@@ -26,13 +26,14 @@ impl Replay for Reference {
             machine.world.begin(t, Fail::NONE);
             machine.world.lender = lender;
             let m = machine.world.tasks[t].mm;
-            let fault = Fault::new(&machine.world, m, addr, want);
-            let served = machine
-                .world
-                .finish(fault)
-                .unwrap_or_else(|outcome| outcome);
+            let found = machine.world.page_at(m, addr);
+            let found = found.ok().map(|at| machine.world.mms[m].pages[at]);
+            let refused = found.is_some_and(|page| page.is_readable() && !page.allows(want));
+            let store = touch == Touch::Store;
+            let fault = Fault::new(m, addr, store, refused && !store);
+            machine.world.finish(fault);
             machine.world.lender = Lender::ByRule;
-            match served {
+            match machine.world.returned {
                 Outcome::Value(_) => Outcome::Value(0),
                 refused => refused,
             }

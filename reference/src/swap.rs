@@ -1,6 +1,6 @@
 //! Writing private pages to swap (section 21). A fault reads them back.
 
-use vmadiff_contract::{About, Choice, FrameId, Outcome, PAGE_SIZE, VmFlags};
+use vmadiff_contract::{About, Choice, FrameId, PAGE_SIZE, VmFlags};
 
 use crate::area::page_down;
 use crate::guard::Guard;
@@ -58,7 +58,7 @@ impl Reclaim {
     }
 
     fn decide(world: &mut World, it: &mut Self) -> Step {
-        let nothing = Ok(Flow::Done(Outcome::Value(0)));
+        let nothing = Ok(Flow::Done(0));
         world.about_entry(it.m, it.addr);
         let Ok(at) = world.page_at(it.m, it.addr) else {
             return nothing;
@@ -147,7 +147,7 @@ impl Reclaim {
         world.about(About::Frame(it.frame));
         world.free_if_unused(it.frame);
         let took = !world.driven || !it.taken.is_empty();
-        Ok(Flow::Done(Outcome::Value(u64::from(took))))
+        Ok(Flow::Done(u64::from(took)))
     }
 
     /// What faults would find in the swap cache.
@@ -183,7 +183,7 @@ impl Reclaim {
         }
         world.slots[it.slot as usize].writing = None;
         world.free_if_unused(it.frame);
-        Ok(Flow::Done(Outcome::Value(0)))
+        Ok(Flow::Done(0))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Asking about mappings: msync and mincore (section 27).
 
-use vmadiff_contract::{About, Errno, Outcome, PAGE_SIZE, SyncFlags, VmFlags};
+use vmadiff_contract::{About, Errno, PAGE_SIZE, SyncFlags, VmFlags};
 
 use crate::area::page_up;
 use crate::job::{Flow, List, Step, rows};
@@ -80,7 +80,7 @@ impl Ask {
             return if it.hole {
                 Err(Errno::ENOMEM)
             } else {
-                Ok(Flow::Done(Outcome::Value(it.sum)))
+                Ok(Flow::Done(it.sum))
             };
         }
         let mm = &world.mms[it.m];
