@@ -90,7 +90,7 @@ impl Exit {
     }
 
     fn put(world: &mut World, it: &mut Self) -> Step {
-        it.gone.put(world, it.m)
+        it.gone.put(world, it.m, false)
     }
 
     fn uncharge(world: &mut World, it: &mut Self) -> Step {

@@ -114,6 +114,19 @@ impl Mm {
         }
     }
 
+    /// The total and the counter of these flags, as a plain read finds them.
+    pub fn counts(&mut self, flags: VmFlags) -> (u64, u64) {
+        (self.total, self.kind(flags).map_or(0, |kind| *kind))
+    }
+
+    /// Writes these back: what others have counted meanwhile is lost.
+    pub fn set_counts(&mut self, flags: VmFlags, (total, of_kind): (u64, u64)) {
+        self.total = total;
+        if let Some(kind) = self.kind(flags) {
+            *kind = of_kind;
+        }
+    }
+
     /// Counts pages of an area out.
     pub fn discount(&mut self, flags: VmFlags, pages: u64) {
         self.total -= pages;

@@ -38,7 +38,7 @@ impl List for Munmap {
         Put Read "unlink_anon_vmas: put_anon_vma, a counter"
             put_anon: "an anon_vma that has no areas left";
         Put Read "remove_vma_list, remove_vma: nobody else has the area; plain counters"
-            put: "an area: off the counters, closed, its file and policy put, freed";
+            put: "an area: the counters are read; then they are written, and it is closed, its file and policy put, freed";
         Uncharge Read "vm_unacct_memory: a counter"
             uncharge: "what they were charged for";
     }
@@ -145,7 +145,7 @@ impl Munmap {
     }
 
     fn put(world: &mut World, it: &mut Self) -> Step {
-        it.gone.put(world, it.m)
+        it.gone.put(world, it.m, world.driven && it.downgrades)
     }
 
     fn uncharge(world: &mut World, it: &mut Self) -> Step {
@@ -163,6 +163,8 @@ pub(crate) struct Gone {
     left: usize,
     freed: usize,
     empty: SmallVec<[AnonId; 4]>,
+    /// The counters, read and not written yet.
+    read: Option<(u64, u64)>,
     pub charged: u64,
 }
 
@@ -198,16 +200,24 @@ impl Gone {
         Ok(Flow::Again)
     }
 
-    /// Closes the next area, puts its file and its policy, and frees it (`remove_vma`).
-    pub fn put(&mut self, world: &mut World, m: usize) -> Step {
+    /// Closes the next area, puts its file and its policy, and frees it (`remove_vma`). Where
+    /// others may count beside it, its counters are read first (section 18).
+    pub fn put(&mut self, world: &mut World, m: usize, plain: bool) -> Step {
         let Some(area) = self.areas.get(self.freed) else {
             self.areas.clear();
             return Ok(Flow::Next);
         };
-        self.freed += 1;
-        let vma = area.id;
+        let (vma, flags) = (area.id, area.flags);
         world.about_counters(m);
-        world.mms[m].discount(area.flags, area.pages());
+        if plain && self.read.is_none() {
+            self.read = Some(world.mms[m].counts(flags));
+            return Ok(Flow::Again);
+        }
+        if let Some(read) = self.read.take() {
+            world.mms[m].set_counts(flags, read);
+        }
+        self.freed += 1;
+        world.mms[m].discount(flags, area.pages());
         if area.flags.contains(VmFlags::ACCOUNT) {
             self.charged += area.pages();
         }

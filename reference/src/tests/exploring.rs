@@ -14,7 +14,7 @@ use vmadiff_contract::{
     Call, Choice, Event, EventSink, Fail, Offer, Outcome, Snapshot, Taken, TaskId,
 };
 
-use super::races::{AFTER, GROUNDS, PAIRED, RACES, Race};
+use super::races::{AFTER, EXCUSES, GROUNDS, PAIRED, RACES, Race};
 use crate::drive::Machine;
 use crate::guard::Guard;
 
@@ -333,19 +333,6 @@ fn the_reference_keeps_the_laws() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Why pairs of calls need not come to what an order of whole calls gives: in Linux, too, they
-/// have more than one moment.
-const EXCUSES: &[&str] = &[
-    "an access has its page before it has its byte",
-    "areas go at one moment and entries later, under the mmap_sem that was downgraded",
-    "madvise gives mmap_sem up before it punches",
-    "mincore looks at pages one by one",
-    "numbers of tasks and of address spaces are taken at different moments",
-    "pages are populated after the areas are there",
-    "reclaim looks at an address once and at who maps the page later",
-    "the descriptor is looked up before the file changes",
-];
-
 /// The reason that two calls have.
 fn excuse(first: &Call, second: &Call) -> Option<&'static str> {
     use vmadiff_contract::{Advice, CallKind, MapFlags};
@@ -386,44 +373,69 @@ fn excuse(first: &Call, second: &Call) -> Option<&'static str> {
         ),
     ];
     let found = numbers.iter().find(|(is, _)| *is);
-    found.map(|(_, number)| EXCUSES[*number])
+    found.map(|(_, number)| EXCUSES[*number].0)
 }
 
-/// Each call beside each other, on each ground.
-#[test]
-fn pairs_keep_the_laws() {
-    let (mut wrong, mut excuses) = (Vec::new(), BTreeSet::new());
-    for &(ground, setup) in GROUNDS {
-        for first in PAIRED {
-            for second in PAIRED {
-                let name: &'static str =
-                    Box::leak(format!("{ground}: {first:x?} | {second:x?}").into());
-                let race = Race {
-                    name,
-                    threads: 2,
-                    setup,
-                    tasks: &[&[*first], &[*second, AFTER]],
-                    excused: &[],
-                };
-                let (broken, _) = broken(&race, 0, false);
-                let excuse = excuse(first, second);
-                if broken
-                    .iter()
-                    .any(|law| *law != Law::Linear || excuse.is_none())
-                {
-                    wrong.push((name, broken));
-                } else if !broken.is_empty() {
-                    excuses.extend(excuse);
-                }
+/// The laws that two calls break on this ground.
+fn broken_by(ground: usize, first: Call, second: Call) -> BTreeSet<Law> {
+    let race = Race {
+        name: GROUNDS[ground].0,
+        threads: 2,
+        setup: GROUNDS[ground].1,
+        tasks: &[&[first], &[second, AFTER]],
+        excused: &[],
+    };
+    broken(&race, 0, false).0
+}
+
+/// Each call beside each other.
+fn pairs_keep_the_laws(ground: usize) {
+    let mut wrong = Vec::new();
+    for first in PAIRED {
+        for second in PAIRED {
+            let broken = broken_by(ground, *first, *second);
+            let excused = excuse(first, second).is_some();
+            if broken.iter().any(|law| *law != Law::Linear || !excused) {
+                wrong.push(format!("{first:x?} | {second:x?}: {broken:?}"));
             }
         }
     }
     assert!(wrong.is_empty(), "{}: {wrong:#?}", wrong.len());
-    assert_eq!(
-        excuses.into_iter().collect::<Vec<_>>(),
-        EXCUSES,
-        "an excuse that nothing needs"
-    );
+}
+
+#[test]
+fn pairs_on_private_pages_that_are_there() {
+    pairs_keep_the_laws(0);
+}
+
+#[test]
+fn pairs_on_private_pages_that_are_not_there() {
+    pairs_keep_the_laws(1);
+}
+
+#[test]
+fn pairs_on_pages_shared_with_a_child() {
+    pairs_keep_the_laws(2);
+}
+
+#[test]
+fn pairs_on_pages_of_a_file() {
+    pairs_keep_the_laws(3);
+}
+
+#[test]
+fn pairs_on_private_pages_of_a_file() {
+    pairs_keep_the_laws(4);
+}
+
+/// No excuse is there for nothing.
+#[test]
+fn each_excuse_is_needed() {
+    for (reason, ground, first, second) in EXCUSES {
+        assert_eq!(excuse(first, second), Some(*reason));
+        let broken = broken_by(*ground, *first, *second);
+        assert!(broken.contains(&Law::Linear), "{reason}");
+    }
 }
 
 /// Each guard, a race that breaks without it, and the law that is broken first.

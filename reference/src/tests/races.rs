@@ -260,8 +260,9 @@ races! {
         [mlock(0, 2)] [munmap(1, 1)];
     "mlock beside MADV_DONTNEED" 2 [one(map(0, 1)), one(store(0, 7))]
         [mlock(0, 1)] [madvise(0, 1, DONTNEED)];
-    "a stack grows beside munmap" 2 [one(mmap(8, 2, RW, STACK)), one(map(0, 2))]
-        [munmap(0, 1)] [store(7, 1), load(7)];
+    "a stack grows beside munmap" 2 [one(mmap(8, 2, RW, STACK)), one(map(12, 2))]
+        [munmap(12, 1)] [store(7, 1), load(7)]
+        excused Sound "total_vm is a plain counter, and munmap's downgraded part changes it beside a growing stack";
     "a stack grows beside mprotect of it" 2 [one(mmap(8, 2, RW, STACK))]
         [mprotect(8, 2, RO)] [store(7, 1)];
     "two stacks' growths" 2 [one(mmap(8, 2, RW, STACK))]
@@ -390,3 +391,65 @@ pub(super) const PAIRED: &[Call] = &[
 
 /// What follows the second call of a pair.
 pub(super) const AFTER: Call = load(1);
+
+/// Why pairs of calls need not come to what an order of whole calls gives: in Linux, too, they have
+/// more than one moment. Each with a ground, by its place, and a pair that shows it.
+pub(super) const EXCUSES: &[(&str, usize, Call, Call)] = &[
+    (
+        "an access has its page before it has its byte",
+        1,
+        store(1, 1),
+        Call::UffdRegister {
+            addr: at(1),
+            len: 4096,
+        },
+    ),
+    (
+        "areas go at one moment and entries later, under the mmap_sem that was downgraded",
+        0,
+        munmap(1, 1),
+        Call::Exec { addr: at(1) },
+    ),
+    (
+        "madvise gives mmap_sem up before it punches",
+        3,
+        madvise(1, 1, Advice::Remove),
+        mprotect(1, 1, RO),
+    ),
+    (
+        "mincore looks at pages one by one",
+        0,
+        madvise(1, 1, DONTNEED),
+        Call::Mincore {
+            addr: at(0),
+            len: 3 * 4096,
+        },
+    ),
+    (
+        "numbers of tasks and of address spaces are taken at different moments",
+        0,
+        Call::Fork,
+        Call::Fork,
+    ),
+    (
+        "pages are populated after the areas are there",
+        0,
+        mmap(1, 1, RW, PRIVATE.union(MapFlags::POPULATE)),
+        Call::UffdRegister {
+            addr: at(1),
+            len: 4096,
+        },
+    ),
+    (
+        "reclaim looks at an address once and at who maps the page later",
+        0,
+        reclaim(1),
+        collapse(0, 3),
+    ),
+    (
+        "the descriptor is looked up before the file changes",
+        3,
+        ftruncate(1),
+        Call::Close { fd: Fd(3) },
+    ),
+];
