@@ -217,13 +217,13 @@ pub struct Own {
 fn zero_frame() -> Option<u64> {
     use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
     let length = std::num::NonZeroUsize::new(4096).expect("not 0");
-    // SAFETY: a new mapping of one page, read inside, and taken away again.
+    let pagemap = File::open("/proc/self/pagemap").ok()?;
+    // SAFETY: a new mapping of one page, read inside, and taken away again on every way out.
     let (frame, unmapped) = unsafe {
         let page =
             mmap_anonymous(None, length, ProtFlags::PROT_READ, MapFlags::MAP_PRIVATE).ok()?;
         page.cast::<u8>().read_volatile();
         let mut entry = [0; 8];
-        let pagemap = File::open("/proc/self/pagemap").ok()?;
         let read = pagemap.read_exact_at(&mut entry, page.addr().get() as u64 / 4096 * 8);
         (
             read.map(|()| u64::from_ne_bytes(entry) & ((1 << 55) - 1)),

@@ -56,7 +56,7 @@ impl Shared {
     /// If they do not fit.
     pub fn put(&self, offset: usize, bytes: &[u8]) {
         assert!(
-            offset + bytes.len() <= SHARED_SIZE as usize,
+            fits(offset, bytes.len(), SHARED_SIZE as usize),
             "beyond the shared memory"
         );
         // SAFETY: inside the mapping, by the check above; it is the harness's turn.
@@ -72,7 +72,7 @@ impl Shared {
     /// If they reach beyond the memory.
     pub fn get(&self, offset: usize, bytes: &mut [u8]) {
         assert!(
-            offset + bytes.len() <= SHARED_SIZE as usize,
+            fits(offset, bytes.len(), SHARED_SIZE as usize),
             "beyond the shared memory"
         );
         // SAFETY: inside the mapping, by the check above; it is the harness's turn.
@@ -87,7 +87,7 @@ impl Shared {
     /// # Panics
     /// If they do not fit.
     pub fn write(&self, index: usize, ops: &[Op]) {
-        assert!(index + ops.len() <= OPS_LEN, "more operations than fit");
+        assert!(fits(index, ops.len(), OPS_LEN), "more operations than fit");
         // SAFETY: inside the mapping and aligned (the mapping is page-aligned, the list and an
         // operation's size are multiples of 8); it is the harness's turn.
         unsafe {
@@ -199,6 +199,11 @@ impl Drop for Shared {
         // SAFETY: the mapping is this value's own and nothing borrows from it.
         let _ = unsafe { munmap(self.base.cast(), SHARED_SIZE as usize) };
     }
+}
+
+/// Whether `length` things from an index on end within `size`. A sum that overflows does not.
+fn fits(start: usize, length: usize, size: usize) -> bool {
+    start.checked_add(length).is_some_and(|end| end <= size)
 }
 
 /// The kernel asks for a restorer on x86-64. It is never used: the handler does not return.
