@@ -19,7 +19,7 @@ const FIRST: MmId = MmId(1);
 /// An expectation that a manager did not meet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unmet {
-    /// The manager's name.
+    /// The manager: its name, or its part in the run.
     pub manager: &'static str,
     /// The index of the call; none: the areas at the end.
     pub call: Option<usize>,
@@ -50,15 +50,18 @@ pub fn unmet(case: &Case, seen: &Observation) -> Vec<Unmet> {
     unmet_by(case, seen)
 }
 
-/// What was not met in a run, woven or not, by manager, in the order of the calls.
+/// What was not met in a run, woven or not, by manager, in the order of the calls. The managers are
+/// called by their parts in the run, as in reports.
 pub fn unmet_in(case: &Case, ran: &Ran) -> Vec<Unmet> {
+    let by = |manager, seen: &dyn Seen| {
+        let unmet = unmet_by(case, seen).into_iter();
+        unmet.map(move |unmet| Unmet { manager, ..unmet })
+    };
     match &ran.woven {
-        Some(woven) => unmet_by(case, woven.as_ref()),
-        None => {
-            let mut all = unmet_by(case, &ran.reference);
-            all.append(&mut unmet_by(case, &ran.candidate));
-            all
-        }
+        Some(woven) => by("the candidate", woven.as_ref()).collect(),
+        None => by("the reference", &ran.reference)
+            .chain(by("the candidate", &ran.candidate))
+            .collect(),
     }
 }
 
@@ -121,7 +124,7 @@ impl Seen for Woven {
     }
 }
 
-fn unmet_by(case: &Case, seen: &impl Seen) -> Vec<Unmet> {
+fn unmet_by(case: &Case, seen: &(impl Seen + ?Sized)) -> Vec<Unmet> {
     let mut all = Vec::new();
     let mut object = |call, expected: String, found: String| {
         if expected != found {

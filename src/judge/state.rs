@@ -176,7 +176,12 @@ macro_rules! entry {
                 let Self { $($key: _,)* $($field,)* } = self;
                 $(if *$field != other.$field {
                     let field = concat!($list, ".", stringify!($field));
-                    return Some((field, $field.show(), other.$field.show()));
+                    let shown = if HEX.contains(&field) {
+                        ($field.hex(), other.$field.hex())
+                    } else {
+                        ($field.show(), other.$field.show())
+                    };
+                    return Some((field, shown.0, shown.1));
                 })*
                 None
             }
@@ -204,9 +209,28 @@ entry!(MmState "mms" (mm: MmId)
     swap_entries brk def_flags;
     |m| m.mm.to_string());
 
+/// Fields that are addresses or offsets: hexadecimal, as in programs and in the areas of a report.
+/// All others are counts.
+const HEX: [&str; 3] = ["vmas.end", "vmas.pgoff", "mms.brk"];
+
 /// A value as people read it.
 trait Show {
     fn show(&self) -> String;
+
+    /// The value of an address or an offset.
+    fn hex(&self) -> String {
+        self.show()
+    }
+}
+
+impl Show for u64 {
+    fn show(&self) -> String {
+        self.to_string()
+    }
+
+    fn hex(&self) -> String {
+        format!("{self:#x}")
+    }
 }
 
 macro_rules! show {
@@ -224,7 +248,6 @@ show! {
     bool: |v| v.to_string();
     u8: |v| v.to_string();
     u32: |v| v.to_string();
-    u64: |v| if *v < 4096 { v.to_string() } else { format!("{v:#x}") };
     MmId: |v| v.to_string();
     VmaId: |v| v.to_string();
     FileId: |v| v.to_string();

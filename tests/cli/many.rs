@@ -57,7 +57,10 @@ fn junit_has_a_case_for_each_program() {
     assert_eq!(xml.matches("<testcase ").count(), 5, "{xml}");
     assert_eq!(xml.matches("<failure ").count(), 4, "{xml}");
     assert!(xml.contains("type=\"state/mmap/vmas.pgoff\""), "{xml}");
-    assert!(xml.contains("expected 7, one-lock has SIGSEGV"), "{xml}");
+    assert!(
+        xml.contains("expected 7, the reference has SIGSEGV"),
+        "{xml}"
+    );
     assert!(!xml.contains('\u{1b}'), "no colours in XML");
 }
 

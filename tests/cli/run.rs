@@ -33,7 +33,7 @@ fn an_expectation_that_is_not_met_is_status_1() {
     assert_eq!(said.status, 1);
     assert!(
         said.text()
-            .contains("call 1: expected 7, one-lock has SIGSEGV MAPERR"),
+            .contains("call 1: expected 7, the reference has SIGSEGV MAPERR"),
         "{said:?}"
     );
 }
@@ -44,7 +44,7 @@ fn a_divergence_is_reported_with_the_command_that_shows_it_again() {
     shell.write("a.vma", PROGRAM);
     let said = shell.run(&format!("run --defect {DEFECT} a.vma"));
     assert_eq!(said.status, 1);
-    let replay = format!("cargo run --release -- run --defect {DEFECT} a.vma");
+    let replay = format!(" run --defect {DEFECT} a.vma\n");
     assert!(said.text().contains(&replay), "{said:?}");
     assert!(
         said.text().contains("signature: vma-references/"),
