@@ -17,6 +17,7 @@ pub mod judge;
 pub mod linux;
 pub mod missed;
 pub mod pair;
+pub mod parsing;
 #[cfg(feature = "command")]
 pub mod picture;
 pub mod program;

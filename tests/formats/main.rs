@@ -3,6 +3,7 @@
 mod bytes;
 mod corpus;
 mod earlier;
+mod garbled;
 mod mutate;
 mod strace;
 mod strategy;
