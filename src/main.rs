@@ -4,6 +4,7 @@ mod artifacts;
 mod cli;
 #[cfg(feature = "engine")]
 mod engine;
+mod files;
 mod status;
 
 use std::process::ExitCode;
@@ -19,17 +20,36 @@ fn main() -> ExitCode {
     let status = match std::panic::catch_unwind(|| cli::run(cli)) {
         Ok(Ok(status)) => status,
         Ok(Err(error)) => {
-            anstream::eprintln!("{}: {error:#}", paint::bad("error"));
-            if error.is::<HarnessFailed>() {
+            tell!("{}: {error:#}", paint::bad("error"));
+            if error.is::<HarnessFailed>() || is_the_machines(&error) {
                 Status::HarnessFailed
             } else {
                 Status::BadInput
             }
         }
         Err(_) => {
-            anstream::eprintln!("{}: {}", paint::bad("harness failure"), panics::last());
+            tell!("{}: {}", paint::bad("harness failure"), panics::last());
             Status::HarnessFailed
         }
     };
     status.into()
+}
+
+/// Whether the machine is to blame for an error, and not what was asked for: a full disk, a broken
+/// one, no memory, no descriptor or process left.
+fn is_the_machines(error: &anyhow::Error) -> bool {
+    use std::io::Error;
+    use std::io::ErrorKind::{OutOfMemory, QuotaExceeded, StorageFull, WouldBlock};
+    // Without a stable `ErrorKind`; the same numbers on every Unix.
+    const EIO: i32 = 5;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    let mut causes = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<Error>());
+    causes.any(|error| {
+        let kind = error.kind();
+        matches!(kind, OutOfMemory | QuotaExceeded | StorageFull | WouldBlock)
+            || matches!(error.raw_os_error(), Some(EIO | ENFILE | EMFILE))
+    })
 }

@@ -1,6 +1,7 @@
-//! Programs that diverged, as files: with what happened and what made them, and never one over
-//! another.
+//! Programs that diverged, as files: with what happened, what made them and how often they were
+//! found, and never one over another.
 
+mod identity;
 mod provenance;
 mod write;
 
@@ -10,24 +11,23 @@ use vmadiff::designs::Planted;
 use vmadiff::program::{Case, Program};
 
 pub use provenance::{COMMIT, Provenance, TOOLCHAIN, VERSION};
-pub use write::{write_beside, write_signed};
+pub use write::Kept;
 
-/// A program that diverged, as text, with what happened and what made it as comments. None: not by
-/// a candidate.
-pub fn text(
+/// A program that diverged, with what happened and what made it as comments. None: not by a
+/// candidate.
+pub fn case(
     signature: &impl Display,
     what: &str,
     program: &Program,
     planted: Option<&Planted>,
-) -> String {
+) -> Case {
     let comments = [
         format!("{signature}: {what}."),
         Provenance::here(planted).to_string(),
     ];
-    let case = Case {
+    Case {
         program: program.clone(),
         comments: comments.into_iter().map(|comment| (0, comment)).collect(),
         ..Case::default()
-    };
-    case.to_string()
+    }
 }

@@ -42,6 +42,14 @@ impl Provenance {
         }
     }
 
+    /// All but the toolchain, which has no part in what a program does.
+    pub fn without_toolchain(self) -> Self {
+        Self {
+            toolchain: String::new(),
+            ..self
+        }
+    }
+
     /// Reads what `Display` wrote; `None` if the comment is about something else.
     pub fn parse(comment: &str) -> Option<Self> {
         let mut parts = comment.trim().strip_prefix(START)?.splitn(3, "; ");

@@ -1,7 +1,7 @@
 //! `vmadiff completions`: what a shell needs to complete the command line.
 
 use anyhow::Result;
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 
 use super::Cli;
@@ -21,7 +21,23 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<Status> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "vmadiff", &mut script);
+    let mut command = shown(&Cli::command());
+    clap_complete::generate(args.shell, &mut command, "vmadiff", &mut script);
     print_bytes(&script)?;
     Ok(Status::Agreed)
+}
+
+/// A command without what is hidden: the scripts would offer that, too.
+fn shown(command: &Command) -> Command {
+    let arguments = command
+        .get_arguments()
+        .filter(|argument| !argument.is_hide_set());
+    let commands = command
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set());
+    let about = command.get_about().cloned().unwrap_or_default();
+    Command::new(command.get_name().to_owned())
+        .about(about)
+        .args(arguments.cloned())
+        .subcommands(commands.map(shown))
 }

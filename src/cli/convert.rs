@@ -3,14 +3,14 @@
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use vmadiff::designs::Planted;
 use vmadiff::pair::reference_answers;
 use vmadiff::program::Case;
 use vmadiff::program::c::to_c;
 use vmadiff::program::strace::{Difference, import_all};
 
-use super::input::{Form, read_case};
+use super::input::{self, Form, read_case};
 use super::output::{print_bytes, write_file};
 use super::{paint, paste};
 use crate::status::Status;
@@ -24,7 +24,7 @@ use crate::status::Status;
     strace -f -e trace=memory,process,desc -o log ls && vmadiff convert --strace log -o ls.vma\n  \
     vmadiff convert --c found.vma -o found.c && cc -o found found.c && ./found")]
 pub struct Args {
-    /// The program, or the log.
+    /// The program, or the log; `-` is standard input.
     file: PathBuf,
     /// FILE is a log of `strace -f -e trace=memory,process,desc`, or of a part of these. Calls that
     /// the model does not know are counted and left out.
@@ -97,8 +97,8 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
 /// Makes a program of a log, and says on standard error what was left out of it and where the
 /// reference answers otherwise than Linux did.
 fn import(args: &Args) -> Result<Case> {
-    let name = args.file.display().to_string();
-    let log = std::fs::read(&args.file).with_context(|| name.clone())?;
+    let name = input::name(&args.file);
+    let log = input::read(&args.file)?;
     // Names of files in a log may be in any encoding; they are not looked at.
     let mut images = import_all(&name, &String::from_utf8_lossy(&log))?;
     let number = args.image as usize;
@@ -128,7 +128,7 @@ fn import(args: &Args) -> Result<Case> {
 }
 
 fn note(text: &str) {
-    anstream::eprintln!("{} {text}", paint::warning("note:"));
+    crate::tell!("{} {text}", paint::warning("note:"));
 }
 
 fn write_stdout(content: &[u8], form: Form) -> Result<()> {

@@ -40,19 +40,62 @@ pub fn painted(report: &Report) -> String {
 
 /// The command that runs a program again.
 pub fn replay(file: &Path, planted: &Planted) -> String {
-    let mut command = "cargo run --release -- run".to_owned();
+    replay_by(&myself(), file, planted)
+}
+
+/// The command that runs a program on the kernel again.
+#[cfg(feature = "engine")]
+pub fn replay_on_linux(file: &Path, boundaries: bool) -> String {
+    let command = if boundaries {
+        "linux --boundaries"
+    } else {
+        "linux"
+    };
+    format!("{} {command} {}", myself(), quoted(file))
+}
+
+/// How this program was started: what a user types to start it again.
+fn myself() -> String {
+    let program = std::env::args_os().next().unwrap_or_default();
+    called(
+        Path::new(&program),
+        std::env::var_os("CARGO_MANIFEST_DIR").is_some(),
+    )
+}
+
+/// What to type for a program started by this name, by cargo or not.
+fn called(program: &Path, by_cargo: bool) -> String {
+    let is_release = program
+        .components()
+        .any(|part| part.as_os_str() == "release");
+    match (by_cargo, is_release) {
+        (true, true) => "cargo run --release --".to_owned(),
+        (true, false) => "cargo run --".to_owned(),
+        // By a path, if it is not where shells look for programs.
+        (false, _) if program.components().count() > 1 => quoted(program),
+        (false, _) => "vmadiff".to_owned(),
+    }
+}
+
+fn replay_by(program: &str, file: &Path, planted: &Planted) -> String {
+    let mut command = format!("{program} run");
     if planted.design() != DESIGNS[0] {
         command += &format!(" --design {}", planted.design().name);
     }
     for defect in planted.defects() {
         command += &format!(" --defect {defect}");
     }
+    format!("{command} {}", quoted(file))
+}
+
+/// A name as shells take it.
+fn quoted(file: &Path) -> String {
     let name = file.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+,=:@%".contains(c);
     if name.chars().all(plain) {
-        format!("{command} {name}")
+        name
     } else {
-        format!("{command} '{}'", name.replace('\'', r"'\''"))
+        format!("'{}'", name.replace('\'', r"'\''"))
     }
 }
 
@@ -77,14 +120,24 @@ mod tests {
     fn what_is_printed_can_be_typed() {
         let name = defects(DESIGNS[0]).next().expect("a defect").name;
         let planted = Planted::defect(name);
-        let start = format!("cargo run --release -- run --defect {name} ");
+        let typed = |file: &str| replay_by("vmadiff", Path::new(file), &planted);
+        let start = format!("vmadiff run --defect {name} ");
+        assert_eq!(typed("a/b-2.vma"), format!("{start}a/b-2.vma"));
+        assert_eq!(typed("it's.vma"), format!(r"{start}'it'\''s.vma'"));
+    }
+
+    #[test]
+    fn it_is_called_as_it_was_started() {
+        let called = |program: &str, by_cargo| called(Path::new(program), by_cargo);
+        assert_eq!(called("vmadiff", false), "vmadiff");
         assert_eq!(
-            replay(Path::new("a/b-2.vma"), &planted),
-            format!("{start}a/b-2.vma")
+            called("./target/release/vmadiff", false),
+            "./target/release/vmadiff"
         );
         assert_eq!(
-            replay(Path::new("it's.vma"), &planted),
-            format!(r"{start}'it'\''s.vma'")
+            called("target/release/vmadiff", true),
+            "cargo run --release --"
         );
+        assert_eq!(called("target/debug/vmadiff", true), "cargo run --");
     }
 }

@@ -1,6 +1,6 @@
 //! What a campaign finds, made small and explained as it is found.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -8,23 +8,27 @@ use vmadiff::designs::Planted;
 use vmadiff::judge::Verdict;
 use vmadiff::pair::{Pair, pair};
 
-use super::input::read_case;
 use super::interrupt::Interrupt;
 use super::{explain, shrinking};
-use crate::artifacts;
+use crate::artifacts::{self, Kept};
 use crate::engine::Finding;
 
 /// Time for shrinking one that was found, while jobs go on. Most take a fraction of a second; the
 /// rest can be minimized later.
 const TIME: Duration = Duration::from_secs(10);
 
+/// Stands for the file's name where a program could not be written.
+const UNSAVED: &str = "FILE";
+
 /// A finding, with what was made of it.
 #[derive(Clone, Debug)]
 pub struct Explained {
+    /// Its signature.
+    pub signature: String,
     /// As a job found it.
-    pub finding: Finding,
+    pub found: Kept,
     /// The same divergence in a smaller program.
-    pub small: Option<PathBuf>,
+    pub small: Option<Kept>,
     /// What happens in the smallest program.
     pub what: String,
     /// The report on the smallest program.
@@ -33,8 +37,29 @@ pub struct Explained {
 
 impl Explained {
     /// The smallest program that shows it.
-    pub fn program(&self) -> &Path {
-        self.small.as_deref().unwrap_or(&self.finding.program)
+    fn smallest(&self) -> &Kept {
+        self.small.as_ref().unwrap_or(&self.found)
+    }
+
+    /// Its file; none if there was no room for one yet.
+    pub fn program(&self) -> Option<&Path> {
+        self.smallest().path()
+    }
+
+    /// Its programs that are in no file.
+    pub fn unsaved(&self) -> impl Iterator<Item = &Kept> {
+        let all = [Some(&self.found), self.small.as_ref()];
+        all.into_iter()
+            .flatten()
+            .filter(|kept| kept.path().is_none())
+    }
+
+    /// Tries again to write them.
+    pub fn retry(&mut self) {
+        self.found.retry();
+        if let Some(small) = &mut self.small {
+            small.retry();
+        }
     }
 }
 
@@ -42,34 +67,46 @@ impl Explained {
 pub struct Explainer<'a> {
     pair: Pair,
     planted: &'a Planted,
+    folder: &'a Path,
     interrupt: &'a Interrupt,
 }
 
 impl<'a> Explainer<'a> {
-    /// With these defects planted; after an interrupt nothing is shrunk.
-    pub fn new(planted: &'a Planted, interrupt: &'a Interrupt) -> Self {
+    /// With these defects planted, for artifacts in `folder`; after an interrupt nothing is shrunk.
+    pub fn new(planted: &'a Planted, folder: &'a Path, interrupt: &'a Interrupt) -> Self {
         Self {
             pair: pair(planted),
             planted,
+            folder,
             interrupt,
         }
     }
 
     /// Shrinks and explains what was found. What cannot be repeated here says so.
+    ///
+    /// # Errors
+    ///
+    /// If the job told no program.
     pub fn explain(&mut self, finding: &Finding) -> Result<Explained> {
-        let (case, _) = read_case(&finding.program)?;
+        let Finding {
+            signature,
+            what,
+            text,
+            program,
+        } = finding;
+        let found = Kept::told(self.folder, signature, text, program.clone())?;
         let mut explained = Explained {
-            finding: finding.clone(),
+            signature: signature.clone(),
+            found,
             small: None,
-            what: finding.what.clone(),
+            what: what.clone(),
             report: String::new(),
         };
+        let program = &explained.found.case().program;
         let pair = &mut self.pair;
-        let ran = pair.observe_twice(&case.program);
+        let ran = pair.observe_twice(program);
         let divergence = match &ran.verdict {
-            Verdict::Diverge(divergence)
-                if divergence.signature.to_string() == finding.signature =>
-            {
+            Verdict::Diverge(divergence) if divergence.signature.to_string() == *signature => {
                 divergence
             }
             _ => {
@@ -80,16 +117,17 @@ impl<'a> Explainer<'a> {
         };
         let signature = &divergence.signature;
         let shrunk =
-            shrinking::shrink_to(pair, &case.program, signature, Some(TIME), self.interrupt)
-                .program;
+            shrinking::shrink_to(pair, program, signature, Some(TIME), self.interrupt).program;
         let ran = pair.observe_twice(&shrunk);
         let Verdict::Diverge(divergence) = &ran.verdict else {
             explained.report = "its smaller program does not diverge twice\n".to_owned();
             return Ok(explained);
         };
-        let text = artifacts::text(signature, &divergence.what, &shrunk, Some(self.planted));
-        let small = artifacts::write_beside(&finding.program, &text)?;
-        explained.report = explain::text(&small, &shrunk, divergence, &ran, self.planted);
+        let planted = Some(self.planted);
+        let case = artifacts::case(signature, &divergence.what, &shrunk, planted);
+        let small = Kept::beside(&explained.found, case);
+        let file = small.path().unwrap_or(Path::new(UNSAVED));
+        explained.report = explain::text(file, &shrunk, divergence, &ran, self.planted);
         explained.what.clone_from(&divergence.what);
         explained.small = Some(small);
         Ok(explained)

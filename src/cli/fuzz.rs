@@ -8,12 +8,14 @@ use anyhow::{Context, Result, bail};
 use vmadiff::designs::Planted;
 use vmadiff::program::sites::Sites;
 
+use super::input;
 use super::interrupt::Interrupt;
 use super::live;
 use super::output::print;
-use super::paint;
 use super::summary::Summary;
+use super::{explain, paint};
 use crate::engine::{self, Failure, Fault, Limits, Plan, Settings};
+use crate::files;
 use crate::status::Status;
 
 /// Fuzzes: makes programs, runs each on both managers, and keeps what makes them differ.
@@ -53,7 +55,7 @@ pub struct Args {
     /// Goes on after a finding, and groups findings by signature; starts another job where one died.
     #[arg(long)]
     keep_going: bool,
-    /// File of signatures that are not news, one a line; `#` starts a comment.
+    /// File of signatures that are not news, one a line; `#` starts a comment, `-` is standard input.
     #[arg(long, value_name = "FILE")]
     known: Option<PathBuf>,
     /// Seconds that one program may take: more is a hang, and ends its job.
@@ -121,7 +123,10 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
         .clone()
         .or(scratch.as_ref().map(|folder| folder.path().to_owned()));
     for folder in corpus.iter().chain([&args.artifacts]) {
-        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        ready(folder)?;
+    }
+    if let Some(folder) = &args.corpus {
+        refuse_texts(folder)?;
     }
     let plan = Plan {
         settings: Settings {
@@ -139,15 +144,22 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
                 seconds: args.timeout,
                 memory_mib: args.memory,
             },
+            legacy: String::new(),
             fault: args.harness_fault,
         },
         jobs: args.jobs,
         duration: args.seconds.map(Duration::from_secs),
+        keeps_corpus: args.corpus.is_some(),
         processor: None,
     };
     let interrupt = Interrupt::catch()?;
     let (ended, findings) = live::campaign(&plan, planted, &interrupt)?;
     let summary = Summary::new(&plan, planted, &ended, &findings);
+    // First, since standard output may have no room either.
+    summary.complain_of_unsaved();
+    for failure in &ended.failures {
+        complain(failure, planted);
+    }
     if args.json {
         print(&format!("{}\n", serde_json::to_string_pretty(&summary)?))?;
     } else {
@@ -156,15 +168,56 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
         }
         print(&summary.text())?;
     }
-    for failure in &ended.failures {
-        complain(failure);
-    }
     Ok(summary.status())
 }
 
 fn names(planted: &Planted) -> Vec<String> {
     let names = planted.defects().iter();
     names.map(|name| (*name).to_owned()).collect()
+}
+
+/// Makes a folder, if it is not there, and sees that files can be written into it: better before
+/// anything ran than when something is found.
+pub fn ready(folder: &Path) -> Result<()> {
+    let made = std::fs::create_dir_all(folder).and_then(|()| files::probe(folder));
+    made.with_context(|| format!("{}: cannot be written to", folder.display()))?;
+    files::sweep(folder);
+    Ok(())
+}
+
+/// A folder of programs as text is no corpus of bytes: engines would read the letters as bytes and
+/// fill it with inputs.
+fn refuse_texts(folder: &Path) -> Result<()> {
+    if let Some(text) = text_in(folder)? {
+        let folder = folder.display();
+        bail!(
+            "{}: found a program as text, expected a folder of inputs (bytes); make them of it with \
+             `vmadiff corpus seeds {folder} -o DIR`, then `vmadiff fuzz --corpus DIR`",
+            text.display()
+        );
+    }
+    Ok(())
+}
+
+/// The first program as text in a folder, at any depth.
+fn text_in(folder: &Path) -> Result<Option<PathBuf>> {
+    let what = || folder.display().to_string();
+    let entries = std::fs::read_dir(folder).with_context(what)?;
+    let mut entries = entries
+        .collect::<std::io::Result<Vec<_>>>()
+        .with_context(what)?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        if path.is_dir() {
+            if let Some(text) = text_in(&path)? {
+                return Ok(Some(text));
+            }
+        } else if path.extension().is_some_and(|extension| extension == "vma") {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
 }
 
 impl Args {
@@ -204,14 +257,23 @@ fn linux(_: &Args, _: &Planted) -> Result<Status> {
 }
 
 /// Says why a job died, on standard error.
-fn complain(failure: &Failure) {
-    anstream::eprintln!("{} {}", paint::bad("harness failure:"), failure.how);
-    if let Some(input) = &failure.input {
-        anstream::eprintln!("  input: {}", input.display());
-        anstream::eprintln!("  replay: vmadiff run {}", input.display());
+fn complain(failure: &Failure, planted: &Planted) {
+    crate::tell!("{} {}", paint::bad("harness failure:"), failure.how);
+    match failure.input.as_ref().map(|input| (input, &input.file)) {
+        Some((_, Ok(file))) => {
+            crate::tell!("  input: {}", file.display());
+            crate::tell!("  replay: {}", explain::replay(file, planted));
+        }
+        Some((input, Err(why))) => {
+            crate::tell!(
+                "  input, not saved ({why}), in hexadecimal:\n{}",
+                input.hex()
+            );
+        }
+        None => {}
     }
     for line in failure.last_words.lines() {
-        anstream::eprintln!("  | {line}");
+        crate::tell!("  | {line}");
     }
 }
 
@@ -223,7 +285,10 @@ fn draw_seed() -> u32 {
 
 /// Reads a list of signatures.
 fn read_known(path: &Path) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let bytes = input::read(path)?;
+    let name = input::name(path);
+    let text = std::str::from_utf8(&bytes);
+    let text = text.with_context(|| format!("{name}: expected UTF-8 in a list of signatures"))?;
     let mut known = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let signature = line.split('#').next().unwrap_or_default().trim();
@@ -235,8 +300,7 @@ fn read_known(path: &Path) -> Result<Vec<String>> {
             parts[0] == "linux" || vmadiff::judge::Rule::from_name(parts[0]).is_some();
         if parts.len() != 3 || !rule_exists {
             bail!(
-                "{}:{}: found `{signature}`, expected a signature such as `outcome/munmap/value`",
-                path.display(),
+                "{name}:{}: found `{signature}`, expected a signature such as `outcome/munmap/value`",
                 index + 1,
             );
         }

@@ -12,7 +12,6 @@ use vmadiff::pair::pair;
 use vmadiff::program::Case;
 use vmadiff_contract::{DefectInfo, DefectKind, DesignInfo};
 
-use super::input::read_case;
 use super::interrupt::Interrupt;
 use super::output::print;
 use super::paint;
@@ -76,6 +75,8 @@ struct Try {
     executions: u64,
     /// On the processor.
     seconds: f64,
+    /// Stopped by the user before its time was over.
+    interrupted: bool,
 }
 
 pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
@@ -175,9 +176,11 @@ fn try_seed(
             keep_going: true,
             known: Vec::new(),
             limits: LIMITS,
+            legacy: String::new(),
             fault: None,
         },
         jobs: 1,
+        keeps_corpus: false,
         duration: None,
         processor: Some(Duration::from_secs(args.seconds)),
     };
@@ -187,7 +190,7 @@ fn try_seed(
         let rule = finding.signature.split('/').next().unwrap_or_default();
         let agrees = |case: Case| innocent.borrow_mut().run(&case.program, &mut ());
         info.rules.contains(&rule)
-            && read_case(&finding.program).is_ok_and(|(case, _)| {
+            && Case::parse("what a job found", &finding.text).is_ok_and(|case| {
                 agrees(case).is_none_or(|ran| !matches!(ran.verdict, Verdict::Diverge(_)))
             })
     };
@@ -195,7 +198,7 @@ fn try_seed(
         progress,
         findings,
         failures,
-        ..
+        interrupted,
     } = engine::run(
         &plan,
         || interrupt.came(),
@@ -212,6 +215,7 @@ fn try_seed(
         signature: signature.map(|finding| finding.signature.clone()),
         executions: progress.stats.executions(),
         seconds: progress.processor.as_secs_f64(),
+        interrupted: interrupted && signature.is_none(),
     })
 }
 
@@ -236,6 +240,7 @@ fn text(hunted: &Hunted) -> String {
     } else {
         paint::bad(&share)
     };
+    let interrupted = tries.last().filter(|last| last.interrupted);
     let mut line = format!("{defect:32} {share}");
     if let (Some(executions), Some(seconds), Some(worst)) =
         (median(&executions), median(&seconds), seconds.last())
@@ -244,12 +249,15 @@ fn text(hunted: &Hunted) -> String {
             line,
             "  median {executions} executions, {seconds:.1} s; worst {worst:.1} s"
         );
-    } else {
+    } else if interrupted.is_none() {
         let tried: u64 = tries.iter().map(|tried| tried.executions).sum();
         let _ = write!(
             line,
             "  not in {seconds_each} s ({tried} executions in all)"
         );
+    }
+    if let Some(last) = interrupted {
+        let _ = write!(line, "  interrupted after {:.1} s", last.seconds);
     }
     line + "\n"
 }

@@ -1,5 +1,7 @@
 //! A campaign while it runs: the line on a terminal, and what is told at once.
 
+use std::cell::RefCell;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -17,6 +19,9 @@ use crate::engine::{self, Ended, News, Plan, Progress};
 /// How often a campaign says that it lives, where no terminal shows it.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(600);
 
+/// How often it is tried again to save a finding for which there was no room.
+const AGAIN: Duration = Duration::from_secs(5);
+
 /// Runs a campaign to its end. What it finds is shrunk at once: of one that runs for months and is
 /// killed, that is there, too.
 pub fn campaign(
@@ -27,43 +32,102 @@ pub fn campaign(
     // Drawn on standard error, and only if that is a terminal.
     let bar = ProgressBar::new_spinner();
     bar.set_style(ProgressStyle::with_template("{spinner} {wide_msg}")?);
-    let mut explainer = Explainer::new(planted, interrupt);
-    let mut findings: Vec<Explained> = Vec::new();
+    let mut explainer = Explainer::new(planted, &plan.settings.artifacts, interrupt);
+    let findings: RefCell<Vec<Explained>> = RefCell::default();
     let mut said = Duration::ZERO;
+    let mut room = Room::default();
     let ended = engine::run(
         plan,
         || interrupt.came(),
         |news| {
             if let News::Found(finding) = news {
-                findings.push(explainer.explain(finding)?);
+                let explained = explainer.explain(finding)?;
+                findings.borrow_mut().push(explained);
             }
             if plan.settings.keep_going {
-                let told = told(&news, findings.last());
-                bar.suspend(|| anstream::eprintln!("{told}"));
+                let told = told(&news, findings.borrow().last());
+                bar.suspend(|| crate::tell!("{told}"));
             }
             Ok(!plan.settings.keep_going)
         },
         |progress| {
+            for told in room.look(plan, progress, &mut findings.borrow_mut()) {
+                bar.suspend(|| crate::tell!("{told}"));
+            }
             bar.tick();
             bar.set_message(line(plan, planted.design(), progress));
             if bar.is_hidden() && progress.elapsed >= said + SIGN_OF_LIFE {
                 said = progress.elapsed;
-                anstream::eprintln!("{}", line(plan, planted.design(), progress));
+                crate::tell!("{}", line(plan, planted.design(), progress));
             }
         },
     );
     bar.finish_and_clear();
-    findings.sort_by(|one, other| one.finding.signature.cmp(&other.finding.signature));
+    let mut findings = findings.into_inner();
+    findings.iter_mut().for_each(Explained::retry);
+    findings.sort_by(|one, other| one.signature.cmp(&other.signature));
     Ok((ended?, findings))
+}
+
+/// Whether there is room for what is found, as it was told last.
+#[derive(Default)]
+struct Room {
+    inputs: Option<String>,
+    findings: Option<String>,
+    tried: Duration,
+}
+
+impl Room {
+    /// Tries again to save findings that are in no file; answers what changed, in words.
+    fn look(
+        &mut self,
+        plan: &Plan,
+        progress: &Progress,
+        findings: &mut [Explained],
+    ) -> Vec<String> {
+        if progress.elapsed >= self.tried + AGAIN {
+            self.tried = progress.elapsed;
+            findings.iter_mut().for_each(Explained::retry);
+        }
+        let mut unsaved = findings.iter().flat_map(Explained::unsaved);
+        let trouble = unsaved.find_map(|kept| kept.place().clone().err());
+        let folder = plan.settings.corpus.iter();
+        let folder: String = folder.map(|folder| folder.display().to_string()).collect();
+        let inputs = progress.trouble.as_ref();
+        let inputs = inputs.map(|why| format!("{folder}: {why}"));
+        let mut told = Vec::new();
+        told.extend(change(&mut self.inputs, inputs, "new inputs"));
+        told.extend(change(&mut self.findings, trouble, "findings"));
+        told
+    }
+}
+
+/// What to say if there is trouble now and there was none, or the other way round.
+fn change(was: &mut Option<String>, is: Option<String>, what: &str) -> Option<String> {
+    let told = match (&*was, &is) {
+        (None, Some(why)) => {
+            let heading = paint::warning("warning:");
+            format!("{heading} {why}; {what} are held in memory until there is room")
+        }
+        (Some(_), None) => format!("{} {what} are written again", paint::warning("note:")),
+        _ => return None,
+    };
+    *was = is;
+    Some(told)
 }
 
 /// A line of news; `last` is what was found last.
 fn told(news: &News<'_>, last: Option<&Explained>) -> String {
     match news {
         News::Found(finding) => {
-            let program = last.map_or(&*finding.program, Explained::program);
             let signature = paint::bad(&finding.signature);
-            format!("found: {signature} {}", program.display())
+            let program = last.and_then(Explained::program);
+            let program = program.map_or("(not saved yet)".into(), Path::to_string_lossy);
+            format!("found: {signature} {program}")
+        }
+        News::Refused(error) => {
+            let heading = paint::warning("warning:");
+            format!("{heading} {error:#}; it is tried again")
         }
         News::Replaced(failure) => {
             let heading = paint::bad("harness failure:");

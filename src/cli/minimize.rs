@@ -1,6 +1,6 @@
 //! `vmadiff minimize`: the smallest program that diverges in the same way.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -8,9 +8,10 @@ use vmadiff::judge::Verdict;
 use vmadiff::pair::pair;
 
 use super::designs::Asked;
-use super::input::read_case;
+use super::input::{self, STDIN, read_case};
 use super::interrupt::Interrupt;
 use super::output::{print, write_file};
+use super::paint;
 use super::run::warn_of_differences;
 use super::shrinking;
 use crate::artifacts;
@@ -25,7 +26,7 @@ use crate::status::Status;
     vmadiff minimize artifacts/outcome-munmap-value.vma\n  \
     vmadiff minimize --defect NAME big.vma -o small.vma")]
 pub struct Args {
-    /// The program.
+    /// The program; `-` is standard input.
     file: PathBuf,
     /// Where to write the small one, as text; beside the input as NAME.min.vma otherwise.
     #[arg(short, long, value_name = "FILE")]
@@ -39,6 +40,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
+    if args.file == Path::new(STDIN) && args.output.is_none() {
+        bail!("standard input has no file beside it: name one with --output");
+    }
     let (case, _) = read_case(&args.file)?;
     let planted = asked.for_case(&case)?;
     let output = args
@@ -56,7 +60,7 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
     let Verdict::Diverge(divergence) = pair.observe_twice(&case.program).verdict else {
         bail!(
             "{}: the managers agree, expected a program that diverges",
-            args.file.display()
+            input::name(&args.file)
         );
     };
     let limit = args.seconds.map(Duration::from_secs);
@@ -68,8 +72,12 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
         Verdict::Diverge(small) => small.what,
         Verdict::Agree | Verdict::Skip(_) => divergence.what.clone(),
     };
-    let text = artifacts::text(signature, &what, &shrunk.program, Some(&planted));
-    write_file(&output, args.force, text.as_bytes())?;
+    let text = artifacts::case(signature, &what, &shrunk.program, Some(&planted)).to_string();
+    if let Err(error) = write_file(&output, args.force, text.as_bytes()) {
+        // Minutes may be in it.
+        crate::tell!("{} the smaller program:\n{text}", paint::bad("not saved:"));
+        return Err(error);
+    }
     print(&format!(
         "{}: {} calls, {} before; {signature}{}\n",
         output.display(),

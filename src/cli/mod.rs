@@ -10,6 +10,7 @@ mod explain;
 mod findings;
 #[cfg(feature = "engine")]
 mod fuzz;
+mod glossary;
 #[cfg(feature = "engine")]
 mod hunt;
 mod input;
@@ -20,7 +21,7 @@ mod live;
 mod minimize;
 mod names;
 mod near;
-mod output;
+pub mod output;
 pub mod paint;
 pub mod panics;
 mod paste;
@@ -74,6 +75,7 @@ enum Command {
     Corpus(corpus::Args),
     Defects(defects::Args),
     Designs(designs::Args),
+    Explain(glossary::Args),
     Linux(linux::Args),
     Completions(completions::Args),
     /// One job of `fuzz`; it talks to its parent, not to people.
@@ -101,6 +103,7 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Corpus(args) => corpus::run(&args, &planted()?),
         Command::Defects(args) => defects::run(&args, &asked),
         Command::Designs(args) => designs::run(&args),
+        Command::Explain(args) => glossary::run(&args),
         Command::Linux(args) => linux::run(&args),
         Command::Completions(args) => completions::run(&args),
         #[cfg(feature = "engine")]

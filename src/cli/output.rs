@@ -1,39 +1,43 @@
 //! Writing: to standard output, and to files, but never over another unless told to.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-/// Opens a file for writing that does not exist yet.
-pub fn create_new(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).open(path)
-}
+use crate::files::{self, Lasting};
 
 /// Writes a file; `force` says that it may replace one.
 pub fn write_file(path: &Path, force: bool, content: &[u8]) -> Result<()> {
-    let file = if force {
-        File::create(path)
+    let written = if force {
+        files::replace(path, content, Lasting::Disk)
     } else {
-        create_new(path)
+        files::create(path, content, Lasting::Disk)
     };
-    let mut file = match file {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            bail!(
-                "{}: exists already, and is left alone without --force",
-                path.display()
-            )
-        }
-        file => file.with_context(|| path.display().to_string())?,
-    };
-    file.write_all(content)
-        .with_context(|| path.display().to_string())
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => bail!(
+            "{}: exists already, and is left alone without --force",
+            path.display()
+        ),
+        written => written.with_context(|| path.display().to_string()),
+    }
 }
 
 /// Prints, in colour if that is wanted there. Nobody reading any more (`| head`) is no error.
 pub fn print(text: &str) -> Result<()> {
     print_to(&mut anstream::stdout(), text.as_bytes())
+}
+
+/// Says something on standard error, formatted, and a line of its own.
+#[macro_export]
+macro_rules! tell {
+    ($($words:tt)*) => { $crate::cli::output::tell_line(&format!($($words)*)) };
+}
+
+/// What [`tell!`] does. That nobody can be told is no reason to end: what is told there is beside
+/// the work, and the exit status says the most important part of it.
+pub fn tell_line(line: &str) {
+    let _ = writeln!(anstream::stderr(), "{line}");
 }
 
 /// Prints bytes as they are.

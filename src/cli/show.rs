@@ -26,7 +26,7 @@ use crate::status::Status;
     vmadiff show --html --defect NAME found.vma -o found.html\n  \
     vmadiff show --svg found.vma > found.svg")]
 pub struct Args {
-    /// The program.
+    /// The program; `-` is standard input.
     file: PathBuf,
     /// Draws a page.
     #[arg(long, conflicts_with = "svg")]

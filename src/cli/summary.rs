@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use indicatif::HumanCount;
 use serde::Serialize;
@@ -12,9 +12,12 @@ use vmadiff::designs::Planted;
 use super::explain::replay;
 use super::findings::Explained;
 use super::paint;
-use crate::artifacts::{COMMIT, TOOLCHAIN, VERSION};
+use crate::artifacts::{COMMIT, Kept, TOOLCHAIN, VERSION};
 use crate::engine::{Ended, Plan};
 use crate::status::Status;
+
+/// Stands for the command that shows a finding again where its program could not be saved.
+pub const IN_NO_FILE: &str = "(its program could not be saved: see standard error)";
 
 /// The summary, as `--json` prints it.
 #[derive(Debug, Serialize)]
@@ -41,6 +44,8 @@ pub struct Summary {
     rss_kib: u64,
     findings: Vec<Found>,
     failures: Vec<Failed>,
+    /// Inputs of the corpus that are in no file.
+    unsaved_inputs: u64,
     exit_status: u8,
     #[serde(skip)]
     status: Status,
@@ -58,12 +63,25 @@ struct Found {
     small: Option<PathBuf>,
     /// The command that shows it again.
     replay: Option<String>,
+    /// Programs that could not be saved, and why.
+    unsaved: Vec<Unsaved>,
+}
+
+/// A program that is nowhere but here.
+#[derive(Debug, Serialize)]
+pub struct Unsaved {
+    /// The program, as text.
+    pub text: String,
+    /// Why it is in no file.
+    pub why: String,
 }
 
 #[derive(Debug, Serialize)]
 struct Failed {
     how: String,
     input: Option<PathBuf>,
+    /// The input in hexadecimal, if it could not be saved.
+    unsaved_input: Option<String>,
     last_words: String,
 }
 
@@ -73,7 +91,9 @@ impl Summary {
         let progress = &ended.progress;
         let reached = progress.stats.summary(planted.design());
         let seconds = progress.elapsed.as_secs_f64();
-        let status = if !ended.failures.is_empty() {
+        let unsaved = explained.iter().flat_map(Explained::unsaved).next();
+        let lost = unsaved.is_some() || progress.unsaved != 0 && plan.keeps_corpus;
+        let status = if lost || !ended.failures.is_empty() {
             Status::HarnessFailed
         } else if !ended.findings.is_empty() {
             Status::Diverged
@@ -100,6 +120,7 @@ impl Summary {
             rss_kib: progress.rss_kib,
             findings: findings(plan, planted, ended, explained),
             failures: failures(ended),
+            unsaved_inputs: progress.unsaved,
             exit_status: status.number(),
             status,
         }
@@ -110,7 +131,19 @@ impl Summary {
         self.status
     }
 
-    /// It for people.
+    /// Says on standard error what could not be saved: programs that were found, and how many
+    /// inputs of the corpus.
+    pub fn complain_of_unsaved(&self) {
+        let unsaved = self.findings.iter().flat_map(|found| &found.unsaved);
+        unsaved.for_each(Unsaved::complain);
+        if self.unsaved_inputs != 0 {
+            let heading = paint::bad("not saved:");
+            let inputs = HumanCount(self.unsaved_inputs);
+            crate::tell!("{heading} {inputs} new inputs of the corpus");
+        }
+    }
+
+    /// The summary as text for a terminal.
     pub fn text(&self) -> String {
         let mut text = String::new();
         self.write(&mut text).expect("a String takes all");
@@ -227,7 +260,8 @@ impl Summary {
             ..
         } in &self.findings
         {
-            let news = what.as_deref().zip(replay.as_deref());
+            let replay = replay.as_deref().unwrap_or(IN_NO_FILE);
+            let news = what.as_deref().map(|what| (what, replay));
             write_finding(out, signature, *count, *known, news)?;
         }
         Ok(())
@@ -238,17 +272,23 @@ fn findings(plan: &Plan, planted: &Planted, ended: &Ended, explained: &[Explaine
     let counted = ended.progress.findings.iter();
     counted
         .map(|(signature, count)| {
-            let news = explained
-                .iter()
-                .find(|news| news.finding.signature == *signature);
+            let news = explained.iter().find(|news| news.signature == *signature);
+            let path = |kept: &Kept| kept.path().map(Path::to_owned);
             Found {
                 signature: signature.clone(),
                 count: *count,
                 known: plan.settings.known.contains(signature),
                 what: news.map(|news| news.what.clone()),
-                program: news.map(|news| news.finding.program.clone()),
-                small: news.and_then(|news| news.small.clone()),
-                replay: news.map(|news| replay(news.program(), planted)),
+                program: news.and_then(|news| path(&news.found)),
+                small: news.and_then(|news| path(news.small.as_ref()?)),
+                replay: news
+                    .and_then(Explained::program)
+                    .map(|program| replay(program, planted)),
+                unsaved: news
+                    .into_iter()
+                    .flat_map(Explained::unsaved)
+                    .map(Unsaved::of)
+                    .collect(),
             }
         })
         .collect()
@@ -259,10 +299,30 @@ fn failures(ended: &Ended) -> Vec<Failed> {
     failures
         .map(|failure| Failed {
             how: failure.how,
-            input: failure.input,
+            unsaved_input: failure.input.as_ref().and_then(|input| {
+                let is_lost = input.file.is_err();
+                is_lost.then(|| input.hex())
+            }),
+            input: failure.input.and_then(|input| input.file.ok()),
             last_words: failure.last_words,
         })
         .collect()
+}
+
+impl Unsaved {
+    /// What has to be told of a program that is in no file.
+    pub fn of(kept: &Kept) -> Self {
+        Self {
+            text: kept.case().to_string(),
+            why: kept.place().clone().err().unwrap_or_default(),
+        }
+    }
+
+    /// Prints it, on standard error: nowhere else can it be kept.
+    pub fn complain(&self) {
+        let heading = paint::bad("not saved:");
+        crate::tell!("{heading} {}; the program:\n{}", self.why, self.text);
+    }
 }
 
 /// The first line of a summary.

@@ -1,13 +1,13 @@
 //! Watches over the jobs: starts them, gathers what they say, stops them, and tells why one died.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use super::job::{Event, Job};
+use super::legacy::Input;
 use super::progress::{Progress, processor};
 use super::protocol::{Finding, Settings};
 
@@ -17,6 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// with; one that fails once a week is.
 const REPLACED: usize = 16;
 const LATELY: Duration = Duration::from_secs(3600);
+/// How long after a job could not be started it is tried again.
+const START_AGAIN: Duration = Duration::from_secs(10);
 /// How often the progress is looked at.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -29,6 +31,8 @@ pub struct Plan {
     pub jobs: u32,
     /// When to stop.
     pub duration: Option<Duration>,
+    /// The corpus is wanted after the campaign: one that could not be written is a loss.
+    pub keeps_corpus: bool,
     /// When to stop by the time that the jobs had on processors, to about a second.
     pub processor: Option<Duration>,
 }
@@ -50,8 +54,8 @@ pub struct Ended {
 pub struct Failure {
     /// What happened, in words.
     pub how: String,
-    /// The input that it was working on, if libFuzzer kept it.
-    pub input: Option<PathBuf>,
+    /// The input that it was working on, if libFuzzer left it.
+    pub input: Option<Input>,
     /// What the job printed last.
     pub last_words: String,
 }
@@ -63,6 +67,8 @@ pub enum News<'a> {
     Found(&'a Finding),
     /// A job died like this, and another takes its place.
     Replaced(&'a Failure),
+    /// No job could be started in the place of a dead one. It is tried again and again.
+    Refused(&'a anyhow::Error),
 }
 
 struct Campaign<'a> {
@@ -74,6 +80,8 @@ struct Campaign<'a> {
     findings: BTreeMap<String, Finding>,
     /// When the jobs were told to stop.
     stopping: Option<Instant>,
+    /// When no job could be started in the place of a dead one.
+    refused: Option<Instant>,
 }
 
 /// Runs a campaign to its end. `interrupted` is asked, and `show` told, a few times a second;
@@ -92,12 +100,13 @@ pub fn run(
         sender,
         findings: BTreeMap::new(),
         stopping: None,
+        refused: None,
     };
     for index in 0..plan.jobs {
         campaign.start_job(job_settings(plan, index))?;
     }
     let (mut was_interrupted, mut found) = (false, false);
-    while !campaign.has_ended() {
+    while !campaign.has_ended() || campaign.waits_for_a_place() {
         found |= campaign.take_events(&events, &mut heard)?;
         show(&campaign.progress());
         was_interrupted |= interrupted();
@@ -108,7 +117,8 @@ pub fn run(
         let processor = processor(&campaign.jobs);
         let over = plan.duration.is_some_and(|limit| elapsed >= limit)
             || plan.processor.is_some_and(|limit| processor >= limit);
-        campaign.stop_if(was_interrupted || over || found || campaign.dead().is_some())?;
+        let dead = campaign.dead().is_some() && campaign.refused.is_none();
+        campaign.stop_if(was_interrupted || over || found || dead)?;
     }
     Ok(Ended {
         progress: campaign.progress(),
@@ -140,6 +150,11 @@ impl Campaign<'_> {
         self.jobs.iter().all(Job::has_ended)
     }
 
+    /// Whether a job is to be started as soon as the system lets it.
+    fn waits_for_a_place(&self) -> bool {
+        self.refused.is_some() && self.stopping.is_none()
+    }
+
     /// Waits a tick for what the jobs say, or until all have ended. Answers whether it is enough.
     fn take_events(
         &mut self,
@@ -148,7 +163,7 @@ impl Campaign<'_> {
     ) -> Result<bool> {
         let mut enough = false;
         let until = Instant::now() + TICK;
-        while !self.has_ended() {
+        while !self.has_ended() || self.waits_for_a_place() {
             let patience = until.saturating_duration_since(Instant::now());
             let Ok((index, event)) = events.recv_timeout(patience) else {
                 break;
@@ -163,14 +178,9 @@ impl Campaign<'_> {
         Ok(enough)
     }
 
-    /// Whether no other job found the same before. Else its program goes: one is enough.
+    /// Whether no other job found the same before.
     fn is_first(&self, finding: &Finding) -> bool {
-        let first = !self.findings.contains_key(&finding.signature);
-        if !first {
-            // Whoever took it away already did what is wanted here.
-            let _ = std::fs::remove_file(&finding.program);
-        }
-        first
+        !self.findings.contains_key(&finding.signature)
     }
 
     /// A job that died and that no other took the place of.
@@ -189,6 +199,10 @@ impl Campaign<'_> {
     /// Answers whether it is enough.
     fn replace_dead(&mut self, heard: &mut impl FnMut(News<'_>) -> Result<bool>) -> Result<bool> {
         let mut enough = false;
+        if self.refused.is_some_and(|at| at.elapsed() < START_AGAIN) {
+            return Ok(false);
+        }
+        self.refused = None;
         while let Some(dead) = self.dead()
             && self.stopping.is_none()
             && worth_going_on(self.replaced_ago())
@@ -199,8 +213,11 @@ impl Campaign<'_> {
                 .runs
                 .map(|runs| runs.saturating_sub(done).max(1));
             settings.fault = None;
+            if let Err(error) = self.start_job(settings) {
+                self.refused = Some(Instant::now());
+                return heard(News::Refused(&error));
+            }
             self.jobs[dead].replaced = Some(Instant::now());
-            self.start_job(settings)?;
             if let Some(failure) = self.jobs[dead].failure() {
                 enough |= heard(News::Replaced(&failure))?;
             }

@@ -7,17 +7,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use libfuzzer_sys::Corpus;
+use libfuzzer_sys::Corpus as Answer;
 use rustix::time::{ClockId, clock_gettime};
 use vmadiff::designs::Planted;
 use vmadiff::judge::Divergence;
 use vmadiff::program::Program;
 
+use super::corpus::Corpus;
 use super::fault::Fault;
 use super::glue;
 use super::protocol::{Finding, Message, Settings, Totals};
 use super::subject::{Ran, Subject};
-use crate::artifacts;
+use crate::artifacts::{self, Kept};
 use crate::status::Status;
 
 /// Bytes of the longest program that libFuzzer makes: a header and 48 records.
@@ -44,6 +45,7 @@ struct Job {
     skipped: BTreeMap<String, u64>,
     findings: BTreeMap<String, u64>,
     written: BTreeSet<String>,
+    corpus: Option<Corpus>,
 }
 
 /// Runs a job with these settings (JSON). Comes back only if it could not start.
@@ -54,6 +56,9 @@ pub fn run(settings: &str) -> Result<i32> {
     let arguments = arguments(&settings);
     let counters = settings.kind.counters();
     let written = settings.known.iter().cloned().collect();
+    let corpus = settings.corpus.as_deref();
+    let corpus = corpus.map(|folder| Corpus::open(folder, settings.shared_corpus, counters));
+    let corpus = corpus.transpose()?;
     let job = Job {
         settings,
         planted,
@@ -62,6 +67,7 @@ pub fn run(settings: &str) -> Result<i32> {
         skipped: BTreeMap::new(),
         findings: BTreeMap::new(),
         written,
+        corpus,
     };
     JOB.with_borrow_mut(|slot| *slot = Some(job));
     std::thread::spawn(|| {
@@ -79,7 +85,7 @@ pub fn run(settings: &str) -> Result<i32> {
 }
 
 fn arguments(settings: &Settings) -> Vec<String> {
-    let mut arguments = vec![
+    vec![
         "vmadiff".to_owned(),
         format!("-seed={}", settings.seed),
         format!("-max_len={MAX_LEN}"),
@@ -91,16 +97,8 @@ fn arguments(settings: &Settings) -> Vec<String> {
         "-use_memmem=0".to_owned(),
         format!("-timeout={}", settings.limits.seconds),
         format!("-rss_limit_mb={}", settings.limits.memory_mib),
-        format!("-artifact_prefix={}/", settings.artifacts.display()),
-        format!("-reload={}", u8::from(settings.shared_corpus)),
-    ];
-    arguments.extend(
-        settings
-            .corpus
-            .iter()
-            .map(|folder| folder.display().to_string()),
-    );
-    arguments
+        format!("-exact_artifact_path={}", settings.legacy),
+    ]
 }
 
 /// Called once, before the first input. libFuzzer's glue has just arranged for panics to end the
@@ -111,26 +109,39 @@ pub fn begin() {
 }
 
 /// Executes one input: libFuzzer's callback.
-pub fn execute(bytes: &[u8], counters: &mut [u8]) -> Corpus {
-    JOB.with_borrow_mut(|job| job.as_mut().expect(RUNS).execute(bytes, counters))
+pub fn execute(bytes: &[u8], counters: &mut [u8]) -> Answer {
+    with_job(|job| job.execute(bytes, counters))
 }
 
 /// Mutates an input in place and answers its new length: libFuzzer's callback.
 pub fn mutate(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
-    with_subject(|subject| subject.mutate(data, size, max_size, seed))
+    with_job(|job| match job.instead_of(&data[..size]) {
+        Some(input) => put(&input, &mut data[..max_size]),
+        None => job.subject.mutate(data, size, max_size, seed),
+    })
 }
 
 /// Writes a cross of two inputs to `out` and answers its length: libFuzzer's callback.
 pub fn crossover(first: &[u8], second: &[u8], out: &mut [u8], seed: u32) -> usize {
-    with_subject(|subject| subject.crossover(first, second, out, seed))
+    with_job(|job| match job.instead_of(first) {
+        Some(input) => put(&input, out),
+        None => job.subject.crossover(first, second, out, seed),
+    })
 }
 
-fn with_subject<T>(answer: impl FnOnce(&Subject) -> T) -> T {
-    JOB.with_borrow(|job| answer(&job.as_ref().expect(RUNS).subject))
+/// Puts an input at the start of `out`, as much of it as finds room, and answers its length.
+fn put(input: &[u8], out: &mut [u8]) -> usize {
+    let length = input.len().min(out.len());
+    out[..length].copy_from_slice(&input[..length]);
+    length
+}
+
+fn with_job<T>(answer: impl FnOnce(&mut Job) -> T) -> T {
+    JOB.with_borrow_mut(|job| answer(job.as_mut().expect(RUNS)))
 }
 
 impl Job {
-    fn execute(&mut self, bytes: &[u8], counters: &mut [u8]) -> Corpus {
+    fn execute(&mut self, bytes: &[u8], counters: &mut [u8]) -> Answer {
         if STOP.load(Ordering::Relaxed) || self.settings.runs == Some(self.executions) {
             self.stop(Status::Agreed);
         }
@@ -142,20 +153,34 @@ impl Job {
         }
         let ran = self.subject.execute(bytes, counters);
         if DUE.swap(false, Ordering::Relaxed) {
-            self.say(&Message::Totals(self.totals()));
+            if let Some(corpus) = &mut self.corpus {
+                corpus.folder().retry();
+            }
+            let totals = self.totals();
+            self.say(&Message::Totals(totals));
         }
         match ran {
-            Ran::Agreed => Corpus::Keep,
+            Ran::Agreed => {
+                if let Some(corpus) = &mut self.corpus {
+                    corpus.executed(bytes, &counters[..self.settings.kind.counters()]);
+                }
+                Answer::Keep
+            }
             Ran::Skipped(why) => {
                 *self.skipped.entry(why).or_default() += 1;
-                Corpus::Reject
+                Answer::Reject
             }
             Ran::Diverged(divergence) => {
                 self.found(&divergence, bytes);
                 // Its offspring would mostly show the same divergence again and hide others.
-                Corpus::Reject
+                Answer::Reject
             }
         }
+    }
+
+    /// The input of the corpus' folder that libFuzzer gets instead of a mutation of this one.
+    fn instead_of(&mut self, input: &[u8]) -> Option<Vec<u8>> {
+        self.corpus.as_mut()?.instead_of(input)
     }
 
     fn found(&mut self, divergence: &Divergence, bytes: &[u8]) {
@@ -166,27 +191,26 @@ impl Job {
         }
         let what = divergence.what.clone();
         let program = Program::decode(bytes);
-        let text = artifacts::text(&signature, &what, &program, Some(&self.planted));
-        match artifacts::write_signed(&self.settings.artifacts, &signature, &text) {
-            Ok(program) => {
-                self.say(&Message::Finding(Finding {
-                    signature,
-                    what,
-                    program,
-                }));
-            }
-            Err(error) => {
-                eprintln!("cannot keep a finding: {error:#}");
-                glue::leave(Status::HarnessFailed.number().into());
-            }
-        }
+        let case = artifacts::case(&signature, &what, &program, Some(&self.planted));
+        // That it could not be kept is told, and the parent has the program and tries again.
+        let kept = Kept::new(&self.settings.artifacts, &signature, case);
+        self.say(&Message::Finding(Finding {
+            signature,
+            what,
+            text: kept.case().to_string(),
+            program: kept.place().clone(),
+        }));
         if !self.settings.keep_going {
             self.stop(Status::Diverged);
         }
     }
 
-    fn totals(&self) -> Totals {
+    fn totals(&mut self) -> Totals {
+        let folder = self.corpus.as_mut().map(Corpus::folder);
+        let trouble = folder.as_ref().and_then(|folder| folder.trouble());
         Totals {
+            trouble: trouble.map(str::to_owned),
+            unsaved: folder.as_ref().map_or(0, |folder| folder.unsaved()),
             executions: self.executions,
             counts: self.subject.stats().counts().collect(),
             skipped: self.skipped.clone(),
@@ -196,8 +220,12 @@ impl Job {
         }
     }
 
-    fn stop(&self, status: Status) -> ! {
-        self.say(&Message::Stopped(self.totals()));
+    fn stop(&mut self, status: Status) -> ! {
+        if let Some(corpus) = &mut self.corpus {
+            corpus.folder().flush();
+        }
+        let totals = self.totals();
+        self.say(&Message::Stopped(totals));
         glue::leave(status.number().into())
     }
 

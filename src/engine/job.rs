@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::Sender;
 use std::time::Instant;
@@ -9,8 +10,10 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use super::campaign::Failure;
+use super::legacy::{Input, Legacy};
 use super::log::Log;
-use super::protocol::{Finding, Message, Settings, Totals};
+use super::protocol::{Finding, Limits, Message, Settings, Totals};
+use crate::status::HarnessFailed;
 
 /// Exit statuses of libFuzzer (`-error_exitcode` and the like), which a job leaves alone.
 const CRASHED: i32 = 77;
@@ -47,6 +50,11 @@ pub struct Job {
     pub totals: Totals,
     /// What libFuzzer printed.
     pub log: Log,
+    legacy: Legacy,
+    artifacts: PathBuf,
+    limits: Limits,
+    /// The input that it died of.
+    input: Option<Input>,
 }
 
 impl Job {
@@ -57,7 +65,19 @@ impl Job {
         settings: Settings,
         events: &Sender<(usize, Event)>,
     ) -> Result<Self> {
-        let runs = settings.runs;
+        let started = Self::try_start(index, settings, events);
+        started.map_err(|error| HarnessFailed(format!("starting a job: {error:#}")).into())
+    }
+
+    fn try_start(
+        index: usize,
+        mut settings: Settings,
+        events: &Sender<(usize, Event)>,
+    ) -> Result<Self> {
+        let legacy = Legacy::new().context("memory for its input")?;
+        settings.legacy = legacy.path();
+        let (runs, limits) = (settings.runs, settings.limits);
+        let artifacts = settings.artifacts.clone();
         let settings = serde_json::to_string(&settings)?;
         let program = std::env::current_exe().context("finding this program's own file")?;
         let mut process = Command::new(program)
@@ -67,7 +87,7 @@ impl Job {
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()
-            .context("starting a job")?;
+            .context("its process")?;
         let stdin = process.stdin.take();
         let stdout = process.stdout.take().context("a job's output")?;
         let stderr = process.stderr.take().context("a job's errors")?;
@@ -85,6 +105,10 @@ impl Job {
             replaced: None,
             totals: Totals::default(),
             log: Log::default(),
+            legacy,
+            artifacts,
+            limits,
+            input: None,
         })
     }
 
@@ -105,6 +129,7 @@ impl Job {
                 self.pipes -= 1;
                 if self.pipes == 0 {
                     self.status = Some(self.process.wait().context("waiting for a job")?);
+                    self.take_legacy();
                 }
             }
         }
@@ -132,6 +157,19 @@ impl Job {
         self.status.is_some()
     }
 
+    /// Saves the input that it died of, if it did.
+    fn take_legacy(&mut self) {
+        let how = match self.status.and_then(|status| status.code()) {
+            Some(TIMED_OUT) => "timeout",
+            Some(OUT_OF_MEMORY) => "oom",
+            _ => "crash",
+        };
+        if self.log.gave_up {
+            let input = self.legacy.read();
+            self.input = Some(Input::save(&self.artifacts, how, input));
+        }
+    }
+
     /// Why it ended, if not as it should.
     pub fn failure(&self) -> Option<Failure> {
         let status = self.status?;
@@ -139,19 +177,26 @@ impl Job {
         if fine && self.garbage.is_none() {
             return None;
         }
+        let Limits {
+            seconds,
+            memory_mib,
+        } = self.limits;
         let how = match (status.code(), &self.garbage) {
             _ if self.killed => "a program did not end, and the job was killed".to_owned(),
             (_, Some(line)) => format!("a job said what is no message: {line}"),
             (Some(CRASHED), _) => "a job panicked or crashed".to_owned(),
-            (Some(TIMED_OUT), _) => "a program took too long".to_owned(),
-            (Some(OUT_OF_MEMORY), _) => "a job used too much memory".to_owned(),
+            (Some(TIMED_OUT), _) => {
+                format!("a program took too long: more than {seconds} s (--timeout)")
+            }
+            (Some(OUT_OF_MEMORY), _) => {
+                format!("a job used too much memory: more than {memory_mib} MiB (--memory)")
+            }
             _ => format!("a job ended unasked ({status})"),
         };
-        let (input, last_words) = (self.log.input.clone(), self.log.tail());
         Some(Failure {
             how,
-            input,
-            last_words,
+            input: self.input.clone(),
+            last_words: self.log.tail(),
         })
     }
 }

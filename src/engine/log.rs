@@ -1,13 +1,35 @@
 //! What libFuzzer prints on standard error: status lines, and the last words before it dies.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
 
 /// Lines kept to explain a child's end: more than a panic with a short backtrace needs.
 const KEPT: usize = 60;
 
-/// How lines begin that say nothing of an end: libFuzzer's greetings.
-const GREETINGS: [&str; 2] = ["INFO: ", "WARNING: Failed to find function "];
+/// How lines begin that are libFuzzer's own. Its advice is for those who call it themselves: to
+/// users of this command its options and its doubts about instrumentation mean nothing, and how a
+/// job ended is told by its status.
+const LIBFUZZERS: [&str; 20] = [
+    "==",
+    "INFO: ",
+    "WARNING: Failed to find function ",
+    "WARNING: no interesting inputs ",
+    "This may also happen if the target rejected ",
+    "far",
+    "ALARM: ",
+    "       and the timeout value is ",
+    "   To change the out-of-memory limit use ",
+    "NOTE: libFuzzer ",
+    "      Combine libFuzzer with ",
+    "SUMMARY: libFuzzer",
+    "Slowest unit: ",
+    "artifact_prefix=",
+    "Base64: ",
+    "MS: ",
+    "base unit: ",
+    "0x",
+    "stat::",
+    "Live Heap Allocations: ",
+];
 
 /// What was learned from the lines so far.
 #[derive(Debug, Default)]
@@ -16,11 +38,13 @@ pub struct Log {
     pub corpus: u64,
     /// Features seen: counters reached, each by magnitude.
     pub coverage: u64,
-    /// The input on which libFuzzer gave up.
-    pub input: Option<PathBuf>,
+    /// libFuzzer gave up, and left the input that it was working on.
+    pub gave_up: bool,
     /// The first lines from the last panic on, else the last lines.
     tail: VecDeque<String>,
     panicked: bool,
+    /// The last line was about an input that was slow and no more.
+    is_slow: bool,
 }
 
 impl Log {
@@ -37,11 +61,10 @@ impl Log {
             }
             return;
         }
-        if GREETINGS.iter().any(|greeting| line.starts_with(greeting)) {
+        self.gave_up |= line.contains("Test unit written to ") && !self.is_slow;
+        self.is_slow = line.starts_with("Slowest unit: ");
+        if line.is_empty() || LIBFUZZERS.iter().any(|start| line.starts_with(start)) {
             return;
-        }
-        if let Some((_, path)) = line.split_once("Test unit written to ") {
-            self.input = Some(path.into());
         }
         if begins_a_panic(&line) {
             self.panicked = true;
@@ -91,13 +114,18 @@ mod tests {
         log.line("#999636\tREDUCE ft: 3518 corp: 2448/370Kb lim: 200 exec/s: 499818".into());
         log.line("INFO: seed corpus".into());
         assert_eq!(log.tail(), "");
-        log.line("WARNING: no interesting inputs were found so far.".into());
+        log.line("WARNING: no interesting inputs were found so far. Is the code".into());
+        log.line("==7== ERROR: libFuzzer: out-of-memory (used: 1100Mb; limit: 1024Mb)".into());
+        log.line("   To change the out-of-memory limit use -rss_limit_mb=<N>".into());
+        log.line("Slowest unit: 10 s:".into());
+        log.line("artifact_prefix='a/'; Test unit written to a/slow-unit-12".into());
+        assert_eq!((log.tail(), log.gave_up), (String::new(), false));
         log.line("panicked at src/run.rs:1:2:".into());
         log.line("panicked at /rustc/1234/library/core/src/panicking.rs:225:5:".into());
         (0..2 * KEPT).for_each(|frame| log.line(format!("{frame}: main")));
         log.line("artifact_prefix='a/'; Test unit written to a/crash-12".into());
         assert_eq!((log.coverage, log.corpus), (3518, 2448));
-        assert_eq!(log.input, Some("a/crash-12".into()));
+        assert!(log.gave_up);
         assert!(
             log.tail()
                 .starts_with("panicked at src/run.rs:1:2:\npanicked at /rustc/")

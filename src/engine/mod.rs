@@ -8,10 +8,14 @@
 
 mod campaign;
 mod child;
+mod corpus;
 mod fault;
+mod folder;
 mod glue;
 mod job;
+mod legacy;
 mod log;
+mod novelty;
 mod progress;
 mod protocol;
 mod subject;

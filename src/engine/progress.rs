@@ -27,6 +27,11 @@ pub struct Progress {
     pub corpus: u64,
     /// Features seen, by the job that saw most.
     pub coverage: u64,
+    /// Inputs of the corpus that are in no file: held back by jobs that live, lost with those that
+    /// do not.
+    pub unsaved: u64,
+    /// Why inputs can not be written now.
+    pub trouble: Option<String>,
 }
 
 impl Progress {
@@ -50,6 +55,8 @@ impl Progress {
             skipped,
             findings,
             rss_kib,
+            unsaved,
+            trouble,
             ..
         } = &job.totals;
         let counts = counts.iter().copied();
@@ -58,7 +65,9 @@ impl Progress {
         add_counts(&mut self.findings, findings);
         if job.replaced.is_none() {
             self.rss_kib += rss_kib;
+            self.trouble = self.trouble.take().or_else(|| trouble.clone());
         }
+        self.unsaved += unsaved;
         self.corpus = self.corpus.max(job.log.corpus);
         self.coverage = self.coverage.max(job.log.coverage);
     }

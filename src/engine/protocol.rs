@@ -59,6 +59,8 @@ pub struct Settings {
     pub known: Vec<String>,
     /// What one input may take.
     pub limits: Limits,
+    /// Where libFuzzer leaves the input that it was working on, if it dies.
+    pub legacy: String,
     /// How the harness fails on purpose.
     pub fault: Option<Fault>,
 }
@@ -97,15 +99,17 @@ pub enum Message {
     Stopped(Totals),
 }
 
-/// A divergence, written to a file.
+/// A divergence, with the file that it was written to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Finding {
     /// What kind.
     pub signature: String,
     /// What happened, in one sentence.
     pub what: String,
-    /// The program, as text.
-    pub program: PathBuf,
+    /// The program with its comments, as text.
+    pub text: String,
+    /// The file that has the text, or why there is none.
+    pub program: Result<PathBuf, String>,
 }
 
 /// What was done, counted from the start of the child.
@@ -123,4 +127,8 @@ pub struct Totals {
     pub rss_kib: u64,
     /// Time on the processor, ms.
     pub processor_ms: u64,
+    /// Inputs of the corpus that could not be written yet.
+    pub unsaved: u64,
+    /// Why they could not.
+    pub trouble: Option<String>,
 }

@@ -11,8 +11,12 @@ mod corpus;
 mod designs;
 #[cfg(feature = "engine")]
 mod fuzz;
+#[cfg(feature = "engine")]
+mod keeping;
 mod many;
 mod minimize;
 mod pasted;
 mod run;
 mod shell;
+#[cfg(feature = "command")]
+mod words;

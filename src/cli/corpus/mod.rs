@@ -11,6 +11,8 @@ use crate::status::Status;
 use anyhow::{Context, Result, bail};
 use vmadiff::designs::Planted;
 
+use super::input::STDIN;
+
 /// Takes care of a corpus: makes seeds of texts, texts of a campaign, says what it reaches, and keeps
 /// its names up to date.
 #[derive(Debug, clap::Args)]
@@ -45,7 +47,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
 #[derive(Debug, clap::Args)]
 struct From {
     /// Programs, text or bytes; of a folder all files in it, at any depth, whose names do not begin
-    /// with a dot.
+    /// with a dot; `-` is standard input.
     #[arg(required = true, value_name = "FILE|DIR")]
     from: Vec<PathBuf>,
 }
@@ -68,7 +70,7 @@ impl From {
 }
 
 fn add_files(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    if !std::fs::metadata(path)?.is_dir() {
+    if path == Path::new(STDIN) || !std::fs::metadata(path)?.is_dir() {
         files.push(path.to_owned());
         return Ok(());
     }

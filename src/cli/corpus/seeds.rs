@@ -8,7 +8,8 @@ use vmadiff::program::bytes::is_long;
 
 use super::{From, name};
 use crate::cli::input::read_case;
-use crate::cli::output::{create_new, print};
+use crate::cli::output::print;
+use crate::files::{self, Lasting};
 use crate::status::Status;
 
 /// Writes each program as bytes into a folder, under a name made of them: what is there already
@@ -52,8 +53,7 @@ pub fn run(args: &Args) -> Result<Status> {
 
 /// Writes a file, unless it is there; whether it was not.
 fn write_seed(path: &Path, bytes: &[u8]) -> Result<bool> {
-    let written = create_new(path).and_then(|mut file| io::Write::write_all(&mut file, bytes));
-    match written {
+    match files::create(path, bytes, Lasting::Process) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error).with_context(|| path.display().to_string()),

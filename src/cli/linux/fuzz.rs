@@ -4,19 +4,23 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use vmadiff::linux::{Campaign, Found, Tally, fuzz};
 use vmadiff_contract::Manager;
 use vmadiff_linux::Linux;
 use vmadiff_reference::Reference;
 
+use super::super::fuzz::ready;
 use super::super::interrupt::Interrupt;
 use super::super::output::print;
 use super::super::paint;
-use super::summary::{Kept, Summary};
-use crate::artifacts;
+use super::summary::{Finding, Summary};
+use crate::artifacts::{self, Kept};
 use crate::status::{HarnessFailed, Status};
+
+/// How often it is tried again to save a finding for which there was no room.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -35,8 +39,7 @@ pub fn run(plan: &Plan) -> Result<Status> {
         Ok(linux) => linux.machine().release.clone(),
         Err(why) => bail!("programs can not be run on this machine's kernel: {why}"),
     };
-    std::fs::create_dir_all(&plan.artifacts)
-        .with_context(|| plan.artifacts.display().to_string())?;
+    ready(&plan.artifacts)?;
     let interrupt = Interrupt::catch()?;
     let start = Instant::now();
     let (tally, kept) = campaign(plan, &interrupt, start)?;
@@ -48,6 +51,7 @@ pub fn run(plan: &Plan) -> Result<Status> {
         start.elapsed(),
         interrupt.came(),
     );
+    summary.complain_of_unsaved();
     if plan.json {
         print(&format!("{}\n", serde_json::to_string_pretty(&summary)?))?;
     } else {
@@ -57,42 +61,42 @@ pub fn run(plan: &Plan) -> Result<Status> {
 }
 
 /// Fuzzes, draws progress on standard error if that is a terminal, and keeps what is found.
-fn campaign(plan: &Plan, interrupt: &Interrupt, start: Instant) -> Result<(Tally, Vec<Kept>)> {
+fn campaign(plan: &Plan, interrupt: &Interrupt, start: Instant) -> Result<(Tally, Vec<Finding>)> {
     let bar = ProgressBar::new_spinner();
     bar.set_style(ProgressStyle::with_template("{spinner} {wide_msg}")?);
     let stop = AtomicBool::new(false);
-    let mut kept = Vec::new();
-    let mut trouble = None;
+    let mut kept: Vec<Finding> = Vec::new();
+    let mut tried = start;
     let tally = fuzz(&plan.campaign, Reference::boot, &stop, |tally, found| {
         bar.tick();
         bar.set_message(line(plan, tally, start.elapsed()));
         let news = found.filter(|found| !plan.known.contains(&found.signature()));
         if let Some(found) = news {
-            match keep(found, &plan.artifacts) {
-                Ok(one) => kept.push(one),
-                Err(error) => trouble = Some(error),
-            }
+            kept.push(keep(found, &plan.artifacts));
         }
-        if interrupt.came() || trouble.is_some() || news.is_some() && !plan.keep_going {
+        if tried.elapsed() > AGAIN {
+            tried = Instant::now();
+            kept.iter_mut().for_each(Finding::retry);
+        }
+        if interrupt.came() || news.is_some() && !plan.keep_going {
             stop.store(true, Ordering::Relaxed);
         }
     });
     bar.finish_and_clear();
-    trouble.map_or(Ok(()), Err)?;
+    kept.iter_mut().for_each(Finding::retry);
     let tally = tally.map_err(|why| HarnessFailed(format!("fuzzing the running kernel: {why}")))?;
     Ok((tally, kept))
 }
 
-/// Writes a finding, made small, as text.
-fn keep(found: &Found, folder: &Path) -> Result<Kept> {
+/// Keeps a finding, made small, as text.
+fn keep(found: &Found, folder: &Path) -> Finding {
     let (signature, what) = (found.signature(), found.finding.to_string());
-    let text = artifacts::text(&signature, &what, &found.program, None);
-    let program = artifacts::write_signed(folder, &signature, &text)?;
-    Ok(Kept {
+    let case = artifacts::case(&signature, &what, &found.program, None);
+    Finding {
+        kept: Kept::new(folder, &signature, case),
         signature,
         what,
-        program,
-    })
+    }
 }
 
 /// The live line.
@@ -118,28 +122,28 @@ fn line(plan: &Plan, tally: &Tally, elapsed: Duration) -> String {
 mod tests {
     use super::*;
     use vmadiff::program::Case;
-    use vmadiff_linux::{Difference, Field, Finding};
+    use vmadiff_linux::{self as linux, Difference, Field};
 
     #[test]
-    fn a_finding_is_kept_as_a_program_and_never_written_over() {
+    fn a_finding_is_kept_as_a_program_and_counted() {
         let folder = tempfile::tempdir().unwrap();
         let text = "munmap(0x1f0000, 0x1000)\n";
         let found = Found {
             program: Case::parse("test", text).unwrap().program,
-            finding: Finding {
+            finding: linux::Finding {
                 call: Some(0),
                 difference: Difference::new(Field::Answer, (0, 0), "0x0, Linux EINVAL".into()),
             },
         };
-        let kept = [(); 2].map(|()| keep(&found, folder.path()).unwrap());
+        let kept = [(); 2].map(|()| keep(&found, folder.path()));
         assert_eq!(kept[0].signature, "linux/munmap/answer");
-        assert!(kept[0].program.ends_with("linux-munmap-answer.vma"));
-        assert!(kept[1].program.ends_with("linux-munmap-answer-2.vma"));
-        let written = std::fs::read_to_string(&kept[0].program).unwrap();
+        let path = kept[0].kept.path().unwrap();
+        assert!(path.ends_with("linux-munmap-answer.vma"));
+        assert_eq!(kept[1].kept.path(), Some(path));
+        let written = std::fs::read_to_string(path).unwrap();
         assert!(written.contains("# linux/munmap/answer: call 1: answer: 0x0, Linux EINVAL."));
-        assert_eq!(
-            Case::parse("kept", &written).unwrap().program,
-            found.program
-        );
+        assert!(written.contains("# found 2 times\n"));
+        let case = Case::parse("kept", &written).unwrap();
+        assert_eq!(case.program, found.program);
     }
 }

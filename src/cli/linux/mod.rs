@@ -24,7 +24,7 @@ use anyhow::Result;
     vmadiff linux --boundaries program.vma\n  \
     vmadiff linux --list")]
 pub struct Args {
-    /// Programs, or folders of them.
+    /// Programs, or folders of them; `-` is standard input.
     #[arg(required_unless_present = "list")]
     files: Vec<PathBuf>,
     /// Also compares where one area ends and the next one starts.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indicatif::HumanCount;
@@ -10,18 +10,26 @@ use serde::Serialize;
 use vmadiff::linux::Tally;
 use vmadiff_linux::Areas;
 
+use super::super::explain::replay_on_linux;
 use super::super::paint;
-use super::super::summary::{Head, percent, share, write_finding};
+use super::super::summary::{Head, IN_NO_FILE, Unsaved, percent, share, write_finding};
 use super::fuzz::Plan;
-use crate::artifacts::{COMMIT, TOOLCHAIN, VERSION};
+use crate::artifacts::{COMMIT, Kept, TOOLCHAIN, VERSION};
 use crate::status::Status;
 
-/// A finding that was written into a file.
+/// A finding, and the file that has it.
 #[derive(Clone, Debug)]
-pub struct Kept {
+pub struct Finding {
     pub signature: String,
     pub what: String,
-    pub program: PathBuf,
+    pub kept: Kept,
+}
+
+impl Finding {
+    /// Tries again to save it, if it is in no file yet.
+    pub fn retry(&mut self) {
+        self.kept.retry();
+    }
 }
 
 /// The summary, as `--json` prints it.
@@ -71,6 +79,8 @@ struct Found {
     program: Option<PathBuf>,
     /// The command that shows it again.
     replay: Option<String>,
+    /// Its program, if that could not be saved.
+    unsaved: Option<Unsaved>,
 }
 
 impl Summary {
@@ -79,13 +89,15 @@ impl Summary {
         plan: &Plan,
         kernel: String,
         tally: &Tally,
-        kept: Vec<Kept>,
+        kept: Vec<Finding>,
         elapsed: Duration,
         interrupted: bool,
     ) -> Self {
         let boundaries = plan.campaign.areas == Areas::WithBoundaries;
         let (calls, seconds) = (tally.all_calls(), elapsed.as_secs_f64());
-        let status = if !kept.is_empty() {
+        let status = if kept.iter().any(|finding| finding.kept.path().is_none()) {
+            Status::HarnessFailed
+        } else if !kept.is_empty() {
             Status::Diverged
         } else if calls.made == 0 && tally.findings.is_empty() {
             Status::HarnessFailed // a clean end that compared nothing proves nothing
@@ -126,7 +138,16 @@ impl Summary {
         self.status
     }
 
-    /// It for people.
+    /// Says on standard error what could not be saved.
+    pub fn complain_of_unsaved(&self) {
+        let unsaved = self
+            .findings
+            .iter()
+            .filter_map(|found| found.unsaved.as_ref());
+        unsaved.for_each(Unsaved::complain);
+    }
+
+    /// The summary as text for a terminal.
     pub fn text(&self) -> String {
         let mut text = String::new();
         self.write(&mut text).expect("a String takes all");
@@ -178,28 +199,30 @@ impl Summary {
             writeln!(out, "{heading} {}", paint::good("none"))?;
         }
         for found in &self.findings {
-            let news = found.what.as_deref().zip(found.replay.as_deref());
+            let replay = found.replay.as_deref().unwrap_or(IN_NO_FILE);
+            let news = found.what.as_deref().map(|what| (what, replay));
             write_finding(out, &found.signature, found.count, found.known, news)?;
         }
         Ok(())
     }
 }
 
-fn findings(plan: &Plan, tally: &Tally, kept: &[Kept], boundaries: bool) -> Vec<Found> {
-    let option = if boundaries { " --boundaries" } else { "" };
+fn findings(plan: &Plan, tally: &Tally, kept: &[Finding], boundaries: bool) -> Vec<Found> {
     let counted = tally.findings.iter();
     counted
         .map(|(signature, &count)| {
             // A finding that looked otherwise once it was small is listed under both its names.
             let news = kept.iter().find(|kept| kept.signature == *signature);
-            let replay = |kept: &Kept| format!("vmadiff linux{option} {}", kept.program.display());
+            let program = news.and_then(|news| news.kept.path());
+            let unsaved = news.filter(|news| news.kept.path().is_none());
             Found {
                 signature: signature.clone(),
                 count,
                 known: plan.known.contains(signature),
                 what: news.map(|kept| kept.what.clone()),
-                program: news.map(|kept| kept.program.clone()),
-                replay: news.map(replay),
+                program: program.map(Path::to_owned),
+                replay: program.map(|program| replay_on_linux(program, boundaries)),
+                unsaved: unsaved.map(|news| Unsaved::of(&news.kept)),
             }
         })
         .collect()

@@ -38,7 +38,7 @@ use crate::status::Status;
     vmadiff run --junit corpus > results.xml\n  \
     vmadiff run --defect NAME artifacts/outcome-munmap-value.vma")]
 pub struct Args {
-    /// The programs, or folders of them.
+    /// The programs, or folders of them; `-` is standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Prints each step of a program with a schedule: what its switches can name.
@@ -202,7 +202,7 @@ fn differences(case: &Case, here: &Provenance) -> Vec<String> {
 
 fn warn(file: &Path, what: &str) {
     let warning = paint::warning("warning:");
-    anstream::eprintln!("{warning} {}: {what}", file.display());
+    crate::tell!("{warning} {}: {what}", file.display());
 }
 
 fn judged(file: &Path, case: &Case, ran: &Ran) -> Outcome {

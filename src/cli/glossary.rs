@@ -1,0 +1,308 @@
+//! `vmadiff explain`: what the words in the command's output mean, and where each is from.
+
+use std::fmt::Write;
+
+use anyhow::{Result, bail};
+use serde::Serialize;
+use vmadiff::designs::{DESIGNS, breaches};
+use vmadiff::judge::RULES;
+use vmadiff_contract::CallKind;
+
+use super::near::near;
+use super::output::print;
+use super::paint;
+use crate::status::Status;
+
+/// Explains a word of the command's output: a rule, a signature, a reason to give up, a defect, a
+/// design, a known difference of newer kernels, or a heading of a summary.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    vmadiff explain NoAnonVma\n  \
+    vmadiff explain state/mmap/vmas.pgoff\n  \
+    vmadiff explain vma-freed-once skip\n  \
+    vmadiff explain")]
+pub struct Args {
+    /// The words; all that there are, without one.
+    #[arg(value_name = "WORD")]
+    words: Vec<String>,
+    /// Prints a list as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A word, as `--json` prints it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Entry {
+    word: String,
+    /// What it is a word for.
+    kind: &'static str,
+    means: String,
+    source: String,
+}
+
+pub fn run(args: &Args) -> Result<Status> {
+    let all = entries();
+    let mut found = Vec::new();
+    for word in &args.words {
+        let entries = explain(word, &all);
+        if entries.is_empty() {
+            bail!(unknown(word, &all));
+        }
+        found.extend(entries);
+    }
+    if args.words.is_empty() && !args.json {
+        print(&list(&all))?;
+        return Ok(Status::Agreed);
+    }
+    let told = if args.words.is_empty() { all } else { found };
+    if args.json {
+        print(&format!("{}\n", serde_json::to_string_pretty(&told)?))?;
+    } else {
+        told.iter().try_for_each(|entry| print(&text(entry)))?;
+    }
+    Ok(Status::Agreed)
+}
+
+/// All that is known of a word: it may be a rule and a defect, too.
+fn explain(word: &str, all: &[Entry]) -> Vec<Entry> {
+    let known = all
+        .iter()
+        .filter(|entry| entry.word.eq_ignore_ascii_case(word));
+    let known: Vec<Entry> = known.cloned().collect();
+    if known.is_empty() {
+        signature(word, all).into_iter().collect()
+    } else {
+        known
+    }
+}
+
+/// A signature: the rule, the call and the field that it names.
+fn signature(word: &str, all: &[Entry]) -> Option<Entry> {
+    let parts: Vec<&str> = word.split('/').collect();
+    let [rule, call, field] = parts[..] else {
+        return None;
+    };
+    let rule = all
+        .iter()
+        .find(|entry| entry.kind == RULE && entry.word == rule)?;
+    let is_call = CallKind::ALL.iter().any(|kind| kind.name() == call);
+    let at = if is_call {
+        format!("It shows at a call of {call}")
+    } else {
+        format!("It shows at {call}")
+    };
+    Some(Entry {
+        word: word.to_owned(),
+        kind: "signature: what tells a kind of divergence from others",
+        means: format!(
+            "{} {at}; what differs, or is concerned, is `{field}`.",
+            rule.means
+        ),
+        source: rule.source.clone(),
+    })
+}
+
+const RULE: &str = "rule that a run can break";
+
+/// Every word, by what it is for.
+fn entries() -> Vec<Entry> {
+    let entry = |kind, word: &str, means: &str, source: &str| Entry {
+        word: word.to_owned(),
+        kind,
+        means: means.to_owned(),
+        source: source.to_owned(),
+    };
+    let mut all = Vec::new();
+    all.extend(
+        WORDS.map(|(word, means, source)| entry("word of the command", word, means, source)),
+    );
+    all.extend(
+        RULES
+            .iter()
+            .map(|rule| entry(RULE, rule.name, rule.says, rule.source)),
+    );
+    all.extend(breaches().map(|breach| entry(RULE, breach.rule, breach.says, breach.source)));
+    for design in DESIGNS {
+        let (name, from) = (design.name, design.source);
+        all.push(entry("design", name, design.what, from));
+        let reasons = design.reasons.iter().copied().flatten();
+        let kind = "reason for which a fault gives up and goes on under mmap_sem";
+        all.extend(reasons.map(|reason| entry(kind, reason.name, reason.what, from)));
+        let defects = design.defects.iter().copied().flatten();
+        all.extend(defects.map(|defect| {
+            let means = format!("{} It breaks: {}.", defect.what, defect.rules.join(", "));
+            entry(
+                "defect that --defect plants",
+                defect.name,
+                &means,
+                defect.source,
+            )
+        }));
+    }
+    all.extend(vmadiff_linux::known().map(|known| {
+        let source = format!("{}; docs/newer-kernels.md, {}", known.origin, known.section);
+        entry(
+            "known difference of newer kernels",
+            known.name,
+            known.what,
+            &source,
+        )
+    }));
+    // Designs share what the machine under them declares.
+    let mut once: Vec<Entry> = Vec::new();
+    for entry in all {
+        if !once
+            .iter()
+            .any(|other| (&other.word, other.kind) == (&entry.word, entry.kind))
+        {
+            once.push(entry);
+        }
+    }
+    once
+}
+
+/// Words that are in no table of rules, reasons, defects or designs.
+const WORDS: [(&str, &str, &str); 14] = [
+    (
+        "agree",
+        "All that is compared of the two managers is the same, and no law was broken.",
+        "docs/compared.md",
+    ),
+    (
+        "diverge",
+        "The managers differ, or one of them broke a law: a finding, with a signature.",
+        "docs/compared.md",
+    ),
+    (
+        "skip",
+        "A run that is left unjudged, for the reason that stands beside it. It is counted.",
+        "docs/compared.md",
+    ),
+    (
+        "unmet",
+        "The managers agree, but not with what the program's text expects.",
+        "src/expect.rs",
+    ),
+    (
+        "signature",
+        "RULE/CALL/FIELD: the rule that was broken, the call at which it showed, and what it is \
+         about. Findings are grouped, shrunk and known by it.",
+        "src/judge/mod.rs",
+    ),
+    (
+        "quiescence",
+        "The end of a run: every task has exited, and what waited for a grace period has run.",
+        "the contract, `Manager::quiesce`",
+    ),
+    (
+        "speculatively",
+        "Faults that were served without mmap_sem, of all that were served.",
+        "the contract, `Note`",
+    ),
+    (
+        "features",
+        "Things that happened in the managers, each with how often (1, 2, 3, 4-7, 8-15, 16-31, \
+         32-127, more): what the engine keeps an input for.",
+        "src/coverage",
+    ),
+    (
+        "corpus",
+        "Inputs (bytes) that reach something that none before them reached.",
+        "docs/fleet.md",
+    ),
+    (
+        "racing",
+        "Calls that another call changed something under, by kind.",
+        "src/coverage",
+    ),
+    (
+        "not seen",
+        "What should happen now and then in a campaign and never did: short ones have some.",
+        "src/coverage/stats.rs",
+    ),
+    (
+        "gave up",
+        "Why faults did not go on without mmap_sem, each reason with how often.",
+        "the contract, `Reason`",
+    ),
+    (
+        "reference",
+        "The manager that takes one lock for everything: what is right.",
+        "reference/",
+    ),
+    (
+        "candidate",
+        "The manager under test, whose faults go on without mmap_sem where they can.",
+        "candidate/",
+    ),
+];
+
+fn text(entry: &Entry) -> String {
+    let Entry {
+        word,
+        kind,
+        means,
+        source,
+    } = entry;
+    format!(
+        "{} ({kind})\n  {means}\n  from {source}\n",
+        paint::strong(word)
+    )
+}
+
+/// All words, a line for each kind.
+fn list(all: &[Entry]) -> String {
+    let mut out = String::new();
+    let mut kinds: Vec<&str> = Vec::new();
+    for entry in all {
+        if !kinds.contains(&entry.kind) {
+            kinds.push(entry.kind);
+        }
+    }
+    for kind in kinds {
+        let words = all.iter().filter(|entry| entry.kind == kind);
+        let words: Vec<&str> = words.map(|entry| entry.word.as_str()).collect();
+        writeln!(out, "{}\n  {}", paint::strong(kind), words.join(", "))
+            .expect("a String takes all");
+    }
+    out
+}
+
+fn unknown(word: &str, all: &[Entry]) -> String {
+    match near(word, all.iter().map(|entry| entry.word.as_str())) {
+        Some(names) => format!("`{word}` is no word of this command; near that are {names}"),
+        None => format!("`{word}` is no word of this command; `vmadiff explain` lists them"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_has_a_meaning_and_a_source() {
+        let all = entries();
+        for Entry {
+            word,
+            means,
+            source,
+            ..
+        } in &all
+        {
+            assert!(!means.is_empty() && !source.is_empty(), "{word}");
+        }
+        let kinds: std::collections::BTreeSet<&str> = all.iter().map(|entry| entry.kind).collect();
+        assert_eq!(kinds.len(), 6, "{kinds:?}");
+    }
+
+    #[test]
+    fn signatures_name_rule_call_and_field() {
+        let all = entries();
+        let one = explain("state/mmap/vmas.pgoff", &all);
+        assert!(one[0].means.contains("at a call of mmap"), "{one:?}");
+        let rest = explain("vma-references/quiescence/vma", &all);
+        assert!(rest[0].means.contains("It shows at quiescence"), "{rest:?}");
+        assert_eq!(explain("nonsense/mmap/vmas.pgoff", &all), []);
+        assert_eq!(explain("state/mmap", &all), []);
+    }
+}

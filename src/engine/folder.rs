@@ -1,0 +1,309 @@
+//! A job's corpus on the disk: inputs are read from its folder, and new ones written into it.
+//!
+//! libFuzzer could do both, but it does not look whether a write worked: on a full disk it leaves
+//! thousands of empty files and ends well. So it is not told of the folder. What is read is handed
+//! to it in the place of mutations ([`Folder::next`]); what it keeps is written here, whole, and
+//! held back in memory while there is no room.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use sha1_smol::Sha1;
+
+use crate::files::{self, Lasting};
+
+/// Bytes of inputs that are held back at most: a small part of what a job may take. More are
+/// counted and dropped.
+const HELD_BYTES: usize = 16 << 20;
+/// How often it is tried again to write what is held back, and how often the folder is looked at
+/// for what others wrote.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Names of files in the folder that are read or written.
+type Known = Arc<Mutex<BTreeSet<OsString>>>;
+
+/// The folder, what is yet to be handed to libFuzzer, and what is yet to be written.
+pub struct Folder {
+    path: PathBuf,
+    known: Known,
+    read: VecDeque<Vec<u8>>,
+    /// From a thread that looks for what others write.
+    others: Option<Receiver<Vec<u8>>>,
+    held: VecDeque<Vec<u8>>,
+    held_bytes: usize,
+    /// Inputs for which there was no room in memory either.
+    dropped: u64,
+    trouble: Option<String>,
+    tried: Instant,
+}
+
+impl Folder {
+    /// Reads the inputs in a folder; goes on looking there if it is shared.
+    ///
+    /// # Errors
+    ///
+    /// If the folder, or a file in it, cannot be read.
+    pub fn open(path: &Path, is_shared: bool) -> io::Result<Self> {
+        files::sweep(path);
+        let known = Known::default();
+        let mut read = new_inputs(path, &known)?;
+        // Small ones first, as libFuzzer would: of two that reach the same it keeps the first.
+        read.sort_by_key(Vec::len);
+        let others = is_shared.then(|| watch(path.to_owned(), Arc::clone(&known)));
+        Ok(Self {
+            path: path.to_owned(),
+            known,
+            read: read.into(),
+            others,
+            held: VecDeque::new(),
+            held_bytes: 0,
+            dropped: 0,
+            trouble: None,
+            tried: Instant::now(),
+        })
+    }
+
+    /// An input of the folder that libFuzzer has not seen.
+    pub fn next(&mut self) -> Option<Vec<u8>> {
+        let of_others = || self.others.as_ref()?.try_recv().ok();
+        self.read.pop_front().or_else(of_others)
+    }
+
+    /// Writes an input under a name made of it, or holds it back. Answers the name.
+    pub fn add(&mut self, input: &[u8]) -> String {
+        if self.trouble.is_some() {
+            self.hold(input.to_vec());
+        } else if let Err(error) = self.write(input) {
+            self.tried = Instant::now();
+            self.trouble = Some(error.to_string());
+            self.hold(input.to_vec());
+        }
+        name(input)
+    }
+
+    /// Takes an input away that this job wrote or holds back, and that a shorter one stands for now.
+    pub fn remove(&mut self, file: &str) {
+        if let Some(place) = self.held.iter().position(|input| name(input) == file) {
+            let input = self.held.remove(place);
+            self.held_bytes -= input.map_or(0, |input| input.len());
+        } else if self.trouble.is_none() {
+            // Another may have been quicker; and one too many is no loss.
+            let _ = std::fs::remove_file(self.path.join(file));
+        }
+    }
+
+    /// Tries to write what is held back, if it is time to.
+    pub fn retry(&mut self) {
+        if self.trouble.is_some() && self.tried.elapsed() >= AGAIN {
+            self.flush();
+        }
+    }
+
+    /// Writes what is held back, as far as that works.
+    pub fn flush(&mut self) {
+        while let Some(input) = self.held.pop_front() {
+            if let Err(error) = self.write(&input) {
+                self.trouble = Some(error.to_string());
+                self.held.push_front(input);
+                self.tried = Instant::now();
+                return;
+            }
+            self.held_bytes -= input.len();
+        }
+        self.trouble = None;
+    }
+
+    /// Inputs that are not in the folder.
+    pub fn unsaved(&self) -> u64 {
+        self.dropped + self.held.len() as u64
+    }
+
+    /// Why inputs can not be written now.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    fn hold(&mut self, input: Vec<u8>) {
+        if self.held_bytes + input.len() > HELD_BYTES {
+            self.dropped += 1;
+        } else {
+            self.held_bytes += input.len();
+            self.held.push_back(input);
+        }
+    }
+
+    fn write(&self, input: &[u8]) -> io::Result<()> {
+        let name = name(input);
+        // Noted first, so that it is not read again.
+        lock(&self.known).insert(name.clone().into());
+        match files::create(&self.path.join(name), input, Lasting::Process) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            written => written,
+        }
+    }
+}
+
+/// The name that libFuzzer gives to an input, too: one corpus is one folder to all engines.
+fn name(input: &[u8]) -> String {
+    Sha1::from(input).digest().to_string()
+}
+
+fn lock(known: &Known) -> std::sync::MutexGuard<'_, BTreeSet<OsString>> {
+    known
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Reads the inputs in a folder that are not known yet, in the order of their names.
+fn new_inputs(path: &Path, known: &Known) -> io::Result<Vec<Vec<u8>>> {
+    let mut names = Vec::new();
+    add_names(path, Path::new(""), &mut names)?;
+    names.sort();
+    let mut inputs = Vec::new();
+    for name in names {
+        if lock(known).contains(name.as_os_str()) {
+            continue;
+        }
+        match std::fs::read(path.join(&name)) {
+            Ok(input) => {
+                // An empty one is what another program left of a write that failed.
+                if !input.is_empty() {
+                    inputs.push(input);
+                }
+            }
+            // Taken away since: a shorter one came.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        lock(known).insert(name.into_os_string());
+    }
+    Ok(inputs)
+}
+
+/// Lists the files in a folder, at any depth. What begins with a dot is no input.
+fn add_names(path: &Path, inner: &Path, names: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in std::fs::read_dir(path.join(inner))? {
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let name = inner.join(entry.file_name());
+        match std::fs::metadata(path.join(&name)) {
+            Ok(metadata) if metadata.is_dir() => add_names(path, &name, names)?,
+            Ok(_) => names.push(name),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Reads again and again what others wrote into a folder.
+fn watch(path: PathBuf, known: Known) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
+    let modified = |path: &Path| path.metadata().and_then(|metadata| metadata.modified());
+    std::thread::spawn(move || {
+        let mut last = SystemTime::UNIX_EPOCH;
+        loop {
+            std::thread::sleep(AGAIN);
+            // Looked at once more after the last change: time on a disk is coarse.
+            let Ok(now) = modified(&path) else { continue };
+            if now + 2 * AGAIN < last {
+                continue;
+            }
+            last = SystemTime::now();
+            let start = Instant::now();
+            // What cannot be read now is read later.
+            for input in new_inputs(&path, &known).unwrap_or_default() {
+                if sender.send(input).is_err() {
+                    return;
+                }
+            }
+            // A large folder on a slow disk is not looked at all the time.
+            std::thread::sleep(start.elapsed() * 10);
+        }
+    });
+    receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inputs(folder: &mut Folder) -> Vec<Vec<u8>> {
+        std::iter::from_fn(|| folder.next()).collect()
+    }
+
+    #[test]
+    fn what_is_written_is_read_once() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path();
+        std::fs::create_dir(path.join("deeper")).unwrap();
+        for (name, content) in [
+            ("deeper/b", "longer"),
+            ("a", "short"),
+            ("empty", ""),
+            (".hidden", "x"),
+        ] {
+            std::fs::write(path.join(name), content).unwrap();
+        }
+        let mut folder = Folder::open(path, true).unwrap();
+        assert_eq!(inputs(&mut folder), [b"short".to_vec(), b"longer".to_vec()]);
+        folder.add(b"its own");
+        assert!(path.join(name(b"its own")).exists());
+        let other = Folder::open(path, false).unwrap();
+        assert_eq!(other.read.len(), 3);
+        std::fs::write(path.join("new"), "of another").unwrap();
+        let start = Instant::now();
+        let mut seen = Vec::new();
+        while seen.is_empty() {
+            assert!(start.elapsed() < Duration::from_secs(20));
+            seen = inputs(&mut folder);
+        }
+        assert_eq!(seen, [b"of another".to_vec()]);
+    }
+
+    #[test]
+    fn names_are_libfuzzers() {
+        assert_eq!(name(b"abc"), "a9993e364706816aba3e25717850c26c9cd0d89d");
+    }
+
+    #[test]
+    fn what_finds_no_room_is_held_back_and_written_later() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("corpus");
+        std::fs::create_dir(&path).unwrap();
+        let mut folder = Folder::open(&path, false).unwrap();
+        std::fs::remove_dir(&path).unwrap();
+        folder.add(b"one");
+        folder.add(b"two");
+        folder.flush();
+        assert_eq!(folder.unsaved(), 2);
+        assert!(folder.trouble().is_some());
+        std::fs::create_dir(&path).unwrap();
+        folder.flush();
+        assert_eq!((folder.unsaved(), folder.trouble()), (0, None));
+        assert_eq!(path.read_dir().unwrap().count(), 2);
+        assert_eq!(std::fs::read(path.join(name(b"two"))).unwrap(), b"two");
+    }
+
+    #[test]
+    fn what_is_held_back_has_a_limit() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("corpus");
+        std::fs::create_dir(&path).unwrap();
+        let mut folder = Folder::open(&path, false).unwrap();
+        std::fs::remove_dir(&path).unwrap();
+        let input = vec![7; 1 << 20];
+        for _ in 0..20 {
+            folder.add(&input);
+        }
+        assert_eq!((folder.held.len(), folder.dropped), (16, 4));
+        assert_eq!(folder.unsaved(), 20);
+    }
+}

@@ -1,0 +1,183 @@
+//! What is kept, where, and what is said when it cannot be: full disks, wrong folders, findings
+//! that come again.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::shell::{Said, Shell};
+
+const FAULTY: &str = "--defect get-too-few";
+
+/// Runs a script in the shell's folder, where `small` is a file system with this much room. `None`
+/// where nobody may mount one.
+fn with_little_room(shell: &Shell, kib: u32, script: &str) -> Option<Said> {
+    fs::create_dir(shell.folder().join("small")).unwrap();
+    let mount = format!("mount -t tmpfs -o size={kib}k none small");
+    let unshared = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]);
+        command.current_dir(shell.folder());
+        command.env("VMADIFF", env!("CARGO_BIN_EXE_vmadiff"));
+        command.output()
+    };
+    let possible = unshared(&mount).is_ok_and(|output| output.status.success());
+    if !possible {
+        eprintln!("skipped: no file system can be mounted here");
+        return None;
+    }
+    Some(Said::from(unshared(&format!("{mount}; {script}")).unwrap()))
+}
+
+#[test]
+fn a_corpus_without_room_is_no_clean_end_and_leaves_no_torn_input() {
+    let shell = Shell::new();
+    let script = "$VMADIFF fuzz serial --runs 4000 --seed 3 --corpus small/c --json >summary; \
+                  status=$?; find small/c -name '.*' -type f; find small/c -size 0; \
+                  ls small/c | wc -l; exit $status";
+    let Some(said) = with_little_room(&shell, 64, script) else {
+        return;
+    };
+    assert_eq!(said.status, 3, "{said:?}");
+    let words = "No space left on device (os error 28); new inputs are held in memory";
+    assert!(said.stderr.contains(words), "{said:?}");
+    assert!(
+        said.stderr.contains(" new inputs of the corpus"),
+        "{said:?}"
+    );
+    let whole: u64 = said
+        .text()
+        .trim()
+        .parse()
+        .expect("nothing is empty or unfinished");
+    let summary: Value = serde_json::from_slice(&shell.read("summary")).unwrap();
+    let unsaved = summary["unsaved_inputs"].as_u64().unwrap();
+    // But for the first, which is libFuzzer's own. A longer input stays until the shorter one in its
+    // place is written.
+    assert!(
+        whole + unsaved < summary["corpus"].as_u64().unwrap() + 10,
+        "{summary}"
+    );
+    assert!(
+        whole + unsaved + 1 >= summary["corpus"].as_u64().unwrap(),
+        "{summary}"
+    );
+}
+
+#[test]
+fn a_disk_that_was_full_for_a_while_costs_nothing() {
+    let shell = Shell::new();
+    let script = "mkdir small/c; head -c 65536 /dev/zero >small/ballast; \
+                  (sleep 3; rm small/ballast; mount -o remount,size=64m small) & \
+                  $VMADIFF fuzz serial --seconds 8 --seed 3 --corpus small/c --artifacts found \
+                  --json >summary; status=$?; ls small/c | wc -l; exit $status";
+    // Little enough for the probe to find room, and the campaign none.
+    let Some(said) = with_little_room(&shell, 84, script) else {
+        return;
+    };
+    assert_eq!(said.status, 0, "{said:?}");
+    assert!(
+        said.stderr.contains("held in memory until there is room"),
+        "{said:?}"
+    );
+    assert!(
+        said.stderr.contains("new inputs are written again"),
+        "{said:?}"
+    );
+    let summary: Value = serde_json::from_slice(&shell.read("summary")).unwrap();
+    assert_eq!(summary["unsaved_inputs"], 0);
+    let whole: u64 = said.text().trim().parse().unwrap();
+    assert!(
+        whole + 1 >= summary["corpus"].as_u64().unwrap(),
+        "{summary}"
+    );
+}
+
+#[test]
+fn artifacts_without_room_are_refused_before_anything_runs() {
+    let shell = Shell::new();
+    let full = format!(
+        "cat /dev/zero >small/ballast 2>/dev/null; \
+         $VMADIFF fuzz serial --runs 300 --seed 1 {FAULTY} --artifacts small"
+    );
+    let Some(said) = with_little_room(&shell, 64, &full) else {
+        return;
+    };
+    assert_eq!(said.status, 3, "{said:?}");
+    let words = "small: cannot be written to: No space left on device";
+    assert!(said.stderr.contains(words), "{said:?}");
+    assert_eq!(said.text(), "", "nothing ran");
+}
+
+#[test]
+fn texts_are_no_corpus_of_bytes() {
+    let shell = Shell::new();
+    fs::create_dir_all(shell.folder().join("corpus/deeper")).unwrap();
+    shell.write("corpus/deeper/one.vma", "load(0x1000)\n");
+    shell.run("fuzz --runs 100 --corpus corpus").refuses(&[
+        "corpus/deeper/one.vma: found a program as text",
+        "vmadiff corpus seeds corpus -o DIR",
+    ]);
+    let there = fs::read_dir(shell.folder().join("corpus")).unwrap();
+    assert_eq!(there.count(), 1, "nothing was written");
+    // The command that it names.
+    shell.run("corpus seeds corpus -o seeds").succeeds();
+    shell.run("fuzz --runs 100 --corpus seeds").succeeds();
+}
+
+/// A file in a folder's place stands for all that cannot be written to.
+#[test]
+fn folders_are_tried_before_anything_runs() {
+    let shell = Shell::new();
+    shell.write("file", "in the way");
+    for option in [
+        "--corpus file",
+        "--artifacts file",
+        "--artifacts file/deeper",
+    ] {
+        let said = shell.run(&format!("fuzz --runs 100 {option}"));
+        said.refuses(&["cannot be written to"]);
+    }
+}
+
+/// The artifacts in a folder, with their counts.
+fn counts(folder: &Path) -> Vec<(String, String)> {
+    let mut counts: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| {
+            let entry = entry.unwrap();
+            let text = fs::read_to_string(entry.path()).unwrap();
+            let count = text.lines().find(|line| line.starts_with("# found "));
+            let name = entry.file_name().into_string().unwrap();
+            (name, count.unwrap_or_default().to_owned())
+        })
+        .collect();
+    counts.sort();
+    counts
+}
+
+#[test]
+fn findings_that_come_again_are_counted_and_others_get_files_of_their_own() {
+    let shell = Shell::new();
+    let fuzz = |seed: u32, defects: &str| {
+        let said = shell.run(&format!("fuzz serial --runs 3000 --seed {seed} {defects}"));
+        assert_eq!(said.status, 1, "{said:?}");
+    };
+    let folder = shell.folder().join("artifacts");
+    (1..=3).for_each(|seed| fuzz(seed, FAULTY));
+    let first = counts(&folder);
+    let three = "# found 3 times".to_owned();
+    assert_eq!(first.len(), 2, "{first:?}");
+    assert!(first.iter().all(|(_, count)| *count == three), "{first:?}");
+    let small = fs::read(folder.join(&first[0].0)).unwrap();
+    fuzz(1, &format!("{FAULTY} --defect c2-offset-not-lowered"));
+    let second = counts(&folder);
+    assert_eq!(second.len(), 4, "{second:?}");
+    assert_eq!(
+        second.iter().filter(|(_, count)| *count == three).count(),
+        2
+    );
+    assert_eq!(fs::read(folder.join(&first[0].0)).unwrap(), small);
+}

@@ -1,0 +1,141 @@
+//! What helps those who do not know the command yet: words explained, names completed, standard
+//! input wherever a file is read.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::shell::{Said, Shell};
+
+#[test]
+fn words_of_reports_and_summaries_are_explained() {
+    let shell = Shell::new();
+    for (word, means) in [
+        ("NoAnonVma", "anon_vma"),
+        ("vma-freed-once", "A VMA is freed once."),
+        ("state/mmap/vmas.pgoff", "It shows at a call of mmap"),
+        ("get-too-few", "It breaks: vma-references"),
+        ("skip", "left unjudged"),
+    ] {
+        let said = shell.run(&format!("explain {word}"));
+        let text = said.succeeds().text();
+        assert!(text.contains(means), "{text}");
+        assert!(text.contains("\n  from "), "{text}");
+    }
+    let all: Value =
+        serde_json::from_slice(&shell.run("explain --json").succeeds().stdout).unwrap();
+    assert!(all.as_array().unwrap().len() > 100);
+    let listed = shell.run("explain");
+    assert!(
+        listed.succeeds().text().contains("NoAnonVma, "),
+        "{listed:?}"
+    );
+}
+
+#[test]
+fn words_that_are_none_are_refused_with_near_ones() {
+    let shell = Shell::new();
+    shell
+        .run("explain NoAnonVna")
+        .refuses(&["near that are NoAnonVma"]);
+    shell
+        .run("explain qqqqqq")
+        .refuses(&["`vmadiff explain` lists them"]);
+}
+
+/// Every reason that a summary tells is a word that can be asked for.
+#[cfg(feature = "engine")]
+#[test]
+fn what_a_summary_tells_can_be_asked() {
+    let shell = Shell::new();
+    let summary = crate::fuzz::summary(&shell.run("fuzz --runs 3000 --seed 1 --json"));
+    let reasons = summary["gave_up"].as_array().unwrap();
+    assert!(reasons.len() > 5, "{summary}");
+    for reason in reasons {
+        let word = reason[0].as_str().unwrap();
+        shell.run(&format!("explain {word}")).succeeds();
+    }
+}
+
+#[test]
+fn shells_complete_defects_and_nothing_that_is_hidden() {
+    let shell = Shell::new();
+    for name in ["bash", "zsh", "fish"] {
+        let said = shell.run(&format!("completions {name}"));
+        let script = said.succeeds().text();
+        assert!(script.contains("c2-offset-not-lowered"), "{name}");
+        assert!(script.contains("keep-going"), "{name}");
+        assert!(!script.contains("harness-fault"), "{name}");
+        for hidden in ["subcmd__engine", "it talks to its parent"] {
+            assert!(!script.contains(hidden), "{name}");
+        }
+    }
+}
+
+/// What bash offers after these words.
+fn completed(words: &str, last: &str) -> Option<String> {
+    let shell = Shell::new();
+    shell.write("script", &shell.run("completions bash").succeeds().stdout);
+    let script = format!(
+        "source ./script; COMP_WORDS=(vmadiff {words} '{last}'); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+         _vmadiff vmadiff '{last}' \"${{COMP_WORDS[COMP_CWORD - 1]}}\"; echo \"${{COMPREPLY[*]}}\""
+    );
+    let mut bash = Command::new("bash");
+    bash.args(["-c", &script]).current_dir(shell.folder());
+    let Ok(output) = bash.output() else {
+        eprintln!("skipped: no bash");
+        return None;
+    };
+    Some(Said::from(output).succeeds().text().trim().to_owned())
+}
+
+#[test]
+fn bash_completes_the_name_of_a_defect() {
+    if let Some(offered) = completed("fuzz --defect", "c2-off") {
+        assert_eq!(offered, "c2-offset-not-lowered");
+    }
+    if let Some(offered) = completed("fuzz", "--h") {
+        assert_eq!(offered, "--help");
+    }
+}
+
+/// The command with this on its standard input.
+fn piped(arguments: &str, input: &[u8]) -> Said {
+    let shell = Shell::new();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_vmadiff"))
+        .args(arguments.split_whitespace())
+        .current_dir(shell.folder())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It may refuse before it has read all.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    Said::from(child.wait_with_output().unwrap())
+}
+
+#[test]
+fn standard_input_is_a_file_called_dash() {
+    let program =
+        b"mmap(0x1f0000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)\n\
+        munmap(0x1f0000, 0x1000)\n";
+    for (arguments, says) in [
+        ("run -", "agree"),
+        ("show -", "munmap(0x1f0000, 0x1000)"),
+        ("convert --c -", "munmap"),
+        ("convert --to text -", "munmap(0x1f0000, 0x1000)"),
+        ("corpus reach -", "1 programs, 2 calls"),
+    ] {
+        let said = piped(arguments, program);
+        assert!(said.succeeds().text().contains(says), "{said:?}");
+    }
+    piped("run -", b"munmapp(\n").refuses(&["standard input:1:1", "expected"]);
+    piped("run - -", program).refuses(&["standard input: can be read only once"]);
+    piped("run -", b"").refuses(&["standard input: is empty, expected a program"]);
+    piped("minimize -", program).refuses(&["--output"]);
+    let log = b"1 mmap(NULL, 4096, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000000000\n";
+    let said = piped("convert --strace -", log);
+    assert!(said.succeeds().text().contains("mmap("), "{said:?}");
+}
