@@ -7,6 +7,7 @@ mod objects;
 mod page;
 mod rows;
 mod space;
+mod spans;
 mod threads;
 mod timeline;
 

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 use vmadiff_contract::{Event, Lane, Note, TaskId};
-use vmadiff_interleave::Kind;
 
 use super::lanes::{Lanes, name};
+use super::spans::{self, Span};
 use super::timeline::Axis;
 use super::{Subject, px, told};
 use crate::program::Program;
@@ -14,8 +14,6 @@ use crate::story::{Happening, words};
 
 /// How high a call is.
 const CALL: f64 = 20.0;
-/// How high a lock or a section is, with the space below it.
-const HELD: f64 = 12.0;
 /// Half of what a mark takes.
 const MARK: f64 = 4.0;
 /// Pixels of a letter in a call's box.
@@ -23,73 +21,6 @@ const LETTER: f64 = 6.2;
 
 /// The class of what a design has a lane for.
 pub const LANE: &str = "inside";
-
-/// What a thread can be in for a while.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Held {
-    /// A lock, by the object's number; and whether it was only tried.
-    Lock { object: u32, tried: bool },
-    /// A share of one.
-    Share(u32),
-    /// A read-side section of RCU.
-    Rcu,
-    /// Interrupts are off.
-    Irq,
-}
-
-impl Held {
-    fn begun(kind: Kind, object: u32) -> Option<Self> {
-        match kind {
-            Kind::Lock | Kind::TryLock => {
-                let tried = kind == Kind::TryLock;
-                Some(Self::Lock { object, tried })
-            }
-            Kind::LockShared | Kind::Downgrade => Some(Self::Share(object)),
-            Kind::ReadSection => Some(Self::Rcu),
-            Kind::IrqOff => Some(Self::Irq),
-            _ => None,
-        }
-    }
-
-    fn is_ended_by(self, kind: Kind, with: u32) -> bool {
-        match self {
-            Self::Lock { object, .. } => {
-                matches!(kind, Kind::Unlock | Kind::Downgrade) && object == with
-            }
-            Self::Share(object) => kind == Kind::UnlockShared && object == with,
-            Self::Rcu => kind == Kind::ReadSectionEnd,
-            Self::Irq => kind == Kind::IrqOn,
-        }
-    }
-
-    fn class(self) -> &'static str {
-        match self {
-            Self::Lock { .. } => "lock",
-            Self::Share(_) => "share",
-            Self::Rcu => "rcu",
-            Self::Irq => "irq",
-        }
-    }
-
-    fn name(self, lock: &str) -> String {
-        match self {
-            Self::Lock { .. } => lock.to_owned(),
-            Self::Share(_) => format!("{lock}, shared"),
-            Self::Rcu => "RCU read section".to_owned(),
-            Self::Irq => "interrupts off".to_owned(),
-        }
-    }
-}
-
-/// From where to where a thread is in something, and in which row below its calls.
-struct Span {
-    held: Held,
-    /// What it is called at the site where it is taken.
-    lock: &'static str,
-    from: usize,
-    until: Option<usize>,
-    row: usize,
-}
 
 pub fn draw(subject: &Subject<'_>, axis: &Axis<'_>, lanes: &mut Lanes) -> Markup {
     // What the kernel frees at the end is in the lanes of objects.
@@ -100,9 +31,9 @@ pub fn draw(subject: &Subject<'_>, axis: &Axis<'_>, lanes: &mut Lanes) -> Markup
     let drawn: Vec<Markup> = tasks
         .iter()
         .map(|&task| {
-            let spans = spans(axis, task);
+            let spans = spans::of_task(axis, task);
             let rows = spans.iter().map(|span| span.row + 1).max().unwrap_or(0);
-            let top = lanes.add(CALL + rows as f64 * HELD);
+            let top = lanes.add(CALL + rows as f64 * spans::HEIGHT);
             tops.push((task, top));
             thread(subject, axis, task, top, &spans)
         })
@@ -133,7 +64,7 @@ fn thread(
             @for lane in ran.design.lanes {
                 @for (from, until) in inside(axis, task, lane) { (section(axis, lane, from, until, top)) }
             }
-            @for span in spans { (holding(axis, span, top)) }
+            @for span in spans { (spans::draw(axis, span, top + CALL)) }
             @for (index, moment) in axis.moments.iter().enumerate() {
                 @if moment.task == task { (mark(program, axis, index, top)) }
             }
@@ -227,59 +158,6 @@ fn section(axis: &Axis<'_>, lane: &Lane, from: usize, until: usize, top: f64) ->
         lane.name,
         &html! {
             rect x=(px(x)) y=(px(top + CALL - 4.0)) width=(px(width)) height="4" {}
-        },
-    )
-}
-
-/// Locks and sections of a task, each in the first row that is free.
-fn spans(axis: &Axis<'_>, task: TaskId) -> Vec<Span> {
-    let mut all: Vec<Span> = Vec::new();
-    for (index, moment) in axis.moments.iter().enumerate() {
-        let Happening::Access { kind, object, site } = moment.what else {
-            continue;
-        };
-        if moment.task != task {
-            continue;
-        }
-        let mut open = all.iter_mut().rev().filter(|span| span.until.is_none());
-        let ended = open.find(|span| span.held.is_ended_by(kind, object));
-        let mut lock = words::thing(site);
-        if let Some(span) = ended {
-            span.until = Some(index);
-            // A lock that is downgraded keeps its name.
-            lock = span.lock;
-        }
-        if let Some(held) = Held::begun(kind, object) {
-            let open = all.iter().filter(|span| span.until.is_none());
-            let used: BTreeSet<usize> = open.map(|span| span.row).collect();
-            all.push(Span {
-                held,
-                lock,
-                from: index,
-                until: None,
-                row: (0..).find(|row| !used.contains(row)).unwrap_or(0),
-            });
-        }
-    }
-    // A try that no unlock follows has failed.
-    all.retain(|span| span.until.is_some() || !matches!(span.held, Held::Lock { tried: true, .. }));
-    all
-}
-
-fn holding(axis: &Axis<'_>, span: &Span, top: f64) -> Markup {
-    let name = span.held.name(span.lock);
-    let x = axis.x(span.from);
-    let end = span.until.map_or(axis.end(), |until| axis.x(until));
-    let width = (end - x).max(2.0);
-    let y = top + CALL + 4.0 + span.row as f64 * HELD;
-    told(
-        span.held.class(),
-        &name,
-        &html! {
-            rect x=(px(x)) y=(px(y)) width=(px(width)) height="10" rx="2" {}
-            @if name.len() as f64 * 4.8 + 6.0 < width {
-                text.held x=(px(x + 3.0)) y=(px(y + 7.8)) { (name) }
-            }
         },
     )
 }
