@@ -4,12 +4,16 @@
 //! caught itself breaking its own protocol; always a finding. **Note**: what happened on the way,
 //! for coverage and statistics; never judged.
 
-use crate::{AnonId, Breach, FileId, FrameId, MmId, PolicyId, Reason, TableId, VmaId};
+use crate::{AnonId, Breach, FileId, FrameId, Mark, MmId, PolicyId, Reason, TableId, VmaId};
 
 /// Where a manager sends its events, in the order in which they happen.
 pub trait EventSink: Send + Sync {
     /// Takes one event.
     fn event(&self, event: Event);
+
+    /// Takes a mark: a step of a call has taken effect, or has read what decides. A manager need
+    /// not mark, and who does not follow steps need not listen.
+    fn mark(&self, _: Mark) {}
 }
 
 /// Something that happened inside a call.

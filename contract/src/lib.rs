@@ -39,7 +39,7 @@ pub use snapshot::{
     ByteState, COUNTS, FdState, FileByte, FileState, MmState, PageState, Protocol, Snapshot,
     TaskState, VmaState,
 };
-pub use step::{About, Choice, Mark, Offer, Refusal, StepKind, Stepped, Taken};
+pub use step::{About, Choice, Mark, Offer, Refusal, StepKind, Stepped, Taken, Told};
 
 /// Bytes in a page, as on x86-64.
 pub const PAGE_SIZE: u64 = 4096;

@@ -5,8 +5,8 @@
 //! that it is. `docs/steps.md` has the list of every call.
 
 use crate::{
-    AnonId, Call, Config, Fail, Fd, FileId, FrameId, MmId, Outcome, PolicyId, Snapshot, TaskId,
-    VmaId,
+    AnonId, Call, Config, Fail, Fd, FileId, FrameId, MmId, Outcome, PageState, PolicyId, Snapshot,
+    TaskId, VmFlags, VmaId,
 };
 
 macro_rules! steps {
@@ -191,12 +191,31 @@ pub struct Mark {
     pub task: TaskId,
     /// What it did.
     pub kind: StepKind,
-    /// To what.
+    /// To what. A page table's entries are named by address, whichever table holds them.
     pub about: About,
-    /// What was read or replaced, in bits that the kind gives a meaning; an entry: before.
-    pub old: u64,
-    /// What was written; an entry: after.
-    pub new: u64,
+    /// What was read or written.
+    pub told: Told,
+}
+
+/// What a mark tells of its object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Told {
+    /// That it was done. The object can be looked at.
+    Done,
+    /// It was refused, by what was read here: only undoing follows.
+    Refused,
+    /// A number that was read or written: pages, bytes, a count, a page offset.
+    Number(u64),
+    /// The flags of an area that were read or written.
+    Flags(VmFlags),
+    /// An entry as it was found and as it was left: none is an empty one, also one whose table is
+    /// missing. A pass that changes nothing tells the same twice.
+    Entry {
+        /// Before.
+        before: Option<PageState>,
+        /// After.
+        after: Option<PageState>,
+    },
 }
 
 /// A manager that is driven step by step.

@@ -31,6 +31,7 @@ const AREA: u8 = 0;
 const FLAGS: u8 = 1;
 const PUNCH: u8 = 2;
 const NEXT: u8 = 3;
+const PUNCHED: u8 = 4;
 
 impl List for Madvise {
     rows! { "madvise"
@@ -40,8 +41,10 @@ impl List for Madvise {
             flags: "the area's flags";
         Decide None "madvise_remove: get_file; mmap_sem is given up"
             punch: "the part is punched out of its file";
-        Decide Write "do_madvise: mmap_sem, taken again after REMOVE"
+        Decide Write "do_madvise: mmap_sem"
             next_area: "on behind the part, or done";
+        Decide None "madvise_remove: mmap_sem is not taken yet again"
+            punched: "the same after REMOVE, whose error ends it";
     }
 
     /// `madvise_need_mmap_write`.
@@ -172,13 +175,15 @@ impl Madvise {
             off,
             len: it.upto - it.at,
         });
-        world.call(punch, NEXT)
+        world.call(punch, PUNCHED)
     }
 
-    fn next_area(world: &mut World, it: &mut Self) -> Step {
-        if it.file.take().is_some() {
-            answer(world.returned)?;
-        }
+    fn punched(world: &mut World, it: &mut Self) -> Step {
+        answer(world.returned)?;
+        Self::next_area(world, it)
+    }
+
+    fn next_area(_: &mut World, it: &mut Self) -> Step {
         it.at = it.upto;
         if it.at < it.end {
             return Ok(Flow::To(AREA));

@@ -238,7 +238,6 @@ impl Fork {
             return Ok(Flow::To(OPEN));
         }
         it.at = start;
-        world.claim(it.parent, it.i, Guard::ClaimCopy);
         Ok(Flow::Next)
     }
 
@@ -252,6 +251,7 @@ impl Fork {
     fn pass(world: &mut World, it: &mut Self) -> Step {
         let area = &world.mms[it.parent].areas[it.i];
         let (end, protect) = (area.end, area.copies_on_write());
+        world.claim(it.parent, it.i, Guard::ClaimCopy);
         let stop = world.next_stop(it.parent, it.at, end);
         world.pass_over(it.parent, it.at, stop, true);
         for at in world.mms[it.parent].pages_in(it.at, stop) {

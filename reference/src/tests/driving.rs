@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use vmadiff_contract::{
-    About, Call, Choice, Config, Fail, Manager, Offer, Outcome, Refusal, Snapshot, StepKind,
-    Stepped, Taken, TaskId,
+    About, Advice, Call, Choice, Config, Fail, Manager, MapFlags, Offer, Outcome, Refusal,
+    Snapshot, StepKind, Stepped, Taken, TaskId,
 };
 
-use super::{Log, MAPERR, at, map, store, unmap};
+use super::{Log, MAPERR, RW, at, map, map_with, store, unmap};
 use crate::Reference;
 
 const ONE: TaskId = TaskId(1);
@@ -189,4 +189,25 @@ fn a_fault_may_begin_again_until_it_has_written() {
     let mut seen = Snapshot::default();
     reference.see(&mut seen);
     assert_eq!((seen.anon_frames, seen.tasks[1].minor_faults), (2, 1));
+}
+
+/// MADV_REMOVE gives mmap_sem up before it punches.
+#[test]
+fn no_step_holds_mmap_sem_longer_than_its_list_says() {
+    let mut reference = driven();
+    let flags = MapFlags::SHARED | MapFlags::ANONYMOUS | MapFlags::FIXED;
+    let shared = map_with(4, 1, RW, flags, -1);
+    assert_eq!(reference.call(ONE, &shared.call, Fail::NONE), shared.want);
+    let reference: &mut dyn Stepped = &mut reference;
+    let (addr, len) = (at(4), 4096);
+    let remove = Call::Madvise {
+        addr,
+        len,
+        advice: Advice::Remove,
+    };
+    begin(reference, ONE, &remove);
+    until(reference, ONE, StepKind::Drop);
+    begin(reference, TWO, &unmap(0, 1).call);
+    assert_eq!(finish(reference, TWO), Outcome::Value(0));
+    assert_eq!(finish(reference, ONE), Outcome::Value(0));
 }
