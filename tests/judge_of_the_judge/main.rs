@@ -1,6 +1,7 @@
 //! The judge of the judge: an agreeing run is told by hand, then forged in every way there is, and
 //! each forgery must be objected to, under the right rule.
 
+mod declared;
 mod events;
 mod outcomes;
 mod replayed;

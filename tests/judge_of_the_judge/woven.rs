@@ -177,6 +177,14 @@ fn at(task: u8, site: Site, nth: u32, to: u8) -> Switch {
 
 /// What the judge says of one call of each of two tasks, woven so.
 fn judged(how: How, switches: &[Switch]) -> Result<(), Box<Divergence>> {
+    judged_by(&CLUMSY, how, switches)
+}
+
+fn judged_by(
+    design: &'static DesignInfo,
+    how: How,
+    switches: &[Switch],
+) -> Result<(), Box<Divergence>> {
     let step = |task| Step {
         task: TaskId(task),
         call: Call::Munmap { addr: 0, len: 0 },
@@ -195,7 +203,7 @@ fn judged(how: How, switches: &[Switch]) -> Result<(), Box<Divergence>> {
     let mut weaver = Weaver::new(Arc::new(make));
     let known = weaver.supports();
     let woven = weaver.weave(&program, known, None);
-    let verdict = Alone::new(&CLUMSY).judge(&program, woven);
+    let verdict = Alone::new(design).judge(&program, woven);
     if let Err(divergence) = &verdict {
         let rule = divergence.signature.rule;
         FIRED.with_borrow_mut(|fired| fired.insert(rule));
@@ -242,6 +250,18 @@ pub fn what_a_call_leaves_behind_is_objected_to() {
         Rule::InterruptsLeft,
         "interrupts off",
     );
+}
+
+/// Where VMAs do not wait for readers, that is no rule.
+#[test]
+fn readers_are_waited_for_only_if_the_design_says_so() {
+    static AT_ONCE: DesignInfo =
+        DesignInfo::plain("at-once", |config, events, _| Clumsy::boot(config, events));
+    let inside = [at(1, INSIDE, 1, 2)];
+    let judged = |how| judged_by(&AT_ONCE, how, &inside);
+    assert_eq!(judged(How::FreesUnderReader), Ok(()));
+    let late = judged(How::FreesAfterReader).expect_err("a callback is left");
+    assert_eq!(late.signature.rule, Rule::VmaFreedLate, "{late:?}");
 }
 
 #[test]
