@@ -102,18 +102,22 @@ impl World {
     /// one's (`find_mergeable_anon_vma`, section 15). Its neighbours are those of place `i`: a
     /// fork asks for a copy that is not linked yet.
     pub(crate) fn mergeable_anon(&self, m: usize, i: usize, area: &Area) -> Option<AnonId> {
-        let areas = &self.mms[m].areas;
-        let from = |donor: &Area, low: &Area, high: &Area| {
-            let donor = donor.rmap.is_singular().then_some(donor.rmap.anon)?;
-            self.anon_compatible(low, high).then_some(donor)?
-        };
-        let next = || areas.get(i + 1).and_then(|next| from(next, area, next));
-        let prev = || areas[..i].last().and_then(|prev| from(prev, prev, area));
-        match self.lender {
-            Lender::ByRule => next().or_else(prev),
-            Lender::Prev => prev(),
-            Lender::Nobody => None,
-        }
+        let next = self.lent_by_next(m, i, area);
+        next.or_else(|| self.lent_by_prev(m, i, area))
+    }
+
+    /// What the next area lends.
+    pub(crate) fn lent_by_next(&self, m: usize, i: usize, area: &Area) -> Option<AnonId> {
+        let next = self.mms[m].areas.get(i + 1)?;
+        let lends = self.lender == Lender::ByRule && self.anon_compatible(area, next);
+        next.rmap.anon.filter(|_| lends && next.rmap.is_singular())
+    }
+
+    /// What the previous area lends.
+    pub(crate) fn lent_by_prev(&self, m: usize, i: usize, area: &Area) -> Option<AnonId> {
+        let prev = self.mms[m].areas[..i].last()?;
+        let lends = self.lender != Lender::Nobody && self.anon_compatible(prev, area);
+        prev.rmap.anon.filter(|_| lends && prev.rmap.is_singular())
     }
 
     /// Whether two areas could become one again by mprotect alone (`anon_vma_compatible`).

@@ -37,7 +37,7 @@ impl List for Exit {
         Uncharge None "exit_mmap: vm_unacct_memory, a counter"
             uncharge: "what they were charged for";
         Put None "exit_files, close_files: nobody else has the table; fput"
-            close: "descriptors, lowest first, if the address space goes";
+            close: "a descriptor, lowest first, if the address space goes";
         Put None "do_exit: mpol_put"
             put_policy: "the task's policy";
     }
@@ -100,8 +100,8 @@ impl Exit {
     }
 
     fn close(world: &mut World, it: &mut Self) -> Step {
-        world.close_all(it.m);
-        Ok(Flow::Next)
+        let more = world.close_next(it.m);
+        Ok(if more { Flow::Again } else { Flow::Next })
     }
 
     fn put_policy(world: &mut World, it: &mut Self) -> Step {

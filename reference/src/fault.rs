@@ -42,13 +42,14 @@ const DECIDE: u8 = 0;
 const READ: u8 = 1;
 const MEND: u8 = 2;
 const LENDER: u8 = 3;
-const ATTACH: u8 = 4;
-const GROW: u8 = 5;
-const FRAME: u8 = 6;
-const LOOK: u8 = 7;
-const COPY: u8 = 8;
-const CLEAR: u8 = 9;
-const WRITE: u8 = 11;
+const PREV: u8 = 4;
+const ATTACH: u8 = 5;
+const GROW: u8 = 6;
+const FRAME: u8 = 7;
+const LOOK: u8 = 8;
+const COPY: u8 = 9;
+const CLEAR: u8 = 10;
+const WRITE: u8 = 12;
 
 impl List for Fault {
     rows! { "fault"
@@ -58,8 +59,10 @@ impl List for Fault {
             read unless may_write or again: "the entry, which says what is to be done";
         Entry None "do_wp_page, do_numa_page: the page table's lock"
             mend unless may_mend or again: "an entry that needs no new page: writable in place, or no longer hinting";
-        Decide Read "find_mergeable_anon_vma: single reads; anon_vma_alloc"
-            lender or may_fail: "whose anon_vma the area will take; for a stack, whether it may grow";
+        Decide Read "find_mergeable_anon_vma: a single read under mmap_sem"
+            lender: "for a stack, whether it may grow; whether the next area lends its anon_vma";
+        Decide Read "find_mergeable_anon_vma: a single read; anon_vma_alloc"
+            lender_before or may_fail: "whether the area before lends its own; else a new one";
         Anon Read "anon_vma_prepare: anon_vma_lock_write, page_table_lock"
             attach: "the area gets it, if none was faster";
         Resize Read "expand_downwards: page_table_lock, anon_vma_lock_write"
@@ -356,8 +359,7 @@ impl Fault {
         it.to_frame(world)
     }
 
-    /// Looks for an anon_vma to share, or makes one. Between this and the attaching no area comes
-    /// or goes.
+    /// Looks for an anon_vma to share. Between this and the attaching no area comes or goes.
     fn lender(world: &mut World, it: &mut Self) -> Step {
         let Some(i) = it.area_to_prepare(world) else {
             return Ok(Flow::To(it.restart(world)));
@@ -372,7 +374,21 @@ impl Fault {
         if area.rmap.anon.is_some() {
             return Ok(Flow::To(if it.growing { GROW } else { FRAME }));
         }
-        let shared = world.mergeable_anon(it.m, i, &world.mms[it.m].areas[i]);
+        it.anon = world.lent_by_next(it.m, i, area).map(|anon| (anon, false));
+        if it.anon.is_some() {
+            it.go(world, ATTACH)
+        } else {
+            it.go(world, PREV)
+        }
+    }
+
+    /// Two faults at once may each miss the other's.
+    fn lender_before(world: &mut World, it: &mut Self) -> Step {
+        let Some(i) = it.area_to_prepare(world) else {
+            return Ok(Flow::To(it.restart(world)));
+        };
+        let area = &world.mms[it.m].areas[i];
+        let shared = world.lent_by_prev(it.m, i, area);
         match shared.map_or_else(|| world.alloc_anon(), Ok) {
             Ok(anon) => it.anon = Some((anon, shared.is_none())),
             Err(_) if it.growing => return it.no_area(world),

@@ -130,11 +130,12 @@ const UNMAP: u8 = 2;
 const LOCK: u8 = 3;
 const DROP: u8 = 4;
 const PUT: u8 = 6;
+const INSTALL: u8 = 7;
 
 impl List for FileCall {
     rows! { "open, close, ftruncate, fallocate"
-        Descriptor None "get_unused_fd_flags and fd_install, __close_fd, fget: files->file_lock or RCU"
-            descriptor: "the descriptor is given out, taken away or looked up";
+        Descriptor None "get_unused_fd_flags, __close_fd: files->file_lock; fget: RCU"
+            descriptor: "a number is given out, or the descriptor taken away or looked up";
         Size None "do_truncate, shmem_fallocate: inode_lock until the contents are dropped"
             change unless may_change: "what is asked, and the size";
         Decide None "shmem_setattr, shmem_fallocate: unmap_mapping_range"
@@ -147,6 +148,8 @@ impl List for FileCall {
             unmap_again: "private copies of pages that were still there";
         Put None "fput, a counter"
             put: "the call's reference, and the descriptor's that was closed";
+        Descriptor None "fd_install, under RCU"
+            install: "open: a new file, by the number that was given out";
     }
 
     fn first(&self) -> u8 {
@@ -206,9 +209,9 @@ impl FileCall {
     fn descriptor(world: &mut World, it: &mut Self) -> Step {
         let mm = world.mms[it.m].id;
         world.about(About::Descriptor { mm, fd: it.fd });
-        if let Op::Open(kind, access, size) = it.op {
-            let fd = world.open(it.m, kind, access, size)?;
-            return Ok(Flow::Done(fd));
+        if let Op::Open(..) = it.op {
+            it.fd = world.reserve(it.m)?;
+            return it.go(world, INSTALL);
         }
         let file = world.lookup(it.m, it.fd)?;
         it.file = Some(file);
@@ -218,6 +221,15 @@ impl FileCall {
         }
         world.get_file(Some(file));
         it.go(world, CHANGE)
+    }
+
+    fn install(world: &mut World, it: &mut Self) -> Step {
+        let mm = world.mms[it.m].id;
+        world.about(About::Descriptor { mm, fd: it.fd });
+        if let Op::Open(kind, access, size) = it.op {
+            world.install(it.m, it.fd, kind, access, size);
+        }
+        Ok(Flow::Done(it.fd.0 as u64))
     }
 
     fn id(&self) -> FileId {
@@ -448,16 +460,23 @@ impl World {
         Ok(fds[i].1)
     }
 
-    /// Creates a file and opens it.
-    fn open(&mut self, m: usize, kind: FileKind, access: Access, size: u64) -> Answer {
-        let place = (0..)
-            .zip(&self.mms[m].fds)
-            .take_while(|(i, fd)| fd.0.0 == FIRST_FD + i)
-            .count();
-        let fd = FIRST_FD + place as i32;
-        if fd.unsigned_abs() >= self.config.rlimit_nofile {
+    /// Gives the lowest number out that no descriptor has.
+    fn reserve(&mut self, m: usize) -> Answer<Fd> {
+        let mm = &mut self.mms[m];
+        let used = |n: i32| {
+            let open = mm.fds.binary_search_by_key(&n, |fd| fd.0.0).is_ok();
+            open || mm.reserved.contains(&Fd(n))
+        };
+        let fd = (FIRST_FD..).find(|n| !used(*n)).map_or(Fd(i32::MAX), Fd);
+        if fd.0.unsigned_abs() >= self.config.rlimit_nofile {
             return Err(Errno::EMFILE);
         }
+        mm.reserved.push(fd);
+        Ok(fd)
+    }
+
+    /// Creates a file and opens it by a number that was given out.
+    fn install(&mut self, m: usize, fd: Fd, kind: FileKind, access: Access, size: u64) {
         let pages = size.div_ceil(PAGE_SIZE).min(16);
         let mut bytes = self.no_bytes();
         bytes.extend((0..pages).map(|i| (i * PAGE_SIZE, 0xa0 + i as u8)));
@@ -472,16 +491,25 @@ impl World {
             busy: false,
             dropping: (0, 0),
         });
-        self.mms[m].fds.insert(place, (Fd(fd), file));
-        Ok(fd as u64)
+        let mm = &mut self.mms[m];
+        mm.reserved.retain(|other| *other != fd);
+        let place = mm.fds.partition_point(|other| other.0.0 < fd.0);
+        mm.fds.insert(place, (fd, file));
     }
 
-    /// Closes all descriptors of an address space, by number.
-    pub fn close_all(&mut self, m: usize) {
-        for i in 0..self.mms[m].fds.len() {
+    /// Closes the lowest descriptor of an address space; while calls are not driven, all.
+    pub fn close_next(&mut self, m: usize) -> bool {
+        let fds = &self.mms[m].fds;
+        let some = if self.driven {
+            fds.len().min(1)
+        } else {
+            fds.len()
+        };
+        for i in 0..some {
             self.put_file(self.mms[m].fds[i].1);
         }
-        self.mms[m].fds.clear();
+        self.mms[m].fds.drain(..some);
+        !self.mms[m].fds.is_empty()
     }
 
     /// Whether a page table has one of these pages of a file.

@@ -19,6 +19,8 @@ pub(crate) struct Mm {
     pub pages: Vec<Page>,
     /// Open descriptors, by number.
     pub fds: Vec<(Fd, FileId)>,
+    /// Numbers that were given out, and have no file yet.
+    pub reserved: Vec<Fd>,
     /// Pages of all areas, and of those by kind (section 25).
     pub total: u64,
     pub data: u64,

@@ -44,7 +44,7 @@ impl List for Zap {
         Flush None "tlb_finish_mmu: an interrupt to each processor"
             flush or flushes: "the range, also what was found cleared, from each TLB that holds something of it";
         Put None "tlb_flush_mmu_free: put_page, a counter"
-            put: "the frames, which go if nothing else maps or holds them";
+            put: "a frame, which goes if nothing else maps or holds it";
     }
 }
 
@@ -138,12 +138,21 @@ impl Zap {
     }
 
     fn put(world: &mut World, it: &mut Self) -> Step {
-        for frame in std::mem::take(&mut it.held) {
+        let all = if world.driven && world.keeps(Guard::FreeLast) {
+            1
+        } else {
+            it.held.len()
+        };
+        for frame in it.held.drain(..all.min(it.held.len())) {
             world.about(About::Frame(frame));
             world.frame(frame).held -= 1;
             world.free_if_unused(frame);
         }
-        DONE
+        if it.held.is_empty() {
+            DONE
+        } else {
+            Ok(Flow::Again)
+        }
     }
 }
 
