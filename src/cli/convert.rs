@@ -4,12 +4,12 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use vmadiff::designs::Planted;
 use vmadiff::pair::reference_answers;
 use vmadiff::program::Case;
 use vmadiff::program::c::to_c;
 use vmadiff::program::strace::{Difference, import_all};
 
+use super::designs::Asked;
 use super::input::{self, Form, read_case};
 use super::output::{print_bytes, write_file};
 use super::{paint, paste};
@@ -52,7 +52,7 @@ pub struct Args {
     rust: bool,
 }
 
-pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
+pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
     let (case, to) = if args.strace {
         (import(args)?, Form::Text)
     } else {
@@ -74,7 +74,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     let converted = match to {
         _ if args.rust => {
             let stem = args.file.file_stem().unwrap_or_default().to_string_lossy();
-            paste::rust_test(&stem, &case, planted).into_bytes()
+            paste::rust_test(&stem, &case, &asked.for_case(&case)?).into_bytes()
         }
         _ if args.c => to_c(&case, &reference_answers(&case.program)).into_bytes(),
         Form::Text => case.to_string().into_bytes(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use vmadiff::designs::Planted;
+use vmadiff::designs::{DESIGNS, Planted};
 use vmadiff::program::sites::Sites;
 
 use super::input;
@@ -232,6 +232,9 @@ impl Args {
 fn linux(args: &Args, planted: &Planted) -> Result<Status> {
     if !planted.defects().is_empty() {
         bail!("--defect is for the candidate, which `fuzz linux` does not run");
+    }
+    if planted.design() != DESIGNS[0] {
+        bail!("--design is for the candidate, which `fuzz linux` does not run");
     }
     if args.corpus.is_some() {
         bail!("--corpus is for libFuzzer, which `fuzz linux` does without");

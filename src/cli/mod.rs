@@ -99,7 +99,7 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Run(args) => run::run(&args, &asked),
         Command::Minimize(args) => minimize::run(&args, &asked),
         Command::Show(args) => show::run(&args, &asked),
-        Command::Convert(args) => convert::run(&args, &planted()?),
+        Command::Convert(args) => convert::run(&args, &asked),
         Command::Corpus(args) => corpus::run(&args, &planted()?),
         Command::Defects(args) => defects::run(&args, &asked),
         Command::Designs(args) => designs::run(&args),

@@ -131,3 +131,17 @@ fn old_names_are_rewritten_and_nothing_else() {
     assert_eq!(said.succeeds().text(), "1 files, 0 rewritten\n");
     assert_eq!(shell.read("a.vma"), race("", 1).as_bytes());
 }
+
+/// What a program expects of a race is of the design that it names.
+#[test]
+fn what_is_expected_of_one_design_is_not_asked_of_another() {
+    let shell = Shell::new();
+    shell.write(
+        "a.vma",
+        race("design: spf\n", 1).replace("load(0x1f5000)", "load(0x1f5000) = 9"),
+    );
+    assert_eq!(shell.run("run a.vma").status, 1);
+    let said = shell.run("run --design classic a.vma");
+    let why = "what it expects is of the design spf, and is not checked";
+    assert!(said.succeeds().text().contains(why), "{said:?}");
+}

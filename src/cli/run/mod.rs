@@ -206,14 +206,26 @@ fn warn(file: &Path, what: &str) {
 }
 
 fn judged(file: &Path, case: &Case, ran: &Ran) -> Outcome {
+    let mut warnings = Vec::new();
     let mut unmet: Vec<String> = unmet_in(case, ran)
         .iter()
         .map(ToString::to_string)
         .collect();
+    let other = case.design.filter(|design| *design != ran.design);
+    if let Some(design) = other {
+        // Its schedule makes other races, or none.
+        unmet.clear();
+        warnings.push(format!(
+            "what it expects is of the design {}, and is not checked",
+            design.name
+        ));
+    }
     let missed = never_came(&case.program, ran);
-    let mut missed: Vec<String> = missed.iter().map(ToString::to_string).collect();
+    let missed = missed.iter().map(ToString::to_string);
     if is_expected(case, ran) {
-        unmet.append(&mut missed);
+        unmet.extend(missed);
+    } else {
+        warnings.extend(missed);
     }
     let mut outcome = Outcome {
         file: file.to_owned(),
@@ -224,7 +236,7 @@ fn judged(file: &Path, case: &Case, ran: &Ran) -> Outcome {
         at_call: None,
         what: None,
         unmet,
-        warnings: missed,
+        warnings,
         report: None,
     };
     match &ran.verdict {
