@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use smallvec::SmallVec;
 use vmadiff_contract::{Fd, FileId, MmId, VmFlags};
 
 use crate::area::Area;
@@ -20,7 +21,7 @@ pub(crate) struct Mm {
     /// Open descriptors, by number.
     pub fds: Vec<(Fd, FileId)>,
     /// Numbers that were given out, and have no file yet.
-    pub reserved: Vec<Fd>,
+    pub reserved: SmallVec<[Fd; 2]>,
     /// Pages of all areas, and of those by kind (section 25).
     pub total: u64,
     pub data: u64,

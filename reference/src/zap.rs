@@ -119,6 +119,9 @@ impl Zap {
         world.drop_entry(self.m, page.entry, &mut self.held);
         if world.driven {
             self.taken.push(page.addr);
+        } else {
+            // Nobody else runs, and no TLB is kept: the frame has nothing to wait for.
+            self.put_frames(world, 1);
         }
     }
 
@@ -137,17 +140,22 @@ impl Zap {
         world.whose(it.m, it.start, it.end, into);
     }
 
-    fn put(world: &mut World, it: &mut Self) -> Step {
-        let all = if world.driven && world.keeps(Guard::FreeLast) {
-            1
-        } else {
-            it.held.len()
-        };
-        for frame in it.held.drain(..all.min(it.held.len())) {
+    /// Puts so many of the frames that it holds.
+    fn put_frames(&mut self, world: &mut World, most: usize) {
+        for frame in self.held.drain(..most.min(self.held.len())) {
             world.about(About::Frame(frame));
             world.frame(frame).held -= 1;
             world.free_if_unused(frame);
         }
+    }
+
+    fn put(world: &mut World, it: &mut Self) -> Step {
+        let at_once = if world.keeps(Guard::FreeLast) {
+            1
+        } else {
+            usize::MAX
+        };
+        it.put_frames(world, at_once);
         if it.held.is_empty() {
             DONE
         } else {
