@@ -133,17 +133,16 @@ impl Fault {
         self.addr = page_down(self.addr);
     }
 
-    /// The place of the area that it decided by, if that still holds the page.
+    /// The place of the area that it decided by, or of a piece of it, if that is as it was.
     fn area(&self, world: &World) -> Option<usize> {
         let mm = &world.mms[self.m];
         let is = |i: &usize| {
-            mm.areas
-                .get(*i)
-                .is_some_and(|area| area.holds(self.addr) && area.id == self.area)
+            mm.areas.get(*i).is_some_and(|area| {
+                area.holds(self.addr) && area.flags == self.flags && area.file == self.file
+            })
         };
-        Some(self.i)
-            .filter(is)
-            .or_else(|| mm.at(self.addr).filter(is))
+        let moved = || mm.at(self.addr).filter(is);
+        Some(self.i).filter(is).or_else(moved)
     }
 
     /// It has decided nothing yet; it begins with this row.
@@ -281,10 +280,10 @@ impl Fault {
 
     /// On to a frame, once the area has an anon_vma.
     fn to_frame(&mut self, world: &mut World) -> Step {
-        let faulted = self
-            .area(world)
-            .is_none_or(|i| world.mms[self.m].areas[i].rmap.anon.is_some());
-        if faulted {
+        let Some(i) = self.area(world) else {
+            return Ok(Flow::To(self.restart(world)));
+        };
+        if world.mms[self.m].areas[i].rmap.anon.is_some() {
             self.go(world, FRAME)
         } else {
             self.go(world, LENDER)
@@ -404,9 +403,7 @@ impl Fault {
             let area = world.mms[self.m].areas.get(i)?;
             return (area.id == self.area && self.addr < area.start).then_some(i);
         }
-        let unchanged =
-            |i: &usize| world.mms[self.m].areas[*i].flags == self.flags && !Self::passed(world);
-        self.area(world).filter(|i| unchanged(i) || self.forced)
+        self.area(world).filter(|_| !Self::passed(world))
     }
 
     fn attach(world: &mut World, it: &mut Self) -> Step {

@@ -111,9 +111,9 @@ impl Mm {
 
     /// Counts pages of an area in.
     pub fn account(&mut self, flags: VmFlags, pages: u64) {
-        self.total += pages;
+        self.total = self.total.wrapping_add(pages);
         if let Some(kind) = self.kind(flags) {
-            *kind += pages;
+            *kind = kind.wrapping_add(pages);
         }
     }
 
@@ -130,11 +130,11 @@ impl Mm {
         }
     }
 
-    /// Counts pages of an area out.
+    /// Counts pages of an area out. A counter that lost an update (section 18) wraps, as the kernel's.
     pub fn discount(&mut self, flags: VmFlags, pages: u64) {
-        self.total -= pages;
+        self.total = self.total.wrapping_sub(pages);
         if let Some(kind) = self.kind(flags) {
-            *kind -= pages;
+            *kind = kind.wrapping_sub(pages);
         }
     }
 }

@@ -301,8 +301,9 @@ impl World {
     /// section 25).
     pub fn may_expand(&self, m: usize, flags: VmFlags, pages: u64) -> bool {
         let mm = &self.mms[m];
-        mm.total + pages <= self.config.rlimit_as / PAGE_SIZE
-            && (!Mm::is_data(flags) || mm.data + pages <= self.config.rlimit_data / PAGE_SIZE)
+        mm.total.wrapping_add(pages) <= self.config.rlimit_as / PAGE_SIZE
+            && (!Mm::is_data(flags)
+                || mm.data.wrapping_add(pages) <= self.config.rlimit_data / PAGE_SIZE)
     }
 
     /// Whether RLIMIT_MEMLOCK lets a task lock anything (`can_do_mlock`).

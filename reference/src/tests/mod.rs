@@ -22,6 +22,7 @@ mod races;
 mod random;
 mod replaying;
 mod sharing;
+mod weaving;
 
 use std::sync::{Arc, Mutex};
 
