@@ -9,11 +9,11 @@
 //! |---|---|
 //! | `world`, `mm`, `area` | the machine, an address space, an area |
 //! | `merge`, `split`, `carve` | one area from two, two from one, and both for a part of one |
-//! | `mmap`, `place`, `munmap`, `remap`, `heap`, `fork` | areas come and go |
+//! | `mmap`, `place`, `munmap`, `remap`, `heap`, `fork`, `exit` | areas come and go |
 //! | `protect`, `advise`, `lock`, `uffd` | areas change |
 //! | `access`, `fault`, `stack`, `populate` | memory is used |
 //! | `page`, `zap`, `anon`, `file`, `policy` | what stands behind it |
-//! | `swap`, `collapse`, `numa`, `sync`, `exit` | what the kernel does by itself, and what it tells |
+//! | `swap`, `collapse`, `numa`, `sync` | what the kernel does by itself, and what it tells |
 //! | `job`, `dispatch`, `drive` | lists of steps: what they are, which a call has, and driving them |
 //! | `guard`, `tlb` | what keeps steps of calls apart while they are driven |
 //! | `replay` | parts of calls, for the older judge of interleaved runs |

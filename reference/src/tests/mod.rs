@@ -6,6 +6,7 @@
 mod access;
 mod advice;
 mod asking;
+mod cost;
 mod dice;
 mod driving;
 mod exploring;
