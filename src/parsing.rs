@@ -2,7 +2,7 @@
 //! read to an end or to an error that names a line, and what was read is written as text that
 //! reads the same.
 
-use crate::program::strace::import_all;
+use crate::program::strace::{Source, import_all};
 use crate::program::text::TextError;
 use crate::program::{Case, Program};
 
@@ -29,17 +29,19 @@ pub fn text(bytes: &[u8]) {
 ///
 /// # Panics
 ///
-/// As [`text`] does, of each program in the log.
+/// If the text of a program in the log is read as something else.
 pub fn strace(bytes: &[u8]) {
-    let log = String::from_utf8_lossy(bytes);
-    match import_all(FILE, &log) {
-        Ok(images) => images.iter().for_each(|import| {
-            // Answers of calls that do not return are not written.
-            reads_the_same(&import.case);
-            assert_eq!(import.linux.len(), import.case.program.calls.len());
-            std::hint::black_box(import.summary.to_string());
-        }),
-        Err(error) => names_a_line(&error, &log),
+    let text = String::from_utf8_lossy(bytes);
+    let log = Source {
+        name: FILE,
+        text: &text,
+    };
+    // One log is never refused.
+    for import in import_all(&[log], None).expect("a log") {
+        // Answers of calls that do not return are not written.
+        reads_the_same(&import.case);
+        assert_eq!(import.linux.len(), import.case.program.calls.len());
+        std::hint::black_box(import.summary.to_string());
     }
 }
 

@@ -1,4 +1,5 @@
-//! `vmadiff convert`: text to bytes and back, logs of strace to text, and programs to C.
+//! `vmadiff convert`: text to bytes and back, logs of strace and syzkaller programs to text, and
+//! programs to C.
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -7,7 +8,8 @@ use anyhow::{Result, bail};
 use vmadiff::pair::reference_answers;
 use vmadiff::program::Case;
 use vmadiff::program::c::to_c;
-use vmadiff::program::strace::{Difference, import_all};
+use vmadiff::program::strace::{Difference, Import, Listing, Source, import_all};
+use vmadiff::program::syz;
 
 use super::designs::Asked;
 use super::input::{self, Form, read_case};
@@ -15,21 +17,35 @@ use super::output::{print_bytes, write_file};
 use super::{paint, paste};
 use crate::status::Status;
 
-/// Converts a program from text to bytes, from bytes to text, or to C, or makes one of strace's log.
+/// Converts a program from text to bytes, from bytes to text, or to C, or makes one of a log of
+/// strace or of a syzkaller program.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     vmadiff convert corpus/seed > seed.vma\n  \
     vmadiff convert seed.vma -o corpus/seed\n  \
     vmadiff convert --rust artifacts/outcome-munmap-value.min.vma >> tests/found.rs\n  \
     strace -f -e trace=memory,process,desc -o log ls && vmadiff convert --strace log -o ls.vma\n  \
+    vmadiff convert --strace log --maps maps -o attached.vma\n  \
+    vmadiff convert --strace log.* -o threads.vma\n  \
+    vmadiff convert repro.syz -o repro.vma\n  \
     vmadiff convert --c found.vma -o found.c && cc -o found found.c && ./found")]
 pub struct Args {
-    /// The program, or the log; `-` is standard input.
-    file: PathBuf,
-    /// FILE is a log of `strace -f -e trace=memory,process,desc`, or of a part of these. Calls that
-    /// the model does not know are counted and left out.
+    /// The program, or the log; `-` is standard input. Several: the logs of `strace -ff -ttt`, one a
+    /// thread.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// FILE is a log of `strace -f -e trace=memory,process,desc`, or of a part of these. Lines that
+    /// are no calls, and calls that the model does not know, are counted and left out.
     #[arg(long)]
     strace: bool,
+    /// FILE is a syzkaller program, as its name says if it ends in .syz. Calls that the model does
+    /// not know are counted and left out.
+    #[arg(long, conflicts_with = "strace")]
+    syz: bool,
+    /// The areas that were there before the log of an attached process begins, as /proc/PID/maps
+    /// or /proc/PID/smaps listed them then.
+    #[arg(long, value_name = "FILE", requires = "strace")]
+    maps: Option<PathBuf>,
     /// Writes a C program that makes the same calls, for itself, and prints each result in the
     /// notation of program text.
     #[arg(long, conflicts_with_all = ["rust", "to"])]
@@ -55,8 +71,16 @@ pub struct Args {
 pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
     let (case, to) = if args.strace {
         (import(args)?, Form::Text)
+    } else if args.syz || is_syz(&args.files) {
+        (import_syz(args)?, Form::Text)
     } else {
-        let (case, form) = read_case(&args.file)?;
+        if let [_, second, ..] = &args.files[..] {
+            bail!(
+                "{}: several files are several logs: expected --strace",
+                second.display()
+            );
+        }
+        let (case, form) = read_case(&args.files[0])?;
         (
             case,
             if form == Form::Text {
@@ -73,7 +97,10 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
     };
     let converted = match to {
         _ if args.rust => {
-            let stem = args.file.file_stem().unwrap_or_default().to_string_lossy();
+            let stem = args.files[0]
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy();
             paste::rust_test(&stem, &case, &asked.for_case(&case)?).into_bytes()
         }
         _ if args.c => to_c(&case, &reference_answers(&case.program)).into_bytes(),
@@ -94,13 +121,71 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
     Ok(Status::Agreed)
 }
 
+fn is_syz(files: &[PathBuf]) -> bool {
+    let is_syz = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "syz");
+    matches!(files, [only] if is_syz(only))
+}
+
+/// Makes a program of one of syzkaller's, and says on standard error what was left out.
+fn import_syz(args: &Args) -> Result<Case> {
+    let [path] = &args.files[..] else {
+        bail!(
+            "{}: expected one syzkaller program",
+            args.files[1].display()
+        );
+    };
+    let (name, text) = read_lossy(path)?;
+    let import = syz::import(&name, &text);
+    note(import.summary.to_string().trim_end());
+    if import.is_empty() {
+        let why = match import.summary.main_reason() {
+            Some(reason) => reason,
+            None => "it has no calls".to_owned(),
+        };
+        bail!("{name}: no call on memory is left of it: {why}; expected a syzkaller program");
+    }
+    Ok(import.case)
+}
+
+/// A file's name and what it holds. Names of files in a log may be in any encoding; they are not
+/// looked at.
+fn read_lossy(path: &PathBuf) -> Result<(String, String)> {
+    let bytes = input::read(path)?;
+    let text = match &bytes[..] {
+        // Redirected by PowerShell.
+        [0xff, 0xfe, rest @ ..] => String::from_utf16_lossy(&units(rest, u16::from_le_bytes)),
+        [0xfe, 0xff, rest @ ..] => String::from_utf16_lossy(&units(rest, u16::from_be_bytes)),
+        bytes => String::from_utf8_lossy(bytes).into_owned(),
+    };
+    Ok((input::name(path), text))
+}
+
+fn units(bytes: &[u8], unit: impl Fn([u8; 2]) -> u16) -> Vec<u16> {
+    let (pairs, _) = bytes.as_chunks();
+    pairs.iter().map(|pair| unit(*pair)).collect()
+}
+
 /// Makes a program of a log, and says on standard error what was left out of it and where the
 /// reference answers otherwise than Linux did.
 fn import(args: &Args) -> Result<Case> {
-    let name = input::name(&args.file);
-    let log = input::read(&args.file)?;
-    // Names of files in a log may be in any encoding; they are not looked at.
-    let mut images = import_all(&name, &String::from_utf8_lossy(&log))?;
+    let files = args
+        .files
+        .iter()
+        .map(read_lossy)
+        .collect::<Result<Vec<_>>>()?;
+    let logs: Vec<_> = files
+        .iter()
+        .map(|(name, text)| Source { name, text })
+        .collect();
+    let listing = match &args.maps {
+        Some(path) => {
+            let (name, text) = read_lossy(path)?;
+            Some(Listing::parse(&name, &text)?)
+        }
+        None => None,
+    };
+    let name = logs[0].name;
+    let mut images = import_all(&logs, listing.as_ref())?;
     let number = args.image as usize;
     if number > images.len() {
         bail!(
@@ -114,17 +199,53 @@ fn import(args: &Args) -> Result<Case> {
             images.len()
         ));
     }
+    let full = images.iter().position(|import| !import.is_empty());
     let mut import = images.swap_remove(number - 1);
     note(import.summary.to_string().trim_end());
+    if import.is_empty() {
+        bail!("{name}: {}", nothing_left(&import, full));
+    }
     for difference in import.compare(&reference_answers(&import.case.program)) {
         let Difference {
-            line, linux, other, ..
+            file,
+            line,
+            linux,
+            other,
+            ..
         } = difference;
+        let name = match line {
+            0 => "the areas that were there".to_owned(),
+            _ => format!("{}:{line}", logs[file].name),
+        };
         note(&format!(
-            "{name}:{line}: Linux answered {linux}, the reference {other}"
+            "{name}: Linux answered {linux}, the reference {other}"
         ));
     }
     Ok(import.case)
+}
+
+/// Why a log makes no program, and what would help.
+fn nothing_left(import: &Import, full: Option<usize>) -> String {
+    let why = match import.summary.main_reason() {
+        Some(reason) => reason,
+        None => "it has no lines".to_owned(),
+    };
+    let help = match full {
+        Some(image) => format!(
+            "program {} of the log has some: --image {}",
+            image + 1,
+            image + 1
+        ),
+        None if import.summary.seen == 0 => {
+            "expected a log of `strace -f -e trace=memory,process,desc`".to_owned()
+        }
+        None => {
+            "trace the program from its start (strace -f -e trace=memory,process,desc), or give \
+                 the areas that were there with --maps"
+                .to_owned()
+        }
+    };
+    format!("no call on memory is left of it: {why}; {help}")
 }
 
 fn note(text: &str) {

@@ -11,6 +11,7 @@ pub mod settings;
 pub mod shape;
 pub mod sites;
 pub mod strace;
+pub mod syz;
 pub mod text;
 mod world;
 

@@ -48,6 +48,112 @@ fn a_rust_test_can_be_pasted() {
     assert!(said.succeeds().text().contains(with), "{said:?}");
 }
 
+const LOG: &str = "\
+    strace: Process 7 attached\n\
+    mprotect(0x7f0000001000, 4096, PROT_READ) = 0\n\
+    hello\n\
+    mmap(NULL, 4096, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7effffffe000\n";
+
+#[test]
+fn a_log_becomes_a_program_and_says_what_is_left_out() {
+    let shell = Shell::new();
+    shell.write("log", LOG);
+    shell.write("maps", "7f0000000000-7f0000004000 rw-p 00000000 00:00 0\n");
+    let said = shell.run("convert --strace log");
+    said.succeeds();
+    for words in [
+        "1 calls from a log of 2",
+        "line: no system call in strace's notation (log:3: \"hello\")",
+        "mprotect: on memory that the log does not map (log:2)",
+        "/proc/7/maps",
+    ] {
+        assert!(said.stderr.contains(words), "{words}: {said:?}");
+    }
+    let said = shell.run("convert --strace log --maps maps -o log.vma");
+    said.succeeds();
+    assert!(said.stderr.contains("2 calls from a log of 2"), "{said:?}");
+    shell.run("run log.vma").succeeds();
+    shell
+        .run("convert --strace log --maps log")
+        .refuses(&["log:1:1: expected an area", "found `strace`"]);
+}
+
+#[test]
+fn a_log_of_which_nothing_is_left_is_refused_and_nothing_is_written() {
+    let shell = Shell::new();
+    shell.write("empty", "");
+    shell.write("prose", "It was a dark night.\n");
+    shell.write(
+        "unknown",
+        "munmap(0x7f0000001000, 4096) = 0\nexit_group(0) = ?\n",
+    );
+    shell.write("other.syz", "r0 = socket(0x2, 0x1, 0x0)\n");
+    let check = |command: &str, words: &[&str]| {
+        shell.run(&format!("{command} -o out.vma")).refuses(words);
+        assert!(!shell.folder().join("out.vma").exists());
+    };
+    check(
+        "convert --strace empty",
+        &["empty: no call on memory is left", "no lines"],
+    );
+    check(
+        "convert --strace prose",
+        &["1 of what is left out: no system call", "strace -f"],
+    );
+    check(
+        "convert --strace unknown",
+        &["on memory that the log does not map", "--maps"],
+    );
+    check(
+        "convert other.syz",
+        &[
+            "not a call that the model has",
+            "expected a syzkaller program",
+        ],
+    );
+    check("convert --strace nowhere", &["nowhere"]);
+}
+
+#[test]
+fn several_logs_are_those_of_one_run() {
+    let shell = Shell::new();
+    let map = "mmap(NULL, 4096, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7effffffe000";
+    let clone = "clone(child_stack=0x7000, flags=CLONE_VM|CLONE_FILES) = 8";
+    shell.write(
+        "log.7",
+        format!("1699000001.1 {map}\n1699000001.2 {clone}\n"),
+    );
+    shell.write("log.8", "1699000001.3 munmap(0x7effffffe000, 4096) = 0\n");
+    let said = shell.run("convert --strace log.7 log.8");
+    let text = said.succeeds().text();
+    assert!(
+        text.ends_with("[2] munmap(0x7effffffe000, 0x1000) = 0\n"),
+        "{said:?}"
+    );
+    shell.write("log.9", "munmap(0x7effffffe000, 4096) = 0\n");
+    shell
+        .run("convert --strace log.7 log.9")
+        .refuses(&["log.9:1: expected a time", "-ttt"]);
+    shell
+        .run("convert log.7 log.8")
+        .refuses(&["log.8", "--strace"]);
+}
+
+#[test]
+fn a_syzkaller_program_is_told_by_its_name() {
+    let shell = Shell::new();
+    shell.write("a.syz", "mlock(&(0x7f0000000000/0x1000)=nil, 0x1000)\n");
+    let said = shell.run("convert a.syz");
+    assert!(
+        said.succeeds()
+            .text()
+            .ends_with("mlock(0x200000000000, 0x1000)\n"),
+        "{said:?}"
+    );
+    shell.write("a", shell.read("a.syz"));
+    assert_eq!(shell.run("convert --syz a").succeeds().text(), said.text());
+}
+
 #[test]
 fn completions_are_printed_for_shells() {
     let said = Shell::new().run("completions bash");

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use vmadiff_contract::Access;
 
+use super::family::Elders;
 use super::family::{Kin, kin};
-use super::log::{Event, number};
+use super::log::Event;
+use super::reply::number;
 
 /// An open file of the log.
 #[derive(Clone, Copy, Debug)]
@@ -56,8 +58,12 @@ pub(super) struct Files {
 
 impl Files {
     /// Follows the descriptors through a log.
-    pub fn follow(events: &[Event]) -> Self {
+    pub fn follow(events: &[Event], elders: &Elders) -> Self {
         let mut files = Self::default();
+        let table = files.table(elders.first);
+        files
+            .table_of
+            .extend(elders.threads.iter().map(|&pid| (pid, table)));
         for (at, event) in events.iter().enumerate() {
             let actions = files.event(event);
             if !actions.is_empty() {
@@ -94,18 +100,20 @@ impl Files {
         let Some(value) = event.value() else {
             return Vec::new();
         };
-        match event.name.as_str() {
+        match event.call() {
             "open" | "openat" | "openat2" | "creat" | "memfd_create" => self.open(table, event),
             "close" => self.close(table, event.fd(0)),
             "dup" | "dup2" | "dup3" => self.dup(table, event),
-            "fcntl" if event.arg(1).starts_with("F_DUPFD") => self.dup(table, event),
-            "fstat" | "newfstatat" | "statx" | "fstat64" => self.stat(table, event),
-            "mmap" | "mmap2" => self.map(table, event),
+            "fcntl" if is_dup(event.arg(1)) => self.dup(table, event),
+            "fstat" | "newfstatat" | "fstatat64" | "statx" => self.stat(table, event),
+            "mmap" => self.map(table, event),
             "ftruncate" => self.truncate(table, event),
             // A descriptor that something else now has was closed without a line for it.
-            "socket" | "epoll_create1" | "eventfd2" | "accept4" | "timerfd_create" => {
-                self.close(table, i32::try_from(value).ok())
-            }
+            "socket" | "accept" | "accept4" | "epoll_create" | "epoll_create1" | "eventfd"
+            | "eventfd2" | "timerfd_create" | "signalfd" | "signalfd4" | "inotify_init"
+            | "inotify_init1" | "userfaultfd" | "perf_event_open" | "io_uring_setup"
+            | "pidfd_open" | "open_tree" | "fsopen" | "fspick" | "bpf" | "memfd_secret"
+            | "open_by_handle_at" => self.close(table, i32::try_from(value).ok()),
             _ => Vec::new(),
         }
     }
@@ -116,14 +124,9 @@ impl Files {
         };
         let mut actions = self.close(table, Some(fd));
         let memory = event.name == "memfd_create";
-        let all = || event.args.iter().flat_map(|arg| arg.split('|'));
-        let has = |flag: &str| all().any(|word| word.trim() == flag);
-        let access = if memory || has("O_RDWR") {
-            Access::READ | Access::WRITE
-        } else if has("O_WRONLY") || event.name == "creat" {
-            Access::WRITE
-        } else {
-            Access::READ
+        // With flags that say nothing the descriptor is not followed.
+        let Some(access) = access(event) else {
+            return actions;
         };
         let in_dev = |arg: &String| arg.starts_with("\"/dev/") && !arg.starts_with("\"/dev/shm/");
         let is_device = !memory && event.args.iter().any(in_dev);
@@ -174,12 +177,12 @@ impl Files {
     }
 
     fn stat(&mut self, table: usize, event: &Event) -> Vec<Action> {
-        let by_name = event.name != "fstat" && event.name != "fstat64" && event.arg(1) != "\"\"";
+        let by_name = event.call() != "fstat" && event.arg(1) != "\"\"";
         let size = event.args.iter().find_map(|arg| {
             let (_, rest) = arg
                 .split_once("st_size=")
                 .or_else(|| arg.split_once("stx_size="))?;
-            number(rest)
+            number(rest.split([',', '}', ' ']).next()?)
         });
         if let (Some(file), Some(size), false) = (self.file(table, event.fd(0)), size, by_name) {
             // The first is what it began with.
@@ -189,7 +192,10 @@ impl Files {
     }
 
     fn map(&mut self, table: usize, event: &Event) -> Vec<Action> {
-        let anonymous = event.arg(3).split('|').any(|flag| flag == "MAP_ANONYMOUS");
+        let is_anonymous = |flag: &str| {
+            flag == "MAP_ANONYMOUS" || number(flag).is_some_and(|bits| bits & 0x20 != 0)
+        };
+        let anonymous = event.arg(3).split('|').any(is_anonymous);
         let Some(file) = self.file(table, event.fd(4)).filter(|_| !anonymous) else {
             return Vec::new();
         };
@@ -212,4 +218,35 @@ impl Files {
             None => Vec::new(),
         }
     }
+}
+
+/// What the descriptor of a call that opens a file allows.
+fn access(event: &Event) -> Option<Access> {
+    let flags = match event.call() {
+        "memfd_create" => return Some(Access::READ | Access::WRITE),
+        "creat" => return Some(Access::WRITE),
+        "open" => event.arg(1),
+        "openat2" => event.arg(2).split_once("flags=")?.1,
+        _ => event.arg(2),
+    };
+    let flags = flags.split([',', '}']).next().unwrap_or(flags);
+    flags.split('|').find_map(|word| match word.trim() {
+        "O_RDWR" => Some(Access::READ | Access::WRITE),
+        "O_WRONLY" => Some(Access::WRITE),
+        "O_RDONLY" => Some(Access::READ),
+        // As `-X raw` has it; a number behind a name is what the name leaves over.
+        word if flags.starts_with(word) => match number(word)? & 3 {
+            0 => Some(Access::READ),
+            1 => Some(Access::WRITE),
+            2 => Some(Access::READ | Access::WRITE),
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
+/// Whether a command of fcntl copies the descriptor; the numbers are x86-64's.
+fn is_dup(command: &str) -> bool {
+    command.starts_with("F_DUPFD") && command != "F_DUPFD_QUERY"
+        || matches!(number(command), Some(0 | 0x406))
 }

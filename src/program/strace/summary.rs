@@ -6,45 +6,100 @@ use std::fmt;
 /// Counts of an import.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Calls of the log's program.
+    /// Calls of the log, and ends of threads that no call tells of.
     pub seen: usize,
+    /// Those that are in the program.
+    pub taken: usize,
     /// Programs of the log that are not this one: execve started them.
     pub others: usize,
-    /// Calls of the program.
-    pub imported: usize,
+    /// Calls of the program that make the areas that were there before the log began.
+    pub start: usize,
     /// Places chosen by Linux that the rules would not have chosen: the call now asks for them.
     pub placed: usize,
-    /// Calls that were skipped, by name and reason.
-    pub skipped: BTreeMap<(String, String), usize>,
+    /// Areas that Linux used the place of again, though no call of the log unmaps them: the program
+    /// does, right before.
+    pub unmapped: usize,
+    /// What else a user has to know of the log.
+    pub notes: Vec<String>,
+    /// What was left out, by name and reason; `line` is the name of what is no call.
+    pub skipped: BTreeMap<(String, String), Skipped>,
+}
+
+/// Calls or lines that were left out for one reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// How many.
+    pub count: usize,
+    /// Where the first of them is, as `file:line`.
+    pub first: String,
+    /// What stands there, if it is no call.
+    pub text: Option<String>,
 }
 
 impl Summary {
-    pub(super) fn skip(&mut self, name: &str, why: &str) {
-        *self
-            .skipped
-            .entry((name.to_owned(), why.to_owned()))
-            .or_default() += 1;
+    /// Counts one that is left out.
+    pub(in crate::program) fn skip(&mut self, name: &str, why: &str, at: &str, text: Option<&str>) {
+        let key = (name.to_owned(), why.to_owned());
+        let skipped = self.skipped.entry(key).or_insert_with(|| Skipped {
+            count: 0,
+            first: at.to_owned(),
+            text: text.map(str::to_owned),
+        });
+        skipped.count += 1;
+    }
+
+    /// Why most of what was left out was left out.
+    pub fn main_reason(&self) -> Option<String> {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for ((_, why), skipped) in &self.skipped {
+            *counts.entry(why).or_default() += skipped.count;
+        }
+        let most = counts.into_iter().max_by_key(|(_, count)| *count);
+        most.map(|(why, count)| format!("{count} of what is left out: {why}"))
     }
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            seen,
-            others,
-            imported,
-            placed,
-            skipped,
-        } = self;
-        writeln!(f, "{imported} calls from a log of {seen}")?;
-        if *others > 0 {
-            writeln!(f, "{others} programs that execve started are left out")?;
+        writeln!(f, "{} calls from a log of {}", self.taken, self.seen)?;
+        if self.start > 0 {
+            writeln!(
+                f,
+                "{} calls before them make the areas that were there",
+                self.start
+            )?;
         }
-        if *placed > 0 {
-            writeln!(f, "{placed} placements of Linux's own, now asked for")?;
+        if self.others > 0 {
+            writeln!(
+                f,
+                "{} programs that execve started are left out",
+                self.others
+            )?;
         }
-        for ((name, why), count) in skipped {
-            writeln!(f, "skipped {count:5} {name}: {why}")?;
+        if self.placed > 0 {
+            writeln!(
+                f,
+                "{} placements of Linux's own, now asked for",
+                self.placed
+            )?;
+        }
+        if self.unmapped > 0 {
+            let said = "areas unmapped that the log does not unmap: Linux used their place again";
+            writeln!(f, "{} {said}", self.unmapped)?;
+        }
+        for note in &self.notes {
+            writeln!(f, "{note}")?;
+        }
+        for ((name, why), Skipped { count, first, text }) in &self.skipped {
+            write!(f, "skipped {count:5} {name}: {why} (")?;
+            if *count > 1 {
+                f.write_str("first ")?;
+            }
+            f.write_str(first)?;
+            if let Some(text) = text {
+                write!(f, ": {text:?}")?;
+            }
+            writeln!(f, ")")?;
         }
         Ok(())
     }

@@ -5,11 +5,11 @@
 //! tasks; the rest, threads of forked processes, and a child of vfork, which borrows its parent's
 //! memory, act as their process's first task: what they do to memory is the same.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use vmadiff_contract::{Fd, MAX_TASKS, TaskId};
 
-use super::family::{Birth, Kin, kin};
+use super::family::{Birth, Elders, Kin, kin};
 use super::log::Event;
 
 /// The most threads that the first address space can have.
@@ -76,8 +76,18 @@ pub(super) struct Tasks {
 
 impl Tasks {
     /// Before the first event.
-    pub fn new(events: &[Event]) -> Self {
-        let first = events.first().map_or(0, |event| event.pid);
+    pub fn new(events: &[Event], elders: &Elders) -> Self {
+        // The first process of a later image is the one that execve was called by.
+        let is_elder =
+            |event: &Event| event.pid == elders.first || elders.threads.contains(&event.pid);
+        let first = match events.iter().find(|event| is_elder(event)) {
+            Some(_) => elders.first,
+            None => events.first().map_or(0, |event| event.pid),
+        };
+        let elder_threads = match first == elders.first {
+            true => elders.threads.as_slice(),
+            false => &[],
+        };
         let mut tasks = Self {
             threads: HashMap::new(),
             processes: vec![Process {
@@ -88,7 +98,7 @@ impl Tasks {
             come: 1,
             next: 0,
         };
-        tasks.count = count_threads(events, first);
+        tasks.count = count_threads(events, first, elder_threads);
         tasks.next = tasks.count + 1;
         tasks.threads.insert(
             first,
@@ -101,6 +111,21 @@ impl Tasks {
                 gone: None,
             },
         );
+        for (i, &pid) in elder_threads.iter().enumerate() {
+            let task = u8::try_from(i + 2).ok().filter(|task| *task <= tasks.count);
+            tasks.threads.insert(
+                pid,
+                Thread {
+                    task: TaskId(task.unwrap_or(1)),
+                    owns_task: task.is_some(),
+                    process: 0,
+                    shares_files: true,
+                    is_vfork: false,
+                    gone: None,
+                },
+            );
+            tasks.come = tasks.come.max(task.unwrap_or(1));
+        }
         // Threads that come later exist from the start, as `config tasks` has it.
         tasks.processes[0].tasks = (1..=tasks.count).map(TaskId).collect();
         tasks
@@ -217,15 +242,15 @@ impl Tasks {
 }
 
 /// How many tasks the first address space needs.
-fn count_threads(events: &[Event], first: u32) -> u8 {
-    let mut threads = vec![first];
+fn count_threads(events: &[Event], first: u32, elders: &[u32]) -> u8 {
+    let mut threads: HashSet<u32> = elders.iter().copied().chain([first]).collect();
     for event in events {
         if let Kin::Birth(child, birth) = kin(event)
             && threads.contains(&event.pid)
             && birth.shares_memory
             && !birth.vfork
         {
-            threads.push(child);
+            threads.insert(child);
         }
     }
     threads.len().min(MAX_THREADS.into()) as u8

@@ -32,11 +32,6 @@ impl<'a> Cursor<'a> {
         rest
     }
 
-    /// Takes so many bytes, up to the border of a character.
-    pub fn skip(&mut self, bytes: usize) {
-        self.at += bytes;
-    }
-
     /// Takes this token if it comes next.
     pub fn eat(&mut self, token: &str) -> bool {
         let found = self.rest().starts_with(token);

@@ -2,7 +2,7 @@
 
 use vmadiff_contract::{Call, FileKind, Outcome};
 
-use super::{Skipped, Translator};
+use super::{Skipped, Translator, has_result};
 use crate::program::strace::files::Action;
 use crate::program::strace::log::Event;
 use crate::program::strace::tasks::Thread;
@@ -10,7 +10,7 @@ use crate::program::strace::tasks::Thread;
 /// Descriptors that a program may use, when the default is too few.
 const MANY_FILES: u32 = 1024;
 
-impl Translator {
+impl Translator<'_> {
     pub(super) fn truncate(
         &mut self,
         at: usize,
@@ -23,6 +23,7 @@ impl Translator {
         let fds = &self.tasks.processes[thread.process].fds;
         let fd = fds.get(&file).copied().filter(|_| thread.shares_files);
         let fd = fd.ok_or("its descriptor is never mapped")?;
+        has_result(event)?;
         let size = event.number(1).ok_or("its size is no number")?;
         self.push(
             event,
