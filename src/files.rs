@@ -4,7 +4,8 @@
 //! A full disk, a kill or a power cut in between leaves what was there before. It may leave a file
 //! named `.vmadiff-…` too, which nobody reads; [`sweep`] takes those away.
 
-use std::fs::{File, Metadata, Permissions};
+use std::cell::Cell;
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -107,27 +108,22 @@ fn unfinished(path: &Path, content: &[u8], lasting: Lasting) -> io::Result<Named
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(UNFINISHED);
-    #[cfg(unix)]
-    let permissions = <Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666);
-    #[cfg(unix)]
-    builder.permissions(permissions);
-    let file = builder.tempfile_in(folder).map_err(plain)?;
+    // The system's own error: that of `tempfile` adds a name that says nothing.
+    let number = Cell::new(None);
+    let made = tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .make_in(folder, |path| {
+            let opened = OpenOptions::new().write(true).create_new(true).open(path);
+            number.set(opened.as_ref().err().and_then(io::Error::raw_os_error));
+            opened
+        });
+    let file = made.map_err(|error| number.get().map_or(error, io::Error::from_raw_os_error))?;
     // Not by the file's own `write_all`, whose errors have its name.
     file.as_file().write_all(content)?;
     if lasting == Lasting::Disk {
         file.as_file().sync_all()?;
     }
     Ok(file)
-}
-
-/// The system's own error in one of `tempfile`, which adds a name that says nothing.
-fn plain(error: io::Error) -> io::Error {
-    let inner = error.get_ref().and_then(std::error::Error::source);
-    let inner = inner.and_then(|inner| inner.downcast_ref::<io::Error>());
-    let number = inner.and_then(io::Error::raw_os_error);
-    number.map_or(error, io::Error::from_raw_os_error)
 }
 
 /// A new name lasts once its folder is on the disk.

@@ -57,7 +57,7 @@ fn a_finding_is_kept_shrunk_and_can_be_replayed() {
         .text()
         .lines()
         .rev()
-        .find_map(|line| line.split_once(" run "))
+        .find_map(|line| line.rsplit_once(" run "))
         .unwrap()
         .1;
     assert!(replay.ends_with(".min.vma"), "{replay}");
