@@ -5,6 +5,10 @@
 //! job ([`child`]), and watches ([`campaign`]). They talk JSON lines: settings go in as an
 //! argument, [`protocol::Message`]s come back on standard output, and the end of standard input
 //! means stop. Standard error is libFuzzer's.
+//!
+//! Nothing is written by libFuzzer, which does not look whether that worked: inputs of the corpus
+//! are read and written by the job ([`corpus`]), and the input that a job died of comes back
+//! through memory ([`legacy`]).
 
 mod campaign;
 mod child;
