@@ -1,15 +1,17 @@
 //! What engines and services ask of a target: any bytes, in bounded time, and always the same.
 #![cfg(unix)]
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 use vmadiff::coverage::{COUNTERS, WOVEN_COUNTERS};
-use vmadiff::program::bytes::{HEADER, MAX_STEPS, RECORD};
+use vmadiff::program::bytes::{HEADER, MAX_STEPS, RECORD, is_long};
 use vmadiff::program::input::Input;
 use vmadiff::program::mutate::{Flavour, Profile, generate};
 use vmadiff::program::{Case, Program};
+use vmadiff::target::known::VARIABLE;
 use vmadiff::target::{DEFECT, interleaved, serial};
 
 /// What one input may take, unoptimized: services allow 25 s of an optimized target with a
@@ -23,7 +25,7 @@ fn now() -> Duration {
 }
 
 /// Runs bytes as a target does; the counters that were moved.
-fn reach(bytes: &[u8], counters: usize, target: fn(&Program, &mut [u8])) -> Vec<u8> {
+fn reach(bytes: &[u8], counters: usize, target: fn(&Program, &mut [u8]) -> bool) -> Vec<u8> {
     let mut counters = vec![0; counters];
     if let Some(Input(program)) = Input::from_bytes(bytes) {
         target(&program, &mut counters);
@@ -70,6 +72,51 @@ fn any_bytes_run_in_bounded_time() {
     );
 }
 
+/// What pruning gives a unit, on a target with a sanitizer.
+const PRUNING: Duration = Duration::from_secs(5);
+
+/// Every program that is kept and that engines run, as the target of races runs it.
+#[test]
+fn the_slowest_of_the_corpus_is_no_slow_unit() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus");
+    let mut texts = Vec::new();
+    add_texts(corpus.as_ref(), &mut texts);
+    assert!(texts.len() > 500, "{} programs", texts.len());
+    let (mut slowest, mut which, mut ran) = (Duration::ZERO, None, 0);
+    for path in texts {
+        let text = std::fs::read_to_string(&path).expect("a text");
+        let name = path.display().to_string();
+        let bytes = Case::parse(&name, &text)
+            .expect("a program")
+            .program
+            .encode();
+        if is_long(&bytes) {
+            continue;
+        }
+        let start = now();
+        reach(&bytes, WOVEN_COUNTERS, interleaved);
+        let took = now().saturating_sub(start);
+        ran += 1;
+        if took > slowest {
+            (slowest, which) = (took, Some(path));
+        }
+    }
+    println!("the slowest of {ran} took {slowest:?}: {which:?}");
+    assert!(slowest < PRUNING, "{slowest:?}: {which:?}");
+}
+
+/// The programs as text in a folder, at any depth.
+fn add_texts(folder: &Path, texts: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            add_texts(&path, texts);
+        } else if path.extension().is_some_and(|ending| ending == "vma") {
+            texts.push(path);
+        }
+    }
+}
+
 /// Whatever ran before: AFL++ calls it stability, and services cannot repeat a finding without it.
 #[test]
 fn the_same_bytes_reach_the_same() {
@@ -93,6 +140,21 @@ fn the_same_bytes_reach_the_same() {
     }
 }
 
+/// Runs this test file again, one test alone, which sees `variables`; whether it passed, and what it
+/// said. The targets read the environment, which nobody can change for one thread alone.
+fn again(test: &str, variables: &[(&str, &str)]) -> (bool, String) {
+    let this = std::env::current_exe().expect("a test");
+    let mut again = Command::new(this);
+    again.args(["--exact", test, "--nocapture"]);
+    again.env("RUST_BACKTRACE", "1");
+    again.envs(variables.iter().copied());
+    let output = again.output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.success(), said)
+}
+
+const PLANTED: &str = "c2-offset-not-lowered";
+
 /// The area that grows down keeps its offset if that defect is named, and only then.
 #[test]
 fn a_defect_is_planted_by_name() {
@@ -100,31 +162,54 @@ fn a_defect_is_planted_by_name() {
     let text = "mmap(0x1f1000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)\n\
                 mmap(0x1f0000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)\n";
     let program = Case::parse("test", text).expect("a program").program;
-    serial(&program, &mut vec![0; COUNTERS]);
+    let worth_keeping = serial(&program, &mut vec![0; COUNTERS]);
     if std::env::var_os(DEFECT).is_some() {
+        assert!(!worth_keeping, "what diverges as it is known to");
         return;
     }
-    // The targets read the environment, which nobody can change for one thread alone.
-    let said = |defect: &str| {
-        let this = std::env::current_exe().expect("a test");
-        let mut again = Command::new(this);
-        again
-            .args(["--exact", TEST, "--nocapture"])
-            .env(DEFECT, defect);
-        let output = again.output().expect("it runs");
-        (
-            output.status.success(),
-            String::from_utf8_lossy(&output.stderr).into_owned(),
-        )
-    };
-    let (agrees, panic) = said("c2-offset-not-lowered");
+    assert!(worth_keeping);
+    let (agrees, panic) = again(TEST, &[(DEFECT, PLANTED)]);
     assert!(
         !agrees && panic.contains("state/mmap/vmas.pgoff"),
         "{panic}"
     );
-    let (agrees, panic) = said("no-such-defect");
+    // The stack says the signature, the innermost frame its last part.
+    let names: Vec<&str> = panic
+        .lines()
+        .filter_map(|line| line.trim().split_once(": "))
+        .map(|(_, name)| name)
+        .collect();
+    let innermost = names
+        .iter()
+        .position(|name| name.ends_with("field_vmas_pgoff"));
+    let ours = &names[innermost.unwrap_or_else(|| panic!("{panic}"))..];
     assert!(
-        !agrees && panic.contains("no defect is called `no-such-defect`"),
+        ours[1].ends_with("call_mmap") && ours[2].ends_with("rule_state"),
         "{panic}"
+    );
+
+    let (agrees, panic) = again(TEST, &[(DEFECT, "no-such-defect")]);
+    assert!(!agrees && panic.contains("no-such-defect"), "{panic}");
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let list = |text: &str| {
+        let file = folder.path().join("list");
+        std::fs::write(&file, text).expect("a file");
+        again(
+            TEST,
+            &[
+                (DEFECT, PLANTED),
+                (VARIABLE, file.to_str().expect("a path")),
+            ],
+        )
+    };
+    let (agrees, said) = list("state/mmap/vmas.pgoff # an open bug\n");
+    assert!(agrees, "what is known ends no run: {said}");
+    let (agrees, said) = list("state/mmap/vmas.flags\n");
+    assert!(!agrees && said.contains("state/mmap/vmas.pgoff"), "{said}");
+    let (agrees, said) = list("# open bugs\nvmas.pgoff\n");
+    assert!(
+        !agrees && said.contains("list:2: found `vmas.pgoff`"),
+        "{said}"
     );
 }

@@ -1,7 +1,7 @@
 //! Logs of strace: the importer, and that what it makes of them is written as it was.
 //!
 //! ```text
-//! cargo +nightly fuzz run strace fuzz/corpus/strace tests/data    # with AddressSanitizer
+//! cargo +nightly fuzz run --features asan strace fuzz/corpus/strace tests/data    # with AddressSanitizer
 //! cargo fuzz run -s none strace fuzz/corpus/strace tests/data     # on stable
 //! ```
 #![no_main]

@@ -10,7 +10,7 @@ use vmadiff::program::{Case, Policy, Program};
 ///
 /// A panic of a manager is a finding like others: it unwinds to the target, which judges it and
 /// panics with its signature. So there is no hook that ends the process at the first panic.
-pub fn fuzz<const COUNTERS: usize>(target: fn(&Program, &mut [u8]), profile: &Profile) {
+pub fn fuzz<const COUNTERS: usize>(target: fn(&Program, &mut [u8]) -> bool, profile: &Profile) {
     let mut counters = [0; COUNTERS];
     let mut beside = [0; COUNTERS];
     let nothing = nothing();

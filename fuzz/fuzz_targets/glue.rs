@@ -1,0 +1,40 @@
+//! Where libFuzzer and vmadiff meet: what each target of one flavour of programs says of itself.
+
+/// The functions that libFuzzer calls, for a target that runs programs with `$run` and makes them by
+/// `$profile`, and `$counters` bytes of what runs reach, which it sweeps beside the edges of code.
+macro_rules! programs {
+    ($run:path, $profile:path, $counters:path $(, before $before:expr)?) => {
+        use libfuzzer_sys::{Corpus, fuzz_crossover, fuzz_mutator, fuzz_target, fuzzer_mutate};
+        use vmadiff::program::input::Input;
+        use vmadiff::program::mutate::{crossover, mutate};
+
+        /// What libFuzzer sweeps beside the edges of the code.
+        #[unsafe(link_section = "__libfuzzer_extra_counters")]
+        static mut REACHED: Aligned = Aligned([0; $counters]);
+
+        /// libFuzzer clears whole words.
+        #[repr(align(64))]
+        struct Aligned([u8; $counters]);
+
+        fuzz_target!(|input: Input| -> Corpus {
+            $($before;)?
+            let reached = &raw mut REACHED;
+            // SAFETY: libFuzzer executes one input at a time, on one thread, and looks at the
+            // counters only between executions.
+            let reached = unsafe { &mut *reached };
+            if $run(&input.0, &mut reached.0) {
+                Corpus::Keep
+            } else {
+                Corpus::Reject
+            }
+        });
+
+        fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+            mutate(data, size, max_size, seed, &$profile(), fuzzer_mutate)
+        });
+
+        fuzz_crossover!(|one: &[u8], other: &[u8], out: &mut [u8], seed: u32| {
+            crossover(one, other, out, seed, &$profile())
+        });
+    };
+}

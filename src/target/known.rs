@@ -1,0 +1,80 @@
+//! Signatures that are no news: lists of them as people write them, and where a target finds its
+//! own.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::judge::Rule;
+use crate::program::sites::Sites;
+
+/// Names a file of signatures that a target is to pass over.
+pub const VARIABLE: &str = "VMADIFF_KNOWN";
+
+/// Reads a list of signatures from a text: one a line, `#` starts a comment.
+///
+/// # Errors
+/// The first line that is none: `name:line: found …, expected …`.
+pub fn parse(name: &str, text: &str) -> Result<Vec<String>, String> {
+    let mut known = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let signature = line.split('#').next().unwrap_or_default().trim();
+        if signature.is_empty() {
+            continue;
+        }
+        let parts: Vec<&str> = signature.split('/').collect();
+        let rule_exists = parts[0] == "linux" || Rule::from_name(parts[0]).is_some();
+        if parts.len() != 3 || !rule_exists {
+            return Err(format!(
+                "{name}:{}: found `{signature}`, expected a signature such as `outcome/munmap/value`",
+                index + 1,
+            ));
+        }
+        // A field may be the name of a point in the code, which had another once.
+        let field = Sites::known().today(parts[2]);
+        known.push([parts[0], parts[1], field].join("/"));
+    }
+    Ok(known)
+}
+
+/// What this process is to pass over: the file that [`VARIABLE`] names, and one beside the program
+/// with `.known` behind its name, which is how a service is told, where no variable reaches it.
+///
+/// # Panics
+/// If a file holds anything else, or the one that is named cannot be read.
+pub(super) fn of_this_process() -> BTreeSet<String> {
+    let named = std::env::var_os(VARIABLE).map(std::path::PathBuf::from);
+    let beside = std::env::current_exe().ok().map(|mut program| {
+        program.as_mut_os_string().push(".known");
+        program
+    });
+    let beside = beside.filter(|file| file.exists());
+    let files = named.into_iter().chain(beside);
+    files.flat_map(|file| read(&file)).collect()
+}
+
+fn read(file: &Path) -> Vec<String> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{name}: {error}"));
+    parse(&name, &text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_no_signature_is_named() {
+        let good = "# open bugs\nstate/mmap/vmas.pgoff # since May\n\nlinux/mmap/value\n";
+        assert_eq!(
+            parse("k", good),
+            Ok(vec![
+                "state/mmap/vmas.pgoff".to_owned(),
+                "linux/mmap/value".to_owned()
+            ])
+        );
+        for bad in ["state/mmap", "states/mmap/value", "state/mmap/value/more"] {
+            let error = parse("k", &format!("\n{bad}\n")).unwrap_err();
+            assert!(error.starts_with(&format!("k:2: found `{bad}`, expected")));
+        }
+    }
+}
