@@ -1,38 +1,95 @@
 #!/usr/bin/env bash
+# Copyright 2026 The vmadiff developers
+#
+# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except in
+# compliance with the License. You may obtain a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software distributed under the License is
+# distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or
+# implied. See the License for the specific language governing permissions and limitations under the
+# License. (Or, as all of the project, under the MIT license, at your option.)
+#
+################################################################################
 # Stands in for OSS-Fuzz where no container runs: builds all targets with the variables that its
-# images set, and checks them by the rules of its bad_build_check.
+# images set, and checks them by the rules of its bad_build_check and of its presubmit; then runs them
+# as its services do.
 #
 #   fuzz/oss-fuzz/check.sh             builds and checks; SANITIZER=address, none or coverage
 #   fuzz/oss-fuzz/check.sh --only DIR  checks what DIR holds, as $OUT would
 #
-# `address` needs a nightly toolchain, as on OSS-Fuzz. What it leaves out: their libFuzzer (the
-# one of libfuzzer-sys is linked) and the container's file system.
+# It builds with the toolchain that services build with, which rustup installs if it is missing; where
+# it cannot be had, it says so and takes another nightly. What it leaves out: their libFuzzer (the one
+# of libfuzzer-sys is linked) and the container's file system.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
+# shellcheck source=fuzz/oss-fuzz/service.sh
+. "$root/fuzz/oss-fuzz/service.sh"
+# shellcheck source=fuzz/oss-fuzz/toolchain
+. "$root/fuzz/oss-fuzz/toolchain"
 
 export SANITIZER=${SANITIZER:-address} FUZZING_ENGINE=libfuzzer FUZZING_LANGUAGE=rust
 export ARCHITECTURE=x86_64
+# Programs that the target of races makes, for it and the others to be run on.
+RUNS=${RUNS:-5000}
+# MiB that a target may come to, and seconds that pruning gives a unit.
+MEMORY=600 SLOWEST=5
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-# Of coverage builds: else every process leaves a file where it runs.
+# Of coverage builds: otherwise every process leaves a file where it runs.
 export LLVM_PROFILE_FILE="$work/profiles/%p.profraw"
+broken=0
 
 bad() { echo "BAD BUILD: $*"; broken=1; }
 
-# The image's `cargo`: a coverage build is a plain one, of all binaries.
+# The toolchain that services build with, or another if that cannot be had; and whether it is due to
+# move.
+choose_toolchain() {
+    local today soon llvm
+    today=$(date +%F) soon=$(date -d "$today + 30 days" +%F)
+    if [[ ! $today < $until ]]; then
+        bad "fuzz/oss-fuzz/toolchain: $channel was to be replaced by $until"
+    elif [[ ! $soon < $until ]]; then
+        echo "fuzz/oss-fuzz/toolchain: $channel is to be replaced by $until"
+    fi
+    export VMADIFF_TOOLCHAIN=$channel
+    rustc "+$channel" --version 2>/dev/null ||
+        rustup toolchain install "$channel" --profile minimal --component rust-src || {
+            echo "-- NOT THE PIN: $channel cannot be had here, and nightly is built with"
+            VMADIFF_TOOLCHAIN=nightly
+        }
+    llvm=$(rustc "+$VMADIFF_TOOLCHAIN" -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
+    [ "$llvm" -le "${service_llvm:?}" ] ||
+        bad "$VMADIFF_TOOLCHAIN has LLVM $llvm, and the service's tools are of $service_llvm"
+}
+
+# What the presubmit asks of a project's folder.
+check_submission() {
+    local file key
+    for file in "$root"/fuzz/oss-fuzz/*.sh "$root"/{fuzz/oss-fuzz,.clusterfuzzlite}/Dockerfile \
+        "$root/.clusterfuzzlite/build.sh"; do
+        grep -q http://www.apache.org/licenses/LICENSE-2.0 "$file" || bad "$file: no licence header"
+    done
+    for key in homepage main_repo language primary_contact fuzzing_engines sanitizers; do
+        grep -q "^$key:" "$root/fuzz/oss-fuzz/project.yaml" || bad "project.yaml: no $key"
+    done
+}
+
+# The image's `cargo`: a coverage build is a plain one, of all binaries, without debug assertions.
 coverage_cargo() {
     mkdir "$work/bin"
-    cat > "$work/bin/cargo" <<EOF
+    cat > "$work/bin/cargo" <<END
 #!/bin/bash -eu
 if [ "\$1 \$2" = "fuzz build" ]; then
     cd fuzz
-    "$(command -v cargo)" build --bins
+    RUSTFLAGS="\$RUSTFLAGS -C debug-assertions=no" "$(command -v cargo)" build --bins
     mkdir -p target/x86_64-unknown-linux-gnu/release
     find target/debug -maxdepth 1 -type f -exec cp {} target/x86_64-unknown-linux-gnu/release/ \;
 else
     exec "$(command -v cargo)" "\$@"
 fi
-EOF
+END
     chmod +x "$work/bin/cargo"
     export PATH="$work/bin:$PATH"
 }
@@ -44,7 +101,7 @@ build() {
     export SRC="$work/src" WORK="$root/target/oss-fuzz" OUT="$1"
     local flags="--cfg fuzzing -Cdebuginfo=1 -Cforce-frame-pointers"
     case "$SANITIZER" in
-        address) export RUSTUP_TOOLCHAIN=nightly; flags="$flags -Zsanitizer=address" ;;
+        address) flags="$flags -Zsanitizer=address" ;;
         coverage) flags="$flags -Cinstrument-coverage"; coverage_cargo ;;
         none) ;;
         *) echo "SANITIZER is $SANITIZER, expected address, none or coverage"; exit 2 ;;
@@ -71,7 +128,7 @@ check_instrumentation() {
 check_start() {
     local target=$1 said edges
     mkdir "$work/cwd"
-    said=$(cd "$work/cwd" && "$target" -seed=1337 -runs=4 2>&1) || true
+    said=$(cd "$work/cwd" && run_fuzzer "$target" -seed=1337 -runs=4 2>&1) || true
     grep -q "Done 4 runs" <<<"$said" || bad "$target does not start: $(tail -n 3 <<<"$said")"
     if [ "$SANITIZER" != coverage ]; then
         edges=$(grep -oP 'Loaded \d+ modules? +\(\K\d+' <<<"$said" || echo 0)
@@ -84,31 +141,87 @@ check_start() {
     rm -rf "$work/cwd"
 }
 
-check_seeds() {
-    local target=$1 said
-    local options=(-runs=0 -rss_limit_mb=2560 -timeout=25 "-dict=$target.dict")
-    mkdir "$work/seeds"
-    unzip -q "${target}_seed_corpus.zip" -d "$work/seeds" || bad "$target has no seeds"
-    said=$("$target" "${options[@]}" "$work/seeds" 2>&1) ||
-        bad "$target fails on its seeds: $(tail -n 5 <<<"$said")"
-    echo "$(basename "$target"): $(find "$work/seeds" -type f | wc -l) seeds, $(
-        grep -oP 'cov: \d+ ft: \d+' <<<"$said" | tail -n 1 | sed 's/$/, /')$(
-        grep -oP 'rss: \d+Mb' <<<"$said" | tail -n 1)"
-    rm -rf "$work/seeds"
+# Runs a target as a service does, and holds its memory and its slowest unit; the rest are arguments.
+hold() {
+    local target=$1 name=$2 said memory slowest
+    shift 2
+    said=$(run_fuzzer "$target" -print_final_stats=1 "-artifact_prefix=$work/" "$@" 2>&1) ||
+        bad "$target fails on $name: $(tail -n 5 <<<"$said")"
+    memory=$(grep -oP 'stat::peak_rss_mb: +\K\d+' <<<"$said" || echo 99999)
+    slowest=$(grep -oP 'stat::slowest_unit_time_sec: +\K\d+' <<<"$said" || echo 99999)
+    [ "$memory" -le "$MEMORY" ] || bad "$target: $memory MiB on $name, expected at most $MEMORY"
+    [ "$slowest" -le "$SLOWEST" ] || bad "$target: $slowest s on a unit of $name, expected $SLOWEST"
+    echo "$(basename "$target"), $name: $(grep -oP 'executed_units: +\K\d+' <<<"$said") executions, $(
+        grep -oP 'cov: \d+ ft: \d+' <<<"$said" | tail -n 1 | sed 's/$/, /')peak $memory MiB, $(
+        )slowest unit $slowest s"
+}
+
+# The signature that a target's panic begins with.
+diverged() { grep -a -m 1 -oP '^[a-z-]+/[a-z_0-9]+/[a-z._-]+(?=: )' || true; }
+
+# A stack says the signature, and a signature that is known ends no run.
+check_signature() {
+    local target=$1 said signature expected found
+    export VMADIFF_DEFECT=c2-offset-not-lowered
+    # The service's image has LLVM's; binutils' does as well.
+    command -v llvm-symbolizer >/dev/null || export ASAN_SYMBOLIZER_PATH=${ASAN_SYMBOLIZER_PATH:-$(command -v addr2line)}
+    said=$(run_fuzzer "$target" -runs=0 "-artifact_prefix=$work/" "$work/seeds" 2>&1) &&
+        bad "$target does not find $VMADIFF_DEFECT in its seeds"
+    signature=$(diverged <<<"$said")
+    if [ "$SANITIZER" = address ]; then
+        IFS=/ read -r rule call field <<<"${signature//[.-]/_}"
+        expected=$(printf 'vmadiff::target::signature::%s\n' "field_$field" "call_$call" "rule_$rule")
+        found=$(crash_state <<<"$said")
+        [ "$found" = "$expected" ] || bad "$target: $signature is filed as $found"
+    fi
+    VMADIFF_KNOWN=$work/known
+    export VMADIFF_KNOWN
+    while [ -n "$signature" ] && ! grep -qx "$signature" "$work/known" 2>/dev/null; do
+        echo "$signature" >> "$work/known"
+        said=$(run_fuzzer "$target" -runs=0 "-artifact_prefix=$work/" "$work/seeds" 2>&1) && break
+        signature=$(diverged <<<"$said")
+    done
+    grep -q "Done" <<<"$said" || bad "$target: an open bug stops it: $(tail -n 5 <<<"$said")"
+    echo "$(basename "$target"), signatures: $(paste -sd' ' "$work/known")"
+    unset VMADIFF_DEFECT VMADIFF_KNOWN
+    rm -f "$work/known"
+}
+
+# Programs of races, by the thousand, on every target, and pruned.
+check_races() {
+    local out=$1 target made kept
+    mkdir "$work/races"
+    hold "$out/interleaved" "races of its own" -seed=1 "-runs=$RUNS" "$work/races"
+    made=$(find "$work/races" -type f | wc -l)
+    [ "$made" -ge $((RUNS / 5)) ] || bad "$RUNS runs made $made inputs"
+    hold "$out/serial" "$made races" -runs=0 "$work/races"
+    for target in serial interleaved; do
+        mkdir "$work/$target" "$work/$target-bad"
+        prune "$out/$target" "$work/$target" "$work/races" >"$work/log" 2>&1 ||
+            bad "pruning $target fails: $(tail -n 5 "$work/log")"
+        kept=$(find "$work/$target" -type f | wc -l)
+        [ -z "$(ls -A "$work/$target-bad")" ] || bad "$target: pruning blames $(ls "$work/$target-bad")"
+        echo "$target, pruned: $kept of $made inputs"
+    done
 }
 
 check() {
     local target found=0
-    broken=0
     for target in "$1"/*; do
         if [ ! -x "$target" ] || [ -d "$target" ]; then continue; fi
         found=$((found + 1))
         [[ $(basename "$target") =~ ^[A-Za-z0-9_-]+$ ]] || bad "$target: not a name of a target"
         check_instrumentation "$target"
         check_start "$target"
-        check_seeds "$target"
+        mkdir "$work/seeds"
+        unzip -q "${target}_seed_corpus.zip" -d "$work/seeds" || bad "$target has no seeds"
+        hold "$target" "$(find "$work/seeds" -type f | wc -l) seeds" -runs=0 "$work/seeds"
+        case $(basename "$target") in serial | interleaved) check_signature "$target" ;; esac
+        rm -rf "$work/seeds"
     done
     [ "$found" -gt 0 ] || bad "$1 holds no target"
+    [ "$SANITIZER" != address ] || check_races "$1"
+    check_submission
     [ "$broken" = 0 ] || exit 1
     echo "$found targets well, SANITIZER=$SANITIZER"
 }
@@ -116,6 +229,7 @@ check() {
 if [ "${1:-}" = --only ]; then
     check "$(cd "$2" && pwd)"
 else
+    choose_toolchain
     mkdir "$work/out"
     build "$work/out"
     check "$work/out"
