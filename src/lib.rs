@@ -21,6 +21,7 @@ pub mod parsing;
 #[cfg(feature = "command")]
 pub mod picture;
 pub mod program;
+pub mod reduce;
 #[cfg(feature = "command")]
 pub mod report;
 pub mod run;

@@ -6,14 +6,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use vmadiff::designs::{DESIGNS, Planted};
-use vmadiff::program::sites::Sites;
+use vmadiff::target::known;
 
 use super::input;
 use super::interrupt::Interrupt;
 use super::live;
 use super::output::print;
 use super::summary::Summary;
-use super::{explain, paint};
+use super::{explain, paint, upkeep};
 use crate::engine::{self, Failure, Fault, Limits, Plan, Settings};
 use crate::files;
 use crate::status::Status;
@@ -49,6 +49,9 @@ pub struct Args {
     /// Folder of inputs (bytes): read at the start, written as new ones are found.
     #[arg(long, value_name = "DIR")]
     corpus: Option<PathBuf>,
+    /// Inputs in the corpus above which the start takes out what others make needless; 0: never.
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    corpus_limit: u64,
     /// Folder for the programs that are found.
     #[arg(long, value_name = "DIR", default_value = "artifacts")]
     artifacts: PathBuf,
@@ -127,6 +130,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     }
     if let Some(folder) = &args.corpus {
         refuse_texts(folder)?;
+        upkeep::reduce(folder, args.corpus_limit, planted)?;
     }
     let plan = Plan {
         settings: Settings {
@@ -292,24 +296,5 @@ fn read_known(path: &Path) -> Result<Vec<String>> {
     let name = input::name(path);
     let text = std::str::from_utf8(&bytes);
     let text = text.with_context(|| format!("{name}: expected UTF-8 in a list of signatures"))?;
-    let mut known = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let signature = line.split('#').next().unwrap_or_default().trim();
-        if signature.is_empty() {
-            continue;
-        }
-        let parts: Vec<&str> = signature.split('/').collect();
-        let rule_exists =
-            parts[0] == "linux" || vmadiff::judge::Rule::from_name(parts[0]).is_some();
-        if parts.len() != 3 || !rule_exists {
-            bail!(
-                "{name}:{}: found `{signature}`, expected a signature such as `outcome/munmap/value`",
-                index + 1,
-            );
-        }
-        // A field may be the name of a point in the code, which had another once.
-        let field = Sites::known().today(parts[2]);
-        known.push([parts[0], parts[1], field].join("/"));
-    }
-    Ok(known)
+    known::parse(&name, text).map_err(anyhow::Error::msg)
 }

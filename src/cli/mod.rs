@@ -30,6 +30,8 @@ mod show;
 mod shrinking;
 #[cfg(feature = "engine")]
 mod summary;
+#[cfg(feature = "engine")]
+mod upkeep;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};

@@ -92,6 +92,45 @@ fn findings_are_shrunk_before_the_campaign_ends() {
     assert!(calls(small) < calls(&as_found), "{small}");
 }
 
+/// Copies of inputs, as engines name them, and a file of the user's.
+#[test]
+fn a_campaign_makes_a_large_corpus_small_as_it_starts() {
+    let shell = Shell::new();
+    let fuzz = "fuzz --seed 1 --corpus kept --json";
+    let first = summary(&shell.run(&format!("{fuzz} --runs 4000")));
+    let kept = shell.folder().join("kept");
+    let inputs = files(&kept);
+    for (at, name) in inputs.iter().enumerate() {
+        // What decoding drops makes it another input of the same program.
+        let mut bytes = shell.read(&format!("kept/{name}"));
+        bytes.push(0);
+        std::fs::write(kept.join(format!("{at:040x}")), &bytes).unwrap();
+        std::fs::write(kept.join(format!("mine-{at}")), &bytes).unwrap();
+    }
+    let runs = 3 * inputs.len();
+    let limit = inputs.len();
+    let again = shell.run(&format!("{fuzz} --runs {runs} --corpus-limit {limit}"));
+    let now = files(&kept);
+    assert!(
+        now.iter().all(|name| !name.starts_with("000000000000")),
+        "{now:?}"
+    );
+    let mine = now.iter().filter(|name| name.starts_with("mine-"));
+    assert_eq!(mine.count(), inputs.len(), "what no engine wrote stays");
+    let deleted = format!("of {} inputs deleted", 3 * inputs.len());
+    assert!(again.stderr.contains(&deleted), "{again:?}");
+    // Only now does nothing else hold what was reached.
+    for name in now.iter().filter(|name| name.starts_with("mine-")) {
+        std::fs::remove_file(kept.join(name)).unwrap();
+    }
+    let runs = now.len() - inputs.len() + 2;
+    let last = shell.run(&format!("{fuzz} --runs {runs} --corpus-limit 0"));
+    assert!(!last.stderr.contains("inputs deleted"), "{last:?}");
+    let coverage = |summary: &Value| summary["coverage"].as_u64().unwrap();
+    let last = summary(&last);
+    assert!(coverage(&last) >= coverage(&first) * 95 / 100, "{last}");
+}
+
 /// A campaign whose harness fails like this; what is said and kept.
 fn failing(fault: &str, seconds: u32, words: &str, artifact: &str) {
     let shell = Shell::new();

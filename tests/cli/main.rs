@@ -10,6 +10,8 @@ mod corpus;
 #[cfg(feature = "engine")]
 mod designs;
 #[cfg(feature = "engine")]
+mod fleet;
+#[cfg(feature = "engine")]
 mod fuzz;
 #[cfg(feature = "engine")]
 mod keeping;

@@ -2,6 +2,7 @@
 
 mod distill;
 mod reach;
+pub(super) mod reduce;
 mod rename;
 mod seeds;
 
@@ -20,6 +21,7 @@ use super::input::STDIN;
     vmadiff corpus seeds corpus -o fuzz/corpus/serial\n  \
     vmadiff corpus distill fuzz/corpus/serial -o distilled\n  \
     vmadiff corpus reach corpus\n  \
+    vmadiff corpus reduce campaign\n  \
     vmadiff corpus rename --check corpus")]
 pub struct Args {
     #[command(subcommand)]
@@ -32,6 +34,7 @@ enum Command {
     Distill(distill::Args),
     Reach(reach::Args),
     Rename(rename::Args),
+    Reduce(reduce::Args),
 }
 
 pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
@@ -40,6 +43,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
         Command::Distill(args) => distill::run(args, planted),
         Command::Reach(args) => reach::run(args, planted),
         Command::Rename(args) => rename::run(args),
+        Command::Reduce(args) => reduce::run(args, planted),
     }
 }
 

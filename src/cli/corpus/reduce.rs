@@ -1,0 +1,113 @@
+//! `vmadiff corpus reduce`: takes out of a corpus what engines do not need.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use vmadiff::coverage::{Coverage, Stats, WOVEN_COUNTERS};
+use vmadiff::designs::Planted;
+use vmadiff::pair::pair;
+use vmadiff::program::Program;
+use vmadiff::reduce::Reached;
+
+use crate::cli::interrupt::Interrupt;
+use crate::cli::output::print;
+use crate::status::Status;
+
+/// Deletes the inputs of a corpus that reach nothing that smaller ones do not reach, too.
+///
+/// What is reached is what `vmadiff fuzz` keeps inputs for: what happens in the managers, and how
+/// often. Only inputs that an engine wrote are deleted: files whose names are 40 hexadecimal digits.
+/// What diverges or cannot be compared stays. No campaign may be writing to the folder. After
+/// Ctrl-C or the time given the rest stays as it is.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    vmadiff corpus reduce campaign\n  \
+    vmadiff corpus reduce campaign --seconds 300")]
+pub struct Args {
+    /// The folder of inputs (bytes).
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// Stops after this many seconds.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: Option<u64>,
+}
+
+/// How often progress is told.
+const TOLD: Duration = Duration::from_secs(5);
+
+pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
+    let inputs = inputs(&args.folder)?;
+    let name = args.folder.display();
+    ensure!(!inputs.is_empty(), "{name}: found no file, expected inputs");
+    let interrupt = Interrupt::catch()?;
+    let start = Instant::now();
+    let limit = args.seconds.map(Duration::from_secs);
+    let mut pair = pair(planted);
+    let (mut reached, mut stats) = (Reached::default(), Stats::default());
+    let (mut looked_at, mut deleted) = (0, 0);
+    let mut told = start;
+    for input in &inputs {
+        if interrupt.came() || limit.is_some_and(|limit| start.elapsed() >= limit) {
+            break;
+        }
+        let bytes = fs::read(&input.path).with_context(|| input.path.display().to_string())?;
+        let mut counters = vec![0; WOVEN_COUNTERS];
+        let mut coverage = Coverage::new(&mut counters, &mut stats);
+        let agrees = pair.run(&Program::decode(&bytes), &mut coverage).is_none();
+        let needed = !agrees || reached.adds(&counters);
+        if !needed && input.by_an_engine {
+            fs::remove_file(&input.path).with_context(|| input.path.display().to_string())?;
+            deleted += 1;
+        }
+        looked_at += 1;
+        if told.elapsed() >= TOLD {
+            told = Instant::now();
+            let all = inputs.len();
+            eprintln!("{name}: {looked_at} of {all} inputs, {deleted} deleted");
+        }
+    }
+    let left = inputs.len() - looked_at;
+    let not_looked_at = match left {
+        0 => String::new(),
+        left => format!("; {left} were not looked at"),
+    };
+    print(&format!(
+        "{name}: {deleted} of {} inputs deleted in {:.0} s, {} features{not_looked_at}\n",
+        inputs.len(),
+        start.elapsed().as_secs_f64(),
+        reached.features(),
+    ))?;
+    Ok(Status::Agreed)
+}
+
+struct Input {
+    path: PathBuf,
+    size: u64,
+    by_an_engine: bool,
+}
+
+/// The files of a folder, the smallest first; of one size, by name.
+fn inputs(folder: &Path) -> Result<Vec<Input>> {
+    let mut inputs = Vec::new();
+    let context = || folder.display().to_string();
+    for entry in fs::read_dir(folder).with_context(context)? {
+        let entry = entry.with_context(context)?;
+        let metadata = entry.metadata().with_context(context)?;
+        if metadata.is_file() {
+            inputs.push(Input {
+                by_an_engine: is_by_an_engine(&entry.file_name().to_string_lossy()),
+                path: entry.path(),
+                size: metadata.len(),
+            });
+        }
+    }
+    inputs.sort_by(|a, b| (a.size, &a.path).cmp(&(b.size, &b.path)));
+    Ok(inputs)
+}
+
+/// Whether libFuzzer, which names inputs by their SHA-1, wrote a file of this name.
+pub fn is_by_an_engine(name: &str) -> bool {
+    name.len() == 40 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}

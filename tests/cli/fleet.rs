@@ -1,0 +1,79 @@
+//! The script that keeps a fleet's corpora: fuzz/nightly.sh.
+
+use std::process::Command;
+
+use crate::shell::Shell;
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/nightly.sh");
+
+fn nightly(shell: &Shell, folders: &[&str]) -> (i32, String) {
+    let output = Command::new("bash")
+        .arg(SCRIPT)
+        .args(folders)
+        .env("VMADIFF", env!("CARGO_BIN_EXE_vmadiff"))
+        .current_dir(shell.folder())
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    let status = output.status.code().unwrap();
+    (status, String::from_utf8_lossy(&said).into_owned())
+}
+
+fn count(shell: &Shell, folder: &str) -> usize {
+    std::fs::read_dir(shell.folder().join(folder))
+        .unwrap()
+        .count()
+}
+
+#[test]
+fn machines_share_a_small_corpus_and_a_list_of_findings() {
+    let shell = Shell::new();
+    std::fs::create_dir(shell.folder().join("shared")).unwrap();
+    for machine in [1, 2] {
+        std::fs::create_dir(shell.folder().join(format!("m{machine}"))).unwrap();
+        shell.run(&format!(
+            "fuzz serial --runs 3000 --seed {machine} --keep-going --corpus m{machine}/corpus \
+             --artifacts m{machine}/artifacts --defect c2-offset-not-lowered"
+        ));
+    }
+    let had = [count(&shell, "m1/corpus"), count(&shell, "m2/corpus")];
+    let (status, said) = nightly(&shell, &["shared", "m1", "m2"]);
+    assert_eq!(status, 1, "there are findings: {said}");
+    let shared = count(&shell, "shared/corpus");
+    assert!(shared < had[0] + had[1], "{shared} of {had:?}");
+    assert!(count(&shell, "m1/corpus") > had[0], "it gets the other's");
+    let findings = String::from_utf8(shell.read("shared/findings.txt")).unwrap();
+    let lines: Vec<&str> = findings.lines().collect();
+    let first = lines
+        .iter()
+        .find(|line| line.starts_with("state/mmap/vmas.pgoff "));
+    let (signature, program) = first.unwrap().split_once(' ').unwrap();
+    assert!(program.ends_with(".vma") && shell.folder().join(program).exists());
+    // Once all are known, the night is quiet; and nothing comes twice.
+    let programs = count(&shell, "shared/artifacts");
+    let known: String = lines
+        .iter()
+        .map(|line| format!("{} # seen\n", line.split_once(' ').unwrap().0))
+        .collect();
+    assert!(known.contains(signature));
+    shell.write("shared/known.txt", known);
+    let (status, said) = nightly(&shell, &["shared", "m1", "m2"]);
+    assert_eq!(status, 0, "{said}");
+    assert_eq!(count(&shell, "shared/artifacts"), programs);
+}
+
+#[test]
+fn what_is_no_folder_is_named() {
+    let shell = Shell::new();
+    let (status, said) = nightly(&shell, &["shared", "m1"]);
+    assert_eq!(status, 2);
+    assert!(
+        said.contains("shared: not found, expected a folder"),
+        "{said}"
+    );
+    let (status, said) = nightly(&shell, &["shared"]);
+    assert!(
+        status == 2 && said.contains("fuzz/nightly.sh SHARED MACHINE..."),
+        "{said}"
+    );
+}
