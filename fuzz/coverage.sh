@@ -4,6 +4,10 @@
 #   fuzz/coverage.sh                the programs in corpus/
 #   fuzz/coverage.sh FILE|DIR...    others, text or bytes: a campaign's inputs
 #
+# `cargo fuzz coverage` wants those tools as a component of the toolchain in use, and on stock stable ends
+# in "llvm-profdata: No such file" otherwise: `rustup component add llvm-tools`, or this script, which
+# shows what happens in both managers for any programs.
+#
 # LLVM's tools must be those of rustc's own LLVM. Taken from the folder that LLVM_BIN names, or from
 # rustup's component `llvm-tools`, or else installed from PyPI beside the output.
 set -euo pipefail
