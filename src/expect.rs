@@ -3,17 +3,17 @@
 //! Expectations are the project's memory of what is right: both managers can be wrong in the same
 //! way, and then the judge, who compares them, says nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use vmadiff_contract::{Event, MmId, Outcome, Snapshot, VmaId};
+use vmadiff_contract::{Event, MmId, Outcome, Snapshot, TaskId, VmaId};
 
 use crate::pair::Ran;
-use crate::program::Case;
-use crate::program::text::{maps_lines, outcome_text};
+use crate::program::text::{answer_text, maps_lines, outcome_text};
+use crate::program::{Case, Check, Counter, Wants};
 use crate::run::{Observation, Woven};
 
-/// The address space that a `maps:` block is about.
+/// The address space of the first tasks.
 const FIRST: MmId = MmId(1);
 
 /// An expectation that a manager did not meet.
@@ -21,28 +21,41 @@ const FIRST: MmId = MmId(1);
 pub struct Unmet {
     /// The manager: its name, or its part in the run.
     pub manager: &'static str,
-    /// The index of the call; none: the areas at the end.
-    pub call: Option<usize>,
+    /// Which expectation.
+    pub of: Of,
+    /// What it is about, as text.
+    pub about: String,
     /// What was expected, as text.
     pub expected: String,
     /// What was found instead, as text.
     pub found: String,
 }
 
+/// Which of a case's expectations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// What the call of this index answers, or frees.
+    Call(usize),
+    /// The check of this index.
+    Check(usize),
+}
+
 impl fmt::Display for Unmet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             manager,
-            call,
+            about,
             expected,
             found,
+            ..
         } = self;
-        match call {
-            Some(index) => write!(f, "call {}", index + 1)?,
-            None => f.write_str("areas at the end")?,
-        }
-        write!(f, ": expected {expected}, {manager} has {found}")
+        write!(f, "{about}: expected {expected}, {manager} has {found}")
     }
+}
+
+/// The points at which a case asks for the state: after how many calls.
+pub fn looks(case: &Case) -> Vec<usize> {
+    case.checks.iter().map(|check| check.after).collect()
 }
 
 /// What a manager did not meet of a case's expectations, in the order of the calls.
@@ -53,14 +66,14 @@ pub fn unmet(case: &Case, seen: &Observation) -> Vec<Unmet> {
 /// What was not met in a run, woven or not, by manager, in the order of the calls. The managers are
 /// called by their parts in the run, as in reports.
 pub fn unmet_in(case: &Case, ran: &Ran) -> Vec<Unmet> {
-    let by = |manager, seen: &dyn Seen| {
-        let unmet = unmet_by(case, seen).into_iter();
+    let by = |manager, unmet: Vec<Unmet>| {
+        let unmet = unmet.into_iter();
         unmet.map(move |unmet| Unmet { manager, ..unmet })
     };
     match &ran.woven {
-        Some(woven) => by("the candidate", woven.as_ref()).collect(),
-        None => by("the reference", &ran.reference)
-            .chain(by("the candidate", &ran.candidate))
+        Some(woven) => by("the candidate", unmet_by(case, woven.as_ref())).collect(),
+        None => by("the reference", unmet_by(case, &ran.reference))
+            .chain(by("the candidate", unmet_by(case, &ran.candidate)))
             .collect(),
     }
 }
@@ -69,9 +82,10 @@ pub fn unmet_in(case: &Case, ran: &Ran) -> Vec<Unmet> {
 trait Seen {
     fn manager(&self) -> &'static str;
     fn outcome(&self, call: usize) -> Option<Outcome>;
-    fn frees(&self, call: usize) -> BTreeSet<VmaId>;
-    /// The state after the last of so many calls.
+    /// The state after so many calls.
     fn state(&self, calls: usize) -> Option<&Snapshot>;
+    /// All that was raised, in order, each with the call that raised it.
+    fn events(&self) -> impl Iterator<Item = (Option<usize>, Event)>;
 }
 
 impl Seen for Observation {
@@ -83,13 +97,14 @@ impl Seen for Observation {
         self.calls.get(call).map(|observed| observed.outcome)
     }
 
-    fn frees(&self, call: usize) -> BTreeSet<VmaId> {
-        frees(self, call)
+    fn state(&self, calls: usize) -> Option<&Snapshot> {
+        Observation::state(self, calls.checked_sub(1)?)
     }
 
-    fn state(&self, calls: usize) -> Option<&Snapshot> {
-        let last = self.calls.get(calls.checked_sub(1)?)?;
-        Some(&last.state)
+    fn events(&self) -> impl Iterator<Item = (Option<usize>, Event)> {
+        let calls = self.calls.iter().enumerate();
+        let raised = calls.flat_map(|(at, call)| call.events.iter().map(move |e| (Some(at), *e)));
+        raised.chain(self.deferred.iter().map(|event| (None, *event)))
     }
 }
 
@@ -102,95 +117,183 @@ impl Seen for Woven {
         self.outcomes.get(call).copied().flatten()
     }
 
-    /// As in a serial run: what the call took out of a tree, or freed without that.
-    fn frees(&self, call: usize) -> BTreeSet<VmaId> {
-        let unlinked = |vma| {
-            let mut events = self.events.iter();
-            let found = events.find(|raised| raised.event == Event::VmaUnlink { vma });
-            found.map(|raised| raised.call)
-        };
-        let freed_in = self.events.iter().map(|raised| (raised.call, raised.event));
-        let later = self.deferred.iter().map(|&event| (None, event));
-        let freed = freed_in.chain(later).filter_map(|(by, event)| match event {
-            Event::VmaFree { vma } => Some((vma, unlinked(vma).unwrap_or(by))),
-            _ => None,
-        });
-        let its_own = freed.filter(|&(_, by)| by == Some(call as u32));
-        its_own.map(|(vma, _)| vma).collect()
-    }
-
     fn state(&self, _calls: usize) -> Option<&Snapshot> {
         self.finished().then_some(&self.state)
     }
+
+    fn events(&self) -> impl Iterator<Item = (Option<usize>, Event)> {
+        let by = |call: Option<u32>| call.map(|call| call as usize);
+        let raised = self
+            .events
+            .iter()
+            .map(move |raised| (by(raised.call), raised.event));
+        raised.chain(self.deferred.iter().map(|event| (None, *event)))
+    }
 }
 
-fn unmet_by(case: &Case, seen: &(impl Seen + ?Sized)) -> Vec<Unmet> {
+fn unmet_by(case: &Case, seen: &impl Seen) -> Vec<Unmet> {
     let mut all = Vec::new();
-    let mut object = |call, expected: String, found: String| {
+    let asks = case.expect.iter().any(|expect| expect.frees.is_some());
+    let lives = if asks {
+        Lives::of(seen)
+    } else {
+        Lives::default()
+    };
+    let mut checks = case.checks.iter().enumerate().peekable();
+    for index in 0..=case.program.calls.len() {
+        while let Some((place, check)) = checks.next_if(|(_, check)| check.after <= index) {
+            check_of(case, seen, place, check, &mut all);
+        }
+        call_of(case, seen, &lives, index, &mut all);
+    }
+    all
+}
+
+/// What a call was expected to answer and to free.
+fn call_of(case: &Case, seen: &impl Seen, lives: &Lives, index: usize, all: &mut Vec<Unmet>) {
+    let (Some(expect), Some(step)) = (case.expect.get(index), case.program.calls.get(index)) else {
+        return;
+    };
+    let mut object = |expected: String, found: String| {
+        all.push(Unmet {
+            manager: seen.manager(),
+            of: Of::Call(index),
+            about: format!("call {}", index + 1),
+            expected,
+            found,
+        });
+    };
+    if let Some(expected) = expect.outcome {
+        let kind = step.call.kind();
+        let found = seen.outcome(index);
+        if !found.is_some_and(|outcome| expected.is_met_by(outcome)) {
+            let found = found.map_or_else(nothing, |outcome| outcome_text(kind, outcome));
+            object(answer_text(kind, expected), found);
+        }
+    }
+    if let Some(expected) = &expect.frees {
+        let expected: BTreeSet<VmaId> = expected.iter().copied().collect();
+        let found = lives.frees.get(&index).cloned().unwrap_or_default();
+        if expected != found {
+            object(lives.show(&expected), lives.show(&found));
+        }
+    }
+}
+
+/// What was expected of a state.
+fn check_of(case: &Case, seen: &impl Seen, place: usize, check: &Check, all: &mut Vec<Unmet>) {
+    let state = seen.state(check.after);
+    let when = if check.after == case.program.calls.len() {
+        "at the end".to_owned()
+    } else {
+        format!("after call {}", check.after)
+    };
+    let whose = if check.task == TaskId(1) {
+        String::new()
+    } else {
+        format!("of task {} ", check.task)
+    };
+    let mut object = |about: &str, expected: String, found: String| {
         if expected != found {
             all.push(Unmet {
                 manager: seen.manager(),
-                call,
+                of: Of::Check(place),
+                about: format!("{about} {whose}{when}"),
                 expected,
                 found,
             });
         }
     };
-    for (index, (expect, step)) in case.expect.iter().zip(&case.program.calls).enumerate() {
-        if let Some(expected) = expect.outcome {
-            let show = |outcome| outcome_text(step.call.kind(), outcome);
-            let found = seen.outcome(index).map(show);
-            object(Some(index), show(expected), found.unwrap_or_else(nothing));
+    match &check.wants {
+        // Nothing is mapped at boot.
+        Wants::Maps(expected) if check.after == 0 => {
+            object("areas", show_maps(expected), show_maps(&[]));
         }
-        if let Some(expected) = &expect.frees {
-            let expected = expected.iter().copied().collect();
-            let found = seen.frees(index);
-            object(Some(index), show_frees(&expected), show_frees(&found));
+        Wants::Maps(expected) => {
+            let found = state.map_or_else(nothing, |state| {
+                let mm = space(state, check.task, case.program.config.tasks);
+                show_maps(&mm.map_or_else(Vec::new, |mm| maps_lines(state, mm)))
+            });
+            object("areas", show_maps(expected), found);
+        }
+        Wants::Status(counters) => {
+            for (counter, expected) in counters {
+                let found = state.map_or_else(nothing, |state| count(*counter, state, check.task));
+                object(counter.name(), expected.to_string(), found);
+            }
         }
     }
-    if let Some(expected) = &case.maps {
-        let state = seen.state(case.program.calls.len());
-        let found = state.map_or_else(Vec::new, |state| maps_lines(state, FIRST));
-        object(None, show_maps(expected), show_maps(&found));
-    }
-    all
 }
 
-/// The VMAs that a call frees, once all grace periods have ended: those that it took out of their
-/// tree, or freed without that, and that are freed in the end.
-fn frees(seen: &Observation, index: usize) -> BTreeSet<VmaId> {
-    let Some(call) = seen.calls.get(index) else {
-        return BTreeSet::new();
-    };
-    let unlinked = |events: &[Event], vma: VmaId| events.contains(&Event::VmaUnlink { vma });
-    let unlinked_before = |vma| {
-        seen.calls[..index]
-            .iter()
-            .any(|earlier| unlinked(&earlier.events, vma))
-    };
-    let later = seen.calls[index..]
-        .iter()
-        .flat_map(|call| &call.events)
-        .chain(&seen.deferred);
-    let freed: BTreeSet<VmaId> = later
-        .filter_map(|event| match event {
-            Event::VmaFree { vma } => Some(*vma),
-            _ => None,
-        })
-        .collect();
-    let freed_here = |vma| call.events.contains(&Event::VmaFree { vma });
-    freed
-        .into_iter()
-        .filter(|&vma| unlinked(&call.events, vma) || freed_here(vma) && !unlinked_before(vma))
-        .collect()
+/// The address space that a task lives in. The first tasks have the first, whether they live or not;
+/// that of a child goes with it.
+fn space(state: &Snapshot, task: TaskId, first: u8) -> Option<MmId> {
+    if task.0 <= first {
+        return Some(FIRST);
+    }
+    let mut tasks = state.tasks.iter();
+    let own = tasks.find(|own| own.task == task);
+    own.map(|own| own.mm)
 }
 
-fn show_frees(vmas: &BTreeSet<VmaId>) -> String {
-    if vmas.is_empty() {
-        return "frees none".to_owned();
+fn count(counter: Counter, state: &Snapshot, task: TaskId) -> String {
+    match counter.of(state, task) {
+        Some(value) => value.to_string(),
+        None => format!("no task {task}"),
     }
-    let names: Vec<String> = vmas.iter().map(VmaId::to_string).collect();
-    format!("frees {}", names.join(", "))
+}
+
+/// What became of each VMA.
+#[derive(Default)]
+struct Lives {
+    /// By call, the VMAs that it frees, once all grace periods have ended: those that it took out of
+    /// their tree, or freed without that, and that are freed in the end.
+    frees: BTreeMap<usize, BTreeSet<VmaId>>,
+    /// What each was cut from, or copied from by a fork.
+    originals: BTreeMap<VmaId, VmaId>,
+}
+
+impl Lives {
+    fn of(seen: &impl Seen) -> Self {
+        let mut lives = Self::default();
+        let mut unlinked = BTreeMap::new();
+        for (call, event) in seen.events() {
+            if let (Event::VmaUnlink { vma }, Some(call)) = (event, call) {
+                unlinked.insert(vma, call);
+            }
+        }
+        for (call, event) in seen.events() {
+            match event {
+                Event::VmaFree { vma } => {
+                    if let Some(by) = unlinked.get(&vma).copied().or(call) {
+                        lives.frees.entry(by).or_default().insert(vma);
+                    }
+                }
+                Event::VmaAlloc {
+                    vma,
+                    copy_of: Some(original),
+                } => {
+                    lives.originals.insert(vma, original);
+                }
+                _ => {}
+            }
+        }
+        lives
+    }
+
+    /// The VMAs by name, each with the one that it was cut from: nothing else tells a piece by its
+    /// number.
+    fn show(&self, vmas: &BTreeSet<VmaId>) -> String {
+        if vmas.is_empty() {
+            return "frees none".to_owned();
+        }
+        let name = |vma: &VmaId| match self.originals.get(vma) {
+            Some(original) => format!("{vma} (made from {original})"),
+            None => vma.to_string(),
+        };
+        let names: Vec<String> = vmas.iter().map(name).collect();
+        format!("frees {}", names.join(", "))
+    }
 }
 
 fn show_maps(lines: &[String]) -> String {

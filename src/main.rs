@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     let status = match std::panic::catch_unwind(|| cli::run(cli)) {
         Ok(Ok(status)) => status,
         Ok(Err(error)) => {
-            tell!("{}: {error:#}", paint::bad("error"));
+            cli::complain(&error);
             if error.is::<HarnessFailed>() || is_the_machines(&error) {
                 Status::HarnessFailed
             } else {

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::Command;
 
 use vmadiff::pair::reference_answers;
-use vmadiff::program::Case;
 use vmadiff::program::c::to_c;
+use vmadiff::program::{self, Case};
 use vmadiff_contract::Config;
 use vmadiff_linux::{Answer, Linux, Look, Stopped};
 
@@ -96,10 +96,11 @@ fn a_program_as_c_prints_what_linux_answers() {
         };
         // What is printed is a program again, with the answers as expectations.
         let again = Case::parse("printed", &printed).unwrap_or_else(|error| panic!("{error}"));
-        let answers = again
-            .expect
-            .iter()
-            .map(|expect| expect.outcome.map(Answer::Known));
+        let known = |answer| match answer {
+            program::Answer::Is(outcome) => Answer::Known(outcome),
+            other => panic!("{name}: {other:?}"),
+        };
+        let answers = again.expect.iter().map(|expect| expect.outcome.map(known));
         let seen = seen.into_iter().map(Some);
         assert_eq!(
             answers.collect::<Vec<_>>(),

@@ -8,17 +8,21 @@ use anyhow::{Result, bail};
 use vmadiff::pair::reference_answers;
 use vmadiff::program::Case;
 use vmadiff::program::c::to_c;
+use vmadiff::program::form::Form;
 use vmadiff::program::strace::{Difference, Import, Listing, Source, import_all};
 use vmadiff::program::syz;
 
 use super::designs::Asked;
-use super::input::{self, Form, read_case};
-use super::output::{print_bytes, write_file};
+use super::input::{self, read_input};
+use super::output::{print_bytes, warn_of, write_file};
 use super::{paint, paste};
 use crate::status::Status;
 
 /// Converts a program from text to bytes, from bytes to text, or to C, or makes one of a log of
 /// strace or of a syzkaller program.
+///
+/// A name that ends in .vma is read as text, one that ends in .bytes as bytes; other files by what they
+/// look like.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     vmadiff convert corpus/seed > seed.vma\n  \
@@ -62,10 +66,19 @@ pub struct Args {
     force: bool,
     /// The form to write: the other one than the input's, if not given.
     #[arg(long, value_enum, value_name = "FORM")]
-    to: Option<Form>,
+    to: Option<To>,
     /// Writes a Rust test to paste, which fails as long as the managers diverge.
     #[arg(long, conflicts_with = "to")]
     rust: bool,
+}
+
+/// What `--to` names.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum To {
+    /// As people write it.
+    Text,
+    /// As engines mutate it.
+    Bytes,
 }
 
 pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
@@ -80,20 +93,19 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
                 second.display()
             );
         }
-        let (case, form) = read_case(&args.files[0])?;
-        (
-            case,
-            if form == Form::Text {
-                Form::Bytes
-            } else {
-                Form::Text
-            },
-        )
+        let input = read_input(&args.files[0])?;
+        warn_of(&input.warnings);
+        let other = match input.form {
+            Form::Text => Form::Bytes,
+            Form::Bytes => Form::Text,
+        };
+        (input.case, other)
     };
-    let to = if args.rust || args.c {
-        Form::Text
-    } else {
-        args.to.unwrap_or(to)
+    let to = match args.to {
+        _ if args.rust || args.c => Form::Text,
+        Some(To::Text) => Form::Text,
+        Some(To::Bytes) => Form::Bytes,
+        None => to,
     };
     let converted = match to {
         _ if args.rust => {

@@ -5,36 +5,81 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
+use vmadiff::program::form::{Form, text_of};
+use vmadiff::program::text::{self, TextError, Warning};
 use vmadiff::program::{Case, Program};
 
 /// Stands for standard input wherever a file is read.
 pub const STDIN: &str = "-";
 
-/// Whether a file held text or bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Form {
-    /// As people write it.
-    Text,
-    /// As engines mutate it.
-    Bytes,
+/// A program of a file, and what its text had beside it.
+#[derive(Clone, Debug)]
+pub struct Input {
+    pub case: Case,
+    pub form: Form,
+    /// What in a text does nothing.
+    pub warnings: Vec<Warning>,
+    /// The line of each call of a text.
+    pub calls: Vec<u32>,
+    /// The line of each check of a text.
+    pub checks: Vec<u32>,
 }
 
 /// Reads a program. Every file of bytes is a program; a text may be wrong, and the error names the
 /// place.
 pub fn read_case(path: &Path) -> Result<(Case, Form)> {
-    let bytes = read(path)?;
-    match as_text(path, &bytes)? {
-        Some(text) => Ok((Case::parse(&name(path), text)?, Form::Text)),
-        None => {
-            let program = Program::decode(&bytes);
-            Ok((
-                Case {
-                    program,
-                    ..Case::default()
-                },
-                Form::Bytes,
-            ))
-        }
+    let input = read_input(path)?;
+    Ok((input.case, input.form))
+}
+
+/// As [`read_case`], with warnings and lines.
+pub fn read_input(path: &Path) -> Result<Input> {
+    let content = read(path)?;
+    let name = name(path);
+    let (form, why) = Form::of(path, &content);
+    if form == Form::Bytes {
+        let program = Program::decode(&content);
+        return Ok(Input {
+            case: Case {
+                program,
+                ..Case::default()
+            },
+            form,
+            warnings: Vec::new(),
+            calls: Vec::new(),
+            checks: Vec::new(),
+        });
+    }
+    let guessed = path.extension().is_none_or(|extension| extension != "vma");
+    let read = text_of(&name, &content).and_then(|text| Case::read(&name, text));
+    let text::Read {
+        case,
+        warnings,
+        calls,
+        checks,
+    } = read.map_err(|error| if guessed { taken(error, why) } else { error })?;
+    Ok(Input {
+        case,
+        form,
+        warnings,
+        calls,
+        checks,
+    })
+}
+
+/// Says why a file was taken for text whose name does not say so.
+fn taken(mut error: TextError, why: &str) -> TextError {
+    let taken =
+        format!("taken for text, since {why}; bytes are read from a name that ends in .bytes");
+    error.help.push(taken);
+    error
+}
+
+/// The text in a file; none if it holds bytes.
+pub fn as_text<'a>(path: &Path, content: &'a [u8]) -> Result<Option<&'a str>> {
+    match Form::of(path, content).0 {
+        Form::Text => Ok(Some(text_of(&name(path), content)?)),
+        Form::Bytes => Ok(None),
     }
 }
 
@@ -71,16 +116,4 @@ fn read_stdin() -> Result<Vec<u8>, Error> {
         ));
     }
     Ok(bytes)
-}
-
-/// The text in a file, if it is one: named `.vma`, or UTF-8 without control characters. Encoded
-/// programs start with one.
-pub fn as_text<'a>(path: &Path, bytes: &'a [u8]) -> Result<Option<&'a str>> {
-    let text = std::str::from_utf8(bytes);
-    if path.extension().is_some_and(|extension| extension == "vma") {
-        let what = || format!("{}: expected UTF-8 in a text program", path.display());
-        return text.map(Some).with_context(what);
-    }
-    let is_plain = |text: &&str| !text.contains(|c: char| c.is_control() && !"\n\r\t".contains(c));
-    Ok(text.ok().filter(is_plain))
 }

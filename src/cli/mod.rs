@@ -38,6 +38,7 @@ use clap::{Parser, Subcommand};
 
 use designs::Asked;
 use names::Names;
+pub use output::complain;
 
 use crate::status::{HarnessFailed, Status};
 

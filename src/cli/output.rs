@@ -4,6 +4,9 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use vmadiff::program::text::{TextError, Warning};
+
+use super::paint;
 
 use crate::files::{self, Lasting};
 
@@ -51,5 +54,37 @@ fn print_to(stdout: &mut impl Write, bytes: &[u8]) -> Result<()> {
             Err(error).context("standard output")
         }
         _ => Ok(()),
+    }
+}
+
+/// Says on standard error what in a text does nothing, as editors read it.
+pub fn warn_of(warnings: &[Warning]) {
+    for warning in warnings {
+        let Warning {
+            file,
+            line,
+            column,
+            what,
+        } = warning;
+        crate::tell!(
+            "{file}:{line}:{column}: {} {what}",
+            paint::warning("warning:")
+        );
+    }
+}
+
+/// Says on standard error what went wrong: of a text, the place first, as editors read it.
+pub fn complain(error: &anyhow::Error) {
+    match error.downcast_ref::<TextError>() {
+        Some(text) => {
+            let whole = text.to_string();
+            let TextError {
+                file, line, column, ..
+            } = text;
+            let place = format!("{file}:{line}:{column}: ");
+            let rest = whole.strip_prefix(&place).unwrap_or(&whole);
+            crate::tell!("{place}{} {rest}", paint::bad("error:"));
+        }
+        None => crate::tell!("{}: {error:#}", paint::bad("error")),
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use vmadiff::expect::looks;
 use vmadiff::judge::Verdict;
 use vmadiff::pair::pair;
 use vmadiff::picture::{self, Subject};
@@ -10,8 +11,8 @@ use vmadiff::report::walk;
 
 use super::designs::Asked;
 use super::explain;
-use super::input::read_case;
-use super::output::{print, write_file};
+use super::input::read_input;
+use super::output::{print, warn_of, write_file};
 use super::run::{warn_of_differences, warn_of_missed};
 use crate::status::Status;
 
@@ -43,11 +44,13 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
-    let (case, _) = read_case(&args.file)?;
+    let input = read_input(&args.file)?;
+    warn_of(&input.warnings);
+    let case = input.case;
     let planted = asked.for_case(&case)?;
     warn_of_differences(&args.file, &case, &planted);
     let mut pair = pair(&planted);
-    let ran = pair.observe_twice(&case.program);
+    let ran = pair.observe_twice_at(&case.program, &looks(&case));
     warn_of_missed(&args.file, &case, &ran);
     let scenes = if args.html {
         pair.scenes(&case.program)

@@ -4,6 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{Subject, space, style, threads, timeline};
 use crate::judge::{Divergence, Verdict};
+use crate::views::fold;
 
 /// What shapes and colours stand for, in the timeline.
 const KEY: [(&str, &str); 12] = [
@@ -22,6 +23,7 @@ const KEY: [(&str, &str); 12] = [
 ];
 
 pub fn draw(subject: &Subject<'_>) -> Markup {
+    let found = subject.divergence().and_then(|found| found.at);
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -54,7 +56,7 @@ pub fn draw(subject: &Subject<'_>) -> Markup {
                 div.scroll { (timeline::draw(subject, None)) }
                 (key(subject))
                 h2 { "Program" }
-                pre.program { (subject.program) }
+                pre.program { (fold::program_text(subject.program, found)) }
                 h2 { "Replay" }
                 pre.replay { (subject.replay) }
                 div #tip role="status" hidden {}

@@ -8,6 +8,7 @@ use crate::judge::Scene;
 use crate::program::text::outcome_text;
 use crate::run::{Observed, Woven};
 use crate::story::words;
+use crate::views::fold;
 
 /// One moment: what is said of it, and the states of the managers then.
 pub struct Row<'a> {
@@ -23,6 +24,8 @@ pub struct Row<'a> {
     pub offends: bool,
     /// No call is under way: whatever differs is wrong.
     pub quiet: bool,
+    /// Calls that are left out before this one.
+    pub folded: usize,
     /// By side; none where there was none to be seen.
     pub states: Vec<(&'static str, Option<&'a Snapshot>)>,
 }
@@ -40,15 +43,27 @@ fn serial_rows<'a>(subject: &Subject<'a>) -> Vec<Row<'a>> {
     let at = subject.divergence().map(|found| found.at);
     let (ours, theirs) = (&ran.reference, &ran.candidate);
     let count = ours.calls.len().max(theirs.calls.len());
+    let calls = program.calls.len();
+    let ranges = fold::shown_with_states(program, ran, at.flatten());
+    let mut shown: Vec<usize> = ranges.into_iter().flatten().collect();
     // The exits that end every run are shown if that is where it goes wrong.
-    let shown = |index: &usize| *index < program.calls.len() || at == Some(Some(*index));
-    let mut rows: Vec<Row<'_>> = (0..count)
-        .filter(shown)
+    shown.extend((calls..count).filter(|index| at == Some(Some(*index))));
+    let mut next = 0;
+    let mut rows: Vec<Row<'_>> = shown
+        .into_iter()
+        .filter(|index| *index < count)
         .map(|index| {
             let seen = (ours.calls.get(index), theirs.calls.get(index));
-            serial_row(subject, index, seen)
+            let folded = index.min(calls).saturating_sub(next);
+            next = index + 1;
+            Row {
+                folded,
+                states: sides(ours.state(index), theirs.state(index)),
+                ..serial_row(subject, index, seen)
+            }
         })
         .collect();
+    let folded = calls.min(count).saturating_sub(next);
     rows.push(Row {
         number: None,
         says: "the end of all grace periods".to_owned(),
@@ -56,6 +71,7 @@ fn serial_rows<'a>(subject: &Subject<'a>) -> Vec<Row<'a>> {
         outcomes: Vec::new(),
         offends: at == Some(None),
         quiet: true,
+        folded,
         states: sides(Some(&ours.last), Some(&theirs.last)),
     });
     rows
@@ -88,7 +104,8 @@ fn serial_row<'a>(
         outcomes,
         offends: found.is_some_and(|found| found.at == Some(index)),
         quiet: true,
-        states: sides(ours.map(|seen| &seen.state), theirs.map(|seen| &seen.state)),
+        folded: 0,
+        states: Vec::new(),
     }
 }
 
@@ -136,6 +153,7 @@ fn call_row<'a>(subject: &Subject<'a>, woven: &Woven, call: usize, answers: bool
         outcomes: answers.then_some(("", outcome)).into_iter().collect(),
         offends: false,
         quiet: true,
+        folded: 0,
         states: Vec::new(),
     }
 }
@@ -154,6 +172,7 @@ fn end_row<'a>(subject: &Subject<'a>, woven: &Woven, wrong: Option<Place>) -> Ro
         outcomes: Vec::new(),
         offends: wrong == Some(Place::End),
         quiet: true,
+        folded: 0,
         states: end.map_or_else(Vec::new, |scene| {
             sides(Some(&scene.ours), Some(&scene.theirs))
         }),

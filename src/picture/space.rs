@@ -5,10 +5,10 @@ use vmadiff_contract::{ByteState, MmId, PageState, Snapshot, VmaId, VmaState};
 
 use super::rows::{Row, rows};
 use super::{Subject, px, told};
-use crate::judge::Side;
+use crate::judge::{Side, same_state};
 use crate::program::text::maps_line;
 use crate::views::columns::{Columns, Stretch};
-use crate::views::states;
+use crate::views::{fold, states};
 
 /// A page's width where there are few.
 const PAGE: f64 = 22.0;
@@ -20,15 +20,32 @@ const SCALE: f64 = 1.6;
 const LABEL: f64 = 40.0;
 /// How high an area is.
 const HEIGHT: f64 = 31.0;
+/// Lines of what differs between two states.
+const DIFFERING: usize = 200;
 /// How many colours areas have.
 const COLOURS: u32 = 8;
 
 pub fn draw(subject: &Subject<'_>) -> Markup {
     let rows = rows(subject);
+    // Each stretch between calls that are left out has columns of its own.
+    let mut stretches: Vec<&[Row<'_>]> = Vec::new();
+    let mut from = 0;
+    for at in 1..=rows.len() {
+        if rows.get(at).is_none_or(|row| row.folded > 0) {
+            stretches.push(&rows[from..at]);
+            from = at;
+        }
+    }
+    html! { @for stretch in stretches { (draw_stretch(stretch)) } }
+}
+
+fn draw_stretch(rows: &[Row<'_>]) -> Markup {
     let snapshots = || rows.iter().flat_map(|row| row.states.iter());
-    let all: Vec<&[VmaState]> = snapshots()
+    let states: Vec<&[VmaState]> = snapshots()
         .filter_map(|(_, state)| state.map(|state| &state.vmas[..]))
         .collect();
+    let (drawn, hidden) = fold::changing(&states);
+    let all: Vec<&[VmaState]> = drawn.iter().map(Vec::as_slice).collect();
     let mut mms: Vec<MmId> = all
         .iter()
         .flat_map(|vmas| vmas.iter().map(|v| v.mm))
@@ -43,14 +60,24 @@ pub fn draw(subject: &Subject<'_>) -> Markup {
         .iter()
         .map(|(_, columns)| width_of(&places(columns.stretches())));
     let width = SCALE * widths.fold(LABEL, f64::max);
-    html! { ol.space { @for row in &rows { (draw_row(row, &columns, width)) } } }
+    let folded = rows.first().map_or(0, |row| row.folded);
+    html! {
+        @if folded > 0 { p.note { (fold::left_out(folded)) } }
+        @if hidden > 0 {
+            p.note { "Areas that change here are drawn; up to " (hidden) " others are not." }
+        }
+        ol.space { @for row in rows { (draw_row(row, &columns, width)) } }
+    }
 }
 
 fn draw_row(row: &Row<'_>, columns: &[(MmId, Columns)], width: f64) -> Markup {
     let differing = match row.states[..] {
-        [(_, Some(ours)), (_, Some(theirs))] => states::differences(ours, theirs),
+        [(_, Some(ours)), (_, Some(theirs))] if !same_state(ours, theirs) => {
+            states::differences(ours, theirs)
+        }
         _ => Vec::new(),
     };
+    let more = differing.len().saturating_sub(DIFFERING);
     let class = match (row.offends, differing.is_empty(), row.quiet) {
         (true, _, _) => "offends",
         (false, true, _) => "same",
@@ -83,7 +110,12 @@ fn draw_row(row: &Row<'_>, columns: &[(MmId, Columns)], width: f64) -> Markup {
                         "what differs"
                         @if !row.quiet { ", while calls are under way" }
                     }
-                    pre { @for (side, line) in &differing { (diff_line(*side, line)) } }
+                    pre {
+                        @for (side, line) in differing.iter().take(DIFFERING) {
+                            (diff_line(*side, line))
+                        }
+                        @if more > 0 { "and " (more) " more lines\n" }
+                    }
                 }
             }
         }
@@ -142,7 +174,7 @@ fn strip(mm: MmId, columns: &Columns, state: &Snapshot, other: Option<&Snapshot>
                 aria-label=(format!("areas of {mm}")) {
                 (addresses(&places))
                 @for place in &places {
-                    @if let Some(area) = at(state, mm, place.stretch.range.start) {
+                    @if let Some(area) = drawn(state, mm, place) {
                         (draw_area(area, place, columns, state, axis))
                     }
                 }
@@ -230,6 +262,12 @@ fn addresses(places: &[Place<'_>]) -> Markup {
     }
 }
 
+/// The area of a stretch. One that is left out may lie where nothing is drawn.
+fn drawn<'a>(state: &'a Snapshot, mm: MmId, place: &Place<'_>) -> Option<&'a VmaState> {
+    let area = at(state, mm, place.stretch.range.start);
+    area.filter(|_| place.stretch.used)
+}
+
 fn at(state: &Snapshot, mm: MmId, addr: u64) -> Option<&VmaState> {
     let mut areas = state.vmas.iter().filter(|area| area.mm == mm);
     areas.find(|area| area.start <= addr && addr < area.end)
@@ -263,10 +301,8 @@ fn draw_area(
     let VmaId(number) = area.vma;
     let range = &place.stretch.range;
     let within = |addr: u64| range.contains(&addr);
-    let pages = state
-        .pages
-        .iter()
-        .filter(|p| p.mm == area.mm && within(p.addr));
+    let pages = state.pages.iter();
+    let pages = bars(pages.filter(|p| p.mm == area.mm && within(p.addr)));
     let text = format!(
         "{}: {}",
         columns.letter(area.vma),
@@ -284,14 +320,35 @@ fn draw_area(
                 text.letter x=(px(place.x + 3.0)) y=(px(axis + 10.0)) { (columns.letter(area.vma)) }
             text.perms x=(px(place.x + 3.0)) y=(px(axis + 19.0)) { (permissions(area)) }
             }
-            @for page in pages {
-                @let x = place.x + (page.addr - range.start) as f64 / 4096.0 * per_page;
-                @let class = if page.present { "page" } else { "swapped" };
+            @for (from, count, present) in pages {
+                @let x = place.x + (from - range.start) as f64 / 4096.0 * per_page;
+                @let class = if present { "page" } else { "swapped" };
                 rect class=(class) x=(px(x + 1.5)) y=(px(axis + HEIGHT - 7.0))
-                    width=(px((per_page - 3.0).max(1.0))) height="5" {}
+                    width=(px((per_page * count as f64 - 3.0).max(1.0))) height="5" {}
             }
         },
     )
+}
+
+/// Pages that are drawn one by one; where there are more, neighbours that are alike are one bar.
+const SINGLE: usize = 64;
+
+/// From which address on how many pages are drawn as one, and whether they are in memory.
+fn bars<'a>(pages: impl Iterator<Item = &'a PageState>) -> Vec<(u64, u64, bool)> {
+    let single: Vec<_> = pages.map(|page| (page.addr, 1, page.present)).collect();
+    if single.len() <= SINGLE {
+        return single;
+    }
+    let mut bars: Vec<(u64, u64, bool)> = Vec::new();
+    for (addr, _, present) in single {
+        match bars.last_mut() {
+            Some((from, count, like)) if *from + *count * 4096 == addr && *like == present => {
+                *count += 1;
+            }
+            _ => bars.push((addr, 1, present)),
+        }
+    }
+    bars
 }
 
 /// `rw-p`, as /proc/PID/maps has it.

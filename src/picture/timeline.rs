@@ -2,7 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::{Subject, lanes::Lanes, objects, px, style, threads};
+use super::lanes::{Lanes, name};
+use super::{Subject, objects, px, style, threads};
 use crate::judge::Object;
 use crate::story::{Happening, Moment, words};
 use vmadiff_contract::Event;
@@ -16,6 +17,11 @@ const RIGHT: f64 = 24.0;
 const STEP: f64 = 16.0;
 /// Above the first lane.
 const TOP: f64 = 22.0;
+
+/// Moments that are drawn.
+const MOMENTS: usize = 2000;
+/// Of these, how many before the one at which the run was found wanting.
+const BEFORE: usize = 1500;
 
 /// The moments that are drawn, and where.
 pub struct Axis<'a> {
@@ -39,12 +45,21 @@ pub fn draw(subject: &Subject<'_>, css: Option<&str>) -> Markup {
     let story = subject.story();
     let object = subject.divergence().and_then(|found| found.object);
     let moments = story.iter().filter(|moment| is_drawn(moment, object));
-    let axis = Axis {
-        moments: moments.collect(),
-    };
+    let mut moments: Vec<&Moment> = moments.collect();
+    let all = moments.len();
+    let wrong = moments.iter().position(|moment| moment.offends);
+    let from = wrong.map_or(0, |at| at.saturating_sub(BEFORE));
+    moments.drain(..from);
+    moments.truncate(MOMENTS);
+    let behind = all - from - moments.len();
+    let axis = Axis { moments };
     let mut lanes = Lanes::new(TOP);
     let threads = threads::draw(subject, &axis, &mut lanes);
     let objects = objects::draw(&axis, object, &mut lanes);
+    let folded = (from + behind > 0).then(|| {
+        let text = format!("{from} moments before these and {behind} after them are left out");
+        name(&text, lanes.add(12.0) + 10.0)
+    });
     let (width, height) = (axis.end() + RIGHT, lanes.bottom() + 6.0);
     html! {
         svg.timeline xmlns="http://www.w3.org/2000/svg" role="img" aria-label="timeline"
@@ -56,6 +71,7 @@ pub fn draw(subject: &Subject<'_>, css: Option<&str>) -> Markup {
             (offence(&axis, lanes.bottom()))
             (threads)
             (objects)
+            @if let Some(folded) = folded { (folded) }
         }
     }
 }

@@ -5,6 +5,8 @@
 
 pub mod bytes;
 pub mod c;
+mod counter;
+pub mod form;
 pub mod input;
 pub mod mutate;
 pub mod settings;
@@ -15,6 +17,7 @@ pub mod syz;
 pub mod text;
 mod world;
 
+pub use counter::Counter;
 use vmadiff_contract::{Call, Config, DesignInfo, Fail, Outcome, TaskId, VmaId};
 use vmadiff_interleave::policy as sim;
 
@@ -157,9 +160,8 @@ pub struct Case {
     pub program: Program,
     /// What is expected of each call, by its index in the program; may be shorter.
     pub expect: Vec<Expect>,
-    /// The areas of the first address space that are expected at the end, as /proc/PID/maps would
-    /// show them, a line each.
-    pub maps: Option<Vec<String>>,
+    /// What is expected of the state at points of the program, in their order.
+    pub checks: Vec<Check>,
     /// The design that its schedule is written for: its switches name places in that.
     pub design: Option<&'static DesignInfo>,
     /// Comments, each with the index of the call before which it stands.
@@ -172,9 +174,53 @@ pub struct Case {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expect {
     /// Its outcome.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<Answer>,
     /// The VMAs that it frees, once all grace periods have ended.
     pub frees: Option<Vec<VmaId>>,
+}
+
+/// What a call is expected to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// This.
+    Is(Outcome),
+    /// SIGSEGV, with whichever code.
+    Segv,
+    /// An error, whichever.
+    Error,
+}
+
+impl Answer {
+    /// Whether a call that came to this does what is expected.
+    pub fn is_met_by(self, outcome: Outcome) -> bool {
+        match self {
+            Self::Is(expected) => expected == outcome,
+            Self::Segv => matches!(outcome, Outcome::Segv(_)),
+            Self::Error => matches!(outcome, Outcome::Errno(_)),
+        }
+    }
+}
+
+/// What is expected of a state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// How many calls have been made.
+    pub after: usize,
+    /// Whose address space is looked at: the one in which this task lives.
+    pub task: TaskId,
+    /// Comments before it.
+    pub comments: Vec<String>,
+    /// What is expected.
+    pub wants: Wants,
+}
+
+/// What a check is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wants {
+    /// The areas, as /proc/PID/maps would show them, a line each.
+    Maps(Vec<String>),
+    /// These counters.
+    Status(Vec<(Counter, u64)>),
 }
 
 #[cfg(test)]

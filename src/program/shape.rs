@@ -118,6 +118,11 @@ macro_rules! shapes {
             match kind { $(CallKind::$kind => &[$(Param::$param),*],)* }
         }
 
+        /// The names of a call's parameters.
+        pub fn names(kind: CallKind) -> &'static [&'static str] {
+            match kind { $(CallKind::$kind => &[$(stringify!($field)),*],)* }
+        }
+
         /// The arguments of a call.
         #[inline]
         pub fn words(call: &Call) -> Words {

@@ -84,7 +84,7 @@ impl Sites {
     }
 
     /// All of them, and those of the simulation itself.
-    fn each(&self) -> impl Iterator<Item = Site> {
+    pub(super) fn each(&self) -> impl Iterator<Item = Site> {
         self.all.iter().chain(SITES).copied()
     }
 

@@ -7,6 +7,7 @@ use crate::judge::Divergence;
 use crate::program::text::outcome_text;
 use crate::program::{Program, Schedule};
 use crate::run::{Observation, Observed, Woven};
+use crate::views::fold;
 
 pub fn add(
     report: &mut Report,
@@ -21,11 +22,20 @@ pub fn add(
     }
     let calls = program.calls.len();
     let shown = divergence.at.map_or(calls, |at| calls.min(at + 1));
-    for (at, step) in program.calls[..shown].iter().enumerate() {
-        let kind = step.call.kind();
-        let answers = answers(kind, reference.calls.get(at), candidate.calls.get(at));
-        let text = format!("{step}{answers}");
-        number(report, Some(at), divergence.at == Some(at), &text);
+    let mut next = 0;
+    for range in fold::shown(shown, divergence.at) {
+        if range.start > next {
+            let folded = fold::left_out(range.start - next);
+            report.line(Role::Plain, format!("       {folded}"));
+        }
+        next = range.end;
+        for at in range {
+            let step = &program.calls[at];
+            let kind = step.call.kind();
+            let answers = answers(kind, reference.calls.get(at), candidate.calls.get(at));
+            let text = format!("{step}{answers}");
+            number(report, Some(at), divergence.at == Some(at), &text);
+        }
     }
     if shown < calls {
         let left = calls - shown;

@@ -140,7 +140,10 @@ impl Columns {
     fn draw(&self, at: impl Fn(u64) -> Option<char>) -> String {
         let mut line = String::new();
         for stretch in &self.stretches {
-            let fill = at(stretch.range.start).unwrap_or(' ');
+            // An area that is left out may lie where nothing is drawn.
+            let fill = at(stretch.range.start)
+                .filter(|_| stretch.used)
+                .unwrap_or(' ');
             let shows_cut = stretch.is_cut() && stretch.width > 2 && (fill != ' ' || !stretch.used);
             for column in 0..stretch.width {
                 let cut = shows_cut && column == stretch.width / 2;

@@ -20,5 +20,6 @@ mod minimize;
 mod pasted;
 mod run;
 mod shell;
+mod text;
 #[cfg(feature = "command")]
 mod words;

@@ -20,7 +20,7 @@ fn agreement_is_status_0() {
     let said = shell.run("run a.vma a");
     assert_eq!(
         said.succeeds().text(),
-        "agree   a.vma: 3 calls\nagree   a: 3 calls\n"
+        "agree   a.vma: 3 calls\nagree   a: 3 calls, read as bytes\n"
     );
     assert_eq!(said.stderr, "");
 }

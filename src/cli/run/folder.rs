@@ -28,7 +28,7 @@ pub fn programs(named: &[PathBuf]) -> Result<Found> {
         walk(path, &mut found.files)?;
         if found.files.len() == before {
             bail!(
-                "{}: expected programs: files named .vma, or without an extension",
+                "{}: expected programs: files named .vma or .bytes, or without an extension",
                 path.display()
             );
         }
@@ -49,7 +49,10 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
         }
         if path.is_dir() {
             walk(&path, files)?;
-        } else if path.extension().is_none_or(|end| end == "vma") {
+        } else if path
+            .extension()
+            .is_none_or(|end| end == "vma" || end == "bytes")
+        {
             files.push(path);
         }
     }

@@ -12,6 +12,12 @@ use crate::cli::paint;
 /// Stands for a signature where the managers agree, but not with what the program expects.
 const UNMET: &str = "unmet expectation";
 
+/// Stands for a signature of files that could not be read.
+const UNREADABLE: &str = "unreadable";
+
+/// Expectations of one file that are listed below the table.
+const LISTED: usize = 10;
+
 /// The programs of one signature, as `--json` prints them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Group {
@@ -26,7 +32,12 @@ pub struct Group {
 pub fn groups(outcomes: &[Outcome]) -> Vec<Group> {
     let mut by_signature: BTreeMap<&str, Vec<&Outcome>> = BTreeMap::new();
     for outcome in outcomes.iter().filter(|outcome| !outcome.is_fine()) {
-        let signature = outcome.signature.as_deref().unwrap_or(UNMET);
+        let fallback = if outcome.error.is_some() {
+            UNREADABLE
+        } else {
+            UNMET
+        };
+        let signature = outcome.signature.as_deref().unwrap_or(fallback);
         by_signature.entry(signature).or_default().push(outcome);
     }
     let mut groups: Vec<Group> = by_signature.into_iter().filter_map(group).collect();
@@ -69,16 +80,39 @@ pub fn text(outcomes: &[Outcome]) -> String {
             .expect("a String takes all");
         }
     }
+    out += &unmet(outcomes);
+    let unreadable = outcomes.iter().filter(|outcome| outcome.error.is_some());
+    let unreadable = unreadable.count();
     let fine = outcomes.iter().filter(|outcome| outcome.is_fine());
     let skipped = fine.clone().filter(|outcome| outcome.skipped.is_some());
     writeln!(
         out,
-        "{} programs: {} failed, {} agree, {} skipped",
+        "{} programs: {} failed, {} agree, {} skipped{}",
         outcomes.len(),
-        groups.iter().map(|group| group.count).sum::<usize>(),
+        groups.iter().map(|group| group.count).sum::<usize>() - unreadable,
         fine.count() - skipped.clone().count(),
         skipped.count(),
+        match unreadable {
+            0 => String::new(),
+            some => format!(", {some} unreadable"),
+        },
     )
     .expect("a String takes all");
+    out
+}
+
+/// Which expectation of which file was not met, a line each.
+fn unmet(outcomes: &[Outcome]) -> String {
+    let mut out = String::new();
+    for outcome in outcomes {
+        for line in outcome.unmet.iter().take(LISTED) {
+            writeln!(out, "{line}").expect("a String takes all");
+        }
+        let more = outcome.unmet.len().saturating_sub(LISTED);
+        if more > 0 {
+            let file = outcome.file.display();
+            writeln!(out, "{file}: and {more} more expectations").expect("a String takes all");
+        }
+    }
     out
 }

@@ -31,6 +31,13 @@ fn status(outcome: &Outcome) -> TestCaseStatus {
     if outcome.is_fine() {
         return TestCaseStatus::success();
     }
+    if let Some(error) = &outcome.error {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+        status.set_type("unreadable");
+        status.set_message(error.lines().next().unwrap_or_default().to_owned());
+        status.set_description(error.clone());
+        return status;
+    }
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
     match (&outcome.signature, &outcome.what, &outcome.report) {
         (Some(signature), Some(what), Some(report)) => {

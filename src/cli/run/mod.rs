@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::Serialize;
 use vmadiff::designs::Planted;
-use vmadiff::expect::unmet_in;
+use vmadiff::expect::{Of, Unmet, looks, unmet_in};
 use vmadiff::judge::Verdict;
 use vmadiff::missed::{is_expected, never_came};
 use vmadiff::pair::{Pair, Ran, pair};
@@ -18,17 +18,20 @@ use vmadiff::program::Case;
 
 use super::designs::Asked;
 use super::explain;
-use super::input::read_case;
-use super::output::{print, print_bytes};
+use super::input::{Input, read_input};
+use super::output::{complain, print, print_bytes, warn_of};
 use super::paint;
 use crate::artifacts::Provenance;
 use crate::status::Status;
 
 /// Runs programs, text or bytes, on both managers and prints the verdict.
 ///
-/// What a text program expects is checked on each manager. Of a folder, every program in it is run
-/// (files named .vma, and those without an extension), and a table has each signature with how many
-/// show it and the smallest of them.
+/// What a text program expects is checked on each manager. A name that ends in .vma is read as text, one
+/// that ends in .bytes as bytes; other files by what they look like.
+///
+/// Of a folder, every program in it is run (files named .vma or .bytes, and those without an extension),
+/// and a table has each signature with how many show it and the smallest of them, and each expectation
+/// that was not met. A file that cannot be read is named there, and the status is 2.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     vmadiff run corpus/conformance/munmap/*.vma\n  \
@@ -57,15 +60,21 @@ pub struct Args {
 #[derive(Clone, Debug, Serialize)]
 struct Outcome {
     file: PathBuf,
+    /// What the file was taken for: `text` or `bytes`; none if it could not be read.
+    form: Option<&'static str>,
     verdict: &'static str,
     calls: usize,
     skipped: Option<String>,
     signature: Option<String>,
     at_call: Option<usize>,
     what: Option<String>,
+    /// Expectations that were not met, each with its place.
     unmet: Vec<String>,
-    /// What else there is to say of the program.
+    /// What else there is to say of the program: what in its text does nothing, switches that never
+    /// came.
     warnings: Vec<String>,
+    /// Why there is no verdict.
+    error: Option<String>,
     /// The report on its divergence, in colour.
     #[serde(skip)]
     report: Option<String>,
@@ -74,34 +83,65 @@ struct Outcome {
 impl Outcome {
     /// Whether the managers did what is expected of them: the same, and what the text says.
     fn is_fine(&self) -> bool {
-        self.signature.is_none() && self.unmet.is_empty()
+        self.signature.is_none() && self.unmet.is_empty() && self.error.is_none()
+    }
+
+    fn unreadable(file: &Path, error: &anyhow::Error) -> Self {
+        Self {
+            file: file.to_owned(),
+            form: None,
+            verdict: "unreadable",
+            calls: 0,
+            skipped: None,
+            signature: None,
+            at_call: None,
+            what: None,
+            unmet: Vec::new(),
+            warnings: Vec::new(),
+            error: Some(format!("{error:#}")),
+            report: None,
+        }
     }
 }
 
 pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
     let found = folder::programs(&args.files)?;
     // All are read before the first is run: a bad one is found at once.
-    let cases: Vec<Case> = found
-        .files
+    let inputs: Vec<Result<Planned>> = found.files.iter().map(|file| plan(file, asked)).collect();
+    let mut bad = inputs
         .iter()
-        .map(|file| read_case(file).map(|(case, _)| case))
-        .collect::<Result<_>>()?;
-    let planted: Vec<Planted> = cases
-        .iter()
-        .map(|case| asked.for_case(case))
-        .collect::<Result<_>>()?;
+        .filter_map(|input| input.as_ref().err())
+        .peekable();
+    if bad.peek().is_some() && !found.of_folder {
+        bad.for_each(complain);
+        return Ok(Status::BadInput);
+    }
+    bad.for_each(complain);
     if found.of_folder {
-        sum_up_differences(&found.files, &cases, &planted);
+        sum_up_differences(found.files.iter().zip(&inputs));
     }
     let is_quiet = args.json || args.junit || found.of_folder;
     let mut pairs = Pairs::default();
     let mut outcomes = Vec::new();
-    for ((file, case), planted) in found.files.iter().zip(&cases).zip(&planted) {
+    for (file, input) in found.files.iter().zip(&inputs) {
+        let Planned { input, planted } = match input {
+            Ok(planned) => planned,
+            Err(error) => {
+                outcomes.push(Outcome::unreadable(file, error));
+                continue;
+            }
+        };
+        let case = &input.case;
+        if found.of_folder || args.junit {
+            warn_of(&input.warnings);
+        }
         if !found.of_folder {
             warn_of_differences(file, case, planted);
         }
-        let ran = pairs.of(planted).observe_twice(&case.program);
-        let mut outcome = judged(file, case, &ran);
+        let ran = pairs
+            .of(planted)
+            .observe_twice_at(&case.program, &looks(case));
+        let mut outcome = judged(file, input, &ran);
         if let Verdict::Diverge(divergence) = &ran.verdict {
             let report = explain::text(file, &case.program, divergence, &ran, planted);
             outcome.report = Some(report);
@@ -122,12 +162,29 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
     } else if found.of_folder {
         print(&groups::text(&outcomes))?;
     }
-    let all_fine = outcomes.iter().all(Outcome::is_fine);
-    Ok(if all_fine {
+    Ok(status(&outcomes))
+}
+
+/// A program, and what it is run on.
+struct Planned {
+    input: Input,
+    planted: Planted,
+}
+
+fn plan(file: &Path, asked: &Asked) -> Result<Planned> {
+    let input = read_input(file)?;
+    let planted = asked.for_case(&input.case)?;
+    Ok(Planned { input, planted })
+}
+
+fn status(outcomes: &[Outcome]) -> Status {
+    if outcomes.iter().any(|outcome| outcome.error.is_some()) {
+        Status::BadInput
+    } else if outcomes.iter().all(Outcome::is_fine) {
         Status::Agreed
     } else {
         Status::Diverged
-    })
+    }
 }
 
 /// A pair for each design that programs name; they name few.
@@ -175,10 +232,13 @@ pub fn warn_of_missed(file: &Path, case: &Case, ran: &Ran) {
 }
 
 /// The same for the artifacts of a folder, each difference once.
-fn sum_up_differences(files: &[PathBuf], cases: &[Case], planted: &[Planted]) {
+fn sum_up_differences<'a>(read: impl Iterator<Item = (&'a PathBuf, &'a Result<Planned>)>) {
     let mut all: BTreeMap<String, Vec<&Path>> = BTreeMap::new();
-    for ((file, case), planted) in files.iter().zip(cases).zip(planted) {
-        for difference in differences(case, &Provenance::here(Some(planted))) {
+    for (file, planned) in read {
+        let Ok(Planned { input, planted }) = planned else {
+            continue;
+        };
+        for difference in differences(&input.case, &Provenance::here(Some(planted))) {
             all.entry(difference).or_default().push(file);
         }
     }
@@ -205,11 +265,12 @@ fn warn(file: &Path, what: &str) {
     crate::tell!("{warning} {}: {what}", file.display());
 }
 
-fn judged(file: &Path, case: &Case, ran: &Ran) -> Outcome {
-    let mut warnings = Vec::new();
+fn judged(file: &Path, input: &Input, ran: &Ran) -> Outcome {
+    let case = &input.case;
+    let mut warnings: Vec<String> = input.warnings.iter().map(ToString::to_string).collect();
     let mut unmet: Vec<String> = unmet_in(case, ran)
         .iter()
-        .map(ToString::to_string)
+        .map(|unmet| placed(file, input, unmet))
         .collect();
     let other = case.design.filter(|design| *design != ran.design);
     if let Some(design) = other {
@@ -229,6 +290,7 @@ fn judged(file: &Path, case: &Case, ran: &Ran) -> Outcome {
     }
     let mut outcome = Outcome {
         file: file.to_owned(),
+        form: Some(input.form.name()),
         verdict: "agree",
         calls: case.program.calls.len(),
         skipped: None,
@@ -237,6 +299,7 @@ fn judged(file: &Path, case: &Case, ran: &Ran) -> Outcome {
         what: None,
         unmet,
         warnings,
+        error: None,
         report: None,
     };
     match &ran.verdict {
@@ -255,9 +318,23 @@ fn judged(file: &Path, case: &Case, ran: &Ran) -> Outcome {
     outcome
 }
 
+/// An expectation that was not met, with its line as editors read it.
+fn placed(file: &Path, input: &Input, unmet: &Unmet) -> String {
+    let line = match unmet.of {
+        Of::Call(call) => input.calls.get(call),
+        Of::Check(check) => input.checks.get(check),
+    };
+    let line = line.map_or_else(String::new, |line| format!(":{line}"));
+    format!("{}{line}: {unmet}", file.display())
+}
+
 fn text(outcome: &Outcome) -> String {
     let Outcome { file, calls, .. } = outcome;
     let file = file.display();
+    let taken = match outcome.form {
+        Some("bytes") => ", read as bytes",
+        _ => "",
+    };
     let verdict = match outcome {
         Outcome {
             signature: Some(signature),
@@ -270,7 +347,9 @@ fn text(outcome: &Outcome) -> String {
         } => {
             format!("{} {file}: {why}", paint::warning("skip   "))
         }
-        _ if outcome.is_fine() => format!("{} {file}: {calls} calls", paint::good("agree  ")),
+        _ if outcome.is_fine() => {
+            format!("{} {file}: {calls} calls{taken}", paint::good("agree  "))
+        }
         _ => format!("{} {file}: the managers agree", paint::bad("unmet  ")),
     };
     let more = outcome.unmet.iter().chain(&outcome.warnings);

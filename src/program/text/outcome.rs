@@ -4,10 +4,10 @@ use std::fmt::{self, Write};
 
 use vmadiff_contract::{CallKind, Errno, Outcome, SegvCode, VmaId};
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Range};
 use super::error::Fault;
 use super::value::print_hex;
-use crate::program::Expect;
+use crate::program::{Answer, Expect};
 
 /// Outcomes that have a name and nothing more.
 const NAMED: [(&str, Outcome); 7] = [
@@ -20,8 +20,8 @@ const NAMED: [(&str, Outcome); 7] = [
     ("UNSUPPORTED", Outcome::Unsupported),
 ];
 
-const EXPECTED: &str = "a result: a number, `-1` and an error's name, SIGSEGV MAPERR, \
-                        SIGSEGV ACCERR, SIGBUS, OOM, LIVELOCK, NOTASK, UNSUPPORTED or ?";
+const EXPECTED: &str = "a result: a number, -1 and an error's name, SIGSEGV MAPERR, \
+                        SIGSEGV ACCERR, SIGSEGV, SIGBUS, OOM, LIVELOCK, NOTASK, UNSUPPORTED or ?";
 
 /// An outcome in program text.
 ///
@@ -37,6 +37,15 @@ pub fn outcome_text(kind: CallKind, outcome: Outcome) -> String {
     let mut text = String::new();
     print_outcome(&mut text, kind, outcome).expect("a String takes all");
     text
+}
+
+/// What is expected of a call's outcome, in program text.
+pub fn answer_text(kind: CallKind, answer: Answer) -> String {
+    match answer {
+        Answer::Is(outcome) => outcome_text(kind, outcome),
+        Answer::Segv => "SIGSEGV".to_owned(),
+        Answer::Error => "-1".to_owned(),
+    }
 }
 
 fn print_outcome(f: &mut impl Write, kind: CallKind, outcome: Outcome) -> fmt::Result {
@@ -57,9 +66,8 @@ fn print_outcome(f: &mut impl Write, kind: CallKind, outcome: Outcome) -> fmt::R
 
 /// Writes what is expected of a call, with a blank before it.
 pub(super) fn print(f: &mut impl Write, kind: CallKind, expect: &Expect) -> fmt::Result {
-    if let Some(outcome) = expect.outcome {
-        f.write_str(" = ")?;
-        print_outcome(f, kind, outcome)?;
+    if let Some(answer) = expect.outcome {
+        write!(f, " = {}", answer_text(kind, answer))?;
     }
     let Some(frees) = &expect.frees else {
         return Ok(());
@@ -81,44 +89,87 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Expect, Fault> {
     if cursor.eat("=") {
         expect.outcome = parse_outcome(cursor)?;
     }
-    if cursor.eat("frees") {
+    if cursor.eat_word("frees") {
         expect.frees = Some(parse_frees(cursor)?);
     }
     Ok(expect)
 }
 
-fn parse_outcome(cursor: &mut Cursor<'_>) -> Result<Option<Outcome>, Fault> {
+fn parse_outcome(cursor: &mut Cursor<'_>) -> Result<Option<Answer>, Fault> {
     if cursor.eat("?") {
         return Ok(None);
     }
-    if cursor.eat("-1") {
-        let errno = cursor.take("the name of an error that the rules know", |cursor| {
-            let word = cursor.word();
-            Errno::ALL
-                .iter()
-                .copied()
-                .find(|errno| errno.name() == word)
-        })?;
-        // strace says in parentheses what the error means.
-        if cursor.eat("(") {
-            cursor.run(|c| c != ')');
-            cursor.expect(")")?;
-        }
-        return Ok(Some(Outcome::Errno(errno)));
+    if cursor.rest().starts_with('-') {
+        return parse_error(cursor).map(Some);
     }
-    if cursor.eat("NULL") {
-        return Ok(Some(Outcome::Value(0)));
+    if cursor.eat_word("NULL") {
+        return Ok(Some(Answer::Is(Outcome::Value(0))));
+    }
+    if cursor.eat_word("SIGSEGV") {
+        let codes = [
+            ("MAPERR", SegvCode::MapErr),
+            ("SEGV_MAPERR", SegvCode::MapErr),
+            ("ACCERR", SegvCode::AccErr),
+            ("SEGV_ACCERR", SegvCode::AccErr),
+        ];
+        let code = codes.iter().find(|(name, _)| cursor.eat_word(name));
+        let segv = code.map_or(Answer::Segv, |(_, code)| Answer::Is(Outcome::Segv(*code)));
+        return Ok(Some(segv));
     }
     for (name, outcome) in NAMED {
-        if cursor.eat(name) {
-            return Ok(Some(outcome));
+        if cursor.eat_word(name) {
+            return Ok(Some(Answer::Is(outcome)));
         }
     }
-    Ok(Some(Outcome::Value(cursor.number(EXPECTED)?)))
+    let word = cursor.peek();
+    let value = cursor.sum(EXPECTED, Range::to(u64::MAX)).map_err(|fault| {
+        let named = NAMED.map(|(name, _)| name);
+        if errno(word).is_some() {
+            fault.help(format!("an error is written `-1 {word}` or `-{word}`"))
+        } else {
+            let named = named.into_iter().filter(|name| !name.contains(' '));
+            fault.near(word, named.chain(["SIGSEGV"]))
+        }
+    })?;
+    Ok(Some(Answer::Is(Outcome::Value(value))))
+}
+
+/// Reads `-1 ENOMEM`, `-ENOMEM`, or `-1` for any error.
+fn parse_error(cursor: &mut Cursor<'_>) -> Result<Answer, Fault> {
+    cursor.expect("-")?;
+    let one = cursor.eat_word("1");
+    let word = cursor.peek();
+    if one && (word.is_empty() || word == "frees") {
+        return Ok(Answer::Error);
+    }
+    let expected = if one {
+        "the name of an error that the rules know"
+    } else {
+        "1 or the name of an error that the rules know"
+    };
+    let names = || Errno::ALL.iter().map(|errno| errno.name());
+    let found = cursor.take(expected, |cursor| errno(cursor.word()));
+    let errno = found.map_err(|fault| {
+        let all: Vec<&str> = names().collect();
+        fault
+            .near(word, names())
+            .help(format!("the rules know {}", all.join(", ")))
+    })?;
+    // strace says in parentheses what the error means.
+    if cursor.eat("(") {
+        cursor.run(|c| c != ')');
+        cursor.expect(")")?;
+    }
+    Ok(Answer::Is(Outcome::Errno(errno)))
+}
+
+fn errno(name: &str) -> Option<Errno> {
+    let mut all = Errno::ALL.iter().copied();
+    all.find(|errno| errno.name() == name)
 }
 
 fn parse_frees(cursor: &mut Cursor<'_>) -> Result<Vec<VmaId>, Fault> {
-    if cursor.eat("none") {
+    if cursor.eat_word("none") {
         return Ok(Vec::new());
     }
     let mut frees = Vec::new();

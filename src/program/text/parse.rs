@@ -1,14 +1,26 @@
-//! Reads a case, line by line. Each line stands for itself but for those of a `maps:` block.
+//! Reads a case, line by line. Lines stand for themselves but for those of a block: below `maps:`,
+//! below `status:`, and between `repeat` and `end`.
 
-use vmadiff_contract::{Call, CallKind, Config, Fail, TaskId};
+use vmadiff_contract::{Call, Outcome, TaskId};
 
-use super::cursor::Cursor;
-use super::error::{Fault, TextError};
-use super::{maps, outcome, schedule, value};
-use crate::program::settings::{Setting, Unit, fit_together};
-use crate::program::shape::{self, MAX_PARAMS};
+use super::cursor::{Cursor, Names};
+use super::error::{Fault, TextError, Warning};
+use super::{checks, config, outcome, schedule, step};
 use crate::program::sites::Sites;
-use crate::program::{Case, Expect, Step};
+use crate::program::{Answer, Case, Check, Expect, Wants};
+
+/// What was read, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// What the text holds.
+    pub case: Case,
+    /// What in it does nothing, in the order of the lines.
+    pub warnings: Vec<Warning>,
+    /// The line of each call, from 1.
+    pub calls: Vec<u32>,
+    /// The line of each check, from 1.
+    pub checks: Vec<u32>,
+}
 
 impl Case {
     /// Reads a program's text. The file's name is for errors only.
@@ -22,163 +34,322 @@ impl Case {
     }
 
     /// As [`Case::parse`], with these sites.
+    ///
+    /// # Errors
+    /// As [`Case::parse`].
     pub fn parse_with(file: &str, text: &str, sites: &Sites) -> Result<Self, TextError> {
+        Ok(Self::read_with(file, text, sites)?.case)
+    }
+
+    /// As [`Case::parse`], with warnings, and the lines of calls and checks.
+    ///
+    /// # Errors
+    /// As [`Case::parse`].
+    pub fn read(file: &str, text: &str) -> Result<Read, TextError> {
+        Self::read_with(file, text, &Sites::known())
+    }
+
+    fn read_with(file: &str, text: &str, sites: &Sites) -> Result<Read, TextError> {
+        let lines: Vec<&str> = text.lines().collect();
         let mut parser = Parser {
-            case: Self::default(),
+            file,
+            lines: &lines,
             sites,
-            in_maps: false,
+            read: Read {
+                case: Self::default(),
+                warnings: Vec::new(),
+                calls: Vec::new(),
+                checks: Vec::new(),
+            },
+            block: Block::None,
+            pending: Vec::new(),
+            files: Vec::new(),
+            names: Vec::new(),
+            repeated: 0,
+            again: false,
+            seen: Seen::default(),
         };
-        for (i, line) in text.lines().enumerate() {
-            parser.line(line).map_err(|fault| fault.at(file, i + 1))?;
-        }
-        let expect = &mut parser.case.expect;
-        while expect.last().is_some_and(|last| *last == Expect::default()) {
-            expect.pop();
-        }
-        Ok(parser.case)
+        parser.read_lines(0, lines.len())?;
+        parser.finish()
     }
 }
 
-struct Parser<'a> {
-    case: Case,
-    sites: &'a Sites,
-    in_maps: bool,
+/// Which block the lines are in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Block {
+    None,
+    Maps,
+    Status,
 }
 
-impl Parser<'_> {
-    fn line(&mut self, line: &str) -> Result<(), Fault> {
-        let mut cursor = Cursor::new(line);
-        let calls = self.case.program.calls.len();
+/// What may come only once, or has to be looked at when all is known.
+#[derive(Default)]
+pub(super) struct Seen {
+    pub settings: Vec<&'static str>,
+    pub policy: bool,
+    pub forks: u32,
+    /// Calls by tasks that no fork before them can have made, with the place.
+    pub strange: Vec<(usize, Place)>,
+    /// Checks of tasks that cannot exist by then, with the place.
+    pub unlooked: Vec<(TaskId, Place)>,
+}
+
+/// Where something stands: the line from 0, the column from 1.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub line: usize,
+    pub column: usize,
+}
+
+pub(super) struct Parser<'a> {
+    pub file: &'a str,
+    pub lines: &'a [&'a str],
+    pub sites: &'a Sites,
+    pub read: Read,
+    pub block: Block,
+    /// Comments that wait for the call or the check before which they stand.
+    pub pending: Vec<String>,
+    /// Files that lines of /proc have named.
+    pub files: Vec<String>,
+    pub names: Vec<(String, u64)>,
+    /// Lines that repeats have come to.
+    pub repeated: usize,
+    /// A body is repeated, not for the first time: its comments have been kept.
+    pub again: bool,
+    pub seen: Seen,
+}
+
+impl<'a> Parser<'a> {
+    /// Reads the lines of this range.
+    pub(super) fn read_lines(&mut self, from: usize, until: usize) -> Result<(), TextError> {
+        let mut at = from;
+        while at < until {
+            if Cursor::new(self.lines[at]).eat_word("repeat") {
+                self.block = Block::None;
+                at = self.repeat(at, until)?;
+                continue;
+            }
+            // Taken, so that what is read can be kept while numbers are looked up in it.
+            let names = std::mem::take(&mut self.names);
+            let line = self.line(at, &names);
+            let new = self.named(line, names, at)?;
+            self.names.extend(new);
+            at += 1;
+        }
+        Ok(())
+    }
+
+    /// Puts the names back, and answers the one that a line has given.
+    fn named(
+        &mut self,
+        line: Result<Option<(String, u64)>, Fault>,
+        names: Vec<(String, u64)>,
+        at: usize,
+    ) -> Result<Option<(String, u64)>, TextError> {
+        self.names = names;
+        line.map_err(|fault| self.error(fault, at))
+    }
+
+    pub(super) fn error(&self, fault: Fault, at: usize) -> TextError {
+        fault.in_line(self.file, at + 1, self.lines[at])
+    }
+
+    /// Reads a line that begins no repeat; answers what it gives a name to.
+    fn line(&mut self, at: usize, names: &Names) -> Result<Option<(String, u64)>, Fault> {
+        let mut cursor = Cursor::with_names(self.lines[at], names);
+        let calls = self.read.case.program.calls.len();
+        let mut new = None;
         if !cursor.is_at_end() && !cursor.rest().starts_with('#') {
-            self.in_maps &= maps::is_next(&mut cursor);
-            self.item(&mut cursor)?;
+            let goes_on = match self.block {
+                Block::None => false,
+                Block::Maps => checks::is_area(&cursor),
+                Block::Status => checks::is_status(&cursor),
+            };
+            if !goes_on {
+                self.block = Block::None;
+            }
+            new = self.item(&mut cursor, at)?;
         }
         if cursor.eat("#") {
             let text = cursor.take_rest().trim_end().to_owned();
             // A comment behind a call belongs to the call, any other stands by itself.
-            match self.case.program.calls.len() {
-                after if after > calls => self.case.notes.push((calls, text)),
-                _ => self.case.comments.push((calls, text)),
+            match self.read.case.program.calls.len() {
+                _ if self.again => {}
+                after if after > calls => self.read.case.notes.push((calls, text)),
+                _ => self.pending.push(text),
             }
         }
         if cursor.is_at_end() {
-            return Ok(());
+            return Ok(new);
         }
         Err(cursor.fault("the end of the line, or a comment"))
     }
 
-    fn item(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
-        let program = &mut self.case.program;
-        if self.in_maps {
-            let line = maps::parse(cursor)?;
-            self.case.maps.get_or_insert_default().push(line);
-        } else if cursor.eat("config ") {
-            config(cursor, &mut program.config)?;
-        } else if cursor.rest().starts_with("maps:") {
-            if self.case.maps.is_some() {
-                return Err(cursor.fault("only one block `maps:`"));
-            }
-            cursor.eat("maps:");
-            self.case.maps = Some(Vec::new());
-            self.in_maps = true;
-        } else if cursor.eat("design:") {
-            self.case.design = Some(schedule::parse_design(cursor)?);
-        } else if cursor.eat("policy:") {
-            schedule::parse_policy(cursor, &mut program.schedule)?;
-        } else if cursor.eat("switch:") {
-            let switch = schedule::parse_switch(cursor, self.sites)?;
-            program.schedule.switches.push(switch);
+    fn item(&mut self, cursor: &mut Cursor<'_>, at: usize) -> Result<Option<(String, u64)>, Fault> {
+        match self.block {
+            Block::Maps => return self.area(cursor).map(|()| None),
+            Block::Status => return self.status(cursor).map(|()| None),
+            Block::None => {}
+        }
+        let word = cursor.peek();
+        let place = Place {
+            line: at,
+            column: cursor.column(),
+        };
+        match word {
+            "config" => self.config(cursor)?,
+            "design" => self.design(cursor)?,
+            "policy" => self.policy(cursor)?,
+            "switch" => self.switch(cursor)?,
+            "let" => return Self::let_(cursor).map(Some),
+            "end" => return Err(cursor.fault("a `repeat` above this `end`")),
+            _ => self.of_task(cursor, place)?,
+        }
+        Ok(None)
+    }
+
+    /// A call or a check, perhaps of a task.
+    fn of_task(&mut self, cursor: &mut Cursor<'_>, mut place: Place) -> Result<(), Fault> {
+        let mut task = TaskId(1);
+        if cursor.eat("[") {
+            place.column = cursor.column();
+            task = schedule::task(cursor)?;
+            cursor.expect("]")?;
+        }
+        match cursor.peek() {
+            "maps" | "status" => self.check(cursor, task, place),
+            _ => self.call(cursor, task, place),
+        }
+    }
+
+    fn call(&mut self, cursor: &mut Cursor<'_>, task: TaskId, place: Place) -> Result<(), Fault> {
+        let step = step::parse(cursor, task)?;
+        let expect = outcome::parse(cursor)?;
+        let case = &mut self.read.case;
+        let calls = case.program.calls.len();
+        let pending = self.pending.drain(..);
+        case.comments.extend(pending.map(|text| (calls, text)));
+        let said = expect.outcome == Some(Answer::Is(Outcome::NoTask));
+        if !said && !self.exists(task) {
+            self.seen.strange.push((calls, place));
+        }
+        if step.call == Call::Fork {
+            self.seen.forks += 1;
+        }
+        let case = &mut self.read.case;
+        case.program.calls.push(step);
+        case.expect.push(expect);
+        self.read.calls.push(place.line as u32 + 1);
+        Ok(())
+    }
+
+    /// Whether this task can exist by now.
+    fn exists(&self, task: TaskId) -> bool {
+        let first = u32::from(self.read.case.program.config.tasks);
+        u32::from(task.0) <= first + self.seen.forks
+    }
+
+    fn check(&mut self, cursor: &mut Cursor<'_>, task: TaskId, place: Place) -> Result<(), Fault> {
+        if self.read.calls.is_empty() && cursor.peek() == "status" {
+            return Err(cursor.fault("a call before `status:`"));
+        }
+        if !self.exists(task) {
+            self.seen.unlooked.push((task, place));
+        }
+        let is_maps = cursor.word() == "maps";
+        cursor.expect(":")?;
+        let after = self.read.case.program.calls.len();
+        let wants = if is_maps {
+            self.block = Block::Maps;
+            Wants::Maps(Vec::new())
         } else {
-            program.calls.push(step(cursor)?);
-            self.case.expect.push(outcome::parse(cursor)?);
+            let mut counters = Vec::new();
+            checks::parse_counters(cursor, &mut counters)?;
+            self.block = Block::Status;
+            Wants::Status(counters)
+        };
+        self.read.case.checks.push(Check {
+            after,
+            task,
+            comments: self.pending.drain(..).collect(),
+            wants,
+        });
+        self.read.checks.push(place.line as u32 + 1);
+        Ok(())
+    }
+
+    fn area(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
+        let line = checks::parse_area(cursor, &mut self.files)?;
+        if let Some(Wants::Maps(lines)) = self.last_check() {
+            lines.push(line);
         }
         Ok(())
     }
-}
 
-fn step(cursor: &mut Cursor<'_>) -> Result<Step, Fault> {
-    let mut task = TaskId(1);
-    if cursor.eat("[") {
-        task = schedule::task(cursor)?;
-        cursor.expect("]")?;
-    }
-    let kind = cursor.take(
-        "a call, as mmap(…), or one of config, maps:, design:, policy:, switch:, #",
-        |cursor| {
-            let name = cursor.word();
-            CallKind::ALL
-                .iter()
-                .copied()
-                .find(|kind| kind.name() == name)
-        },
-    )?;
-    let call = arguments(cursor, kind)?;
-    let mut fail = Fail::NONE;
-    if cursor.eat("(") {
-        cursor.expect("fail")?;
-        fail = cursor.take("which allocation fails, 1 to 255", |cursor| {
-            let nth = cursor.word().parse().ok()?;
-            (nth > 0).then_some(Fail(nth))
-        })?;
-        cursor.expect(")")?;
-    }
-    Ok(Step { task, call, fail })
-}
-
-fn arguments(cursor: &mut Cursor<'_>, kind: CallKind) -> Result<Call, Fault> {
-    let mut words = [0; MAX_PARAMS];
-    cursor.expect("(")?;
-    for (i, &param) in shape::params(kind).iter().enumerate() {
-        if i > 0 {
-            cursor.expect(",")?;
+    fn status(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
+        match self.last_check() {
+            Some(Wants::Status(counters)) => checks::parse_status(cursor, counters),
+            _ => Ok(()),
         }
-        words[i] = value::parse(cursor, param)?;
     }
-    cursor.expect(")")?;
-    Ok(shape::build(kind, &words))
-}
 
-/// Reads `key=value` as often as it is there.
-fn config(cursor: &mut Cursor<'_>, config: &mut Config) -> Result<(), Fault> {
-    while !cursor.is_at_end() && !cursor.rest().starts_with('#') {
-        let setting = cursor.take("a setting, as max_map_count", |cursor| {
-            Setting::by_name(cursor.word())
-        })?;
-        cursor.expect("=")?;
-        let value = cursor.take(&sane(setting), |cursor| {
-            let value = setting_value(cursor, setting)?;
-            (setting.fit(value) == value).then_some(value)
-        })?;
-        setting.set(config, value);
+    fn last_check(&mut self) -> Option<&mut Wants> {
+        let last = self.read.case.checks.last_mut();
+        last.map(|check| &mut check.wants)
     }
-    let mut fitted = config.clone();
-    fit_together(&mut fitted);
-    if fitted == *config {
-        return Ok(());
-    }
-    Err(cursor.fault("mmap_base and start_brk at or below task_size, which comes first"))
-}
 
-fn setting_value(cursor: &mut Cursor<'_>, setting: &Setting) -> Option<u64> {
-    if setting.unit == Unit::Truth {
-        return match cursor.word() {
-            "true" | "1" => Some(1),
-            "false" | "0" => Some(0),
-            _ => None,
-        };
+    fn config(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
+        if !self.read.calls.is_empty() {
+            let fault = cursor.fault("`config` before the first call");
+            return Err(fault.help("settings hold from the start of the program"));
+        }
+        cursor.word();
+        let Seen { settings, .. } = &mut self.seen;
+        config::parse(cursor, &mut self.read.case.program.config, settings)
     }
-    if setting.max == u64::MAX && cursor.eat("unlimited") {
-        return Some(u64::MAX);
-    }
-    cursor.number("").ok()
-}
 
-fn sane(setting: &Setting) -> String {
-    let Setting { min, max, .. } = setting;
-    match setting.unit {
-        Unit::Truth => "true or false".to_owned(),
-        Unit::Address => format!("an address, a multiple of 0x1000 from {min:#x} to {max:#x}"),
-        Unit::Count | Unit::Bytes if *max == u64::MAX => "a number or unlimited".to_owned(),
-        Unit::Count | Unit::Bytes => format!("a number from {min} to {max}"),
+    fn design(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
+        if self.read.case.design.is_some() {
+            return Err(cursor.fault("only one line `design:`"));
+        }
+        cursor.word();
+        cursor.expect(":")?;
+        self.read.case.design = Some(schedule::parse_design(cursor)?);
+        Ok(())
+    }
+
+    fn policy(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
+        if std::mem::replace(&mut self.seen.policy, true) {
+            return Err(cursor.fault("only one line `policy:`"));
+        }
+        cursor.word();
+        cursor.expect(":")?;
+        schedule::parse_policy(cursor, &mut self.read.case.program.schedule)
+    }
+
+    fn switch(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
+        cursor.word();
+        cursor.expect(":")?;
+        let switch = schedule::parse_switch(cursor, self.sites)?;
+        self.read.case.program.schedule.switches.push(switch);
+        Ok(())
+    }
+
+    /// What can be said only when all is known.
+    fn finish(mut self) -> Result<Read, TextError> {
+        let calls = self.read.case.program.calls.len();
+        let pending = self.pending.drain(..);
+        self.read
+            .case
+            .comments
+            .extend(pending.map(|text| (calls, text)));
+        self.woven_checks()?;
+        self.tasks();
+        let expect = &mut self.read.case.expect;
+        while expect.last().is_some_and(|last| *last == Expect::default()) {
+            expect.pop();
+        }
+        self.read.warnings.sort_by_key(|warning| warning.line);
+        Ok(self.read)
     }
 }

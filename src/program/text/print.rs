@@ -2,12 +2,11 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use vmadiff_contract::{Config, TaskId};
+use vmadiff_contract::TaskId;
 
-use super::{outcome, schedule, value};
-use crate::program::settings::{SETTINGS, Unit};
+use super::{checks, config, outcome, schedule, value};
 use crate::program::sites::Sites;
-use crate::program::{Case, Expect, Program, Step, Switch, shape};
+use crate::program::{Case, Check, Expect, Program, Step, Switch, shape};
 
 impl Display for Case {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -17,7 +16,7 @@ impl Display for Case {
 
 impl Display for Program {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        print_config(f, &self.config)?;
+        config::print(f, &self.config)?;
         for step in &self.calls {
             writeln!(f, "{step}")?;
         }
@@ -58,30 +57,34 @@ impl Case {
         let Self {
             program,
             expect,
-            maps,
+            checks,
             design,
             comments,
             notes,
         } = self;
         let mut comments = Remarks::new(comments);
         let mut notes = Remarks::new(notes);
-        comments.print_up_to(f, 0)?;
-        print_config(f, &program.config)?;
+        let mut checks = checks.iter().peekable();
+        // A check takes the comments before it along, so those before the first call stand behind it.
+        if checks.peek().is_none_or(|check| check.after > 0) {
+            comments.print_up_to(f, 0)?;
+        }
+        config::print(f, &program.config)?;
         let none = Expect::default();
         for (i, step) in program.calls.iter().enumerate() {
+            while let Some(check) = checks.next_if(|check| check.after <= i) {
+                print_check(f, check)?;
+            }
             comments.print_up_to(f, i)?;
             write!(f, "{step}")?;
             outcome::print(f, step.call.kind(), expect.get(i).unwrap_or(&none))?;
             notes.append_of(f, i)?;
             writeln!(f)?;
         }
-        comments.print_up_to(f, usize::MAX)?;
-        if let Some(maps) = maps {
-            writeln!(f, "maps:")?;
-            for line in maps {
-                writeln!(f, "  {line}")?;
-            }
+        for check in checks {
+            print_check(f, check)?;
         }
+        comments.print_up_to(f, usize::MAX)?;
         if let Some(design) = design {
             writeln!(f, "design: {}", design.name)?;
         }
@@ -94,29 +97,18 @@ impl Case {
     }
 }
 
-/// Writes what differs from the default, on one line.
-fn print_config(f: &mut Formatter<'_>, config: &Config) -> fmt::Result {
-    let default = Config::default();
-    let mut separator = "config ";
-    for setting in SETTINGS {
-        let value = setting.get(config);
-        if value == setting.get(&default) {
-            continue;
-        }
-        write!(f, "{separator}{}=", setting.name)?;
-        separator = " ";
-        match setting.unit {
-            Unit::Count | Unit::Bytes if value == u64::MAX => f.write_str("unlimited")?,
-            Unit::Count => write!(f, "{value}")?,
-            Unit::Bytes | Unit::Address => value::print_hex(f, value)?,
-            Unit::Truth => write!(f, "{}", value != 0)?,
-        }
+fn print_check(f: &mut Formatter<'_>, check: &Check) -> fmt::Result {
+    for text in &check.comments {
+        print_comment(f, text)?;
     }
-    if separator == " " {
-        writeln!(f)
-    } else {
-        Ok(())
+    checks::print(f, check)
+}
+
+fn print_comment(f: &mut Formatter<'_>, text: &str) -> fmt::Result {
+    for line in text.split('\n') {
+        writeln!(f, "{}", format!("# {}", line.trim()).trim_end())?;
     }
+    Ok(())
 }
 
 /// Comments in the order of the calls that they belong to.
@@ -141,13 +133,7 @@ impl<'a> Remarks<'a> {
     /// Writes each on lines of its own.
     fn print_up_to(&mut self, f: &mut Formatter<'_>, at: usize) -> fmt::Result {
         while let Some(text) = self.next_up_to(at) {
-            for line in text.split('\n') {
-                writeln!(
-                    f,
-                    "{}",
-                    format_args!("# {}", line.trim()).to_string().trim_end()
-                )?;
-            }
+            print_comment(f, text)?;
         }
         Ok(())
     }

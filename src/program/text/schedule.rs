@@ -94,14 +94,17 @@ pub(super) fn parse_design(cursor: &mut Cursor<'_>) -> Result<&'static DesignInf
 
 /// Reads what follows `policy:`.
 pub(super) fn parse_policy(cursor: &mut Cursor<'_>, schedule: &mut Schedule) -> Result<(), Fault> {
-    schedule.policy = cursor.take("preemptions, random, pct or pos", |cursor| {
+    let named = cursor.peek();
+    let found = cursor.take("preemptions, random, pct or pos", |cursor| {
         let word = cursor.word();
         POLICIES
             .iter()
             .find(|(name, _)| *name == word)
             .map(|&(_, policy)| policy)
-    })?;
-    if cursor.eat("seed") {
+    });
+    let names = POLICIES.map(|(name, _)| name);
+    schedule.policy = found.map_err(|fault| fault.near(named, names))?;
+    if cursor.eat_word("seed") {
         cursor.expect("=")?;
         schedule.seed = cursor.number("a seed, a 64-bit number")?;
     }
@@ -112,7 +115,7 @@ pub(super) fn parse_policy(cursor: &mut Cursor<'_>, schedule: &mut Schedule) -> 
 pub(super) fn parse_switch(cursor: &mut Cursor<'_>, sites: &Sites) -> Result<Switch, Fault> {
     let at = if cursor.eat("+") {
         Moment::Gap(number(cursor, "a number of points, 32 bits", 0)?)
-    } else if cursor.eat("callback") {
+    } else if cursor.eat_word("callback") {
         cursor.expect("#")?;
         let nth = number(cursor, "which time, a number from 1", 1)?;
         Moment::Callback { nth }
@@ -139,16 +142,22 @@ pub(super) fn task(cursor: &mut Cursor<'_>) -> Result<TaskId, Fault> {
 }
 
 fn parse_site(cursor: &mut Cursor<'_>, sites: &Sites) -> Result<u32, Fault> {
-    cursor.take(
+    let is_site = |c: char| c.is_ascii_alphanumeric() || "_.:-".contains(c);
+    let word = cursor.clone().run(is_site);
+    let found = cursor.take(
         "a site, as munmap.unlink, or its number, as site:0x12345678",
         |cursor| {
-            let name = cursor.run(|c| c.is_ascii_alphanumeric() || "_.:-".contains(c));
+            let name = cursor.run(is_site);
             match name.strip_prefix("site:0x") {
                 Some(hex) => u32::from_str_radix(hex, 16).ok(),
                 None => sites.number(name),
             }
         },
-    )
+    );
+    found.map_err(|mut fault| {
+        fault.width = word.chars().count().max(1);
+        fault.near(word, sites.each().map(|site| site.name))
+    })
 }
 
 fn number(cursor: &mut Cursor<'_>, expected: &str, least: u32) -> Result<u32, Fault> {

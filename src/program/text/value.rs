@@ -4,13 +4,13 @@ use std::fmt::{self, Write};
 
 use bitflags::Flags;
 use vmadiff_contract::{
-    Advice, FallocFlags, FileKind, LockAllFlags, LockFlags, MapFlags, Mode, MoveFlags, PolicyFlags,
-    Prot, SyncFlags,
+    Advice, CallKind, FallocFlags, FileKind, LockAllFlags, LockFlags, MapFlags, Mode, MoveFlags,
+    PolicyFlags, Prot, SyncFlags,
 };
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Range};
 use super::error::Fault;
-use crate::program::shape::Param;
+use crate::program::shape::{self, Param, Words};
 
 /// Writes an argument.
 pub(in crate::program) fn print(f: &mut impl Write, param: Param, word: u64) -> fmt::Result {
@@ -44,33 +44,31 @@ pub(in crate::program) fn print(f: &mut impl Write, param: Param, word: u64) -> 
 /// Reads an argument.
 pub(in crate::program) fn parse(cursor: &mut Cursor<'_>, param: Param) -> Result<u64, Fault> {
     match param {
-        Param::Addr if cursor.eat("NULL") => Ok(0),
-        Param::Addr => cursor.number("an address"),
-        Param::Len => cursor.number("a length in bytes"),
-        Param::Off => cursor.number("an offset in bytes"),
-        Param::Nodes => cursor.number("a mask of nodes"),
-        Param::Value => below(cursor, "a byte, 0 to 255", 1 << 8),
-        Param::Fd => parse_fd(cursor),
-        Param::Advice => parse_named(cursor, "MADV_ advice or its number", |name| {
-            let all = Advice::ALL.iter();
-            all.copied()
-                .find(|a| a.name() == Some(name))
-                .map(Advice::number)
-        }),
-        Param::Mode => parse_named(cursor, "an MPOL_ mode or its number", |name| {
-            let all = Mode::ALL.iter();
-            all.copied()
-                .find(|m| m.name() == Some(name))
-                .map(Mode::number)
-        }),
+        Param::Addr if cursor.eat_word("NULL") => Ok(0),
+        Param::Addr => cursor.sum("an address", Range::bits(64)),
+        Param::Len => cursor.sum("a length in bytes", Range::bits(64)),
+        Param::Off => cursor.sum("an offset in bytes", Range::bits(64)),
+        Param::Nodes => cursor.sum("a mask of nodes", Range::bits(64)),
+        Param::Value => cursor.sum("a byte, 0 to 255", Range::to(255)),
+        Param::Fd => cursor.sum("a file descriptor, a signed 32-bit number", Range::INT),
+        Param::Advice => {
+            let named = |advice: &Advice| Some((advice.name()?, advice.number()));
+            let all: Vec<_> = Advice::ALL.iter().filter_map(named).collect();
+            parse_named(cursor, "MADV_ advice or its number", &all)
+        }
+        Param::Mode => parse_mode(cursor),
         Param::FileKind => parse_kind(cursor),
-        Param::Access => cursor.take("O_RDONLY, O_WRONLY, O_RDWR or 0", |cursor| {
-            let word = cursor.word();
-            ACCESS
-                .iter()
-                .position(|&name| name == word)
-                .map(|i| i as u64)
-        }),
+        Param::Access => {
+            let word = cursor.peek();
+            let found = cursor.take("O_RDONLY, O_WRONLY, O_RDWR or 0", |cursor| {
+                let word = cursor.word();
+                ACCESS
+                    .iter()
+                    .position(|&name| name == word)
+                    .map(|i| i as u64)
+            });
+            found.map_err(|fault| fault.near(word, ACCESS))
+        }
         Param::Prot => parse_flags::<Prot>(cursor, &["PROT_"]),
         Param::MapFlags => parse_flags::<MapFlags>(cursor, &["MAP_"]),
         Param::MoveFlags => parse_flags::<MoveFlags>(cursor, &["MREMAP_"]),
@@ -104,43 +102,69 @@ fn print_named(f: &mut impl Write, name: Option<&str>, word: u64) -> fmt::Result
 fn parse_named(
     cursor: &mut Cursor<'_>,
     expected: &str,
-    find: impl Fn(&str) -> Option<u32>,
+    names: &[(&str, u32)],
 ) -> Result<u64, Fault> {
-    if let Some(number) = find(cursor.clone().word()) {
-        cursor.word();
-        return Ok(number.into());
+    let word = cursor.peek();
+    if let Some((name, number)) = names.iter().find(|(name, _)| *name == word) {
+        cursor.skip_word(name);
+        return Ok(u64::from(*number));
     }
-    below(cursor, expected, 1 << 32)
+    let number = cursor.sum(expected, Range::bits(32));
+    let number = number.map_err(|fault| fault.near(word, names.iter().map(|(name, _)| *name)))?;
+    Ok(number & u64::from(u32::MAX))
 }
 
-fn below(cursor: &mut Cursor<'_>, expected: &str, limit: u64) -> Result<u64, Fault> {
-    cursor.take(expected, |cursor| {
-        let number = cursor.number(expected).ok()?;
-        (number < limit).then_some(number)
-    })
+/// Where the flags of a mode stand in a word until [`move_mode_flags`] moves them.
+const MODE_FLAGS: u32 = 32;
+
+/// Reads a mode, perhaps with flags as the system call and strace have them:
+/// `MPOL_BIND|MPOL_F_STATIC_NODES`.
+fn parse_mode(cursor: &mut Cursor<'_>) -> Result<u64, Fault> {
+    let named = |mode: &Mode| Some((mode.name()?, mode.number()));
+    let all: Vec<_> = Mode::ALL.iter().filter_map(named).collect();
+    let mut mode = parse_named(cursor, "an MPOL_ mode or its number", &all)?;
+    while cursor.eat("|") {
+        let flags = [PolicyFlags::STATIC_NODES, PolicyFlags::RELATIVE_NODES];
+        let names = ["MPOL_F_STATIC_NODES", "MPOL_F_RELATIVE_NODES"];
+        let word = cursor.peek();
+        let flag = cursor.take(&names.join(" or "), |cursor| {
+            let word = cursor.word();
+            let place = names.iter().position(|name| *name == word)?;
+            Some(flags[place])
+        });
+        let flag = flag.map_err(|fault| fault.near(word, names))?;
+        mode |= u64::from(flag.bits()) << MODE_FLAGS;
+    }
+    Ok(mode)
 }
 
-fn parse_fd(cursor: &mut Cursor<'_>) -> Result<u64, Fault> {
-    cursor.take("a file descriptor, a signed 32-bit number", |cursor| {
-        let sign = cursor.run(|c| c == '-');
-        let digits = cursor.word();
-        let fd: i32 = format!("{sign}{digits}").parse().ok()?;
-        Some(i64::from(fd) as u64)
-    })
+/// Moves the flags that were written behind a mode to the call's last argument, where the contract has
+/// them.
+pub(in crate::program) fn move_mode_flags(kind: CallKind, words: &mut Words) {
+    let params = shape::params(kind);
+    let place = |wanted| params.iter().position(|param| *param == wanted);
+    if let (Some(mode), Some(flags)) = (place(Param::Mode), place(Param::PolicyFlags)) {
+        words[flags] |= words[mode] >> MODE_FLAGS;
+        words[mode] &= u64::from(u32::MAX);
+    }
 }
 
 fn parse_kind(cursor: &mut Cursor<'_>) -> Result<u64, Fault> {
-    cursor.take(
+    let names = || FileKind::ALL.iter().map(|kind| kind.name());
+    let mut inside = cursor.clone();
+    inside.eat("\"");
+    let found = cursor.take(
         "a kind of file, \"plain\", \"close\" or \"nofault\"",
         |cursor| {
             if !cursor.eat("\"") {
                 return None;
             }
             let name = cursor.word();
-            let kind = FileKind::ALL.iter().position(|kind| kind.name() == name)?;
+            let kind = names().position(|kind| kind == name)?;
             cursor.eat("\"").then_some(kind as u64)
         },
-    )
+    );
+    found.map_err(|fault| fault.near(inside.peek(), names()))
 }
 
 /// A flag's name with the first prefix that fits: with two, bits below 14 have the first.
@@ -173,6 +197,14 @@ fn print_flags<F: Flags<Bits = u32>>(
     Ok(())
 }
 
+/// Names that Linux's headers have beside those that are printed.
+const ALSO: [(&str, &str, u32); 3] = [
+    ("MAP_", "MAP_ANON", MapFlags::ANONYMOUS.bits()),
+    ("MAP_", "MAP_FILE", 0),
+    // Younger than the rules: a bit that Linux 5.1 does not know.
+    ("MREMAP_", "MREMAP_DONTUNMAP", 4),
+];
+
 fn parse_flags<F: Flags<Bits = u32>>(
     cursor: &mut Cursor<'_>,
     prefixes: &[&str],
@@ -180,30 +212,42 @@ fn parse_flags<F: Flags<Bits = u32>>(
     let expected = format!("a flag {}… or its number", prefixes.join("… or "));
     let mut all = 0;
     loop {
-        all |= cursor.take(&expected, |cursor| {
-            let mut number = cursor.clone();
-            let word = cursor.word();
-            if word == "PROT_NONE" && prefixes == ["PROT_"] {
-                return Some(0);
-            }
-            if let Some(bits) = flag::<F>(prefixes, word) {
-                return Some(u64::from(bits));
-            }
-            let number = number.number("").ok()?;
-            (number < 1 << 32).then_some(number)
-        })?;
+        let word = cursor.peek();
+        if let Some(bits) = flag::<F>(prefixes, word) {
+            cursor.skip_word(word);
+            all |= u64::from(bits);
+        } else {
+            let number = cursor.sum(&expected, Range::bits(32));
+            let number = number.map_err(|fault| {
+                let names = names::<F>(prefixes);
+                fault.near(word, names.iter().map(String::as_str))
+            })?;
+            all |= number & u64::from(u32::MAX);
+        }
         if !cursor.eat("|") {
             return Ok(all);
         }
     }
 }
 
+fn named<F: Flags<Bits = u32>>() -> impl Iterator<Item = (&'static str, u32)> {
+    let named = F::FLAGS.iter().filter(|flag| flag.is_named());
+    named.map(|flag| (flag.name(), flag.value().bits()))
+}
+
+fn names<F: Flags<Bits = u32>>(prefixes: &[&str]) -> Vec<String> {
+    let all = named::<F>().map(|(name, bits)| format!("{}{name}", prefix(prefixes, bits)));
+    all.collect()
+}
+
 fn flag<F: Flags<Bits = u32>>(prefixes: &[&str], word: &str) -> Option<u32> {
-    F::FLAGS
+    if word == "PROT_NONE" && prefixes == ["PROT_"] {
+        return Some(0);
+    }
+    let also = ALSO
         .iter()
-        .filter(|flag| flag.is_named())
-        .find_map(|flag| {
-            let bits = flag.value().bits();
-            (word.strip_prefix(prefix(prefixes, bits)) == Some(flag.name())).then_some(bits)
-        })
+        .find(|(of, name, _)| prefixes == [*of] && *name == word);
+    let mut own = named::<F>();
+    let own = own.find(|(name, bits)| word.strip_prefix(prefix(prefixes, *bits)) == Some(*name));
+    own.map(|(_, bits)| bits).or(also.map(|(_, _, bits)| *bits))
 }

@@ -21,7 +21,7 @@ use super::{Import, Linux, Source};
 use crate::program::shape::{self, MAX_PARAMS, Param};
 use crate::program::text::cursor::Cursor;
 use crate::program::text::value;
-use crate::program::{Expect, Step};
+use crate::program::{Answer, Expect, Step};
 
 /// What a program is made of.
 pub(super) struct Given<'a> {
@@ -213,7 +213,7 @@ impl Translator<'_> {
             fail: Fail::NONE,
         });
         case.expect.push(Expect {
-            outcome: linux.outcome,
+            outcome: linux.outcome.map(Answer::Is),
             frees: None,
         });
         self.import.linux.push(linux);

@@ -1,0 +1,61 @@
+//! What in a text does nothing: refused where it cannot be meant, warned of where a program that was
+//! found may have it.
+
+use vmadiff_contract::TaskId;
+
+use super::cursor::Cursor;
+use super::error::{TextError, Warning};
+use super::parse::Parser;
+
+impl Parser<'_> {
+    /// Where calls overlap, no state is that between two of them.
+    pub(super) fn woven_checks(&self) -> Result<(), TextError> {
+        let program = &self.read.case.program;
+        if program.schedule.is_serial() {
+            return Ok(());
+        }
+        let between = self.read.case.checks.iter().zip(&self.read.checks);
+        for (_, line) in between.filter(|(check, _)| check.after < program.calls.len()) {
+            let at = *line as usize - 1;
+            let mut cursor = Cursor::new(self.lines[at]);
+            let fault = cursor.fault("checks behind the last call of a program with a schedule");
+            return Err(self.error(fault.help("its calls overlap"), at));
+        }
+        Ok(())
+    }
+
+    /// Warns of tasks that cannot exist.
+    pub(super) fn tasks(&mut self) {
+        let program = &self.read.case.program;
+        let serial = program.schedule.is_serial();
+        let ever = u32::from(program.config.tasks) + self.seen.forks;
+        let born = |task: TaskId| u32::from(task.0) <= ever;
+        let unlooked = self.seen.unlooked.iter();
+        let mut found: Vec<_> = unlooked
+            .map(|&(task, place)| (place, no_task(task, "nothing is looked at")))
+            .collect();
+        for &(call, place) in &self.seen.strange {
+            let task = program.calls[call].task;
+            if serial || !born(task) {
+                found.push((
+                    place,
+                    no_task(
+                        task,
+                        "this call does nothing; write `= NOTASK` behind it if it is meant",
+                    ),
+                ));
+            }
+        }
+        let warnings = found.into_iter().map(|(place, what)| Warning {
+            file: self.file.to_owned(),
+            line: place.line + 1,
+            column: place.column,
+            what,
+        });
+        self.read.warnings.extend(warnings);
+    }
+}
+
+fn no_task(task: TaskId, so: &str) -> String {
+    format!("there is no task {task} (`config tasks=…` and forks before make tasks): {so}")
+}
