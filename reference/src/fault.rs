@@ -266,7 +266,7 @@ impl Fault {
         let Some(page) = it.read else {
             return match it.file {
                 Some(file) if world.kind(file) == Some(FileKind::NoFault) => it.no_page(world),
-                _ if it.store && private => it.to_frame(world),
+                _ if it.store && private => it.go_to_frame(world),
                 Some(_) => it.go(world, LOOK),
                 None => it.go(world, WRITE),
             };
@@ -279,7 +279,7 @@ impl Fault {
     }
 
     /// On to a frame, once the area has an anon_vma.
-    fn to_frame(&mut self, world: &mut World) -> Step {
+    fn go_to_frame(&mut self, world: &mut World) -> Step {
         let Some(i) = self.area(world) else {
             return Ok(Flow::To(self.restart(world)));
         };
@@ -355,7 +355,7 @@ impl Fault {
             world.note(Note::Reuse);
             return it.served(world, 0);
         }
-        it.to_frame(world)
+        it.go_to_frame(world)
     }
 
     /// Looks for an anon_vma to share. Between this and the attaching no area comes or goes.

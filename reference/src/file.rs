@@ -366,7 +366,7 @@ impl FileCall {
             }
             world.put_file(file);
         }
-        it.answer.map(|value| Flow::Done(value))
+        it.answer.map(Flow::Done)
     }
 }
 

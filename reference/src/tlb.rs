@@ -46,7 +46,7 @@ impl World {
     pub fn stale(&self, m: usize, start: u64, end: u64) -> impl Iterator<Item = usize> {
         let holds = move |page: &Page| start <= page.addr && page.addr < end;
         (0..self.tlbs.len())
-            .filter(move |&t| self.tasks[t].mm == m && self.tlbs[t].iter().any(|held| holds(held)))
+            .filter(move |&t| self.tasks[t].mm == m && self.tlbs[t].iter().any(&holds))
     }
 
     /// Flushes a range from one TLB: the chosen one, or the first that holds something of it. None

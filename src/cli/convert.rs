@@ -2,7 +2,7 @@
 //! programs to C.
 
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use vmadiff::pair::reference_answers;
@@ -161,7 +161,7 @@ fn import_syz(args: &Args) -> Result<Case> {
 
 /// A file's name and what it holds. Names of files in a log may be in any encoding; they are not
 /// looked at.
-fn read_lossy(path: &PathBuf) -> Result<(String, String)> {
+fn read_lossy(path: &Path) -> Result<(String, String)> {
     let bytes = input::read(path)?;
     let text = match &bytes[..] {
         // Redirected by PowerShell.
@@ -183,7 +183,7 @@ fn import(args: &Args) -> Result<Case> {
     let files = args
         .files
         .iter()
-        .map(read_lossy)
+        .map(|path| read_lossy(path))
         .collect::<Result<Vec<_>>>()?;
     let logs: Vec<_> = files
         .iter()

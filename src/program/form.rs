@@ -82,11 +82,11 @@ fn is_mostly_text(content: &[u8]) -> bool {
 /// Names the first place that is no UTF-8, or the encoding that the file has instead.
 pub fn text_of<'a>(file: &str, content: &'a [u8]) -> Result<&'a str, TextError> {
     let error = |line, column, found: String, help: &str| TextError {
-        file: file.to_owned(),
+        file: file.into(),
         line,
         column,
         found,
-        expected: "UTF-8 in a text program".to_owned(),
+        expected: "UTF-8 in a text program".into(),
         source: None,
         width: 1,
         help: vec![help.to_owned()],

@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn a_short_run_is_shown_whole_and_a_long_one_around_its_divergence() {
         assert_eq!(shown(0, None), []);
-        assert_eq!(shown(WHOLE, Some(7)), [0..WHOLE]);
+        assert_eq!(shown(WHOLE, Some(7)), vec![0..WHOLE]);
         assert_eq!(shown(1000, None), [0..8, 992..1000]);
         assert_eq!(shown(1000, Some(500)), [0..8, 484..504, 992..1000]);
         assert_eq!(shown(1000, Some(20)), [0..24, 992..1000]);

@@ -140,7 +140,7 @@ fn options_of_the_rest_of_a_line() {
         0,
     );
     check(
-        &log(|_, pid, line| format!("{pid} {}\n > /lib/c.so(mmap+0x13) [0xfd9b3]", line)),
+        &log(|_, pid, line| format!("{pid} {line}\n > /lib/c.so(mmap+0x13) [0xfd9b3]")),
         0,
     );
     let aligned = |line: &str| line.replace(") = ", ")                 = ");

@@ -178,7 +178,7 @@ pub(super) fn parse_counters(
     Ok(())
 }
 
-/// Reads a line as /proc/PID/status and /proc/meminfo have it: `VmLck:	   8 kB`.
+/// Reads a line as /proc/PID/status and /proc/meminfo have it: `VmLck:   8 kB`.
 pub(super) fn parse_status(
     cursor: &mut Cursor<'_>,
     counters: &mut Vec<(Counter, u64)>,

@@ -12,7 +12,7 @@ const AROUND: usize = 60;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextError {
     /// The file, as it was named.
-    pub file: String,
+    pub file: Box<str>,
     /// The line, from 1.
     pub line: usize,
     /// The column in characters, from 1.
@@ -20,9 +20,9 @@ pub struct TextError {
     /// What stands there.
     pub found: String,
     /// What should.
-    pub expected: String,
+    pub expected: Box<str>,
     /// The line itself; none of a log's.
-    pub source: Option<String>,
+    pub source: Option<Box<str>>,
     /// How many characters from the place on are wrong.
     pub width: usize,
     /// What may have been meant, a sentence each.
@@ -121,11 +121,11 @@ impl Fault {
             help,
         } = self;
         TextError {
-            file: file.to_owned(),
+            file: file.into(),
             line,
             column,
             found,
-            expected,
+            expected: expected.into(),
             source: None,
             width,
             help,
@@ -135,7 +135,7 @@ impl Fault {
     /// The same, and the line is shown.
     pub fn in_line(self, file: &str, line: usize, source: &str) -> TextError {
         TextError {
-            source: Some(source.to_owned()),
+            source: Some(source.into()),
             ..self.at(file, line)
         }
     }

@@ -15,13 +15,14 @@ impl Parser<'_> {
             return Ok(());
         }
         let between = self.read.case.checks.iter().zip(&self.read.checks);
-        for (_, line) in between.filter(|(check, _)| check.after < program.calls.len()) {
-            let at = *line as usize - 1;
-            let mut cursor = Cursor::new(self.lines[at]);
-            let fault = cursor.fault("checks behind the last call of a program with a schedule");
-            return Err(self.error(fault.help("its calls overlap"), at));
-        }
-        Ok(())
+        let mut between = between.filter(|(check, _)| check.after < program.calls.len());
+        let Some((_, line)) = between.next() else {
+            return Ok(());
+        };
+        let at = *line as usize - 1;
+        let mut cursor = Cursor::new(self.lines[at]);
+        let fault = cursor.fault("checks behind the last call of a program with a schedule");
+        Err(self.error(fault.help("its calls overlap"), at))
     }
 
     /// Warns of tasks that cannot exist.
