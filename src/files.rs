@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
+#[cfg(feature = "engine")]
 use std::time::Duration;
 
 use tempfile::NamedTempFile;
@@ -15,6 +16,7 @@ use tempfile::NamedTempFile;
 /// How the names begin of files that are not in their place yet.
 const UNFINISHED: &str = ".vmadiff-";
 /// Age above which an unfinished file belongs to a process that was killed.
+#[cfg(feature = "engine")]
 const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// How long content must last.
@@ -79,6 +81,7 @@ pub fn replace(path: &Path, content: &[u8], lasting: Lasting) -> io::Result<()> 
 /// # Errors
 ///
 /// Why they can not.
+#[cfg(feature = "engine")]
 pub fn probe(folder: &Path) -> io::Result<()> {
     const SIZE: usize = 4 * 4096;
     unfinished(&folder.join("probe"), &[0; SIZE], Lasting::Process)?.close()
@@ -86,6 +89,7 @@ pub fn probe(folder: &Path) -> io::Result<()> {
 
 /// Takes away what killed processes left unfinished in a folder. That it cannot is no trouble:
 /// nobody reads those files.
+#[cfg(feature = "engine")]
 pub fn sweep(folder: &Path) {
     let Ok(entries) = folder.read_dir() else {
         return;

@@ -1,8 +1,10 @@
 //! Programs that diverged, as files: with what happened, what made them and how often they were
 //! found, and never one over another.
 
+#[cfg(feature = "engine")]
 mod identity;
 mod provenance;
+#[cfg(feature = "engine")]
 mod write;
 
 use std::fmt::Display;
@@ -10,7 +12,10 @@ use std::fmt::Display;
 use vmadiff::designs::Planted;
 use vmadiff::program::{Case, Program};
 
-pub use provenance::{COMMIT, Provenance, TOOLCHAIN, VERSION};
+pub use provenance::Provenance;
+#[cfg(feature = "engine")]
+pub use provenance::{COMMIT, TOOLCHAIN, VERSION};
+#[cfg(feature = "engine")]
 pub use write::Kept;
 
 /// A program that diverged, with what happened and what made it as comments. None: not by a

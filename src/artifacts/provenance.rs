@@ -43,6 +43,7 @@ impl Provenance {
     }
 
     /// All but the toolchain, which has no part in what a program does.
+    #[cfg(feature = "engine")]
     pub fn without_toolchain(self) -> Self {
         Self {
             toolchain: String::new(),

@@ -40,7 +40,9 @@ use designs::Asked;
 use names::Names;
 pub use output::complain;
 
-use crate::status::{HarnessFailed, Status};
+#[cfg(feature = "engine")]
+use crate::status::HarnessFailed;
+use crate::status::Status;
 
 const EXIT_STATUS: &str = "Exit status: 0 the managers agree, 1 they diverge, 2 wrong usage or \
                            input, 3 the harness itself failed.";
