@@ -133,6 +133,12 @@ sites! { FIELDS, _signature, message => panic!("{message}");
     field_mms_stack_pages field_mms_exec_pages field_mms_rss_anon field_mms_rss_file
     field_mms_swap_entries field_mms_brk field_mms_def_flags
 
+    field_mmap field_munmap field_mprotect field_madvise field_brk field_fork field_exit field_load
+    field_store field_exec field_open field_ftruncate field_close field_reclaim field_softirq
+    field_mremap field_mlock field_mlock2 field_munlock field_mlockall field_munlockall field_msync
+    field_mincore field_mbind field_set_mempolicy field_uffd_register field_uffd_unregister
+    field_fallocate field_collapse field_numa_scan
+
     field_shared_0 field_shared_1 field_shared_2 field_shared_3 field_shared_4 field_shared_5
     field_shared_6 field_shared_7 field_shared_8 field_shared_9 field_shared_10 field_shared_11
     field_shared_12 field_shared_13 field_shared_14 field_shared_15
@@ -166,6 +172,12 @@ mod tests {
         for call in CallKind::ALL {
             assert!(
                 named(CALLS, "call", call.name()).is_some(),
+                "{}",
+                call.name()
+            );
+            // What leaks is told apart by the call that should have let go.
+            assert!(
+                named(FIELDS, "field", call.name()).is_some(),
                 "{}",
                 call.name()
             );

@@ -75,7 +75,7 @@ fn a_log_becomes_a_program_and_says_what_is_left_out() {
     shell.run("run log.vma").succeeds();
     shell
         .run("convert --strace log --maps log")
-        .refuses(&["log:1:1: expected an area", "found `strace`"]);
+        .refuses(&["log:1:1: error: expected an area", "found `strace`"]);
 }
 
 #[test]
