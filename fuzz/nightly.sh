@@ -47,7 +47,7 @@ touch "$shared/known.txt"
 # The first comment of an artifact is its signature and what happens.
 for program in "$shared"/artifacts/*.vma; do
     signature=$(sed -n '1s/^# \([^ ]*\): .*/\1/p' "$program")
-    [ -n "$signature" ] && ! grep -q "^$signature\( \|$\)" "$shared/known.txt" || continue
+    if [ -z "$signature" ] || grep -q "^$signature\( \|$\)" "$shared/known.txt"; then continue; fi
     echo "$(stat -c %s "$program") $signature $program"
 done | sort -k2,2 -k1,1n | awk '$2 != last { print $2, $3; last = $2 }' > "$shared/findings.txt"
 cat "$shared/findings.txt"
