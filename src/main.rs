@@ -15,6 +15,10 @@ use cli::{Cli, paint, panics};
 use status::{HarnessFailed, Status};
 
 fn main() -> ExitCode {
+    #[cfg(all(feature = "engine", target_os = "linux", target_arch = "x86_64"))]
+    if vmadiff_linux::boot::init::is_init() {
+        vmadiff_linux::boot::init::run(cli::GUEST);
+    }
     let cli = Cli::parse();
     panics::keep();
     let status = match std::panic::catch_unwind(|| cli::run(cli)) {

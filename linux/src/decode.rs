@@ -24,6 +24,8 @@ pub enum Decode {
     Child(u64),
     /// Which pages are resident, of so many.
     Resident(usize),
+    /// Whether the kernel took a step that it was asked for: what the looks before and after it say.
+    Step,
 }
 
 /// What came of an operation, as an answer to the call that it stands for.
@@ -36,6 +38,10 @@ pub fn decode(how: Decode, op: &Op, resident: &[u8], zones: &Zones) -> Answer {
             Some(address) => Answer::Known(Outcome::Value(address)),
             None => Answer::Elsewhere(value),
         }),
+        Decode::Step => {
+            let done = resident.first().copied().unwrap_or(0);
+            Answer::Known(Outcome::Value(done.into()))
+        }
         Decode::Resident(_) => system(op, |_| {
             let sum = resident
                 .iter()

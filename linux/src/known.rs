@@ -35,19 +35,76 @@ pub struct Known {
     explains: fn(&Context) -> bool,
 }
 
+/// A release of Linux: major and minor number.
+pub type Version = (u32, u32);
+
 /// Why the kernel differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// It changed after 5.1: the first release that has it.
-    Since(u32, u32),
+    /// It changed after 5.1.
+    Changed(Change),
     /// The model was chosen smaller than the kernel (`docs/rules.md`, section 18).
     Chosen,
+}
+
+/// Which releases have a change, and how far that was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The first release that has it by its history, or that may have it, if that is not known.
+    pub first: Version,
+    /// The newest release before that was seen without it.
+    pub absent: Version,
+    /// The oldest release that was seen with it.
+    pub seen: Version,
+    /// The oldest release after that was seen without it again, if there is one.
+    pub gone: Option<Version>,
+}
+
+impl Change {
+    /// A change that stays.
+    pub const fn since(first: Version, absent: Version, seen: Version) -> Self {
+        Self {
+            first,
+            absent,
+            seen,
+            gone: None,
+        }
+    }
+
+    /// Whether a release has it; none: between those that were seen.
+    pub fn is_in(&self, version: Version) -> Option<bool> {
+        if self.gone.is_some_and(|gone| version >= gone) || version <= self.absent {
+            return Some(false);
+        }
+        let past_seen = self.gone.is_some() && version > self.seen;
+        (version >= self.seen && !past_seen).then_some(true)
+    }
+
+    /// Whether a release may have it.
+    fn may_be_in(&self, version: Version) -> bool {
+        version >= self.first && self.is_in(version) != Some(false)
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = |(major, minor): Version| format!("{major}.{minor}");
+        let (absent, seen) = (of(self.absent), of(self.seen));
+        match self.gone {
+            Some(gone) => write!(f, "seen in {seen}, not in {absent} and {}", of(gone)),
+            None => write!(
+                f,
+                "since {} (not in {absent}, seen in {seen})",
+                of(self.first)
+            ),
+        }
+    }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Since(major, minor) => write!(f, "since {major}.{minor}"),
+            Self::Changed(change) => change.fmt(f),
             Self::Chosen => f.write_str("a choice of the model"),
         }
     }
@@ -102,9 +159,33 @@ impl Context<'_> {
 pub fn explain(context: &Context) -> Option<&'static Known> {
     let version = context.machine.version();
     let there = |known: &&Known| match known.origin {
-        Origin::Since(major, minor) => version >= (major, minor),
+        Origin::Changed(change) => change.may_be_in(version),
         Origin::Chosen => true,
     };
     let mut candidates = known().filter(there);
     candidates.find(|known| (known.explains)(context))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_bounded_by_what_was_seen() {
+        let stays = Change::since((5, 16), (5, 10), (6, 1));
+        let at = [(5, 10), (5, 12), (5, 17), (6, 1), (7, 0)];
+        let known = [Some(false), None, None, Some(true), Some(true)];
+        assert_eq!(at.map(|version| stays.is_in(version)), known);
+        assert_eq!(
+            at.map(|version| stays.may_be_in(version)),
+            [false, false, true, true, true]
+        );
+        let went = Change {
+            gone: Some((6, 12)),
+            ..stays
+        };
+        let known = [Some(false), None, None, Some(true), Some(false)];
+        assert_eq!(at.map(|version| went.is_in(version)), known);
+        assert!(went.may_be_in((6, 5)) && !went.may_be_in((6, 12)));
+    }
 }

@@ -24,6 +24,8 @@
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod agent;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod boot;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod decode;
 mod diff;
 mod fit;
@@ -51,7 +53,7 @@ pub use diff::{Areas, Difference, Field, differences};
 pub use fit::CALLS;
 pub use fit::{Fitting, Unfit, fits_config};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub use known::{Context, Known, Origin, known};
+pub use known::{Change, Context, Known, Origin, known};
 pub use machine::{Machine, TASK_SIZE};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use run::{Linux, Look, Run, Stopped, stay_on_one_processor};

@@ -1,12 +1,13 @@
 //! What the machine at hand is like, as far as it bears on what can be compared on it.
 
+use serde::{Deserialize, Serialize};
 use vmadiff_contract::Config;
 
 /// Bytes that user space may address with four-level page tables.
 pub const TASK_SIZE: u64 = (1 << 47) - 4096;
 
 /// The machine and its settings. A program that asks for other ones is not comparable on it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
     /// The kernel's release, as `uname -r` has it.
     pub release: String,
@@ -28,6 +29,14 @@ pub struct Machine {
     pub heap: bool,
     /// Top-down placement starts below this.
     pub mmap_base: u64,
+    /// End of what user space may address, bytes: more than [`TASK_SIZE`] with five-level page tables.
+    pub task_size: u64,
+    /// Pages below a stack that stay free.
+    pub stack_guard_gap: u64,
+    /// What userfaultfd(2) has to be called with to be had; none: it is refused.
+    pub userfaultfd: Option<u64>,
+    /// Pages can be swapped out when that is asked for (MADV_PAGEOUT, since 5.4, and swap space).
+    pub swaps: bool,
 }
 
 impl Machine {
@@ -44,19 +53,39 @@ impl Machine {
             most_locked: u64::MAX,
             heap: true,
             mmap_base: 0x7fc0_0000_0000,
+            task_size: TASK_SIZE,
+            stack_guard_gap: 256,
+            userfaultfd: None,
+            swaps: false,
         }
     }
 
     /// Major and minor number of the kernel's release; (0, 0) if it has none.
     pub fn version(&self) -> (u32, u32) {
-        let mut numbers = self.release.split('.').map(|part| {
-            let digits = part
-                .find(|c: char| !c.is_ascii_digit())
-                .unwrap_or(part.len());
-            part[..digits].parse().unwrap_or(0)
-        });
-        (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+        version(&self.release)
     }
+}
+
+fn version(release: &str) -> (u32, u32) {
+    let mut numbers = release.split('.').map(|part| {
+        let digits = part
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(part.len());
+        part[..digits].parse().unwrap_or(0)
+    });
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+/// The gap that the kernel was booted with (`stack_guard_gap=` on its command line), pages.
+#[cfg_attr(
+    not(all(target_os = "linux", target_arch = "x86_64")),
+    allow(dead_code)
+)]
+fn guard_gap(command_line: &str) -> u64 {
+    const USUAL: u64 = 256;
+    let words = command_line.split_ascii_whitespace();
+    let mut set = words.filter_map(|word| word.strip_prefix("stack_guard_gap=")?.parse().ok());
+    set.next_back().unwrap_or(USUAL)
 }
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -76,9 +105,9 @@ impl Machine {
         };
         // SAFETY: getrlimit fills the structure.
         unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &raw mut limit) };
+        let release = read("/proc/sys/kernel/osrelease").trim().to_owned();
         let may_raise = effective & (1 << 24) != 0; // CAP_SYS_RESOURCE
         Self {
-            release: read("/proc/sys/kernel/osrelease").trim().into(),
             mmap_min_addr: number("/proc/sys/vm/mmap_min_addr"),
             max_map_count: number("/proc/sys/vm/max_map_count"),
             strict_overcommit: overcommit == 2,
@@ -91,6 +120,12 @@ impl Machine {
             most_locked: if may_raise { u64::MAX } else { limit.rlim_max },
             heap: false,
             mmap_base: 0,
+            task_size: TASK_SIZE,
+            stack_guard_gap: guard_gap(&read("/proc/cmdline")),
+            userfaultfd: None,
+            swaps: kilobytes(&read("/proc/meminfo"), "SwapTotal:") > 0
+                && version(&release) >= (5, 4),
+            release,
         }
     }
 }
@@ -106,10 +141,18 @@ fn read(path: &str) -> String {
     allow(dead_code)
 )]
 fn memory(meminfo: &str) -> u64 {
-    let of = |name| meminfo.lines().find_map(|line| line.strip_prefix(name));
-    let number = |text: &str| text.trim().strip_suffix(" kB")?.parse().ok();
-    let bytes = |name| of(name).and_then(number).unwrap_or(0_u64) << 10;
-    bytes("MemTotal:") + bytes("SwapTotal:")
+    (kilobytes(meminfo, "MemTotal:") + kilobytes(meminfo, "SwapTotal:")) << 10
+}
+
+/// A number of /proc/meminfo; 0 if it is not there.
+#[cfg_attr(
+    not(all(target_os = "linux", target_arch = "x86_64")),
+    allow(dead_code)
+)]
+fn kilobytes(meminfo: &str, name: &str) -> u64 {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|text| text.trim().strip_suffix(" kB"));
+    number.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 /// How many nodes a list like `0-1,3` names; 0 unless they are the lowest ones.
@@ -140,6 +183,12 @@ mod tests {
     fn what_may_be_charged_is_memory_and_swap() {
         let text = "MemTotal:       24684084 kB\nMemFree: 1 kB\nSwapTotal:             4 kB\n";
         assert_eq!(memory(text), 24_684_088 << 10);
+    }
+
+    #[test]
+    fn the_gap_below_stacks_is_what_the_kernel_was_booted_with() {
+        assert_eq!(guard_gap("console=ttyS0 quiet\n"), 256);
+        assert_eq!(guard_gap("stack_guard_gap=1 x=2 stack_guard_gap=16"), 16);
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub struct Script {
     pub ops: Vec<Op>,
     /// The bytes from [`at::DATA`] on.
     pub data: Vec<u8>,
+    /// Seconds after which a forked process is ended by its alarm; 0: never.
+    pub alarm: u64,
 }
 
 /// An argument that stands for "leave the script".
@@ -114,14 +116,16 @@ impl Script {
             let on_death = libc::PR_SET_PDEATHSIG as u64;
             self.call(child, libc::SYS_prctl, [on_death, libc::SIGKILL as u64]);
         }
-        self.call(child, libc::SYS_alarm, [10]);
+        self.call(child, libc::SYS_alarm, [self.alarm]);
         op
     }
 
-    /// Appends the operations of one call (all but fork and exit, which concern tasks).
+    /// Appends the operations of one call. Every call has an arm of its own: one that nobody planned
+    /// would be answered without asking Linux, and would agree with kernels that lack it.
     ///
     /// # Panics
-    /// If the call does not fit ([`crate::fits_call`]).
+    /// If the call does not fit ([`crate::Fitting`]), or is fork or exit, which concern tasks.
+    #[deny(clippy::wildcard_enum_match_arm)]
     pub fn translate(&mut self, caller: &Caller, call: &Call) -> Slot {
         let owner = caller.owner;
         let real = |addr| caller.zones.to_linux(addr).expect("an address that fits");
@@ -194,7 +198,8 @@ impl Script {
                 [real(addr), len, flags.bits().into(), 0, 0, 0],
             ),
             Call::Mincore { addr, len } => {
-                let pages = usize::try_from(len.div_ceil(PAGE_SIZE)).expect("64-bit machine");
+                // Of more pages than there is room for, it is refused whatever they are.
+                let pages = len.div_ceil(PAGE_SIZE).min(at::RESIDENT_LEN) as usize;
                 let vector = SHARED + at::RESIDENT as u64;
                 let op = Op::call(libc::SYS_mincore, [real(addr), len, vector]);
                 (op, Decode::Resident(pages))
@@ -233,7 +238,34 @@ impl Script {
                 system(libc::SYS_mlockall, [flags.bits().into(), 0, 0, 0, 0, 0])
             }
             Call::Munlockall => system(libc::SYS_munlockall, [0; 6]),
-            _ => return self.fixed(owner, Outcome::Value(0)),
+            Call::UffdRegister { addr, len } => {
+                let missing = 1;
+                let range = [real(addr), len, missing, 0].map(u64::to_ne_bytes).concat();
+                let range = self.put(&range);
+                system(
+                    libc::SYS_ioctl,
+                    [uffd::DESCRIPTOR, uffd::REGISTER, range, 0, 0, 0],
+                )
+            }
+            Call::UffdUnregister { addr, len } => {
+                let range = self.put(&[real(addr), len].map(u64::to_ne_bytes).concat());
+                system(
+                    libc::SYS_ioctl,
+                    [uffd::DESCRIPTOR, uffd::UNREGISTER, range, 0, 0, 0],
+                )
+            }
+            Call::Reclaim { addr } => {
+                let page = real(addr) & !(PAGE_SIZE - 1);
+                let advice = libc::MADV_PAGEOUT as u64;
+                (
+                    Op::call(libc::SYS_madvise, [page, PAGE_SIZE, advice]),
+                    Decode::Step,
+                )
+            }
+            // A grace period ends whenever it likes: that can be waited for, and changes nothing.
+            Call::Softirq => return self.fixed(owner, Outcome::Value(0)),
+            Call::Fork | Call::Exit => unreachable!("fork and exit are planned with their tasks"),
+            Call::Collapse { .. } | Call::NumaScan { .. } => unreachable!("does not fit"),
         };
         Slot {
             op: self.push(owner, op),
@@ -248,6 +280,46 @@ impl Script {
             op,
             decode: Decode::Fixed(outcome),
         }
+    }
+}
+
+/// userfaultfd, as programs have it: one for each process, missing pages only, with signals.
+pub mod uffd {
+    /// The descriptor it is kept at, above those that programs get.
+    pub const DESCRIPTOR: u64 = 62;
+    /// `UFFDIO_API`.
+    pub const API: u64 = 0xc018_aa3f;
+    /// `UFFDIO_REGISTER`.
+    pub const REGISTER: u64 = 0xc020_aa00;
+    /// `UFFDIO_UNREGISTER`.
+    pub const UNREGISTER: u64 = 0x8010_aa01;
+    /// `UFFD_FEATURE_SIGBUS`.
+    pub const SIGBUS: u64 = 1 << 7;
+}
+
+impl Script {
+    /// Gives a process a userfaultfd of its own. For a moment there is one descriptor more, so the
+    /// limit is lifted meanwhile; `flags` are what this kernel wants.
+    pub fn userfaultfd(&mut self, owner: Owner, flags: u64, nofile: u64) {
+        let most = at::PATHS_LEN as u64;
+        self.limit(owner, libc::RLIMIT_NOFILE, most, most);
+        self.call(owner, libc::SYS_userfaultfd, [flags]);
+        let mut on_last = |number, second| {
+            let flags = arg::FIRST_IS_LAST | arg::FORGET;
+            self.push(
+                owner,
+                Op {
+                    flags,
+                    ..Op::call(number, [0, second])
+                },
+            );
+        };
+        on_last(libc::SYS_dup2, uffd::DESCRIPTOR);
+        on_last(libc::SYS_close, 0);
+        const VERSION: u64 = 0xaa;
+        let api = self.put(&[VERSION, uffd::SIGBUS, 0].map(u64::to_ne_bytes).concat());
+        self.call(owner, libc::SYS_ioctl, [uffd::DESCRIPTOR, uffd::API, api]);
+        self.limit(owner, libc::RLIMIT_NOFILE, nofile, most);
     }
 }
 

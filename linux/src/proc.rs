@@ -202,6 +202,17 @@ fn read<'a>(path: &str, end: Option<&str>, to: &'a mut Vec<u8>) -> io::Result<&'
     }
 }
 
+/// One page's entry of /proc/PID/pagemap. The page is named by its real address.
+///
+/// # Errors
+/// If it can not be read.
+pub fn entry(pid: i32, page: u64) -> io::Result<u64> {
+    let mut entry = [0; 8];
+    let pagemap = File::open(format!("/proc/{pid}/pagemap"))?;
+    pagemap.read_exact_at(&mut entry, page / 4096 * 8)?;
+    Ok(u64::from_ne_bytes(entry))
+}
+
 /// What of an agent's address space is its own.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Own {

@@ -6,7 +6,7 @@ use crate::agent::layout::{FIRST, OPS_LEN, OWN_PAGES, Op, at};
 use crate::agent::{Agent, Failed};
 use crate::ballast_range;
 use crate::fit::{Fitting, Unfit, ballast, fits_config};
-use crate::machine::Machine;
+use crate::machine::{Machine, TASK_SIZE};
 use crate::plan::Script;
 use crate::proc::Looker;
 use crate::session::{Session, set_heap};
@@ -69,6 +69,8 @@ impl Linux {
         machine.mmap_base = probe_base(&mut agent)?;
         machine.mmap_min_addr = probe_minimum(&mut agent, machine.mmap_min_addr)?;
         machine.heap = probe_heap(&mut agent)?;
+        machine.task_size = probe_end(&mut agent)?;
+        machine.userfaultfd = probe_userfaultfd(&mut agent)?;
         Ok(Self {
             machine,
             agent: Some(agent),
@@ -194,6 +196,37 @@ fn probe_minimum(agent: &mut Agent, setting: u64) -> Result<u64, Failed> {
     agent.batch(&[first(Op::call(libc::SYS_munmap, [place, 4096]))])?;
     const HIGHEST: u64 = 1 << 20; // beyond, the hint was not taken at all
     Ok(if place < HIGHEST { place } else { setting })
+}
+
+/// Where user space ends: with five-level page tables, munmap takes addresses beyond 47 bits.
+fn probe_end(agent: &mut Agent) -> Result<u64, Failed> {
+    const FIVE_LEVELS: u64 = (1 << 56) - 4096;
+    let unmap = Op::call(libc::SYS_munmap, [1 << 47, 4096]);
+    let beyond = agent.batch(&[Op {
+        owner: FIRST,
+        ..unmap
+    }])?[0]
+        .answer();
+    Ok(if beyond.is_ok() {
+        FIVE_LEVELS
+    } else {
+        TASK_SIZE
+    })
+}
+
+/// What userfaultfd has to be called with, if it can be had: since 5.11 an ordinary user says that it
+/// is for faults from user space only; before, there is no such flag.
+fn probe_userfaultfd(agent: &mut Agent) -> Result<Option<u64>, Failed> {
+    const USER_MODE_ONLY: u64 = 1;
+    for flags in [USER_MODE_ONLY, 0] {
+        let first = |op: Op| Op { owner: FIRST, ..op };
+        let open = first(Op::call(libc::SYS_userfaultfd, [flags]));
+        if let Ok(descriptor) = agent.batch(&[open])?[0].answer() {
+            agent.batch(&[first(Op::call(libc::SYS_close, [descriptor]))])?;
+            return Ok(Some(flags));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether the start of the heap can be set.

@@ -152,6 +152,7 @@ impl Trial {
                 .map(|ours| (ours, theirs.unwrap_or(&nothing)));
             let mut ruling = hearing.answer(index, earlier);
             if matches!(ruling, Ruling::Differs(_)) {
+                hearing.declined()?;
                 self.manager.snapshot(&mut self.snapshot);
                 hearing.room(self.linux.own_pages(), &self.snapshot)?;
                 if hearing.sees_known(earlier, &self.snapshot) {

@@ -167,10 +167,15 @@ impl View {
                 .pages
                 .iter()
                 .filter(|page| page.mm == mm.mm && seen(page.addr));
+            // What is swapped out can not be read without bringing it back.
+            let swapped = |addr: u64| {
+                let mut pages = snapshot.pages.iter();
+                pages.any(|page| page.mm == mm.mm && !page.present && page.addr == addr & !4095)
+            };
             let bytes = snapshot
                 .bytes
                 .iter()
-                .filter(|byte| byte.mm == mm.mm && seen(byte.addr));
+                .filter(|byte| byte.mm == mm.mm && seen(byte.addr) && !swapped(byte.addr));
             let pages = pages.map(|page| Page {
                 addr: page.addr,
                 present: page.present,

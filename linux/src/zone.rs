@@ -51,7 +51,10 @@ impl Zones {
                 config.task_size
             ));
         }
-        if min % 4096 != 0 || min == 0 || base % 4096 != 0 || base < min + 4 * LOW {
+        // Nobody maps anything below both minima. If both are 0 there is nothing to move.
+        let forbidden = min.min(machine.mmap_min_addr);
+        let no_minimum = min == 0 && machine.mmap_min_addr != 0;
+        if min % 4096 != 0 || no_minimum || base % 4096 != 0 || base < min + 4 * LOW {
             return Err(format!(
                 "mmap_min_addr={min:#x} mmap_base={base:#x}: no room between"
             ));
@@ -69,7 +72,7 @@ impl Zones {
         }
         let mut zones = vec![
             Zone {
-                program: 0..4096,
+                program: 0..forbidden,
                 delta: 0,
             },
             Zone {

@@ -45,13 +45,12 @@ pub fn replay(file: &Path, planted: &Planted) -> String {
 
 /// The command that runs a program on the kernel again.
 #[cfg(feature = "engine")]
-pub fn replay_on_linux(file: &Path, boundaries: bool) -> String {
-    let command = if boundaries {
-        "linux --boundaries"
-    } else {
-        "linux"
-    };
-    format!("{} {command} {}", myself(), quoted(file))
+pub fn replay_on_linux(file: &Path, kernel: Option<&Path>, boundaries: bool) -> String {
+    let kernel = kernel.map_or(String::new(), |image| {
+        format!(" --kernel {}", quoted(image))
+    });
+    let boundaries = if boundaries { " --boundaries" } else { "" };
+    format!("{} linux{kernel}{boundaries} {}", myself(), quoted(file))
 }
 
 /// How this program was started: what a user types to start it again.

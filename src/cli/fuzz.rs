@@ -27,7 +27,8 @@ use crate::status::Status;
     vmadiff fuzz interleaved --seconds 600 --keep-going\n  \
     vmadiff fuzz --jobs 8 --corpus campaign --keep-going --known known.txt\n  \
     vmadiff fuzz --runs 100000 --seed 1 --defect NAME --json\n  \
-    vmadiff fuzz linux --seconds 60 --boundaries")]
+    vmadiff fuzz linux --seconds 60 --boundaries\n  \
+    vmadiff fuzz linux --kernel arch/x86/boot/bzImage --seconds 600")]
 pub struct Args {
     /// What is fuzzed.
     #[arg(value_enum, default_value_t)]
@@ -65,21 +66,27 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 10,
           value_parser = clap::value_parser!(u32).range(1..))]
     timeout: u32,
-    /// Memory that a job may take, MiB: more ends it. One needs a tenth of the default.
-    #[arg(long, value_name = "MIB", default_value_t = 1024,
-          value_parser = clap::value_parser!(u32).range(64..))]
-    memory: u32,
+    /// Memory that a job may take, MiB: more ends it. One needs a tenth of the default, 1024. With
+    /// --kernel: memory of the guest, 2048 unless said.
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(64..))]
+    memory: Option<u32>,
     /// Lets the harness fail in the first job, to see what is kept.
     #[arg(long, value_enum, hide = true)]
     harness_fault: Option<Fault>,
     /// With `linux`: also compares where one area ends and the next one starts.
     #[arg(long)]
     boundaries: bool,
+    /// With `linux`: which kernel, if not the running one.
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    #[command(flatten)]
+    boot: super::linux::boot::Args,
     /// Prints the summary as JSON, and nothing else.
     #[arg(long)]
     json: bool,
 }
 
+/// Memory that a job may take, MiB, if nothing is said.
+const JOB_MEMORY: u32 = 1024;
 /// Reports printed at the end; of more findings there are only lines in the summary.
 const REPORTS: usize = 3;
 
@@ -115,6 +122,10 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     if args.boundaries {
         bail!("--boundaries is for `fuzz linux`");
     }
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    if args.boot.kernel.is_some() {
+        bail!("--kernel is for `fuzz linux`");
+    }
     // Jobs on one corpus, and one that takes another's place, need a folder even if nobody wants to
     // keep it.
     let shared = args.jobs > 1;
@@ -146,7 +157,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
             known: args.known()?,
             limits: Limits {
                 seconds: args.timeout,
-                memory_mib: args.memory,
+                memory_mib: args.memory.unwrap_or(JOB_MEMORY),
             },
             legacy: String::new(),
             fault: args.harness_fault,
@@ -250,7 +261,11 @@ fn linux(args: &Args, planted: &Planted) -> Result<Status> {
             seed: args.seed.unwrap_or_else(draw_seed).into(),
             jobs: args.jobs,
             areas: vmadiff_linux::Areas::new(args.boundaries),
+            mark: None,
         },
+        machinery: args
+            .boot
+            .machinery(args.memory.unwrap_or(super::linux::boot::MEMORY))?,
         artifacts: args.artifacts.clone(),
         keep_going: args.keep_going,
         known: args.known()?,

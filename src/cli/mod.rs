@@ -44,6 +44,10 @@ pub use output::complain;
 use crate::status::HarnessFailed;
 use crate::status::Status;
 
+/// The subcommand that a guest's first process starts.
+#[cfg(all(feature = "engine", target_os = "linux", target_arch = "x86_64"))]
+pub const GUEST: &str = "guest";
+
 const EXIT_STATUS: &str = "Exit status: 0 the managers agree, 1 they diverge, 2 wrong usage or \
                            input, 3 the harness itself failed.";
 
@@ -83,6 +87,10 @@ enum Command {
     Explain(glossary::Args),
     Linux(linux::Args),
     Completions(completions::Args),
+    /// The command in a guest that `--kernel` booted; it talks to the one that booted it.
+    #[cfg(all(feature = "engine", target_os = "linux", target_arch = "x86_64"))]
+    #[command(hide = true, name = GUEST)]
+    Guest,
     /// One job of `fuzz`; it talks to its parent, not to people.
     #[cfg(feature = "engine")]
     #[command(hide = true)]
@@ -110,6 +118,8 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Designs(args) => designs::run(&args),
         Command::Explain(args) => glossary::run(&args),
         Command::Linux(args) => linux::run(&args),
+        #[cfg(all(feature = "engine", target_os = "linux", target_arch = "x86_64"))]
+        Command::Guest => linux::guest::run(),
         Command::Completions(args) => completions::run(&args),
         #[cfg(feature = "engine")]
         Command::Engine { settings } => {

@@ -3,18 +3,19 @@
 //! Programs are fresh ones of the generator's, and changed ones of those that ran before. What is
 //! run depends on the seed and the number of jobs only.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use vmadiff_contract::Capabilities;
+use serde::{Deserialize, Serialize};
 use vmadiff_linux::{Areas, Boot, Closeness, Finding, Linux, Look, Stopped, Trial, Verdict};
 
-use super::{judge, narrow, smallest};
+use super::programs::Programs;
+use super::{judge, smallest};
 use crate::program::Program;
-use crate::program::mutate::{Flavour, Profile, generate, mutate};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +30,8 @@ pub struct Campaign {
     pub jobs: u32,
     /// How areas are compared.
     pub areas: Areas,
+    /// Told before each program is run: the job's number and the program's.
+    pub mark: Option<fn(u32, u64)>,
 }
 
 /// A finding, made small.
@@ -48,7 +51,7 @@ impl Found {
 }
 
 /// Calls of one kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Calls {
     /// That were compared.
     pub made: u64,
@@ -57,18 +60,18 @@ pub struct Calls {
 }
 
 /// What was done.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Tally {
     /// Programs.
     pub programs: u64,
     /// Calls that were compared, by name. Those of programs that differ are not counted.
-    pub calls: BTreeMap<&'static str, Calls>,
+    pub calls: BTreeMap<Cow<'static, str>, Calls>,
     /// Programs whose comparison ended before they did.
     pub ended_early: u64,
     /// Programs that could not be run to their end, by the reason.
     pub stopped: BTreeMap<String, u64>,
     /// Known differences, by name: programs that showed them.
-    pub known: BTreeMap<&'static str, u64>,
+    pub known: BTreeMap<Cow<'static, str>, u64>,
     /// Findings, by what differs and after which call: programs that showed them.
     pub findings: BTreeMap<String, u64>,
 }
@@ -159,16 +162,12 @@ struct Job<'a> {
     campaign: &'a Campaign,
     number: u32,
     court: Trial,
-    profile: Profile,
-    /// Encoded programs that are worth changing.
-    pool: Vec<Vec<u8>>,
+    programs: Programs,
     tally: Tally,
     kinds: Vec<String>,
     news: Sender<News>,
 }
 
-/// Programs that are kept to be changed.
-const POOL: usize = 256;
 /// How often a job sends its tally.
 const NEWS_EVERY: Duration = Duration::from_millis(250);
 /// How often agents may fail, one program after the other, before it is the harness that fails.
@@ -183,17 +182,12 @@ impl<'a> Job<'a> {
     ) -> Result<Self, Stopped> {
         vmadiff_linux::stay_on_one_processor(number);
         let court = Trial::new(Linux::new()?, boot);
-        let profile = Profile {
-            flavour: Flavour::Serial,
-            calls: Capabilities::of(vmadiff_linux::CALLS),
-            ..Profile::default()
-        };
+        let programs = Programs::new(campaign.seed, court.linux.machine());
         Ok(Self {
             campaign,
             number,
             court,
-            profile,
-            pool: Vec::new(),
+            programs,
             tally: Tally::default(),
             kinds: Vec::new(),
             news,
@@ -239,9 +233,12 @@ impl<'a> Job<'a> {
     }
 
     fn one(&mut self, index: u64) -> Result<(), Stopped> {
-        let program = self.program(index);
+        let program = self.programs.next(index);
         if program.calls.is_empty() {
             return Ok(());
+        }
+        if let Some(mark) = self.campaign.mark {
+            mark(self.number, index);
         }
         self.tally.programs += 1;
         let areas = self.campaign.areas;
@@ -255,12 +252,16 @@ impl<'a> Job<'a> {
             } => {
                 self.tally.ended_early += u64::from(until.is_some());
                 for (step, said) in program.calls.iter().zip(said) {
-                    let calls = self.tally.calls.entry(step.call.kind().name()).or_default();
+                    let calls = self
+                        .tally
+                        .calls
+                        .entry(step.call.kind().name().into())
+                        .or_default();
                     calls.made += 1;
                     calls.succeeded += u64::from(said.is_success());
                 }
                 for known in known {
-                    *self.tally.known.entry(known.name).or_default() += 1;
+                    *self.tally.known.entry(known.name.into()).or_default() += 1;
                 }
             }
             Verdict::Differs(finding) => self.found(program, finding),
@@ -286,39 +287,5 @@ impl<'a> Job<'a> {
             _ => found,
         };
         self.send(Some(small));
-    }
-
-    /// The program of this index: a fresh one, or one of the pool that was changed.
-    fn program(&mut self, index: u64) -> Program {
-        let seed = self
-            .campaign
-            .seed
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            .wrapping_add(index);
-        let mut program = if index.is_multiple_of(2) || self.pool.is_empty() {
-            generate(seed, &self.profile)
-        } else {
-            let base = &self.pool[usize::try_from(seed >> 1).expect("64 bits") % self.pool.len()];
-            let mut data = base.clone();
-            let size = data.len();
-            data.resize(size + 48 * 8, 0);
-            let most = data.len();
-            let seed = (seed as u32).wrapping_mul(0x9e37_79b9);
-            let size = mutate(&mut data, size, most, seed, &self.profile, |_, size, _| {
-                size
-            });
-            Program::decode(&data[..size])
-        };
-        if narrow(&mut program, self.court.linux.machine()).is_err() {
-            program.calls.clear();
-        }
-        let encoded = program.encode();
-        if self.pool.len() < POOL {
-            self.pool.push(encoded);
-        } else {
-            let place = usize::try_from(seed >> 9).expect("64 bits") % POOL;
-            self.pool[place] = encoded;
-        }
-        program
     }
 }

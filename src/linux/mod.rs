@@ -6,9 +6,11 @@
 
 mod fuzz;
 mod narrow;
+mod programs;
 
 pub use fuzz::{Calls, Campaign, Found, Tally, fuzz, signature};
 pub use narrow::{narrow, with_nodes};
+pub use programs::Programs;
 
 use vmadiff_contract::{Call, Manager, TaskId};
 use vmadiff_linux::{Closeness, Linux, Stopped, Trial, Verdict};

@@ -81,6 +81,7 @@ fn a_campaign_finds_a_defect_and_makes_it_small() {
         seed: 1,
         jobs: 1,
         areas: Areas::ByPage,
+        mark: None,
     };
     let mut told = Vec::new();
     let tally = fuzz(

@@ -158,6 +158,26 @@ unsafe fn shed_descriptors() {
         for standard in 0..3 {
             libc::dup2(null, standard);
         }
-        libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0);
+        // Since 5.9; before it, one by one.
+        if libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) != 0 {
+            close_one_by_one();
+        }
     }
 }
+
+/// Closes all descriptors from 3 on, as far as any may be open: their limit may have been lowered below
+/// one that is.
+unsafe fn close_one_by_one() {
+    // SAFETY: system calls on the child's own descriptors; the structure is a local.
+    unsafe {
+        let mut limit = std::mem::zeroed::<libc::rlimit>();
+        libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
+        let most = limit.rlim_max.clamp(LEAST_CLOSED, MOST_CLOSED);
+        for descriptor in 3..most {
+            libc::close(descriptor as i32);
+        }
+    }
+}
+
+const LEAST_CLOSED: u64 = 1 << 10;
+const MOST_CLOSED: u64 = 1 << 16;

@@ -40,8 +40,10 @@ pub mod at {
     pub const DATA: usize = 0x5800;
     /// Bytes of that.
     pub const DATA_SIZE: usize = 0x1800;
-    /// One byte per page, for mincore; 4096 of them.
+    /// One byte per page, for mincore.
     pub const RESIDENT: usize = 0x7000;
+    /// How many pages.
+    pub const RESIDENT_LEN: u64 = 4096;
     /// The operations.
     pub const OPS: usize = 0x8000;
 }

@@ -11,7 +11,7 @@ mod code;
 pub mod layout;
 mod shared;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -21,6 +21,11 @@ use layout::{AGENT, AGENT_END, FIRST, HARNESS, Op, kind};
 pub use shared::Shared;
 
 use crate::machine::{Machine, TASK_SIZE};
+
+/// How long a list of operations may take on a usual machine.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The same on the slowest machine.
+const SLOWEST: Duration = Duration::from_secs(60);
 
 /// Why there is no agent, or no longer one.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -72,15 +77,48 @@ impl Agent {
     pub fn new(machine: &Machine) -> Result<Self, Failed> {
         let shared = Shared::new()?;
         let pid = birth::fork(&shared, machine)?;
-        let patience = Duration::from_secs(5);
         let mut agent = Self {
             shared,
             pid,
-            patience,
+            patience: SLOWEST,
             children: Vec::new(),
         };
         agent.settle()?;
+        agent.patience = agent.gauge()?;
         Ok(agent)
+    }
+
+    /// How long a list of operations may take here: an emulated processor is fifty times slower than a
+    /// real one, and that is no hang. By the time that a list of a known length takes.
+    fn gauge(&mut self) -> Result<Duration, Failed> {
+        const PAIRS: usize = 64;
+        /// What they take on a usual machine, with room to spare.
+        const USUAL: Duration = Duration::from_micros(500);
+        let first = |op: Op| Op { owner: FIRST, ..op };
+        let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED) as u64;
+        let place = 1 << 40;
+        let pair = [
+            first(Op::call(
+                libc::SYS_mmap,
+                [place, 4096, 0, flags, u64::MAX, 0],
+            )),
+            first(Op::call(libc::SYS_munmap, [place, 4096])),
+        ];
+        let ops = pair.repeat(PAIRS);
+        let mut best = Duration::MAX;
+        // The best of three: others may be running.
+        for _ in 0..3 {
+            let start = Instant::now();
+            self.batch(&ops)?;
+            best = best.min(start.elapsed());
+        }
+        let slower = best.as_secs_f64() / USUAL.as_secs_f64();
+        Ok(PATIENCE.mul_f64(slower.max(1.0)).min(SLOWEST))
+    }
+
+    /// How long a list of operations may take.
+    pub fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// Empties the first agent's address space, sets its signal handlers, and takes all protection

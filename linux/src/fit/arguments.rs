@@ -2,7 +2,7 @@
 
 use vmadiff_contract::{FallocFlags, MapFlags, Mode, MoveFlags, PolicyFlags, Prot};
 
-use super::{FILE_SIZE, Fitting, MOST_IN_FILE, MOST_POPULATED, Unfit, only};
+use super::{FILE_SIZE, Fitting, MOST_IN_FILE, MOST_POPULATED, Unfit, only, wraps};
 
 const LEAVES: &str = "a range that leaves the program's world";
 const MAP_FLAGS: &str = "flags of mmap outside the model";
@@ -32,6 +32,9 @@ impl Fitting<'_> {
     /// A range that the kernel may look at as far as it likes.
     pub(super) fn range(&self, addr: u64, len: u64) -> Result<(), Unfit> {
         self.address(addr)?;
+        if wraps(addr, len) {
+            return Ok(());
+        }
         let Some(pages) = len.checked_add(4095 + (addr & 4095)) else {
             return only(addr.checked_add(len).is_none() && len > 1 << 63, LEAVES);
         };
@@ -107,7 +110,10 @@ impl Fitting<'_> {
                 addr <= u64::MAX - 4095,
                 "an address that reads as an error number",
             )?;
-            let refused = addr > task - rounded;
+            // Address 0 is below what anybody may map; that is looked at before what is there.
+            let forbidden =
+                addr == 0 && self.machine.mmap_min_addr > 0 && self.config.mmap_min_addr > 0;
+            let refused = addr > task - rounded || forbidden;
             return only(refused || self.zones.holds(addr & !4095, rounded), LEAVES);
         }
         only(addr == 0 || self.zones.holds(addr & !4095, rounded), LEAVES)?;
@@ -132,6 +138,8 @@ impl Fitting<'_> {
         )?;
         if addr < start {
             self.address(addr)
+        } else if addr > self.machine.task_size {
+            Ok(()) // refused wherever the heap is
         } else {
             self.range(start, addr - start)
         }
@@ -145,8 +153,12 @@ impl Fitting<'_> {
         flags: MoveFlags,
         new_addr: u64,
     ) -> Result<(), Unfit> {
-        only(flags.bits() & 4 == 0, "MREMAP_DONTUNMAP")?;
+        // Alone it is refused by kernels that know it, as by those that do not.
+        let dontunmap = flags.bits() & 4 != 0 && flags.contains(MoveFlags::MAYMOVE);
+        only(!dontunmap, "MREMAP_DONTUNMAP")?;
         self.charged(new_len)?;
+        // Which errors come first has changed.
+        only(!wraps(addr, old_len) && !wraps(addr, new_len), LEAVES)?;
         self.aligned(addr, old_len)?;
         if flags.contains(MoveFlags::FIXED) {
             self.address(new_addr)?;
@@ -179,15 +191,15 @@ impl Fitting<'_> {
 
     pub(super) fn fallocate(&self, flags: FallocFlags, off: u64, len: u64) -> Result<(), Unfit> {
         let Some(end) = off.checked_add(len) else {
-            return only(off > 1 << 63 || len > 1 << 63, FILE_SIZE);
+            return only(off >= 1 << 63 || len >= 1 << 63, FILE_SIZE);
         };
         only(
-            end <= MOST_IN_FILE || off > 1 << 63 || len > 1 << 63,
+            end <= MOST_IN_FILE || off >= 1 << 63 || len >= 1 << 63,
             FILE_SIZE,
         )?;
         let punches = flags.contains(FallocFlags::PUNCH_HOLE);
         only(
-            punches || len <= MOST_POPULATED || len > 1 << 63,
+            punches || len <= MOST_POPULATED || off >= 1 << 63 || len >= 1 << 63,
             "too much to bring into memory",
         )
     }

@@ -5,6 +5,7 @@
 //! space that stands for the program's world ([`Zones`]).
 
 mod arguments;
+mod end;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod room;
 
@@ -86,8 +87,11 @@ pub fn fits_config(config: &Config, machine: &Machine) -> Result<Zones, Unfit> {
         "legacy_layout: this process has the other layout",
     )?;
     only(
-        config.stack_guard_gap == 256,
-        "stack_guard_gap: is set when the kernel boots",
+        config.stack_guard_gap == machine.stack_guard_gap,
+        &format!(
+            "stack_guard_gap={}: is set when the kernel boots, here to {}",
+            config.stack_guard_gap, machine.stack_guard_gap
+        ),
     )?;
     only(
         config.commit_limit == u64::MAX,
@@ -161,6 +165,7 @@ impl<'a> Fitting<'a> {
     /// Why not.
     pub fn call(&mut self, call: &Call, fail: Fail) -> Result<(), Unfit> {
         only(fail == Fail::NONE, "allocations can not be made to fail")?;
+        self.stays_below_the_end(call)?;
         fits(self, call)?;
         if let Call::Mmap { flags, .. } = call {
             self.stacks |= flags.contains(MapFlags::GROWSDOWN);
@@ -178,15 +183,11 @@ fn fits(fit: &Fitting, call: &Call) -> Result<(), Unfit> {
             prot,
             flags,
             fd,
-            off,
+            ..
         } => {
             only(
                 fd.0 >= 3 || fd.0 < 0 || flags.contains(MapFlags::ANONYMOUS),
                 DESCRIPTORS,
-            )?;
-            only(
-                off < MOST_IN_FILE || off >= i64::MAX.cast_unsigned() - 4096,
-                "offset",
             )?;
             fit.mmap(addr, len, prot, flags)
         }
@@ -239,11 +240,17 @@ fn fits(fit: &Fitting, call: &Call) -> Result<(), Unfit> {
             new_addr,
         } => fit.mremap(addr, old_len, new_len, flags, new_addr),
         Call::Mlock { addr, len } | Call::Mlock2 { addr, len, .. } => {
-            fit.populates(len)?;
+            if !wraps(addr, len) {
+                fit.populates(len)?;
+            }
             fit.range(addr, len)
         }
         Call::Munlock { addr, len } => fit.range(addr, len),
         Call::Mincore { addr, len } => {
+            // What does not lie in the user's half is refused before anything is looked at.
+            if len > 1 << 63 {
+                return fit.address(addr);
+            }
             only(len <= MOST_ASKED << 12, "too many pages for mincore")?;
             fit.aligned(addr, len)
         }
@@ -277,12 +284,34 @@ fn fits(fit: &Fitting, call: &Call) -> Result<(), Unfit> {
         Call::Fork | Call::Exit | Call::Softirq | Call::Mlockall { .. } | Call::Munlockall => {
             Ok(())
         }
-        Call::UffdRegister { .. } | Call::UffdUnregister { .. } => {
-            unfit("userfaultfd is not used on the running kernel")
+        Call::UffdRegister { addr, len } | Call::UffdUnregister { addr, len } => {
+            only(
+                fit.machine.userfaultfd.is_some(),
+                "userfaultfd is refused here",
+            )?;
+            fit.aligned(addr, len)
         }
-        Call::Reclaim { .. } | Call::Collapse { .. } | Call::NumaScan { .. } => {
-            unfit("a step of the kernel that can not be asked for")
+        Call::Reclaim { addr } => {
+            only(
+                fit.machine.swaps,
+                "nothing can be swapped out here: that asks for swap space, and Linux 5.4",
+            )?;
+            fit.address(addr)
         }
+        Call::Collapse { .. } => {
+            unfit("a collapse on Linux makes a huge page, the rules' small ones")
+        }
+        Call::NumaScan { .. } => unfit("a step of the kernel that can not be asked for"),
+    }
+}
+
+/// Whether a range goes around the end of all addresses, once its length is rounded up to pages: all
+/// kernels refuse it, or take it for empty, before they look at anything.
+fn wraps(addr: u64, len: u64) -> bool {
+    let in_page = addr & 4095;
+    match len.checked_add(4095 + in_page) {
+        Some(pages) => (addr & !4095).checked_add(pages & !4095).is_none(),
+        None => false,
     }
 }
 

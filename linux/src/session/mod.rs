@@ -2,7 +2,9 @@
 
 mod turns;
 
-use vmadiff_contract::{Call, CallKind, Config, Errno, LockAllFlags, MAX_TASKS, Outcome, TaskId};
+use vmadiff_contract::{
+    Call, CallKind, Config, Errno, LockAllFlags, MAX_TASKS, Outcome, PAGE_SIZE, TaskId,
+};
 
 use crate::agent::Agent;
 use crate::agent::layout::{FIRST, HARNESS, OWN_PAGES, Op, Owner, at, kind};
@@ -48,6 +50,11 @@ enum Stop {
     Look(u32),
     /// Read which of so many pages are resident.
     Resident(usize),
+    /// Look whether a page is in memory: the address space's number and the page's real address. A
+    /// step of the kernel is asked for next.
+    Before(u8, u64),
+    /// Look whether that page is swapped out by now.
+    After(u8, u64),
 }
 
 /// One program's run.
@@ -57,6 +64,10 @@ pub struct Session<'a> {
     /// The hard limit of RLIMIT_MEMLOCK.
     most_locked: u64,
     ballast: u64,
+    /// What userfaultfd is called with; none: programs have none.
+    userfaultfd: Option<u64>,
+    /// The page that a step was asked for was in memory.
+    was_present: bool,
     /// By task number − 1: its address space, or none if it has exited.
     tasks: Vec<Option<u8>>,
     /// By address space − 1.
@@ -76,6 +87,8 @@ impl<'a> Session<'a> {
             zones,
             most_locked: machine.most_locked,
             ballast,
+            userfaultfd: machine.userfaultfd,
+            was_present: false,
             tasks: vec![Some(1); config.tasks.into()],
             processes: vec![Process {
                 tasks: config.tasks,
@@ -97,6 +110,16 @@ impl<'a> Session<'a> {
         calls: &[(TaskId, Call)],
         look: Look,
     ) -> Result<Run, Stopped> {
+        self.script.alarm = alarm(agent);
+        let faults = |call: &Call| {
+            matches!(
+                call.kind(),
+                CallKind::UffdRegister | CallKind::UffdUnregister
+            )
+        };
+        self.userfaultfd = self
+            .userfaultfd
+            .filter(|_| calls.iter().any(|(_, call)| faults(call)));
         self.begin(calls);
         for &(task, call) in calls {
             self.add(task, &call);
@@ -147,6 +170,7 @@ impl<'a> Session<'a> {
             most,
         );
         self.lock_limit(owner, config.rlimit_memlock);
+        self.userfaultfd(owner);
         if config.cap_ipc_lock {
             const IPC_LOCK: u64 = 1 << 14;
             let header = self.script.put(&0x2008_0522_u64.to_ne_bytes());
@@ -159,6 +183,14 @@ impl<'a> Session<'a> {
         if calls.iter().any(|(_, call)| call.kind() == CallKind::Brk) {
             let start = self.zones.to_linux(config.start_brk).expect("fits");
             set_heap(&mut self.script, owner, start);
+        }
+    }
+
+    /// Gives a process its userfaultfd, if the program uses it.
+    fn userfaultfd(&mut self, owner: Owner) {
+        if let Some(flags) = self.userfaultfd {
+            self.script
+                .userfaultfd(owner, flags, self.config.rlimit_nofile.into());
         }
     }
 
@@ -189,6 +221,7 @@ impl<'a> Session<'a> {
         let slot = match *call {
             Call::Fork => self.fork(mm),
             Call::Exit => self.exit(task, mm),
+            Call::Reclaim { addr } => self.reclaim(mm, addr, call),
             _ => self.plain(owner, call),
         };
         self.slots.push(slot);
@@ -219,6 +252,15 @@ impl<'a> Session<'a> {
         slot
     }
 
+    /// A step of the kernel: asked for between two looks, which say whether it was taken.
+    fn reclaim(&mut self, mm: u8, addr: u64, call: &Call) -> Slot {
+        let page = self.zones.to_linux(addr).expect("fits") & !(PAGE_SIZE - 1);
+        self.stop(Stop::Before(mm, page));
+        let slot = self.plain(owner_of(mm), call);
+        self.stop(Stop::After(mm, page));
+        slot
+    }
+
     fn fork(&mut self, mm: u8) -> Slot {
         let task = self.tasks.len() as u64 + 1;
         if task > u64::from(MAX_TASKS) {
@@ -234,6 +276,7 @@ impl<'a> Session<'a> {
         self.tasks.push(Some(child));
         let op = self.script.fork(owner_of(mm), owner_of(child));
         self.forks.push((op, child));
+        self.userfaultfd(owner_of(child));
         if self.process(mm).own_locked {
             self.lock_limit(owner_of(child), self.config.rlimit_memlock);
         }
@@ -288,6 +331,12 @@ impl<'a> Session<'a> {
                 .call(FIRST, libc::SYS_wait4, [u64::MAX, 0, ALL, 0]);
         }
     }
+}
+
+/// Seconds that a process of a program may live: it is left to its alarm only if the harness is gone,
+/// which gives up before.
+fn alarm(agent: &Agent) -> u64 {
+    2 * agent.patience().as_secs()
 }
 
 fn owner_of(mm: u8) -> Owner {

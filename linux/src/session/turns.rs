@@ -6,15 +6,19 @@ use super::{Session, Stop, owner_of};
 use crate::agent::Agent;
 use crate::agent::layout::{HARNESS, OWN_PAGES, Op, at};
 use crate::decode::decode;
-use crate::plan::Slot;
-use crate::proc::{Looker, Own};
+use crate::plan::{Script, Slot};
+use crate::proc::{Looker, Own, entry};
 use crate::run::{Stopped, must};
 use crate::view::{Answer, View};
 
 impl Session<'_> {
     /// Runs what has been planned, and reads the answers.
     pub(super) fn flush(&mut self, agent: &mut Agent, looker: &mut Looker) -> Result<(), Stopped> {
-        let mut script = std::mem::take(&mut self.script);
+        let next = Script {
+            alarm: self.script.alarm,
+            ..Script::default()
+        };
+        let mut script = std::mem::replace(&mut self.script, next);
         let count = script.finish().len();
         agent.shared().put(at::DATA, &script.data);
         agent.shared().write(0, &script.ops);
@@ -43,6 +47,14 @@ impl Session<'_> {
                 Stop::Look(mask) => {
                     self.answer_until(pc, agent, &resident);
                     self.look(looker, mask)?;
+                }
+                Stop::Before(mm, page) => {
+                    self.was_present = self.entry(mm, page)? >> 63 == 1;
+                }
+                Stop::After(mm, page) => {
+                    let swapped = self.entry(mm, page)? >> 62 & 1 == 1;
+                    let done = u8::from(self.was_present && swapped);
+                    self.answer_until(pc, agent, &[done]);
                 }
                 Stop::Resident(pages) => {
                     resident.resize(pages, 0);
@@ -90,6 +102,12 @@ impl Session<'_> {
                 agent.adopt(process.pid);
             }
         }
+    }
+
+    /// The entry of a page: bit 63 it is in memory, bit 62 it is swapped out.
+    fn entry(&self, mm: u8, page: u64) -> Result<u64, Stopped> {
+        let pid = self.processes[usize::from(mm) - 1].pid;
+        entry(pid, page).map_err(|error| Stopped::Look(error.to_string()))
     }
 
     fn look(&mut self, looker: &mut Looker, mask: u32) -> Result<(), Stopped> {

@@ -4,7 +4,7 @@ use vmadiff_contract::{Call, Config, MmId, Outcome, Snapshot, TaskId};
 
 use super::{Finding, Settled, Verdict};
 use crate::diff::{Areas, Difference, Field, differences};
-use crate::fit::leaves_room;
+use crate::fit::{Unfit, leaves_room};
 use crate::known::{Context, Known, Merges, explain};
 use crate::machine::Machine;
 use crate::run::Stopped;
@@ -61,6 +61,33 @@ impl Hearing<'_> {
         let call = Some(index);
         leaves_room(self.machine, own_pages, calls, both, locked)
             .map_err(|why| Stopped::Unfit { call, why })
+    }
+
+    /// An error if the last call asked for a step of the kernel, and what came of it is not what reclaim
+    /// of its own accord would do: MADV_PAGEOUT passes over some pages that reclaim takes, and of pages
+    /// that several processes map it takes one entry away even where another process has locked them.
+    pub fn declined(&self) -> Result<(), Stopped> {
+        let index = self.said.len() - 1;
+        let is_step = matches!(self.calls[index].1, Call::Reclaim { .. });
+        let may_be_shared = self.calls[..index]
+            .iter()
+            .any(|(_, call)| matches!(call, Call::Fork));
+        let why = match (self.said[index], &self.answers[index]) {
+            (Outcome::Value(1), Answer::Known(Outcome::Value(0))) => {
+                "the kernel was asked to swap this page out, and kept it"
+            }
+            (Outcome::Value(0), Answer::Known(Outcome::Value(1))) if may_be_shared => {
+                "the kernel swaps this page out on request, though not of its own accord"
+            }
+            _ => return Ok(()),
+        };
+        if !is_step {
+            return Ok(());
+        }
+        Err(Stopped::Unfit {
+            call: Some(index),
+            why: Unfit(why.into()),
+        })
     }
 
     /// Whether the last call is an mincore that sees what is known of pages, and nothing else.

@@ -1,5 +1,7 @@
 //! `vmadiff fuzz linux`: the reference against the running kernel, from the options to the summary.
 
+mod booted;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -9,13 +11,15 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use vmadiff::linux::{Campaign, Found, Tally, fuzz};
 use vmadiff_contract::Manager;
 use vmadiff_linux::Linux;
+use vmadiff_linux::boot::Machinery;
 use vmadiff_reference::Reference;
 
 use super::super::fuzz::ready;
 use super::super::interrupt::Interrupt;
 use super::super::output::print;
 use super::super::paint;
-use super::summary::{Finding, Summary};
+pub use super::summary::Finding;
+use super::summary::Summary;
 use crate::artifacts::{self, Kept};
 use crate::status::{HarnessFailed, Status};
 
@@ -31,26 +35,31 @@ pub struct Plan {
     pub keep_going: bool,
     /// Signatures that are not news.
     pub known: Vec<String>,
+    /// The kernel to boot; none: the running one.
+    pub machinery: Option<Machinery>,
     pub json: bool,
 }
 
+/// A campaign that is over.
+pub struct Ended {
+    /// The kernel, as people know it.
+    pub kernel: String,
+    pub tally: Tally,
+    pub kept: Vec<Finding>,
+    /// Since the first program.
+    pub elapsed: Duration,
+    /// Until the first program of a booted kernel could run.
+    pub boot: Option<Duration>,
+}
+
 pub fn run(plan: &Plan) -> Result<Status> {
-    let release = match Linux::new() {
-        Ok(linux) => linux.machine().release.clone(),
-        Err(why) => bail!("programs can not be run on this machine's kernel: {why}"),
-    };
     ready(&plan.artifacts)?;
     let interrupt = Interrupt::catch()?;
-    let start = Instant::now();
-    let (tally, kept) = campaign(plan, &interrupt, start)?;
-    let summary = Summary::new(
-        plan,
-        release,
-        &tally,
-        kept,
-        start.elapsed(),
-        interrupt.came(),
-    );
+    let ended = match &plan.machinery {
+        Some(machinery) => booted::campaign(plan, machinery, &interrupt)?,
+        None => here(plan, &interrupt)?,
+    };
+    let summary = Summary::new(plan, ended, interrupt.came());
     summary.complain_of_unsaved();
     if plan.json {
         print(&format!("{}\n", serde_json::to_string_pretty(&summary)?))?;
@@ -60,10 +69,26 @@ pub fn run(plan: &Plan) -> Result<Status> {
     Ok(summary.status())
 }
 
+/// On the running kernel.
+fn here(plan: &Plan, interrupt: &Interrupt) -> Result<Ended> {
+    let kernel = match Linux::new() {
+        Ok(linux) => linux.machine().release.clone(),
+        Err(why) => bail!("programs can not be run on this machine's kernel: {why}"),
+    };
+    let start = Instant::now();
+    let (tally, kept) = campaign(plan, interrupt, start)?;
+    Ok(Ended {
+        kernel,
+        tally,
+        kept,
+        elapsed: start.elapsed(),
+        boot: None,
+    })
+}
+
 /// Fuzzes, draws progress on standard error if that is a terminal, and keeps what is found.
 fn campaign(plan: &Plan, interrupt: &Interrupt, start: Instant) -> Result<(Tally, Vec<Finding>)> {
-    let bar = ProgressBar::new_spinner();
-    bar.set_style(ProgressStyle::with_template("{spinner} {wide_msg}")?);
+    let bar = spinner()?;
     let stop = AtomicBool::new(false);
     let mut kept: Vec<Finding> = Vec::new();
     let mut tried = start;
@@ -86,6 +111,13 @@ fn campaign(plan: &Plan, interrupt: &Interrupt, start: Instant) -> Result<(Tally
     kept.iter_mut().for_each(Finding::retry);
     let tally = tally.map_err(|why| HarnessFailed(format!("fuzzing the running kernel: {why}")))?;
     Ok((tally, kept))
+}
+
+/// The live line, on standard error if that is a terminal.
+fn spinner() -> Result<ProgressBar> {
+    let bar = ProgressBar::new_spinner();
+    bar.set_style(ProgressStyle::with_template("{spinner} {wide_msg}")?);
+    Ok(bar)
 }
 
 /// Keeps a finding, made small, as text.

@@ -2,12 +2,22 @@
 //!
 //! There is something to run them on only on Linux on x86-64; elsewhere the command says so.
 
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod boot;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod booted;
 #[cfg(all(feature = "engine", target_os = "linux", target_arch = "x86_64"))]
 pub mod fuzz;
+#[cfg(all(feature = "engine", target_os = "linux", target_arch = "x86_64"))]
+pub mod guest;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod here;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod line;
 #[cfg(all(feature = "engine", target_os = "linux", target_arch = "x86_64"))]
 mod summary;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod wire;
 
 use std::path::PathBuf;
 
@@ -22,6 +32,7 @@ use anyhow::Result;
 #[command(after_help = "Examples:\n  \
     vmadiff linux corpus/conformance\n  \
     vmadiff linux --boundaries program.vma\n  \
+    vmadiff linux --kernel arch/x86/boot/bzImage corpus/conformance\n  \
     vmadiff linux --list")]
 pub struct Args {
     /// Programs, or folders of them; `-` is standard input.
@@ -33,6 +44,15 @@ pub struct Args {
     /// Prints one JSON object per program instead of text.
     #[arg(long)]
     json: bool,
+    /// Which kernel, if not the running one.
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    #[command(flatten)]
+    boot: boot::Args,
+    /// With --kernel: memory of the guest, MiB.
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    #[arg(long, value_name = "MIB", default_value_t = boot::MEMORY, requires = "kernel",
+          value_parser = clap::value_parser!(u32).range(32..))]
+    memory: u32,
     /// Lists the known differences of the running kernel and of newer ones.
     #[arg(long, conflicts_with_all = ["files", "boundaries"])]
     list: bool,

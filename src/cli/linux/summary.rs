@@ -1,9 +1,9 @@
 //! What a campaign against the running kernel did: at its end, for people and as JSON.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use indicatif::HumanCount;
 use serde::Serialize;
@@ -13,7 +13,7 @@ use vmadiff_linux::Areas;
 use super::super::explain::replay_on_linux;
 use super::super::paint;
 use super::super::summary::{Head, IN_NO_FILE, Unsaved, percent, share, write_finding};
-use super::fuzz::Plan;
+use super::fuzz::{Ended, Plan};
 use crate::artifacts::{COMMIT, Kept, TOOLCHAIN, VERSION};
 use crate::status::Status;
 
@@ -43,6 +43,9 @@ pub struct Summary {
     seed: u64,
     jobs: u32,
     seconds: f64,
+    /// From the start of the guest until it was up, if the kernel was booted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    boot_seconds: Option<f64>,
     interrupted: bool,
     programs: u64,
     programs_per_second: f64,
@@ -54,7 +57,7 @@ pub struct Summary {
     /// Programs that were compared up to a known difference only.
     ended_early: u64,
     /// Known differences, by name: programs that showed them.
-    known_differences: BTreeMap<&'static str, u64>,
+    known_differences: BTreeMap<Cow<'static, str>, u64>,
     /// Programs that could not be run to their end, by the reason.
     stopped: BTreeMap<String, u64>,
     findings: Vec<Found>,
@@ -65,7 +68,7 @@ pub struct Summary {
 
 #[derive(Debug, Serialize)]
 struct Call {
-    call: &'static str,
+    call: String,
     made: u64,
     succeeded: u64,
 }
@@ -85,14 +88,14 @@ struct Found {
 
 impl Summary {
     /// Sums up.
-    pub fn new(
-        plan: &Plan,
-        kernel: String,
-        tally: &Tally,
-        kept: Vec<Finding>,
-        elapsed: Duration,
-        interrupted: bool,
-    ) -> Self {
+    pub fn new(plan: &Plan, ended: Ended, interrupted: bool) -> Self {
+        let Ended {
+            kernel,
+            tally,
+            kept,
+            elapsed,
+            boot,
+        } = ended;
         let boundaries = plan.campaign.areas == Areas::WithBoundaries;
         let (calls, seconds) = (tally.all_calls(), elapsed.as_secs_f64());
         let status = if kept.iter().any(|finding| finding.kept.path().is_none()) {
@@ -104,8 +107,8 @@ impl Summary {
         } else {
             Status::Agreed
         };
-        let by_call = tally.calls.iter().map(|(&call, calls)| Call {
-            call,
+        let by_call = tally.calls.iter().map(|(call, calls)| Call {
+            call: call.to_string(),
             made: calls.made,
             succeeded: calls.succeeded,
         });
@@ -124,10 +127,11 @@ impl Summary {
             calls: calls.made,
             succeeded_share: share(calls.succeeded, calls.made),
             by_call: by_call.collect(),
+            boot_seconds: boot.map(|time| time.as_secs_f64()),
             ended_early: tally.ended_early,
             known_differences: tally.known.clone(),
             stopped: tally.stopped.clone(),
-            findings: findings(plan, tally, &kept, boundaries),
+            findings: findings(plan, &tally, &kept, boundaries),
             exit_status: status.number(),
             status,
         }
@@ -165,6 +169,13 @@ impl Summary {
             interrupted: self.interrupted,
         };
         writeln!(out, "{head}")?;
+        if let Some(seconds) = self.boot_seconds {
+            writeln!(
+                out,
+                "{} {seconds:.1} s until the first program",
+                paint::strong("boot:    ")
+            )?;
+        }
         writeln!(
             out,
             "{} {} compared, {} succeeded",
@@ -208,6 +219,10 @@ impl Summary {
 }
 
 fn findings(plan: &Plan, tally: &Tally, kept: &[Finding], boundaries: bool) -> Vec<Found> {
+    let image = plan
+        .machinery
+        .as_ref()
+        .map(|machinery| machinery.image.path.as_path());
     let counted = tally.findings.iter();
     counted
         .map(|(signature, &count)| {
@@ -221,7 +236,7 @@ fn findings(plan: &Plan, tally: &Tally, kept: &[Finding], boundaries: bool) -> V
                 known: plan.known.contains(signature),
                 what: news.map(|kept| kept.what.clone()),
                 program: program.map(Path::to_owned),
-                replay: program.map(|program| replay_on_linux(program, boundaries)),
+                replay: program.map(|program| replay_on_linux(program, image, boundaries)),
                 unsaved: unsaved.map(|news| Unsaved::of(&news.kept)),
             }
         })

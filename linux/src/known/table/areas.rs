@@ -7,14 +7,14 @@ use super::{
     stops_short,
 };
 use crate::diff::{Difference, Field};
-use crate::known::{Known, Origin};
+use crate::known::{Change, Known, Origin};
 use crate::view::Answer;
 
 pub const KNOWN: &[Known] = &[
     Known {
         name: "merges-more",
         section: 1,
-        origin: Origin::Since(6, 16),
+        origin: Origin::Changed(Change::since((6, 16), (6, 12), (6, 18))),
         what: "a faulted range merges into an unfaulted neighbour; in 5.1 they stay two areas, and \
                fork copies entries of the faulted one only.",
         program: "mmap(0x1f0000, 0x2000, PROT_READ|PROT_WRITE, \
@@ -37,7 +37,7 @@ pub const KNOWN: &[Known] = &[
     Known {
         name: "cut-off-a-merge",
         section: 1,
-        origin: Origin::Since(6, 16),
+        origin: Origin::Changed(Change::since((6, 16), (6, 12), (6, 18))),
         what: "what is cut off an area that was made of a faulted and an unfaulted one stays faulted, \
                and fork copies its entries; in 5.1 it never became so.",
         program: "mmap(0x1f0000, 0x2000, PROT_READ|PROT_WRITE, \
@@ -58,7 +58,7 @@ pub const KNOWN: &[Known] = &[
     Known {
         name: "stacks-stay-apart",
         section: 1,
-        origin: Origin::Since(6, 7),
+        origin: Origin::Changed(Change::since((6, 7), (6, 1), (6, 12))),
         what: "MAP_STACK forbids huge pages, and what it maps does not merge with other memory, so \
                that fork copies other entries; in 5.1 the flag changes nothing.",
         program: "mmap(0x1f1000, 0x1000, PROT_READ, \
@@ -74,7 +74,7 @@ pub const KNOWN: &[Known] = &[
     Known {
         name: "heap-starts-anew",
         section: 13,
-        origin: Origin::Since(6, 1),
+        origin: Origin::Changed(Change::since((6, 1), (5, 10), (6, 1))),
         what: "the heap's first part does not merge with an area that ends where the heap starts, \
                so that fork copies other entries, and mremap finds two areas.",
         program: "mmap(0x211000, 0x1000, PROT_READ|PROT_WRITE, \
@@ -98,7 +98,7 @@ pub const KNOWN: &[Known] = &[
     Known {
         name: "guard-gap-hides-places",
         section: 7,
-        origin: Origin::Since(6, 1),
+        origin: Origin::Changed(Change::since((6, 1), (5, 10), (6, 1))),
         what: "when the highest gap ends in the guard gap of a GROWSDOWN area, the search goes on \
                below the guard gap: places above, inside it, are passed over.",
         program: "mmap(0x1f0000, 0x1000, PROT_NONE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
@@ -118,7 +118,7 @@ pub const KNOWN: &[Known] = &[
     Known {
         name: "shrinking-heap-must-be-there",
         section: 13,
-        origin: Origin::Since(6, 1),
+        origin: Origin::Changed(Change::since((6, 1), (5, 10), (6, 1))),
         what: "brk refuses to shrink where no area reaches below the old end of the heap; in 5.1 \
                what is not mapped is as good as unmapped.",
         program: "brk(0x213000)\nmunmap(0x212000, 0x1000)\nbrk(0x212000)\n",
@@ -133,7 +133,7 @@ pub const KNOWN: &[Known] = &[
     Known {
         name: "failing-mmap-leaves-cuts",
         section: 6,
-        origin: Origin::Since(6, 12),
+        origin: Origin::Changed(Change::since((6, 12), (6, 1), (6, 12))),
         what: "mmap with MAP_FIXED cuts what it is to replace before it looks at the limits, and \
                leaves the cuts when it fails, so that fork copies other entries; in 5.1 the limits \
                come first.",
@@ -156,7 +156,7 @@ pub const KNOWN: &[Known] = &[
     Known {
         name: "placed-for-huge-pages",
         section: 7,
-        origin: Origin::Since(6, 7),
+        origin: Origin::Changed(Change::since((6, 7), (6, 1), (6, 12))),
         what: "anonymous memory of whole huge pages (2 MiB) is placed at a multiple of them; in 5.1 it \
                comes right below what is there.",
         program: "config mmap_base=0x40000000\n\
@@ -171,6 +171,31 @@ pub const KNOWN: &[Known] = &[
                 Answer::Known(Outcome::Value(_)),
             )) => flags.contains(MapFlags::ANONYMOUS) && len.is_multiple_of(2 << 20),
             _ => false,
+        },
+    },
+    Known {
+        name: "filled-gap-stays-unfaulted",
+        section: 3,
+        origin: Origin::Changed(Change {
+            first: (5, 11),
+            absent: (5, 10),
+            seen: (6, 1),
+            gone: Some((6, 12)),
+        }),
+        what: "mmap that fills the gap between an unfaulted and a faulted area makes one of all three \
+               that is unfaulted, so that fork copies none of its entries; in 5.1 it is faulted.",
+        program: "mmap(0x1f0000, 0x1000, PROT_READ|PROT_WRITE, \
+                  MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  mmap(0x1f2000, 0x1000, PROT_READ|PROT_WRITE, \
+                  MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  store(0x1f2000, 1)\n\
+                  mmap(0x1f1000, 0x1000, PROT_READ|PROT_WRITE, \
+                  MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  load(0x1f0000)\n\
+                  fork()\n",
+        goes_on: true,
+        explains: |context| {
+            not_copied(context) && called(context, |call| matches!(call, Call::Mmap { .. }))
         },
     },
 ];

@@ -6,7 +6,7 @@ use vmadiff_contract::{
 
 use super::{called, errno, not_copied, only_adds, said_error};
 use crate::diff::Field;
-use crate::known::{Known, Origin};
+use crate::known::{Change, Known, Origin};
 use crate::view::Answer;
 
 const POPULATING: MapFlags = MapFlags::LOCKED.union(MapFlags::POPULATE);
@@ -15,7 +15,7 @@ pub const KNOWN: &[Known] = &[
     Known {
         name: "charge-given-back",
         section: 8,
-        origin: Origin::Since(6, 7),
+        origin: Origin::Changed(Change::since((6, 7), (6, 1), (6, 12))),
         what: "mprotect takes ACCOUNT from private anonymous memory that becomes unwritable before \
                anything was stored, which keeps it apart from its neighbours, so that fork copies \
                other entries; in 5.1 it stays.",
@@ -82,7 +82,7 @@ pub const KNOWN: &[Known] = &[
     Known {
         name: "full-map-is-a-want-of-memory",
         section: 11,
-        origin: Origin::Since(6, 7),
+        origin: Origin::Changed(Change::since((5, 11), (5, 10), (6, 1))),
         what: "madvise that would cut an area when the map is full is EAGAIN; in 5.1 ENOMEM.",
         program: "config max_map_count=2\n\
                   mmap(0x1f0000, 0x3000, PROT_READ, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
@@ -98,7 +98,7 @@ pub const KNOWN: &[Known] = &[
     Known {
         name: "onfault-alone",
         section: 10,
-        origin: Origin::Since(5, 2),
+        origin: Origin::Changed(Change::since((5, 2), (5, 1), (5, 10))),
         what: "mlockall(MCL_ONFAULT) alone is EINVAL; in 5.1 it works as munlockall.",
         program: "mlockall(MCL_ONFAULT)\n",
         goes_on: false,
@@ -112,7 +112,7 @@ pub const KNOWN: &[Known] = &[
     Known {
         name: "onfault-populates-nothing",
         section: 10,
-        origin: Origin::Since(5, 18),
+        origin: Origin::Changed(Change::since((5, 18), (5, 10), (6, 1))),
         what: "mlock2(MLOCK_ONFAULT) of memory without any permission succeeds; in 5.1 populating \
                looks at the permissions first: ENOMEM.",
         program: "mmap(0x1f0000, 0x1000, PROT_NONE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
@@ -128,7 +128,7 @@ pub const KNOWN: &[Known] = &[
     Known {
         name: "holes-for-mbind",
         section: 12,
-        origin: Origin::Since(5, 5),
+        origin: Origin::Changed(Change::since((5, 5), (5, 2), (5, 10))),
         what: "mbind: a hole at either end of the range fails, with MPOL_DEFAULT none does; in 5.1 \
                a hole at the start always fails and one at the end only if no area follows.",
         program: "mmap(0x1f1000, 0x1000, PROT_NONE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
@@ -145,9 +145,10 @@ pub const KNOWN: &[Known] = &[
     Known {
         name: "remove-needs-may-write",
         section: 11,
-        origin: Origin::Since(6, 7),
-        what: "madvise(MADV_REMOVE) asks that shared memory may become writable; in 5.1 that it is, so \
-               that a call refused later in its range has removed nothing.",
+        origin: Origin::Changed(Change::since((5, 3), (5, 2), (5, 10))),
+        what: "madvise(MADV_REMOVE) asks that shared memory may become writable (6.7, and stable \
+               releases of 5.10 and 6.1); in 5.1 that it is, so that a call refused later in its \
+               range has removed nothing.",
         program: "mmap(0x1f0000, 0x1000, PROT_READ, MAP_SHARED|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
                   madvise(0x1f0000, 0x1000, MADV_REMOVE)\n",
         goes_on: false,
@@ -210,7 +211,7 @@ pub const KNOWN: &[Known] = &[
     Known {
         name: "written-zeroes",
         section: 24,
-        origin: Origin::Since(6, 17),
+        origin: Origin::Changed(Change::since((6, 17), (6, 12), (6, 18))),
         what: "fallocate knows FALLOC_FL_WRITE_ZEROES (0x80) and looks at the descriptor first; in 5.1 \
                there is no such mode: EOPNOTSUPP.",
         program: "open(\"plain\", O_RDONLY, 0x1000)\nfallocate(3, 0x80, 0, 0x1000)\n",
@@ -218,6 +219,46 @@ pub const KNOWN: &[Known] = &[
         explains: |context| match context.answered() {
             Some((Call::Fallocate { flags, .. }, Outcome::Errno(Errno::EOPNOTSUPP), answer)) => {
                 flags.bits() & 0x80 != 0 && *answer == errno(Errno::EBADF)
+            }
+            _ => false,
+        },
+    },
+    Known {
+        name: "swapped-and-still-at-hand",
+        section: 18,
+        origin: Origin::Chosen,
+        what: "mincore says of a page that was swapped out that it is resident, as long as what was in \
+               memory has not been taken for something else; in the model it is gone at once.",
+        program: "mmap(0x1f0000, 0x1000, PROT_READ|PROT_WRITE, \
+                  MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  store(0x1f0000, 1)\n\
+                  reclaim(0x1f0000)\n\
+                  mincore(0x1f0000, 0x1000)\n",
+        goes_on: true,
+        explains: |context| match context.answered() {
+            Some((Call::Mincore { .. }, said, answer)) => {
+                only_adds(said, answer)
+                    && called(context, |call| matches!(call, Call::Reclaim { .. }))
+            }
+            _ => false,
+        },
+    },
+    Known {
+        name: "shared-memory-may-be-missing",
+        section: 28,
+        origin: Origin::Chosen,
+        what: "a fault on a page of shared memory that nobody touched is a SIGBUS where userfaultfd is \
+               registered; in the model every page of a file is in memory.",
+        program: "mmap(0x1f0000, 0x1000, PROT_READ|PROT_WRITE, \
+                  MAP_SHARED|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  uffd_register(0x1f0000, 0x1000)\n\
+                  load(0x1f0000)\n",
+        goes_on: false,
+        explains: |context| match context.answered() {
+            Some((Call::Load { .. } | Call::Store { .. } | Call::Exec { .. }, said, answer)) => {
+                said.is_success()
+                    && *answer == Answer::Known(Outcome::Bus)
+                    && called(context, |call| matches!(call, Call::UffdRegister { .. }))
             }
             _ => false,
         },

@@ -6,14 +6,14 @@ use super::{
     area_at, called, end_at, errno, is_stack, left_cut, merged, said_error, spaces_of, stops_short,
 };
 use crate::diff::{Difference, Field};
-use crate::known::{Known, Origin};
+use crate::known::{Change, Known, Origin};
 use crate::view::{Answer, View};
 
 pub const KNOWN: &[Known] = &[
     Known {
         name: "growing-merges",
         section: 9,
-        origin: Origin::Since(5, 18),
+        origin: Origin::Changed(Change::since((5, 18), (5, 10), (6, 1))),
         what: "mremap that grows an area in place merges it with what it then touches; in 5.1 it \
                does not.",
         program: "mmap(0x1f0000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
@@ -31,7 +31,7 @@ pub const KNOWN: &[Known] = &[
     Known {
         name: "mremap-looks-first",
         section: 9,
-        origin: Origin::Since(5, 16),
+        origin: Origin::Changed(Change::since((5, 16), (5, 10), (6, 1))),
         what: "mremap looks at the source before anything else, also where 5.1 unmaps first or does \
                nothing at all: EFAULT if nothing is mapped there.",
         program: "mremap(0x1f0000, 0x1000, 0x1000, 0, 0)\n",
@@ -50,7 +50,7 @@ pub const KNOWN: &[Known] = &[
     Known {
         name: "failing-mremap-leaves-destination",
         section: 9,
-        origin: Origin::Since(5, 16),
+        origin: Origin::Changed(Change::since((5, 16), (5, 10), (6, 1))),
         what: "mremap with MREMAP_FIXED that fails leaves the destination mapped; 5.1 unmaps it \
                before it looks at the source.",
         program: "mmap(0x1f1000, 0x1000, PROT_NONE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
@@ -66,7 +66,7 @@ pub const KNOWN: &[Known] = &[
     Known {
         name: "mremap-counts-first",
         section: 9,
-        origin: Origin::Since(6, 17),
+        origin: Origin::Changed(Change::since((6, 17), (6, 12), (6, 18))),
         what: "mremap with MREMAP_FIXED looks at limits before it unmaps the destination; in 5.1 \
                what it unmaps makes room.",
         program: "config rlimit_as=0x3000\n\
@@ -85,7 +85,7 @@ pub const KNOWN: &[Known] = &[
     Known {
         name: "moves-of-several-areas",
         section: 9,
-        origin: Origin::Since(6, 17),
+        origin: Origin::Changed(Change::since((6, 17), (6, 12), (6, 18))),
         what: "mremap with MREMAP_FIXED and equal lengths moves several areas, and those around \
                holes; in 5.1 the range must lie in one area.",
         program: "mmap(0x1f2000, 0x1000, PROT_NONE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
@@ -103,7 +103,7 @@ pub const KNOWN: &[Known] = &[
     Known {
         name: "grows-over-a-merge",
         section: 9,
-        origin: Origin::Since(6, 16),
+        origin: Origin::Changed(Change::since((6, 16), (6, 12), (6, 18))),
         what: "mremap finds its range in one area that newer kernels made of a faulted and an \
                unfaulted one; in 5.1 they stay two areas, and a range over both is EFAULT.",
         program: "mmap(0x1f0000, 0x2000, PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
@@ -130,7 +130,7 @@ pub const KNOWN: &[Known] = &[
     Known {
         name: "over-what-stays-apart",
         section: 9,
-        origin: Origin::Since(6, 7),
+        origin: Origin::Changed(Change::since((6, 7), (6, 1), (6, 12))),
         what: "mremap finds its range in two areas that newer kernels do not merge (MAP_STACK, or \
                ACCOUNT given back by mprotect): EFAULT; in 5.1 they are one.",
         program: "mmap(0x1f0000, 0x2000, PROT_READ|PROT_WRITE, \
@@ -147,7 +147,7 @@ pub const KNOWN: &[Known] = &[
     Known {
         name: "over-a-cut-that-stays",
         section: 9,
-        origin: Origin::Since(6, 12),
+        origin: Origin::Changed(Change::since((6, 12), (6, 1), (6, 12))),
         what: "mremap finds its range in two areas that a failing mmap with MAP_FIXED cut (see \
                failing-mmap-leaves-cuts): EFAULT; in 5.1 they are one.",
         program: "config rlimit_as=0x5000\n\
