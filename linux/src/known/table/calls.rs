@@ -7,7 +7,7 @@ use vmadiff_contract::{
 use super::{called, errno, not_copied, only_adds, said_error};
 use crate::diff::Field;
 use crate::known::{Change, Known, Origin};
-use crate::view::Answer;
+use crate::view::{Answer, View};
 
 const POPULATING: MapFlags = MapFlags::LOCKED.union(MapFlags::POPULATE);
 
@@ -259,6 +259,31 @@ pub const KNOWN: &[Known] = &[
                 said.is_success()
                     && *answer == Answer::Known(Outcome::Bus)
                     && called(context, |call| matches!(call, Call::UffdRegister { .. }))
+            }
+            _ => false,
+        },
+    },
+    Known {
+        name: "memory-above-everything",
+        section: 28,
+        origin: Origin::Chosen,
+        what: "a process always has memory above the program's (its stack), so that userfaultfd answers \
+               EINVAL to a range without areas, and ENOMEM, which means none from there on, never comes.",
+        program: "uffd_register(0x1f0000, 0x1000)\n",
+        goes_on: true,
+        explains: |context| match context.answered() {
+            Some((
+                Call::UffdRegister { addr, .. } | Call::UffdUnregister { addr, .. },
+                said,
+                answer,
+            )) => {
+                let none_above = |(model, _): (&View, &View)| {
+                    let mut spaces = model.spaces.iter();
+                    spaces.any(|space| space.areas.iter().all(|area| area.end <= addr))
+                };
+                said == Outcome::Errno(Errno::ENOMEM)
+                    && *answer == errno(Errno::EINVAL)
+                    && context.before.is_none_or(none_above)
             }
             _ => false,
         },
