@@ -66,6 +66,13 @@ fn declared() -> BTreeMap<String, (PathBuf, BTreeSet<String>)> {
             let name = package["name"].as_str().expect("a name").to_owned();
             let manifest = package["manifest_path"].as_str().expect("a path");
             let folder = Path::new(manifest).parent().expect("a folder").to_owned();
+            for used in package["dependencies"].as_array().expect("an array") {
+                let (to, path) = (used["name"].as_str().expect("a name"), &used["path"]);
+                assert!(
+                    path.is_null() || members.contains(to),
+                    "{name} depends on {to} at {path}, which no wall is known of"
+                );
+            }
             let used = names(&package["dependencies"])
                 .intersection(&members)
                 .cloned()
@@ -100,7 +107,13 @@ fn each_package_reaches_what_it_may_and_none_is_unknown() {
         let known = WALLS.iter().find(|(name, _)| name == package);
         let design = folder.parent() == Some(&root().join("candidate"));
         let may_reach = match known {
-            Some((_, may_reach)) => *may_reach,
+            Some((_, may_reach)) => {
+                assert!(
+                    SHARED.iter().any(|shared| root().join(shared) == *folder),
+                    "{package} is no design, and is not searched for the names of designs"
+                );
+                *may_reach
+            }
             None if design => {
                 designs.push(package.as_str());
                 OF_A_DESIGN
@@ -167,6 +180,24 @@ fn no_name_of_a_design_stands_in_what_all_share() {
     }
     assert!(read > 50, "only {read} files were read");
     assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// Only the list of designs names their crates.
+#[test]
+fn no_crate_of_a_design_stands_in_what_all_share() {
+    let crates = |design: &&'static DesignInfo| {
+        let name = format!("vmadiff-{}", design.name);
+        [name.replace('-', "_"), name]
+    };
+    let crates: Vec<String> = DESIGNS.iter().flat_map(crates).collect();
+    let list = root().join("src/designs.rs");
+    for folder in SHARED {
+        for file in texts(&root().join(folder)) {
+            let text = fs::read_to_string(&file).unwrap_or_else(|e| panic!("{file:?}: {e}"));
+            let named = crates.iter().find(|&name| text.contains(name));
+            assert_eq!(named.is_some(), file == list, "{file:?}: {named:?}");
+        }
+    }
 }
 
 #[test]
