@@ -3,17 +3,18 @@
 mod areas;
 mod calls;
 mod moves;
+mod swap;
 
 use vmadiff_contract::{Call, Errno, MapFlags, Outcome};
 
 use super::{Context, Known};
 use crate::diff::{Difference, Field};
-use crate::view::{Answer, Area, View};
+use crate::view::{Answer, Area, Page, View};
 
 /// All that is known. Of two that explain a difference the first one is named: mremap's come before
 /// those of areas in general.
 pub fn known() -> impl Iterator<Item = &'static Known> {
-    [moves::KNOWN, areas::KNOWN, calls::KNOWN]
+    [moves::KNOWN, areas::KNOWN, calls::KNOWN, swap::KNOWN]
         .into_iter()
         .flatten()
 }
@@ -34,6 +35,12 @@ fn area_at(view: &View, mm: u8, addr: u64) -> Option<&Area> {
     let space = view.spaces.iter().find(|space| space.mm.0 == mm)?;
     let mut areas = space.areas.iter();
     areas.find(|area| (area.start..area.end).contains(&addr))
+}
+
+/// The entry of a page.
+fn page_at(view: &View, mm: u8, addr: u64) -> Option<&Page> {
+    let space = view.spaces.iter().find(|space| space.mm.0 == mm)?;
+    space.pages.iter().find(|page| page.addr == addr)
 }
 
 /// The size of the area at an address.

@@ -7,7 +7,7 @@ use vmadiff_contract::{
 use super::{called, errno, not_copied, only_adds, said_error};
 use crate::diff::Field;
 use crate::known::{Change, Known, Origin};
-use crate::view::{Answer, View};
+use crate::view::Answer;
 
 const POPULATING: MapFlags = MapFlags::LOCKED.union(MapFlags::POPULATE);
 
@@ -219,71 +219,6 @@ pub const KNOWN: &[Known] = &[
         explains: |context| match context.answered() {
             Some((Call::Fallocate { flags, .. }, Outcome::Errno(Errno::EOPNOTSUPP), answer)) => {
                 flags.bits() & 0x80 != 0 && *answer == errno(Errno::EBADF)
-            }
-            _ => false,
-        },
-    },
-    Known {
-        name: "swapped-and-still-at-hand",
-        section: 18,
-        origin: Origin::Chosen,
-        what: "mincore says of a page that was swapped out that it is resident, as long as what was in \
-               memory has not been taken for something else; in the model it is gone at once.",
-        program: "mmap(0x1f0000, 0x1000, PROT_READ|PROT_WRITE, \
-                  MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
-                  store(0x1f0000, 1)\n\
-                  reclaim(0x1f0000)\n\
-                  mincore(0x1f0000, 0x1000)\n",
-        goes_on: true,
-        explains: |context| match context.answered() {
-            Some((Call::Mincore { .. }, said, answer)) => {
-                only_adds(said, answer)
-                    && called(context, |call| matches!(call, Call::Reclaim { .. }))
-            }
-            _ => false,
-        },
-    },
-    Known {
-        name: "shared-memory-may-be-missing",
-        section: 28,
-        origin: Origin::Chosen,
-        what: "a fault on a page of shared memory that nobody touched is a SIGBUS where userfaultfd is \
-               registered; in the model every page of a file is in memory.",
-        program: "mmap(0x1f0000, 0x1000, PROT_READ|PROT_WRITE, \
-                  MAP_SHARED|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
-                  uffd_register(0x1f0000, 0x1000)\n\
-                  load(0x1f0000)\n",
-        goes_on: false,
-        explains: |context| match context.answered() {
-            Some((Call::Load { .. } | Call::Store { .. } | Call::Exec { .. }, said, answer)) => {
-                said.is_success()
-                    && *answer == Answer::Known(Outcome::Bus)
-                    && called(context, |call| matches!(call, Call::UffdRegister { .. }))
-            }
-            _ => false,
-        },
-    },
-    Known {
-        name: "memory-above-everything",
-        section: 28,
-        origin: Origin::Chosen,
-        what: "a process always has memory above the program's (its stack), so that userfaultfd answers \
-               EINVAL to a range without areas, and ENOMEM, which means none from there on, never comes.",
-        program: "uffd_register(0x1f0000, 0x1000)\n",
-        goes_on: true,
-        explains: |context| match context.answered() {
-            Some((
-                Call::UffdRegister { addr, .. } | Call::UffdUnregister { addr, .. },
-                said,
-                answer,
-            )) => {
-                let none_above = |(model, _): (&View, &View)| {
-                    let mut spaces = model.spaces.iter();
-                    spaces.any(|space| space.areas.iter().all(|area| area.end <= addr))
-                };
-                said == Outcome::Errno(Errno::ENOMEM)
-                    && *answer == errno(Errno::EINVAL)
-                    && context.before.is_none_or(none_above)
             }
             _ => false,
         },

@@ -1,0 +1,137 @@
+//! What is swapped out, and userfaultfd. Sections 18, 21 and 28.
+
+use vmadiff_contract::{Call, Errno, Outcome};
+
+use super::{called, errno, only_adds, page_at};
+use crate::diff::{Difference, Field};
+use crate::known::{Known, Origin};
+use crate::view::{Answer, Page, View};
+
+pub const KNOWN: &[Known] = &[
+    Known {
+        name: "swapped-and-still-at-hand",
+        section: 18,
+        origin: Origin::Chosen,
+        what: "mincore says of a page that was swapped out that it is resident, as long as what was in \
+               memory has not been taken for something else; in the model it is gone at once.",
+        program: "mmap(0x1f0000, 0x1000, PROT_READ|PROT_WRITE, \
+                  MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  store(0x1f0000, 1)\n\
+                  reclaim(0x1f0000)\n\
+                  mincore(0x1f0000, 0x1000)\n",
+        goes_on: true,
+        explains: |context| match context.answered() {
+            Some((Call::Mincore { .. }, said, answer)) => {
+                only_adds(said, answer)
+                    && called(context, |call| matches!(call, Call::Reclaim { .. }))
+            }
+            _ => false,
+        },
+    },
+    Known {
+        name: "shared-memory-may-be-missing",
+        section: 28,
+        origin: Origin::Chosen,
+        what: "a fault on a page of shared memory that nobody touched is a SIGBUS where userfaultfd is \
+               registered; in the model every page of a file is in memory.",
+        program: "mmap(0x1f0000, 0x1000, PROT_READ|PROT_WRITE, \
+                  MAP_SHARED|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  uffd_register(0x1f0000, 0x1000)\n\
+                  load(0x1f0000)\n",
+        goes_on: false,
+        explains: |context| match context.answered() {
+            Some((Call::Load { .. } | Call::Store { .. } | Call::Exec { .. }, said, answer)) => {
+                said.is_success()
+                    && *answer == Answer::Known(Outcome::Bus)
+                    && called(context, |call| matches!(call, Call::UffdRegister { .. }))
+            }
+            _ => false,
+        },
+    },
+    Known {
+        name: "memory-above-everything",
+        section: 28,
+        origin: Origin::Chosen,
+        what: "a process always has memory above the program's (its stack), so that userfaultfd answers \
+               EINVAL to a range without areas, and ENOMEM, which means none from there on, never comes.",
+        program: "uffd_register(0x1f0000, 0x1000)\n",
+        goes_on: true,
+        explains: |context| match context.answered() {
+            Some((
+                Call::UffdRegister { addr, .. } | Call::UffdUnregister { addr, .. },
+                said,
+                answer,
+            )) => {
+                let none_above = |(model, _): (&View, &View)| {
+                    let mut spaces = model.spaces.iter();
+                    spaces.any(|space| space.areas.iter().all(|area| area.end <= addr))
+                };
+                said == Outcome::Errno(Errno::ENOMEM)
+                    && *answer == errno(Errno::EINVAL)
+                    && context.before.is_none_or(none_above)
+            }
+            _ => false,
+        },
+    },
+    Known {
+        name: "swaps-out-one-entry",
+        section: 21,
+        origin: Origin::Chosen,
+        what: "reclaim is asked for by MADV_PAGEOUT, which takes a page that several processes map from \
+               one of them; in the model all lose it.",
+        program: "mmap(0x1f0000, 0x1000, PROT_READ|PROT_WRITE, \
+                  MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  store(0x1f0000, 1)\n\
+                  fork()\n\
+                  [3] reclaim(0x1f0000)\n",
+        goes_on: false,
+        explains: |context| {
+            let Difference {
+                field,
+                at: (mm, at),
+                ..
+            } = *context.difference;
+            let stayed = |(ours, theirs): (&View, &View), addr| {
+                let is = |view, present| {
+                    page_at(view, mm, addr).is_some_and(|page| page.anon && page.present == present)
+                };
+                is(ours, false) && is(theirs, true)
+            };
+            let of_such_a_page = |views: (&View, &View)| match field {
+                Field::Page | Field::Bytes => stayed(views, at & !4095),
+                Field::Totals => {
+                    let mut pages = views.1.spaces.iter().flat_map(|space| &space.pages);
+                    pages.any(|page| stayed(views, page.addr))
+                }
+                _ => false,
+            };
+            matches!(
+                context.left(),
+                Some((Call::Reclaim { .. }, Outcome::Value(1)))
+            ) && called(context, |call| matches!(call, Call::Fork))
+                && context.views.is_some_and(of_such_a_page)
+        },
+    },
+    Known {
+        name: "swaps-out-shared-memory",
+        section: 21,
+        origin: Origin::Chosen,
+        what: "shared memory is swapped out, too, and leaves no entry behind; in the model every page of \
+               a file stays.",
+        program: "mmap(0x1f0000, 0x1000, PROT_READ|PROT_WRITE, \
+                  MAP_SHARED|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  store(0x1f0000, 1)\n\
+                  reclaim(0x1f0000)\n",
+        goes_on: true,
+        explains: |context| {
+            let (mm, addr) = context.difference.at;
+            let went = |(ours, theirs): (&View, &View)| {
+                let object = |page: &Page| page.present && !page.anon && page.zero != Some(true);
+                page_at(ours, mm, addr).is_some_and(object) && page_at(theirs, mm, addr).is_none()
+            };
+            context.difference.field == Field::Page
+                && called(context, |call| matches!(call, Call::Reclaim { .. }))
+                && context.views.is_some_and(went)
+        },
+    },
+];
