@@ -147,6 +147,16 @@ impl Asked {
         self.planted_in(self.design.or(case.design).unwrap_or(DESIGNS[0]))
     }
 
+    /// For a command that runs no candidate: what is asked for would be left out without a word.
+    pub fn refuse(&self, command: &str) -> Result<()> {
+        let option = match (&self.defects[..], self.design) {
+            ([_, ..], _) => "--defect",
+            ([], Some(_)) => "--design",
+            ([], None) => return Ok(()),
+        };
+        bail!("{option} is for the candidate, which `{command}` does not run");
+    }
+
     fn planted_in(&self, design: &'static DesignInfo) -> Result<Planted> {
         match Planted::new(design, &self.defects) {
             Ok(planted) => Ok(planted),
@@ -176,14 +186,17 @@ fn unknown_defect(design: &'static DesignInfo, name: &str) -> String {
         .iter()
         .filter(|other| defects(other).any(|info| info.name == name));
     let others: Vec<&str> = others.map(|design| design.name).collect();
-    if !others.is_empty() {
+    if let [first, ..] = others[..] {
         return format!(
-            "{whose} called `{name}`; {} has it: --design",
+            "{whose} called `{name}`; {} has it: --design {first}",
             others.join(", ")
         );
     }
     match near::near(name, defects(design).map(|info| info.name)) {
         Some(near) => format!("{whose} called `{name}`; near that are {near}"),
-        None => format!("{whose} called `{name}`; `vmadiff defects` lists them"),
+        None => {
+            let list = format!("vmadiff defects --design {}", design.name);
+            format!("{whose} called `{name}`; `{list}` lists them")
+        }
     }
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use vmadiff::designs::{DESIGNS, Planted};
+use vmadiff::designs::Planted;
 use vmadiff::target::known;
 
+use super::designs::Asked;
 use super::input;
 use super::interrupt::Interrupt;
 use super::live;
@@ -115,9 +116,10 @@ impl Kind {
     }
 }
 
-pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
+pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
     if args.kind == Kind::Linux {
-        return linux(args, planted);
+        asked.refuse("fuzz linux")?;
+        return linux(args);
     }
     if args.boundaries {
         bail!("--boundaries is for `fuzz linux`");
@@ -126,6 +128,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     if args.boot.kernel.is_some() {
         bail!("--kernel is for `fuzz linux`");
     }
+    let planted = &asked.planted()?;
     // Jobs on one corpus, and one that takes another's place, need a folder even if nobody wants to
     // keep it.
     let shared = args.jobs > 1;
@@ -244,13 +247,7 @@ impl Args {
 
 /// `fuzz linux`: no candidate, and no corpus of inputs.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-fn linux(args: &Args, planted: &Planted) -> Result<Status> {
-    if !planted.defects().is_empty() {
-        bail!("--defect is for the candidate, which `fuzz linux` does not run");
-    }
-    if planted.design() != DESIGNS[0] {
-        bail!("--design is for the candidate, which `fuzz linux` does not run");
-    }
+fn linux(args: &Args) -> Result<Status> {
     if args.corpus.is_some() {
         bail!("--corpus is for libFuzzer, which `fuzz linux` does without");
     }
@@ -274,7 +271,7 @@ fn linux(args: &Args, planted: &Planted) -> Result<Status> {
 }
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-fn linux(_: &Args, _: &Planted) -> Result<Status> {
+fn linux(_: &Args) -> Result<Status> {
     bail!("programs can be run on the kernel of Linux on x86-64 only")
 }
 

@@ -106,7 +106,7 @@ pub fn run(cli: Cli) -> Result<Status> {
     let planted = || asked.planted();
     match cli.command {
         #[cfg(feature = "engine")]
-        Command::Fuzz(args) => fuzz::run(&args, &planted()?),
+        Command::Fuzz(args) => fuzz::run(&args, &asked),
         #[cfg(feature = "engine")]
         Command::Hunt(args) => hunt::run(&args, &planted()?),
         Command::Run(args) => run::run(&args, &asked),
@@ -117,7 +117,10 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Defects(args) => defects::run(&args, &asked),
         Command::Designs(args) => designs::run(&args),
         Command::Explain(args) => glossary::run(&args),
-        Command::Linux(args) => linux::run(&args),
+        Command::Linux(args) => {
+            asked.refuse("linux")?;
+            linux::run(&args)
+        }
         #[cfg(all(feature = "engine", target_os = "linux", target_arch = "x86_64"))]
         Command::Guest => linux::guest::run(),
         Command::Completions(args) => completions::run(&args),

@@ -206,6 +206,12 @@ fn the_running_kernel_is_fuzzed() {
             "fuzz linux --defect get-too-few",
             "--defect is for the candidate",
         ),
+        ("fuzz linux --design spf", "--design is for the candidate"),
+        ("linux --list --design spf", "--design is for the candidate"),
+        (
+            "linux --list --defect get-too-few",
+            "--defect is for the candidate, which `linux` does not run",
+        ),
         ("fuzz --boundaries", "--boundaries is for `fuzz linux`"),
     ] {
         shell.run(wrong).refuses(&[says]);
