@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use vmadiff::program::sites::Sites;
 use vmadiff::program::{bytes, text};
 
 use super::From;
-use crate::cli::input::as_text;
+use crate::cli::input::{STDIN, as_text};
 use crate::cli::output::print;
+use crate::files::{self, Lasting};
 use crate::status::Status;
 
 /// Rewrites programs whose switches name points by names that these had once, in place: text by
@@ -29,17 +30,22 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Status> {
-    let files = args.from.files()?;
+    let all = args.from.files()?;
+    if all.iter().any(|file| file == Path::new(STDIN)) {
+        bail!("standard input is no file to rewrite: expected files or folders");
+    }
     // All are read before the first is written: a bad one is found at once.
     let mut rewritten: Vec<(&PathBuf, Vec<u8>)> = Vec::new();
-    for file in &files {
+    for file in &all {
         if let Some(content) = renamed(file)? {
             rewritten.push((file, content));
         }
     }
     for (file, content) in &rewritten {
         if !args.check {
-            std::fs::write(file, content).with_context(|| file.display().to_string())?;
+            // Whole or not at all: it may be the only copy.
+            files::replace(file, content, Lasting::Process)
+                .with_context(|| file.display().to_string())?;
         }
         print(&format!("{}\n", file.display()))?;
     }
@@ -50,7 +56,7 @@ pub fn run(args: &Args) -> Result<Status> {
     };
     print(&format!(
         "{} files, {} {done}\n",
-        files.len(),
+        all.len(),
         rewritten.len()
     ))?;
     Ok(if args.check && !rewritten.is_empty() {
