@@ -124,7 +124,7 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
         ..Case::default()
     } != case;
     if to == Form::Bytes && only_text {
-        note("bytes hold no expectations and no comments; they are left out");
+        note("bytes hold no expectations, no comments and no design; they are left out");
     }
     match &args.output {
         Some(path) => write_file(path, args.force, &converted)?,

@@ -72,7 +72,10 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
         Verdict::Diverge(small) => small.what,
         Verdict::Agree | Verdict::Skip(_) => divergence.what.clone(),
     };
-    let text = artifacts::case(signature, &what, &shrunk.program, Some(&planted)).to_string();
+    let mut small = artifacts::case(signature, &what, &shrunk.program, Some(&planted));
+    // Its switches are still meant for the design that the program names, if that is what ran.
+    small.design = case.design.filter(|design| *design == planted.design());
+    let text = small.to_string();
     if let Err(error) = write_file(&output, args.force, text.as_bytes()) {
         // Minutes may be in it.
         crate::tell!("{} the smaller program:\n{text}", paint::bad("not saved:"));

@@ -21,9 +21,13 @@ fn text_and_bytes_are_the_same_program() {
 #[test]
 fn what_bytes_cannot_hold_is_said() {
     let shell = Shell::new();
-    shell.write("in.vma", "# A comment.\nload(0x1f0000) = SIGSEGV MAPERR\n");
+    shell.write(
+        "in.vma",
+        "# A comment.\nload(0x1f0000) = SIGSEGV MAPERR\ndesign: spf\n",
+    );
     let said = shell.run("convert in.vma -o bytes");
-    assert!(said.succeeds().stderr.contains("expectations"), "{said:?}");
+    let left_out = "no expectations, no comments and no design";
+    assert!(said.succeeds().stderr.contains(left_out), "{said:?}");
     assert_eq!(
         shell.run("convert bytes").succeeds().text(),
         "load(0x1f0000)\n"

@@ -130,6 +130,9 @@ fn old_names_are_rewritten_and_nothing_else() {
     let said = shell.run("corpus rename .");
     assert_eq!(said.succeeds().text(), "1 files, 0 rewritten\n");
     assert_eq!(shell.read("a.vma"), race("", 1).as_bytes());
+    shell
+        .run("corpus rename -")
+        .refuses(&["standard input is no file to rewrite"]);
 }
 
 /// What a program expects of a race is of the design that it names.
@@ -144,4 +147,54 @@ fn what_is_expected_of_one_design_is_not_asked_of_another() {
     let said = shell.run("run --design classic a.vma");
     let why = "what it expects is of the design spf, and is not checked";
     assert!(said.succeeds().text().contains(why), "{said:?}");
+}
+
+/// A store that is left just before the page-table lock while its area goes.
+const RECHECK: &str = "mmap(0x1f0000, 0x2000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+    store(0x1f0000, 1)\n\
+    [2] store(0x1f1000, 2)\n\
+    munmap(0x1f0000, 0x2000)\n\
+    design: spf\n\
+    switch: 2@pte_map_lock.trylock#1 -> 1\n";
+
+/// A small program is kept for what the large one was kept for.
+#[test]
+fn a_program_that_names_its_design_names_it_when_it_is_small() {
+    let shell = Shell::new();
+    shell.write("a.vma", RECHECK);
+    let said = shell.run("minimize --defect skip-last-recheck a.vma");
+    assert_eq!(said.status, 1, "{said:?}");
+    let small = String::from_utf8(shell.read("a.min.vma")).unwrap();
+    assert!(small.contains("\ndesign: spf\n"), "{small}");
+}
+
+/// The table of a folder has no lines of its programs, and JUnit's XML no place for warnings.
+#[test]
+fn of_many_programs_it_is_told_once_that_races_were_not_run() {
+    let shell = Shell::new();
+    std::fs::create_dir_all(shell.folder().join("all")).unwrap();
+    shell.write("all/a.vma", RECHECK);
+    shell.write("all/b.vma", RECHECK);
+    shell.write("all/c.vma", race("", 9));
+    for form in ["", "--junit "] {
+        let said = shell.run(&format!("run {form}--design classic all"));
+        let told = &said.succeeds().stderr;
+        let expects = "all/a.vma: and 1 more: what it expects is of another design";
+        assert!(told.contains(expects), "{said:?}");
+        let never = "all/a.vma: and 2 more: has a switch that never came";
+        assert!(told.contains(never), "{said:?}");
+    }
+    let said = shell.run("run all");
+    let never = "all/c.vma: has a switch that never came";
+    assert!(said.succeeds().stderr.contains(never), "{said:?}");
+    assert_eq!(said.stderr.lines().count(), 1, "{said:?}");
+}
+
+#[test]
+fn a_defect_of_another_design_is_refused_with_what_to_say() {
+    let shell = Shell::new();
+    let said = shell.run("run --design classic --defect get-too-few x");
+    said.refuses(&["no defect of the design classic", "--design spf"]);
+    let said = shell.run("run --design classic --defect zzzzzz x");
+    said.refuses(&["`vmadiff defects --design classic` lists them"]);
 }

@@ -73,6 +73,12 @@ struct Outcome {
     /// What else there is to say of the program: what in its text does nothing, switches that never
     /// came.
     warnings: Vec<String>,
+    /// Its race may not have been run: a switch never came, and nothing expects that it does.
+    #[serde(skip)]
+    never_came: bool,
+    /// What it expects was not checked.
+    #[serde(skip)]
+    of_another_design: bool,
     /// Why there is no verdict.
     error: Option<String>,
     /// The report on its divergence, in colour.
@@ -98,6 +104,8 @@ impl Outcome {
             what: None,
             unmet: Vec::new(),
             warnings: Vec::new(),
+            never_came: false,
+            of_another_design: false,
             error: Some(format!("{error:#}")),
             report: None,
         }
@@ -161,6 +169,9 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
         print(&json(&outcomes, found.of_folder)?)?;
     } else if found.of_folder {
         print(&groups::text(&outcomes))?;
+    }
+    if !args.json && (args.junit || found.of_folder) {
+        sum_up_races(&outcomes);
     }
     Ok(status(&outcomes))
 }
@@ -243,13 +254,36 @@ fn sum_up_differences<'a>(read: impl Iterator<Item = (&'a PathBuf, &'a Result<Pl
         }
     }
     for (difference, files) in all {
-        match files[..] {
-            [] => {}
-            [one] => warn(one, &difference),
-            [first, ref more @ ..] => {
-                let more = more.len();
-                warn(first, &format!("and {more} more: {difference}"));
-            }
+        warn_once(&files, &difference);
+    }
+}
+
+/// Says on standard error what the table of a folder and JUnit's XML have no place for: programs that
+/// agree, and whose races were not run.
+fn sum_up_races(outcomes: &[Outcome]) {
+    let sum_up = |is: fn(&Outcome) -> bool, what: &str| {
+        let files = outcomes.iter().filter(|outcome| is(outcome));
+        let files: Vec<&Path> = files.map(|outcome| outcome.file.as_path()).collect();
+        warn_once(&files, what);
+    };
+    sum_up(
+        |outcome| outcome.of_another_design,
+        "what it expects is of another design, and is not checked",
+    );
+    sum_up(
+        |outcome| outcome.never_came,
+        "has a switch that never came; --json tells which, and why",
+    );
+}
+
+/// One line for all files that the same is to be said of.
+fn warn_once(files: &[&Path], what: &str) {
+    match files {
+        [] => {}
+        [one] => warn(one, what),
+        [first, more @ ..] => {
+            let more = more.len();
+            warn(first, &format!("and {more} more: {what}"));
         }
     }
 }
@@ -282,11 +316,12 @@ fn judged(file: &Path, input: &Input, ran: &Ran) -> Outcome {
         ));
     }
     let missed = never_came(&case.program, ran);
+    let never_came = !missed.is_empty() && !is_expected(case, ran);
     let missed = missed.iter().map(ToString::to_string);
-    if is_expected(case, ran) {
-        unmet.extend(missed);
-    } else {
+    if never_came {
         warnings.extend(missed);
+    } else {
+        unmet.extend(missed);
     }
     let mut outcome = Outcome {
         file: file.to_owned(),
@@ -299,6 +334,8 @@ fn judged(file: &Path, input: &Input, ran: &Ran) -> Outcome {
         what: None,
         unmet,
         warnings,
+        never_came,
+        of_another_design: other.is_some(),
         error: None,
         report: None,
     };
