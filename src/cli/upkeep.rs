@@ -25,7 +25,7 @@ pub fn reduce(folder: &Path, limit: u64, planted: &Planted) -> Result<()> {
     if limit == 0 || inputs <= limit {
         return Ok(());
     }
-    anstream::eprintln!(
+    crate::tell!(
         "{}: {inputs} inputs, more than --corpus-limit {limit}: taking out what others make needless",
         folder.display()
     );
@@ -42,7 +42,7 @@ pub fn reduce(folder: &Path, limit: u64, planted: &Planted) -> Result<()> {
     if output.status.success() {
         anstream::eprint!("{}", String::from_utf8_lossy(&output.stdout));
     } else {
-        anstream::eprintln!("`corpus reduce` failed ({}): jobs read all", output.status);
+        crate::tell!("`corpus reduce` failed ({}): jobs read all", output.status);
     }
     Ok(())
 }

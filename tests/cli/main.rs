@@ -21,5 +21,6 @@ mod pasted;
 mod run;
 mod shell;
 mod text;
+mod unread;
 #[cfg(feature = "command")]
 mod words;

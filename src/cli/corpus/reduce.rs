@@ -65,7 +65,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
         if told.elapsed() >= TOLD {
             told = Instant::now();
             let all = inputs.len();
-            eprintln!("{name}: {looked_at} of {all} inputs, {deleted} deleted");
+            crate::tell!("{name}: {looked_at} of {all} inputs, {deleted} deleted");
         }
     }
     let left = inputs.len() - looked_at;

@@ -136,12 +136,9 @@ impl Desk {
                 boundaries,
             };
             let mut guest = Attended::boot(&wants.machinery(usual), &task, interrupt)?;
-            let over = guest.listen(|event, _| {
-                self.note(&group, event);
-                Ok(())
-            })?;
+            let over = guest.listen(|event, _| self.note(&group, event))?;
             let Over::Died(report) = over else {
-                self.settle(&group);
+                self.settle(&group)?;
                 return Ok(!interrupt.came());
             };
             let number = program_number(&report).ok_or_else(|| {
@@ -152,7 +149,7 @@ impl Desk {
             })?;
             self.entries[group[number]].reports.push(report);
             let left = group.split_off(number + 1);
-            self.settle(&group);
+            self.settle(&group)?;
             group = left;
             self.deaths += 1;
             if self.deaths == DEATHS {
@@ -163,7 +160,7 @@ impl Desk {
     }
 
     /// Something happened in a guest that runs these programs.
-    fn note(&mut self, group: &[usize], event: Event) {
+    fn note(&mut self, group: &[usize], event: Event) -> Result<()> {
         match event {
             Event::Up(machine, processor, time) => {
                 tell_boot(&machine.release, processor.name(), time.as_secs_f64());
@@ -179,14 +176,15 @@ impl Desk {
             // What the kernel says of the programs before comes before the mark.
             Event::Mark(mark) => {
                 let before = mark.parse().unwrap_or(0).min(group.len());
-                self.settle(&group[..before]);
+                self.settle(&group[..before])?;
             }
             Event::Said(_) | Event::Nothing => {}
         }
+        Ok(())
     }
 
     /// Nothing more can come about these programs: prints what is next in order.
-    fn settle(&mut self, group: &[usize]) {
+    fn settle(&mut self, group: &[usize]) -> Result<()> {
         for &index in group {
             let entry = &mut self.entries[index];
             entry.is_settled = true;
@@ -197,11 +195,12 @@ impl Desk {
         }
         while let Some(entry) = self.entries.get(self.printed) {
             match &entry.line {
-                Some(line) if entry.is_settled => line.print(self.json),
-                _ => return,
+                Some(line) if entry.is_settled => line.print(self.json)?,
+                _ => break,
             }
             self.printed += 1;
         }
+        Ok(())
     }
 
     fn end(&self) -> Result<Status> {
@@ -213,11 +212,11 @@ impl Desk {
             *counts.entry(line.verdict.clone()).or_default() += 1;
             status = status.max(line.status());
             if index >= self.printed {
-                line.print(self.json);
+                line.print(self.json)?;
             }
         }
         if self.entries.len() > 1 && !self.json {
-            print_count(&counts);
+            print_count(&counts)?;
         }
         let left = self
             .entries
@@ -262,7 +261,7 @@ fn blamed(name: &str, line: Option<Line>, reports: &[Report]) -> Line {
 fn tell_boot(release: &str, processor: &str, seconds: f64) {
     use std::io::IsTerminal;
     if std::io::stderr().is_terminal() {
-        anstream::eprintln!("booted Linux {release} in {seconds:.1} s ({processor})");
+        crate::tell!("booted Linux {release} in {seconds:.1} s ({processor})");
     }
 }
 

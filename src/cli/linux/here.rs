@@ -8,13 +8,14 @@ use vmadiff::linux::court;
 use vmadiff_linux::{Areas, Closeness, Linux, Look, known};
 
 use super::super::input::read_case;
+use super::super::output::print;
 use super::Args;
 use super::line::{Line, one, print_count};
 use crate::status::Status;
 
 pub fn run(args: &Args) -> Result<Status> {
     if args.list {
-        list(args.json);
+        list(args.json)?;
         return Ok(Status::Agreed);
     }
     let paths = programs(&args.files)?;
@@ -38,10 +39,10 @@ pub fn run(args: &Args) -> Result<Status> {
         };
         status = status.max(line.status());
         *counts.entry(line.verdict.clone()).or_default() += 1;
-        line.print(args.json);
+        line.print(args.json)?;
     }
     if paths.len() > 1 && !args.json {
-        print_count(&counts);
+        print_count(&counts)?;
     }
     Ok(status)
 }
@@ -74,7 +75,7 @@ fn collect(path: &Path, to: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 /// Prints the table of known differences.
-fn list(json: bool) {
+fn list(json: bool) -> Result<()> {
     for known in known() {
         if json {
             let value = serde_json::json!({
@@ -84,13 +85,16 @@ fn list(json: bool) {
                 "what": known.what,
                 "program": known.program,
             });
-            anstream::println!("{value}");
+            print(&format!("{value}\n"))?;
             continue;
         }
         let (name, origin, section) = (known.name, known.origin, known.section);
-        anstream::println!("{name} ({origin}; section {section})\n  {}", known.what);
-        for line in known.program.lines() {
-            anstream::println!("    {line}");
-        }
+        let program = known.program.lines().map(|line| format!("    {line}\n"));
+        let program: String = program.collect();
+        print(&format!(
+            "{name} ({origin}; section {section})\n  {}\n{program}",
+            known.what
+        ))?;
     }
+    Ok(())
 }

@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use vmadiff::linux::judge;
 use vmadiff::program::{Case, Schedule};
 use vmadiff_contract::Fail;
 use vmadiff_linux::{Closeness, Stopped, Trial, Verdict};
 
+use super::super::output::print;
 use super::super::paint;
 use crate::status::Status;
 
@@ -104,10 +106,10 @@ pub fn one(court: &mut Trial, file: &str, case: &Case, how: Closeness) -> Line {
 
 impl Line {
     /// Prints it.
-    pub fn print(&self, json: bool) {
+    pub fn print(&self, json: bool) -> Result<()> {
         if json {
             let text = serde_json::to_string(self).expect("strings and numbers");
-            return anstream::println!("{text}");
+            return print(&format!("{text}\n"));
         }
         let verdict = match &*self.verdict {
             "agrees" => self.verdict.to_string(),
@@ -127,18 +129,18 @@ impl Line {
             [] => String::new(),
             names => format!(", known: {}", names.join(", ")),
         };
-        anstream::println!("{}: {verdict}{what}{known}", self.file);
-        for line in &self.log {
-            anstream::println!("  | {line}");
-        }
+        let log = self.log.iter().map(|line| format!("  | {line}\n"));
+        let log: String = log.collect();
+        print(&format!("{}: {verdict}{what}{known}\n{log}", self.file))
     }
 }
 
 /// Prints how many programs came to what.
-pub fn print_count(counts: &BTreeMap<Cow<'static, str>, usize>) {
+pub fn print_count(counts: &BTreeMap<Cow<'static, str>, usize>) -> Result<()> {
     let all: usize = counts.values().sum();
     let each = counts
         .iter()
         .map(|(verdict, count)| format!("{count} {verdict}"));
-    anstream::println!("{all} programs: {}", each.collect::<Vec<_>>().join(", "));
+    let each = each.collect::<Vec<_>>().join(", ");
+    print(&format!("{all} programs: {each}\n"))
 }
