@@ -12,8 +12,14 @@ pub trait EventSink: Send + Sync {
     fn event(&self, event: Event);
 
     /// Takes a mark: a step of a call has taken effect, or has read what decides. A manager need
-    /// not mark, and who does not follow steps need not listen.
+    /// not mark.
     fn mark(&self, _: Mark) {}
+
+    /// Whether marks are listened to. A manager that tells them asks at each boot and reset, and
+    /// spares itself the work for who does not follow steps.
+    fn listens(&self) -> bool {
+        false
+    }
 }
 
 /// Something that happened inside a call.

@@ -184,12 +184,11 @@ pub enum Taken {
     Returned(Outcome),
 }
 
-/// What a manager may tell of a step that takes effect, of a read that decides, and of a pass.
+/// What a manager may tell of a step that takes effect, of a read that decides, and of a pass. Whose
+/// call it is of, the sink knows, as it does of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Mark {
-    /// Whose call.
-    pub task: TaskId,
-    /// What it did.
+    /// What the call did.
     pub kind: StepKind,
     /// To what. A page table's entries are named by address, whichever table holds them.
     pub about: About,
