@@ -148,11 +148,7 @@ fn processor_time() -> Duration {
 fn calls(manager: &mut dyn Manager, program: &Program, mut after: impl FnMut(&dyn Manager)) {
     manager.reset(&program.config);
     let known = manager.supports();
-    for step in program
-        .calls
-        .iter()
-        .filter(|step| known.knows(step.call.kind()))
-    {
+    for step in program.calls.iter().filter(|step| known.makes(&step.call)) {
         manager.call(step.task, &step.call, step.fail);
         after(manager);
     }

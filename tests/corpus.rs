@@ -47,7 +47,7 @@ fn objections(pair: &mut Pair, name: &str, text: &str) -> Vec<String> {
         .program
         .calls
         .iter()
-        .any(|step| !known.knows(step.call.kind()))
+        .any(|step| !known.makes(&step.call))
     {
         // Without a call that it has, a program no longer says what it expects.
         return wrong;

@@ -2,7 +2,7 @@
 
 use crate::{
     Access, Advice, FallocFlags, Fd, FileKind, LockAllFlags, LockFlags, MapFlags, Mode, MoveFlags,
-    PolicyFlags, Prot, SyncFlags,
+    PolicyFlags, Prot, QueryFlags, Resource, SyncFlags,
 };
 
 macro_rules! calls {
@@ -257,5 +257,28 @@ calls! {
         addr: u64,
         /// Bytes.
         len: u64,
+    },
+    /// Sets a limit of the calling process, which all its threads share.
+    30 "setrlimit" SetRlimit {
+        /// Of what.
+        resource: Resource,
+        /// The limit that calls meet, in the resource's unit; `u64::MAX` is none.
+        soft: u64,
+        /// What the soft limit can be raised to.
+        hard: u64,
+    },
+    /// Asks for a policy. Answers the mode with its flags in the low 16 bits, exclusive-or the node
+    /// mask rotated left by 16.
+    31 "get_mempolicy" GetMempolicy {
+        /// Any byte of the area, with `MPOL_F_ADDR`.
+        addr: u64,
+        /// Whose policy.
+        flags: QueryFlags,
+    },
+    /// Step of the kernel: takes the page of a file that is mapped at `addr` out of the page cache,
+    /// and out of every page table. Answers 1 if it did, 0 if there was nothing that could be taken.
+    32 "evict" Evict {
+        /// Any byte of the page.
+        addr: u64,
     },
 }

@@ -23,7 +23,7 @@ bitflags! {
 
     /// `MAP_*`. The type is the low four bits: shared, private or shared-validate.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-    pub struct MapFlags: u32 {
+    pub struct MapFlags: u64 {
         /// `MAP_SHARED`
         const SHARED = 0x01;
         /// `MAP_PRIVATE`
@@ -48,6 +48,8 @@ bitflags! {
         const NONBLOCK = 0x1_0000;
         /// `MAP_STACK`: changes nothing on x86-64.
         const STACK = 0x2_0000;
+        /// `MAP_HUGETLB`: refused, for want of huge pages. Bits 26 to 31 say of which size.
+        const HUGETLB = 0x4_0000;
         /// `MAP_FIXED_NOREPLACE`
         const FIXED_NOREPLACE = 0x10_0000;
         const _ = !0;
@@ -106,6 +108,18 @@ bitflags! {
         const RELATIVE_NODES = 1 << 14;
         /// `MPOL_F_STATIC_NODES`, as in the mode argument.
         const STATIC_NODES = 1 << 15;
+        const _ = !0;
+    }
+
+    /// `MPOL_F_*` of get_mempolicy.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub struct QueryFlags: u32 {
+        /// `MPOL_F_NODE`: a node instead of a mode, which the model does not have.
+        const NODE = 1;
+        /// `MPOL_F_ADDR`: the policy of the area at the address, not the task's.
+        const ADDR = 2;
+        /// `MPOL_F_MEMS_ALLOWED`: the nodes that the task may use.
+        const MEMS_ALLOWED = 4;
         const _ = !0;
     }
 
@@ -169,6 +183,12 @@ bitflags! {
         const WIPEONFORK = 1 << 17;
         /// Left out of core dumps.
         const DONTDUMP = 1 << 18;
+        /// Pages of equal contents may become one (`MADV_MERGEABLE`).
+        const MERGEABLE = 1 << 19;
+        /// Huge pages are wanted (`MADV_HUGEPAGE`).
+        const HUGEPAGE = 1 << 20;
+        /// No huge pages are wanted (`MADV_NOHUGEPAGE`).
+        const NOHUGEPAGE = 1 << 21;
     }
 }
 
@@ -183,12 +203,24 @@ macro_rules! numbered {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum $name {
             $($(#[$vdoc])* $variant,)*
-            /// A number that Linux 5.1 does not know.
+            /// A number that Linux 5.1 does not know, or the model.
             Other(u32),
         }
 
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+                self.number().cmp(&other.number())
+            }
+        }
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
         impl $name {
-            /// Those that Linux 5.1 knows.
+            /// Those that have a name here.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
             /// From Linux's number.
@@ -201,7 +233,7 @@ macro_rules! numbered {
                 match self { $(Self::$variant => $number,)* Self::Other(other) => other }
             }
 
-            /// Linux's name; none for a number it does not know.
+            /// Linux's name; none for `Other`.
             pub fn name(self) -> Option<&'static str> {
                 match self { $(Self::$variant => Some(concat!($prefix, $text)),)* Self::Other(_) => None }
             }
@@ -218,6 +250,8 @@ numbered! {
         Random = 1 "RANDOM",
         /// Expect sequential reads.
         Sequential = 2 "SEQUENTIAL",
+        /// Read what is missing ahead.
+        WillNeed = 3 "WILLNEED",
         /// Throw the pages away.
         DontNeed = 4 "DONTNEED",
         /// The pages may be thrown away, later.
@@ -228,6 +262,14 @@ numbered! {
         DontFork = 10 "DONTFORK",
         /// Copy at fork again.
         DoFork = 11 "DOFORK",
+        /// Pages of equal contents may become one.
+        Mergeable = 12 "MERGEABLE",
+        /// Pages stay apart again.
+        Unmergeable = 13 "UNMERGEABLE",
+        /// Huge pages are wanted.
+        HugePage = 14 "HUGEPAGE",
+        /// No huge pages are wanted.
+        NoHugePage = 15 "NOHUGEPAGE",
         /// Leave out of core dumps.
         DontDump = 16 "DONTDUMP",
         /// Into core dumps again.
@@ -252,6 +294,23 @@ numbered! {
         Interleave = 3 "INTERLEAVE",
         /// The local node.
         Local = 4 "LOCAL",
+    }
+}
+
+numbered! {
+    /// `RLIMIT_*`: what can be limited. The model asks for five of them; `Other` is a resource that
+    /// it does not have, or no resource at all (16 and above).
+    Resource: "RLIMIT_" {
+        /// Private, writable memory and the heap, bytes.
+        Data = 2 "DATA",
+        /// A stack, bytes.
+        Stack = 3 "STACK",
+        /// Descriptors are below it.
+        NoFile = 7 "NOFILE",
+        /// Locked memory, bytes.
+        MemLock = 8 "MEMLOCK",
+        /// The address space, bytes.
+        As = 9 "AS",
     }
 }
 

@@ -29,15 +29,15 @@ pub use design::{
 pub use event::{Event, EventSink, Misuse, Note};
 pub use flags::{
     Access, Advice, FallocFlags, FileKind, LockAllFlags, LockFlags, MapFlags, Mode, MoveFlags,
-    PolicyFlags, Prot, SyncFlags, VmFlags,
+    PolicyFlags, Prot, QueryFlags, Resource, SyncFlags, VmFlags,
 };
 pub use ids::{AnonId, Fd, FileId, FrameId, MmId, PolicyId, TableId, TaskId, VmaId};
-pub use manager::{Capabilities, Fail, Manager};
+pub use manager::{Attribute, Capabilities, Fail, Manager};
 pub use outcome::{Errno, Outcome, SegvCode};
 pub use replay::{Lender, Replay, Touch};
 pub use snapshot::{
-    ByteState, COUNTS, FdState, FileByte, FileState, MmState, PageState, Protocol, Snapshot,
-    TaskState, VmaState,
+    AbsentPage, ByteState, COUNTS, FdState, FileByte, FileState, LimitState, MmState, PageState,
+    Protocol, Snapshot, TaskState, VmaState,
 };
 pub use step::{About, Choice, Mark, Offer, Refusal, StepKind, Stepped, Taken, Told};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Call, CallKind, Config, EventSink, Outcome, Snapshot, TaskId};
+use crate::{Advice, Call, CallKind, Config, EventSink, MapFlags, Outcome, Snapshot, TaskId};
 
 /// Which allocation of a call fails, counted from 1; 0 is none.
 ///
@@ -52,14 +52,54 @@ pub trait Manager: Send + Sync {
     fn quiesce(&self);
 }
 
-/// The calls that a manager knows.
+/// What some arguments ask for: a manager may know the call and not that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Attribute {
+    /// `MADV_HUGEPAGE` and `MADV_NOHUGEPAGE`.
+    HugePageAdvice,
+    /// `MADV_MERGEABLE` and `MADV_UNMERGEABLE`.
+    MergeableAdvice,
+    /// `MADV_WILLNEED`.
+    ReadAhead,
+    /// `MAP_HUGETLB`.
+    HugeTlb,
+}
+
+impl Attribute {
+    /// Every one.
+    pub const ALL: &[Self] = &[
+        Self::HugePageAdvice,
+        Self::MergeableAdvice,
+        Self::ReadAhead,
+        Self::HugeTlb,
+    ];
+
+    /// What a call asks for beyond what its kind says.
+    pub fn of(call: &Call) -> Option<Self> {
+        match call {
+            Call::Madvise { advice, .. } => match advice {
+                Advice::HugePage | Advice::NoHugePage => Some(Self::HugePageAdvice),
+                Advice::Mergeable | Advice::Unmergeable => Some(Self::MergeableAdvice),
+                Advice::WillNeed => Some(Self::ReadAhead),
+                _ => None,
+            },
+            Call::Mmap { flags, .. } if flags.contains(MapFlags::HUGETLB) => Some(Self::HugeTlb),
+            _ => None,
+        }
+    }
+}
+
+/// The calls and attributes that a manager knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
     calls: u64,
+    /// Attributes that it does not know.
+    lacks: u64,
 }
 
 impl Capabilities {
-    /// These calls.
+    /// These calls, with all attributes.
     pub const fn of(kinds: &[CallKind]) -> Self {
         let mut calls = 0;
         let mut i = 0;
@@ -67,7 +107,28 @@ impl Capabilities {
             calls |= 1 << kinds[i] as u8;
             i += 1;
         }
-        Self { calls }
+        Self { calls, lacks: 0 }
+    }
+
+    /// All but these calls.
+    #[must_use]
+    pub const fn without(self, kinds: &[CallKind]) -> Self {
+        Self {
+            calls: self.calls & !Self::of(kinds).calls,
+            ..self
+        }
+    }
+
+    /// Without these attributes.
+    #[must_use]
+    pub const fn lacking(self, attributes: &[Attribute]) -> Self {
+        let mut lacks = self.lacks;
+        let mut i = 0;
+        while i < attributes.len() {
+            lacks |= 1 << attributes[i] as u8;
+            i += 1;
+        }
+        Self { lacks, ..self }
     }
 
     /// Those of both.
@@ -75,11 +136,18 @@ impl Capabilities {
     pub const fn and(self, other: Self) -> Self {
         Self {
             calls: self.calls & other.calls,
+            lacks: self.lacks | other.lacks,
         }
     }
 
     /// Whether this call is known.
     pub const fn knows(self, kind: CallKind) -> bool {
         self.calls & (1 << kind as u8) != 0
+    }
+
+    /// Whether this call is known with what its arguments ask for.
+    pub fn makes(self, call: &Call) -> bool {
+        let lacks = |attribute| self.lacks & (1 << attribute as u8) != 0;
+        self.knows(call.kind()) && !Attribute::of(call).is_some_and(lacks)
     }
 }

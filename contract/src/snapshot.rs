@@ -3,7 +3,7 @@
 //! Flat vectors, so that one snapshot can be filled again and again without allocating, and two
 //! can be compared by slices. Everything is ordered as said; the order is part of the equality.
 
-use crate::{AnonId, Fd, FileId, FileKind, MmId, PolicyId, TaskId, VmFlags, VmaId};
+use crate::{AnonId, Fd, FileId, FileKind, MmId, PolicyId, Resource, TaskId, VmFlags, VmaId};
 
 /// Everything that can be observed of a manager.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -25,6 +25,10 @@ pub struct Snapshot {
     pub files: Vec<FileState>,
     /// Bytes of files that are not zero, by (file, offset).
     pub file_bytes: Vec<FileByte>,
+    /// Pages of files that are not in the page cache, by (file, page).
+    pub absent: Vec<AbsentPage>,
+    /// Limits that setrlimit has set, by (address space, resource's number).
+    pub limits: Vec<LimitState>,
     /// Committed pages over all address spaces (`vm_committed_as`).
     pub committed: u64,
     /// Live frames of private memory, mapped or swapped out: each counts once, however many
@@ -49,6 +53,8 @@ impl Snapshot {
             fds,
             files,
             file_bytes,
+            absent,
+            limits,
             committed,
             anon_frames,
             anons,
@@ -62,6 +68,8 @@ impl Snapshot {
         fds.clear();
         files.clear();
         file_bytes.clear();
+        absent.clear();
+        limits.clear();
         protocol.clear();
         (*committed, *anon_frames, *anons) = (0, 0, 0);
     }
@@ -201,6 +209,28 @@ pub struct FileByte {
     pub offset: u64,
     /// Its value.
     pub value: u8,
+}
+
+/// A page of a file, within its size, that is not in the page cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AbsentPage {
+    /// The file.
+    pub file: FileId,
+    /// The page, from 0.
+    pub index: u64,
+}
+
+/// A limit that a process has set. One that no program has set is the configuration's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LimitState {
+    /// The process, by its address space.
+    pub mm: MmId,
+    /// Of what.
+    pub resource: Resource,
+    /// What calls meet.
+    pub soft: u64,
+    /// What the soft limit can be raised to.
+    pub hard: u64,
 }
 
 /// Counts that a linked VMA can carry.

@@ -22,6 +22,8 @@ pub enum Decode {
     Fetch(u64),
     /// A child's number, if it was made.
     Child(u64),
+    /// The mode and the nodes that get_mempolicy has written where mincore writes.
+    Policy,
     /// Which pages are resident, of so many.
     Resident(usize),
     /// Whether the kernel took a step that it was asked for: what the looks before and after it say.
@@ -49,6 +51,17 @@ pub fn decode(how: Decode, op: &Op, resident: &[u8], zones: &Zones) -> Answer {
                 .filter(|(_, byte)| **byte & 1 == 1);
             let sum = sum.fold(0_u64, |sum, (page, _)| sum.wrapping_add(1 << (page % 64)));
             Answer::Known(Outcome::Value(sum))
+        }),
+        Decode::Policy => system(op, |_| {
+            let word = |at: usize| {
+                resident
+                    .get(at..at + 8)
+                    .and_then(|bytes| bytes.try_into().ok())
+            };
+            let [mode, nodes] = [0, 8].map(|at| word(at).map_or(0, u64::from_ne_bytes));
+            // The mode is an int.
+            let mode = mode & u64::from(u32::MAX);
+            Answer::Known(Outcome::Value(mode ^ nodes.rotate_left(16)))
         }),
         Decode::Access(address) => match op.signal {
             0 => Answer::Known(Outcome::Value(op.result)),

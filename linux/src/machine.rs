@@ -35,6 +35,8 @@ pub struct Machine {
     pub stack_guard_gap: u64,
     /// What userfaultfd(2) has to be called with to be had; none: it is refused.
     pub userfaultfd: Option<u64>,
+    /// Huge pages can be asked for, and there are none (of 2 MiB and 1 GiB, and none to be had).
+    pub lacks_huge_pages: bool,
     /// Pages can be swapped out when that is asked for (MADV_PAGEOUT, since 5.4, and swap space).
     pub swaps: bool,
 }
@@ -56,6 +58,7 @@ impl Machine {
             task_size: TASK_SIZE,
             stack_guard_gap: 256,
             userfaultfd: None,
+            lacks_huge_pages: true,
             swaps: false,
         }
     }
@@ -123,11 +126,21 @@ impl Machine {
             task_size: TASK_SIZE,
             stack_guard_gap: guard_gap(&read("/proc/cmdline")),
             userfaultfd: None,
+            lacks_huge_pages: [2048, 1 << 20].iter().all(|size| lacks_huge_pages(*size)),
             swaps: kilobytes(&read("/proc/meminfo"), "SwapTotal:") > 0
                 && version(&release) >= (5, 4),
             release,
         }
     }
+}
+
+/// Whether the kernel knows huge pages of so many kB, and has none and makes none when asked.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn lacks_huge_pages(kilobytes: u64) -> bool {
+    let folder = format!("/sys/kernel/mm/hugepages/hugepages-{kilobytes}kB");
+    ["nr_hugepages", "nr_overcommit_hugepages"]
+        .iter()
+        .all(|name| read(&format!("{folder}/{name}")).trim() == "0")
 }
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

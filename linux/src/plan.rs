@@ -1,6 +1,6 @@
 //! From calls to the operations of agents.
 
-use vmadiff_contract::{Call, Fd, Outcome, PAGE_SIZE, PolicyFlags};
+use vmadiff_contract::{Call, Fd, Outcome, PAGE_SIZE, PolicyFlags, Resource};
 
 use crate::agent::layout::{FIRST, Op, Owner, SHARED, arg, at, kind};
 use crate::decode::Decode;
@@ -27,6 +27,9 @@ pub struct Script {
     pub alarm: u64,
 }
 
+/// Bytes that get_mempolicy writes: the mode in the first half, which it fills four of, and the nodes.
+pub const POLICY_SIZE: usize = 16;
+
 /// An argument that stands for "leave the script".
 const LEAVE: u64 = u64::MAX;
 
@@ -37,6 +40,8 @@ pub struct Caller<'a> {
     pub owner: Owner,
     /// Where the program's addresses are.
     pub zones: &'a Zones,
+    /// Bytes of the agent's own memory, which RLIMIT_AS counts along.
+    pub own: u64,
     /// RLIMIT_NOFILE.
     pub nofile: u64,
     /// Names the file that an open makes.
@@ -158,7 +163,7 @@ impl Script {
                 fd: file,
                 off,
             } => {
-                let (prot, flags) = (u64::from(prot.bits()), u64::from(flags.bits()));
+                let (prot, flags) = (u64::from(prot.bits()), flags.bits());
                 let op = Op::call(
                     libc::SYS_mmap,
                     [real(addr), len, prot, flags, fd(file), off],
@@ -264,8 +269,36 @@ impl Script {
             }
             // A grace period ends whenever it likes: that can be waited for, and changes nothing.
             Call::Softirq => return self.fixed(owner, Outcome::Value(0)),
+            Call::SetRlimit {
+                resource,
+                soft,
+                hard,
+            } => {
+                let own = if resource == Resource::As {
+                    caller.own
+                } else {
+                    0
+                };
+                let limit = [soft, hard].map(|limit| limit.saturating_add(own));
+                let limit = self.put(&limit.map(u64::to_ne_bytes).concat());
+                system(
+                    libc::SYS_prlimit64,
+                    [0, resource.number().into(), limit, 0, 0, 0],
+                )
+            }
+            Call::GetMempolicy { addr, flags } => {
+                let mode = SHARED + at::RESIDENT as u64;
+                let nodes = mode + 8;
+                let op = Op::call(
+                    libc::SYS_get_mempolicy,
+                    [mode, nodes, 65, real(addr), flags.bits().into()],
+                );
+                (op, Decode::Policy)
+            }
             Call::Fork | Call::Exit => unreachable!("fork and exit are planned with their tasks"),
-            Call::Collapse { .. } | Call::NumaScan { .. } => unreachable!("does not fit"),
+            Call::Collapse { .. } | Call::NumaScan { .. } | Call::Evict { .. } => {
+                unreachable!("does not fit")
+            }
         };
         Slot {
             op: self.push(owner, op),

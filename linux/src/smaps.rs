@@ -29,6 +29,9 @@ const LETTERS: &[(&str, VmFlags)] = &[
     ("nr", VmFlags::NORESERVE),
     ("wf", VmFlags::WIPEONFORK),
     ("dd", VmFlags::DONTDUMP),
+    ("mg", VmFlags::MERGEABLE),
+    ("hg", VmFlags::HUGEPAGE),
+    ("nh", VmFlags::NOHUGEPAGE),
 ];
 
 /// The areas of a text of smaps but for the agent's own, by address.

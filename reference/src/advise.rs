@@ -35,7 +35,7 @@ const PUNCHED: u8 = 4;
 
 impl List for Madvise {
     rows! { "madvise"
-        Decide Write "do_madvise: find_vma under mmap_sem; DONTNEED, FREE and REMOVE hold it for reading"
+        Decide Write "do_madvise: find_vma under mmap_sem; DONTNEED, FREE, REMOVE and WILLNEED hold it for reading"
             area: "the next area, and what it allows; its part becomes an area, or is zapped";
         Flags Write "madvise_behavior: mmap_sem for writing"
             flags: "the area's flags";
@@ -51,7 +51,7 @@ impl List for Madvise {
     fn sem(&self, _: &World, row: &Row<Self>) -> Sem {
         if matches!(
             self.advice,
-            Advice::DontNeed | Advice::Free | Advice::Remove
+            Advice::DontNeed | Advice::Free | Advice::Remove | Advice::WillNeed
         ) {
             return row.sem.min(Sem::Read);
         }
@@ -110,6 +110,13 @@ impl Madvise {
             Advice::WipeOnFork if area.file.is_some() => return Err(Errno::EINVAL),
             Advice::WipeOnFork => old | VmFlags::WIPEONFORK,
             Advice::KeepOnFork => old - VmFlags::WIPEONFORK,
+            Advice::HugePage => (old - VmFlags::NOHUGEPAGE) | VmFlags::HUGEPAGE,
+            Advice::NoHugePage => (old - VmFlags::HUGEPAGE) | VmFlags::NOHUGEPAGE,
+            // ksmd leaves shared memory alone: the advice is ignored.
+            Advice::Mergeable if old.intersects(VmFlags::SHARED | VmFlags::MAYSHARE) => old,
+            Advice::Mergeable => old | VmFlags::MERGEABLE,
+            Advice::Unmergeable => old - VmFlags::MERGEABLE,
+            Advice::WillNeed => return it.read_ahead(world),
             Advice::DontNeed | Advice::Free => return it.discard(world),
             Advice::Remove => return it.remove(world),
             Advice::Other(_) => return Err(Errno::EINVAL),
@@ -150,6 +157,18 @@ impl Madvise {
         }
         let what = if dont_need { What::All } else { What::Swapped };
         world.call(Zap::new(self.m, self.at, self.upto, what), NEXT)
+    }
+
+    /// Reads what the page cache lacks of the part's file; swapped pages stay (section 18).
+    fn read_ahead(&mut self, world: &mut World) -> Step {
+        let area = &world.mms[self.m].areas[self.i];
+        let first = area.pgoff_at(self.at);
+        let pages = (self.upto - self.at) / PAGE_SIZE;
+        if let Some(file) = area.file {
+            world.about(About::File(file));
+            world.file(file).read_in(first, first.saturating_add(pages));
+        }
+        Self::next_area(world, self)
     }
 
     /// What the part maps is punched out of its file object (`madvise_remove`), with a reference

@@ -198,8 +198,9 @@ impl World {
         let mm = &self.mms[m];
         let i = mm.at(start)?;
         let area = &mm.areas[i];
-        let registered = area.flags.contains(VmFlags::UFFD_MISSING);
-        if len > area.end - start || area.file.is_some() || area.rmap.anon.is_none() || registered {
+        let spared = (VmFlags::UFFD_MISSING).union(VmFlags::NOHUGEPAGE);
+        let private = area.file.is_none() && area.rmap.anon.is_some();
+        if len > area.end - start || !private || area.flags.intersects(spared) {
             return None;
         }
         let pages = &mm.pages[mm.pages_in(start, start + len)];

@@ -5,17 +5,20 @@ use vmadiff_contract::{Call, LockFlags, Outcome};
 use crate::access::{Access, Want};
 use crate::advise::Madvise;
 use crate::collapse::Collapse;
+use crate::evict::Evict;
 use crate::exit::Exit;
 use crate::file::FileCall;
 use crate::fork::Fork;
 use crate::heap::Brk;
 use crate::job::List;
+use crate::limits::SetRlimit;
 use crate::lock::{Mlock, Mlockall};
 use crate::mmap::{Mapping, Mmap};
 use crate::munmap::Munmap;
 use crate::numa::NumaScan;
 use crate::policy::{Mbind, PolicyWanted, SetMempolicy};
 use crate::protect::Mprotect;
+use crate::query::GetMempolicy;
 use crate::remap::{Mremap, Remap};
 use crate::swap::Reclaim;
 use crate::sync::Ask;
@@ -184,6 +187,15 @@ impl World {
             Call::Softirq => to.nothing(Outcome::Value(0)),
             Call::Collapse { addr, len } => to.list(self, Collapse::new(m, addr, len)),
             Call::NumaScan { addr, len } => to.list(self, NumaScan::new(m, addr, len)),
+            Call::SetRlimit {
+                resource,
+                soft,
+                hard,
+            } => to.checked(self, SetRlimit::new(m, resource, soft, hard)),
+            Call::GetMempolicy { addr, flags } => {
+                to.checked(self, GetMempolicy::new(m, addr, flags))
+            }
+            Call::Evict { addr } => to.list(self, Evict::new(m, addr)),
         }
     }
 }

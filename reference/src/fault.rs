@@ -36,6 +36,8 @@ pub(crate) struct Fault {
     /// Whose anon_vma the area takes: a neighbour's, or a new one.
     anon: Option<(AnonId, bool)>,
     frame: Option<FrameId>,
+    /// It has read from a device.
+    major: bool,
 }
 
 const DECIDE: u8 = 0;
@@ -165,6 +167,7 @@ impl Fault {
 
     /// It was served: 0, or 1 for a major fault.
     fn served(&mut self, world: &mut World, major: u64) -> Step {
+        let major = major | u64::from(self.major);
         world.land();
         world.count_fault(major == 1);
         Ok(Flow::Done(major))
@@ -453,8 +456,10 @@ impl Fault {
     }
 
     fn may_look(world: &World, it: &Self) -> Option<Guard> {
-        let (from, to) = world.files[it.file?.0 as usize - 1].dropping;
-        world.wait_if(Guard::PageLock, from <= it.index && it.index < to)
+        let file = &world.files[it.file?.0 as usize - 1];
+        let (from, to) = file.dropping;
+        let held = from <= it.index && it.index < to || file.evicting == Some(it.index);
+        world.wait_if(Guard::PageLock, held)
     }
 
     /// A store to a private area has its frame before it finds out that there is no such page.
@@ -466,6 +471,8 @@ impl Fault {
         if !world.file(file).has_page(index) {
             return it.no_page(world);
         }
+        // A page that the page cache lacks is read in, whatever becomes of the fault.
+        it.major |= world.file(file).read_in(index, index + 1);
         if world.driven
             && let Some(flight) = &mut world.flights[world.now]
         {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use vmadiff_contract::{
-    About, Access, Errno, Event, FallocFlags, Fd, FileId, FileKind, PAGE_SIZE, VmaId,
+    About, Access, Errno, Event, FallocFlags, Fd, FileId, FileKind, PAGE_SIZE, Resource, VmaId,
 };
 
 use crate::guard::Guard;
@@ -37,6 +37,10 @@ pub(crate) struct File {
     pub busy: bool,
     /// Pages that a call is about to drop, and keeps locked (`lock_page`).
     pub dropping: (u64, u64),
+    /// Pages that the page cache lacks, by index; all within the size.
+    pub absent: Vec<u64>,
+    /// The page that a call takes out of the page cache, and keeps locked.
+    pub evicting: Option<u64>,
 }
 
 impl File {
@@ -77,7 +81,24 @@ impl File {
         index < self.size.div_ceil(PAGE_SIZE)
     }
 
+    /// Whether page `index` is in the page cache.
+    pub fn is_cached(&self, index: u64) -> bool {
+        self.has_page(index) && self.absent.binary_search(&index).is_err()
+    }
+
+    /// Brings pages `first` up to `last` into the page cache. Whether one was missing.
+    pub fn read_in(&mut self, first: u64, last: u64) -> bool {
+        let before = self.absent.len();
+        self.absent.retain(|index| !(first..last).contains(index));
+        self.absent.len() < before
+    }
+
+    /// Zeroes bytes. Pages that go as a whole are holes, which count as cached; those that are cut
+    /// are read in for it.
     fn zero(&mut self, start: u64, end: u64) {
+        if start < end {
+            self.read_in(start / PAGE_SIZE, end.div_ceil(PAGE_SIZE));
+        }
         let first = self.bytes.partition_point(|byte| byte.0 < start);
         let last = self.bytes.partition_point(|byte| byte.0 < end);
         self.bytes.drain(first..last.max(first));
@@ -289,6 +310,9 @@ impl FileCall {
                     return Err(Errno::EBADF);
                 }
                 let end = self.hole(off, len)?;
+                if !punch {
+                    file.read_in(off / PAGE_SIZE, end.div_ceil(PAGE_SIZE));
+                }
                 if !keep {
                     file.size = file.size.max(end);
                 }
@@ -328,6 +352,8 @@ impl FileCall {
         let flights = world.flights.iter().flatten();
         let mut pages = flights.filter_map(|flight| flight.page);
         let held = pages.any(|(file, index)| file == it.id() && it.pages.contains(&index));
+        let evicting = world.files[it.id().0 as usize - 1].evicting;
+        let held = held || evicting.is_some_and(|index| it.pages.contains(&index));
         world.wait_if(Guard::PageLock, held)
     }
 
@@ -406,6 +432,7 @@ impl World {
         file.refs -= 1;
         if file.refs == 0 {
             file.bytes.clear();
+            file.absent.clear();
             let charged = file.charged;
             self.committed -= charged;
             self.raise(Event::FileFree { file: id });
@@ -448,6 +475,8 @@ impl World {
             unmapping: 0,
             busy: false,
             dropping: (0, 0),
+            absent: Vec::new(),
+            evicting: None,
         }))
     }
 
@@ -462,13 +491,14 @@ impl World {
 
     /// Gives the lowest number out that no descriptor has.
     fn reserve(&mut self, m: usize) -> Answer<Fd> {
+        let limit = self.soft_limit(m, Resource::NoFile);
         let mm = &mut self.mms[m];
         let used = |n: i32| {
             let open = mm.fds.binary_search_by_key(&n, |fd| fd.0.0).is_ok();
             open || mm.reserved.contains(&Fd(n))
         };
         let fd = (FIRST_FD..).find(|n| !used(*n)).map_or(Fd(i32::MAX), Fd);
-        if fd.0.unsigned_abs() >= self.config.rlimit_nofile {
+        if fd.0 as u64 >= limit {
             return Err(Errno::EMFILE);
         }
         mm.reserved.push(fd);
@@ -490,6 +520,8 @@ impl World {
             unmapping: 0,
             busy: false,
             dropping: (0, 0),
+            absent: Vec::new(),
+            evicting: None,
         });
         let mm = &mut self.mms[m];
         mm.reserved.retain(|other| *other != fd);
@@ -513,7 +545,7 @@ impl World {
     }
 
     /// Whether a page table has one of these pages of a file.
-    fn is_mapped(&self, id: FileId, pages: &Range<u64>) -> bool {
+    pub fn is_mapped(&self, id: FileId, pages: &Range<u64>) -> bool {
         let is = |entry| matches!(entry, Entry::File(file, index) if file == id && pages.contains(&index));
         let mut all = self.mms[..self.mm_count].iter().flat_map(|mm| &mm.pages);
         all.any(|page| is(page.entry))

@@ -117,6 +117,7 @@ impl Fork {
 
     fn begin(world: &mut World, it: &mut Self) -> Step {
         world.mms[it.child].brk = world.mms[it.parent].brk;
+        world.mms[it.child].limits = world.mms[it.parent].limits.clone();
         world.about(About::Areas(world.mms[it.parent].id));
         Ok(Flow::Next)
     }

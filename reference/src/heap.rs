@@ -1,6 +1,6 @@
 //! The heap (section 13).
 
-use vmadiff_contract::{About, Errno, PAGE_SIZE, VmFlags};
+use vmadiff_contract::{About, Errno, PAGE_SIZE, Resource, VmFlags};
 
 use crate::area::page_up;
 use crate::job::{Flow, List, Step, answer, rows};
@@ -57,7 +57,7 @@ impl Brk {
         it.old = world.mms[it.m].brk;
         world.about_counters(it.m);
         let size = it.brk.checked_sub(world.config.start_brk);
-        if size.is_none_or(|size| size > world.config.rlimit_data) {
+        if size.is_none_or(|size| size > world.soft_limit(it.m, Resource::Data)) {
             return it.refused();
         }
         let (from, to) = (page_up(it.old), page_up(it.brk));

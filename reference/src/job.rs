@@ -10,12 +10,14 @@ use crate::advise::Madvise;
 use crate::carve::Carve;
 use crate::collapse::Collapse;
 use crate::dispatch::Begin;
+use crate::evict::Evict;
 use crate::exit::Exit;
 use crate::fault::Fault;
 use crate::file::FileCall;
 use crate::fork::Fork;
 use crate::guard::Guard;
 use crate::heap::Brk;
+use crate::limits::SetRlimit;
 use crate::lock::{Mlock, Mlockall};
 use crate::mmap::{Mmap, Vacant};
 use crate::munmap::Munmap;
@@ -23,6 +25,7 @@ use crate::numa::NumaScan;
 use crate::policy::{Mbind, SetMempolicy};
 use crate::populate::Populate;
 use crate::protect::Mprotect;
+use crate::query::GetMempolicy;
 use crate::remap::{Move, Mremap};
 use crate::swap::Reclaim;
 use crate::sync::Ask;
@@ -264,7 +267,8 @@ macro_rules! lists {
 
 lists! {
     Access, Fault, Populate, Munmap, Zap, Mmap, Vacant, Mprotect, Carve, Mremap, Move, Madvise, Fork, Exit, Mlock,
-    Mlockall, FileCall, ZapFile, Ask, Reclaim, Collapse, NumaScan, Brk, Mbind, SetMempolicy, Register,
+    Mlockall, FileCall, ZapFile, Ask, Reclaim, Collapse, NumaScan, Brk, Mbind, SetMempolicy, Register, Evict,
+    SetRlimit, GetMempolicy,
 }
 
 /// The table of a list: a row for each step, of what it does, how it holds mmap_sem, the Linux

@@ -12,8 +12,8 @@
 //! | `mmap`, `place`, `munmap`, `remap`, `heap`, `fork`, `exit` | areas come and go |
 //! | `protect`, `advise`, `lock`, `uffd` | areas change |
 //! | `access`, `fault`, `stack`, `populate` | memory is used |
-//! | `page`, `zap`, `anon`, `file`, `policy` | what stands behind it |
-//! | `swap`, `collapse`, `numa`, `sync` | what the kernel does by itself, and what it tells |
+//! | `page`, `zap`, `anon`, `file`, `policy`, `query`, `limits` | what stands behind it |
+//! | `swap`, `evict`, `collapse`, `numa`, `sync` | what the kernel does by itself, and what it tells |
 //! | `job`, `dispatch`, `drive` | lists of steps: what they are, which a call has, and driving them |
 //! | `guard`, `tlb` | what keeps steps of calls apart while they are driven |
 //! | `replay` | parts of calls, for the older judge of interleaved runs |
@@ -33,6 +33,7 @@ mod carve;
 mod collapse;
 mod dispatch;
 mod drive;
+mod evict;
 mod exit;
 mod fault;
 mod file;
@@ -40,6 +41,7 @@ mod fork;
 mod guard;
 mod heap;
 mod job;
+mod limits;
 mod lock;
 mod merge;
 mod mm;
@@ -51,6 +53,7 @@ mod place;
 mod policy;
 mod populate;
 mod protect;
+mod query;
 mod remap;
 mod replay;
 mod snapshot;

@@ -102,7 +102,7 @@ impl Mlock {
         if !LockFlags::ONFAULT.contains(flags) {
             return Err(Errno::EINVAL);
         }
-        if !world.may_lock() {
+        if !world.may_lock(m) {
             return Err(Errno::EPERM);
         }
         let mut locks = VmFlags::LOCKED;
@@ -138,8 +138,8 @@ impl Mlock {
         let mm = &world.mms[it.m];
         let locked = it.len / PAGE_SIZE + mm.locked;
         if !it.locks.is_empty()
-            && world.locks_too_much(locked)
-            && world.locks_too_much(locked - world.locked_in(it.m, it.start, it.len))
+            && world.locks_too_much(it.m, locked)
+            && world.locks_too_much(it.m, locked - world.locked_in(it.m, it.start, it.len))
         {
             return Err(Errno::ENOMEM);
         }
@@ -235,7 +235,7 @@ impl Mlockall {
         if flags.is_empty() || !LockAllFlags::from_bits_retain(7).contains(flags) {
             return Err(Errno::EINVAL);
         }
-        if !world.may_lock() {
+        if !world.may_lock(m) {
             return Err(Errno::EPERM);
         }
         Ok(Self::new(m, flags))
@@ -267,7 +267,7 @@ impl Mlockall {
     fn future(world: &mut World, it: &mut Self) -> Step {
         let current = it.flags.contains(LockAllFlags::CURRENT);
         world.about_counters(it.m);
-        if current && world.locks_too_much(world.mms[it.m].total) {
+        if current && world.locks_too_much(it.m, world.mms[it.m].total) {
             return Err(Errno::ENOMEM);
         }
         let mut locks = VmFlags::LOCKED;

@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 use vmadiff_contract::{Fd, FileId, MmId, VmFlags};
 
 use crate::area::Area;
+use crate::limits::Limit;
 use crate::page::Page;
 
 /// An address space, `mm_struct`.
@@ -36,6 +37,8 @@ pub(crate) struct Mm {
     pub brk: u64,
     /// The lock flags of future areas.
     pub def_flags: VmFlags,
+    /// Limits that the process has set, by resource.
+    pub limits: Vec<Limit>,
     /// Who holds mmap_sem: the task that writes, and a bit for each that reads. Only while calls
     /// are driven.
     pub writer: Option<usize>,

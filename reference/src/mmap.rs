@@ -24,6 +24,21 @@ pub(crate) struct Mapping {
     pub off: u64,
 }
 
+impl Mapping {
+    /// The size of the huge pages that anonymous memory is to have; others are unknown
+    /// (`hstate_sizelog`).
+    fn huge_size(&self) -> Answer<Option<u64>> {
+        if !(self.flags).contains(MapFlags::HUGETLB | MapFlags::ANONYMOUS) {
+            return Ok(None);
+        }
+        match self.flags.bits() >> 26 & 63 {
+            0 | 21 => Ok(Some(1 << 21)),
+            30 => Ok(Some(1 << 30)),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+}
+
 /// `MAP_TYPE`: shared, private or shared-validate.
 const TYPE: MapFlags = MapFlags::from_bits_retain(0x0f);
 
@@ -58,6 +73,8 @@ pub(crate) const MAY: VmFlags = VmFlags::MAYREAD
 pub(crate) struct Mmap {
     m: usize,
     ask: Mapping,
+    /// It wants huge pages of this size, and gets none.
+    huge: Option<u64>,
     /// The file behind the descriptor, with a reference of the call's own.
     file: Option<FileId>,
     wanted: Wanted,
@@ -89,11 +106,13 @@ impl List for Mmap {
 impl Mmap {
     pub fn new(m: usize, ask: Mapping) -> Answer<Self> {
         World::aligned(ask.off)?;
+        let huge = ask.huge_size()?;
         let file = None;
         let wanted = Wanted::default();
         Ok(Self {
             m,
             ask,
+            huge,
             file,
             wanted,
         })
@@ -103,6 +122,9 @@ impl Mmap {
         if !it.ask.flags.contains(MapFlags::ANONYMOUS) {
             it.file = Some(world.lookup(it.m, it.ask.fd)?);
             world.get_file(it.file);
+            if it.ask.flags.contains(MapFlags::HUGETLB) {
+                return it.refuse(world, Errno::EINVAL);
+            }
         }
         it.go(world, DECIDE)
     }
@@ -119,7 +141,7 @@ impl Mmap {
         let (m, ask) = (it.m, it.ask);
         world.about_counters(m);
         world.about(About::Areas(world.mms[m].id));
-        let unmap = world.do_mmap(m, &ask, it.file).and_then(|wanted| {
+        let unmap = world.do_mmap(m, &ask, it.file, it.huge).and_then(|wanted| {
             it.wanted = wanted;
             world.check_region(m, &wanted)
         });
@@ -138,7 +160,7 @@ impl Mmap {
         if answer(world.returned).is_err() {
             return it.refuse(world, Errno::ENOMEM);
         }
-        if Area::is_accountable(it.wanted.flags) {
+        if it.huge.is_none() && Area::is_accountable(it.wanted.flags) {
             if world.charge(it.wanted.pages()).is_err() {
                 world.note(Note::Undo("mmap.charge"));
                 return it.refuse(world, Errno::ENOMEM);
@@ -149,7 +171,16 @@ impl Mmap {
     }
 
     fn link(world: &mut World, it: &mut Self) -> Step {
-        world.call(Vacant::new(it.m, it.wanted), POPULATE)
+        let vacant = Vacant::new(it.m, it.wanted);
+        let refused = it.huge.map(|size| {
+            // hugetlbfs_file_mmap asks for the offset before the pool.
+            if it.ask.off.is_multiple_of(size) {
+                Errno::ENOMEM
+            } else {
+                Errno::EINVAL
+            }
+        });
+        world.call(Vacant { refused, ..vacant }, POPULATE)
     }
 
     fn populate(world: &mut World, it: &mut Self) -> Step {
@@ -182,6 +213,8 @@ pub(crate) struct Vacant {
     m: usize,
     wanted: Wanted,
     new: Option<VmaId>,
+    /// What the object behind it refuses with: huge pages, of which there are none.
+    refused: Option<Errno>,
 }
 
 const ALLOCATE: u8 = 1;
@@ -206,8 +239,13 @@ impl List for Vacant {
 
 impl Vacant {
     pub fn new(m: usize, wanted: Wanted) -> Self {
-        let new = None;
-        Self { m, wanted, new }
+        let (new, refused) = (None, None);
+        Self {
+            m,
+            wanted,
+            new,
+            refused,
+        }
     }
 
     fn undo(&self, world: &mut World) -> Step {
@@ -219,6 +257,10 @@ impl Vacant {
     }
 
     fn merge(world: &mut World, it: &mut Self) -> Step {
+        if it.refused.is_some() {
+            // A file of its own, that nothing else maps.
+            return it.go(world, ALLOCATE);
+        }
         let place = world.mms[it.m].find(it.wanted.start);
         let merged = world.merge(it.m, place.checked_sub(1), &it.wanted);
         if merged.is_some() {
@@ -241,6 +283,12 @@ impl Vacant {
         let Wanted {
             start, end, flags, ..
         } = it.wanted;
+        if let Some(errno) = it.refused {
+            let vma = it.new.expect("it was allocated");
+            world.raise(Event::VmaFree { vma });
+            world.note(Note::Undo("mmap.huge"));
+            return Err(errno);
+        }
         if it.wanted.file.is_some() {
             world.get_file(it.wanted.file);
         } else if flags.contains(VmFlags::SHARED) {
@@ -296,8 +344,18 @@ impl Vacant {
 impl World {
     /// The checks in their order (`do_mmap`). That the end of the offset wraps cannot be: both it
     /// and the length are below 2^52 pages.
-    fn do_mmap(&mut self, m: usize, ask: &Mapping, file: Option<FileId>) -> Answer<Wanted> {
-        if ask.len == 0 {
+    fn do_mmap(
+        &mut self,
+        m: usize,
+        ask: &Mapping,
+        file: Option<FileId>,
+        huge: Option<u64>,
+    ) -> Answer<Wanted> {
+        let asked = match huge {
+            Some(size) => ask.len.checked_next_multiple_of(size).unwrap_or(0),
+            None => ask.len,
+        };
+        if asked == 0 {
             return Err(Errno::EINVAL);
         }
         let noreplace = ask.flags.contains(MapFlags::FIXED_NOREPLACE);
@@ -307,9 +365,13 @@ impl World {
         } else {
             self.round_hint(ask.addr)
         };
-        let len = page_up(ask.len);
+        let len = page_up(asked);
         if len == 0 || self.map_is_overfull(m) {
             return Err(Errno::ENOMEM);
+        }
+        let small = |size: u64| fixed && !hint.is_multiple_of(size);
+        if len <= self.config.task_size && huge.is_some_and(small) {
+            return Err(Errno::EINVAL);
         }
         let addr = self.place(m, hint, len, fixed)?;
         if noreplace && !self.mms[m].overlap(addr, addr + len).is_empty() {
@@ -319,7 +381,7 @@ impl World {
         flags.set(VmFlags::GROWSDOWN, ask.flags.contains(MapFlags::GROWSDOWN));
         if ask.flags.contains(MapFlags::LOCKED) {
             flags |= VmFlags::LOCKED;
-            if !self.may_lock() {
+            if !self.may_lock(m) {
                 return Err(Errno::EPERM);
             }
         }
@@ -327,7 +389,20 @@ impl World {
             return Err(Errno::EAGAIN);
         }
         let (pgoff, flags) = match file {
-            Some(file) => (ask.off / PAGE_SIZE, self.file_flags(ask, file, len, flags)?),
+            Some(file) => {
+                let access = self.files[file.0 as usize - 1].access;
+                (
+                    ask.off / PAGE_SIZE,
+                    Self::file_flags(ask, access, len, flags)?,
+                )
+            }
+            None if huge.is_some() => {
+                let access = Access::all();
+                (
+                    ask.off / PAGE_SIZE,
+                    Self::file_flags(ask, access, len, flags)?,
+                )
+            }
             None => Self::memory_flags(ask, addr, flags)?,
         };
         let noreserve = ask.flags.contains(MapFlags::NORESERVE) && self.honours_noreserve();
@@ -360,15 +435,15 @@ impl World {
 
     /// Whether LOCKED pages exceed RLIMIT_MEMLOCK (`mlock_future_check`).
     pub fn locks_past_limit(&self, m: usize, flags: VmFlags, len: u64) -> bool {
-        flags.contains(VmFlags::LOCKED) && self.locks_too_much(self.mms[m].locked + len / PAGE_SIZE)
+        flags.contains(VmFlags::LOCKED)
+            && self.locks_too_much(m, self.mms[m].locked + len / PAGE_SIZE)
     }
 
     /// What a file allows (section 6, 11).
-    fn file_flags(&self, ask: &Mapping, file: FileId, len: u64, flags: VmFlags) -> Answer<VmFlags> {
+    fn file_flags(ask: &Mapping, access: Access, len: u64, flags: VmFlags) -> Answer<VmFlags> {
         if ask.off / PAGE_SIZE > (i64::MAX as u64 - len) / PAGE_SIZE {
             return Err(Errno::EOVERFLOW);
         }
-        let access = self.files[file.0 as usize - 1].access;
         let mut flags = flags;
         let kind = ask.flags & TYPE;
         if kind == MapFlags::SHARED || kind == MapFlags::SHARED_VALIDATE {

@@ -206,6 +206,19 @@ impl World {
         }
     }
 
+    /// What get_mempolicy tells of a policy: the mode with its flags, and the mask asked for where a
+    /// flag says that it matters, otherwise the nodes that it comes to.
+    pub fn told_policy(&self, id: PolicyId) -> (u64, u64) {
+        let policy = &self.policies[id.0 as usize - 1];
+        let told = if policy.flags.is_empty() {
+            policy.nodes
+        } else {
+            policy.asked
+        };
+        let mode = policy.mode.number() | policy.flags.bits();
+        (mode.into(), told)
+    }
+
     /// Refuses what the mode argument cannot be.
     fn check_mode(wanted: &PolicyWanted) -> Answer<()> {
         if matches!(wanted.mode, Mode::Other(_)) || wanted.flags.contains(NODE_FLAGS) {

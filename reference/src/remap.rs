@@ -1,6 +1,8 @@
 //! Resizing and moving a mapping (section 9).
 
-use vmadiff_contract::{About, Choice, Errno, MoveFlags, Note, Outcome, PAGE_SIZE, VmFlags, VmaId};
+use vmadiff_contract::{
+    About, Choice, Errno, MoveFlags, Note, Outcome, PAGE_SIZE, Resource, VmFlags, VmaId,
+};
 
 use crate::area::page_up;
 use crate::guard::Guard;
@@ -460,7 +462,7 @@ impl World {
             .checked_add(new_len / PAGE_SIZE)
             .ok_or(Errno::EINVAL)?;
         let locked = (self.mms[m].locked * PAGE_SIZE).saturating_add(new_len - old_len);
-        let limit = self.config.rlimit_memlock;
+        let limit = self.soft_limit(m, Resource::MemLock);
         if flags.contains(VmFlags::LOCKED) && locked > limit && !self.config.cap_ipc_lock {
             return Err(Errno::EAGAIN);
         }

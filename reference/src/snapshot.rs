@@ -1,8 +1,8 @@
 //! What can be seen from outside between calls.
 
 use vmadiff_contract::{
-    About, ByteState, FdState, FileByte, FileId, FileState, MmState, PAGE_SIZE, PageState,
-    Snapshot, TaskId, TaskState, VmaState,
+    About, AbsentPage, ByteState, FdState, FileByte, FileId, FileState, LimitState, MmState,
+    PAGE_SIZE, PageState, Snapshot, TaskId, TaskState, VmaState,
 };
 
 use crate::mm::Mm;
@@ -41,6 +41,14 @@ impl World {
                     value,
                 }));
         }
+        for (number, file) in (1..).zip(&self.files) {
+            let file = (FileId(number), &file.absent);
+            let pages = file.1.iter().map(|&index| AbsentPage {
+                file: file.0,
+                index,
+            });
+            into.absent.extend(pages);
+        }
         into.committed = self.committed;
         into.anon_frames = self.live_frames;
         into.anons = self.live_anons;
@@ -60,11 +68,16 @@ impl World {
             fds,
             files,
             file_bytes,
+            absent,
+            limits,
             ..
         } = all;
         let page_of = |at: u64, addr: u64| addr <= at && at - addr < PAGE_SIZE;
         match about {
-            About::Counters(mm) => into.mms.extend(mms.iter().filter(|it| it.mm == mm)),
+            About::Counters(mm) => {
+                into.mms.extend(mms.iter().filter(|it| it.mm == mm));
+                into.limits.extend(limits.iter().filter(|it| it.mm == mm));
+            }
             About::Areas(mm) => into.vmas.extend(vmas.iter().filter(|it| it.mm == mm)),
             About::Area(vma) => into.vmas.extend(vmas.iter().filter(|it| it.vma == vma)),
             About::Entry { mm, addr } => {
@@ -93,6 +106,8 @@ impl World {
             About::FilePage { file, index } => {
                 let of = |it: &&FileByte| it.file == file && it.offset / PAGE_SIZE == index;
                 into.file_bytes.extend(file_bytes.iter().filter(of));
+                let of = |it: &&AbsentPage| it.file == file && it.index == index;
+                into.absent.extend(absent.iter().filter(of));
             }
             About::Descriptor { mm, fd } => {
                 into.fds.extend(
@@ -122,6 +137,12 @@ impl World {
             brk: mm.brk,
             def_flags: mm.def_flags,
         });
+        into.limits.extend(mm.limits.iter().map(|limit| LimitState {
+            mm: mm.id,
+            resource: limit.resource,
+            soft: limit.soft,
+            hard: limit.hard,
+        }));
         into.vmas.extend(mm.areas.iter().map(|area| VmaState {
             mm: mm.id,
             start: area.start,

@@ -1,6 +1,6 @@
 //! A stack that grows downwards at a fault (section 15).
 
-use vmadiff_contract::{PAGE_SIZE, VmFlags};
+use vmadiff_contract::{PAGE_SIZE, Resource, VmFlags};
 
 use crate::area::ACCESS;
 use crate::world::{NoMemory, World};
@@ -25,8 +25,8 @@ impl World {
         let locked = flags.contains(VmFlags::LOCKED);
         if pages > area.pgoff
             || !self.may_expand(m, flags, pages)
-            || size > self.config.rlimit_stack
-            || locked && self.locks_too_much(self.mms[m].locked + pages)
+            || size > self.soft_limit(m, Resource::Stack)
+            || locked && self.locks_too_much(m, self.mms[m].locked + pages)
         {
             return Err(NoMemory);
         }

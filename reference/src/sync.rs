@@ -138,6 +138,16 @@ impl World {
             from + behind.min(index(to) - index(from)) * PAGE_SIZE
         });
         let mut sum = sum_of_bits(index(from), index(cached));
+        let absent = area
+            .file
+            .map_or(&[][..], |file| &self.files[file.0 as usize - 1].absent);
+        let first = area.pgoff_at(from);
+        for page in absent.iter().filter(|page| **page >= first) {
+            let addr = from.saturating_add((page - first).saturating_mul(PAGE_SIZE));
+            if addr < cached && self.page_at(m, addr).is_err() {
+                sum = sum.wrapping_sub(1 << (index(addr) % 64));
+            }
+        }
         for page in &mm.pages[mm.pages_in(from, to)] {
             let bit = 1 << (index(page.addr) % 64);
             match (page.addr < cached, page.is_present()) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use vmadiff_contract::{
     About, Choice, Config, Errno, Event, EventSink, Fail, Lender, Misuse, MmId, Note, Outcome,
-    PAGE_SIZE, PolicyId, TaskId, VmFlags, VmaId,
+    PAGE_SIZE, PolicyId, Resource, TaskId, VmFlags, VmaId,
 };
 
 use crate::anon::Anon;
@@ -301,19 +301,28 @@ impl World {
     /// section 25).
     pub fn may_expand(&self, m: usize, flags: VmFlags, pages: u64) -> bool {
         let mm = &self.mms[m];
-        mm.total.wrapping_add(pages) <= self.config.rlimit_as / PAGE_SIZE
-            && (!Mm::is_data(flags)
-                || mm.data.wrapping_add(pages) <= self.config.rlimit_data / PAGE_SIZE)
+        let data = || {
+            let limit = self.limit(m, Resource::Data);
+            // A soft limit of 0 is one for the heap alone.
+            let most = if limit.soft == 0 {
+                limit.hard
+            } else {
+                limit.soft
+            };
+            mm.data.wrapping_add(pages) <= most / PAGE_SIZE
+        };
+        mm.total.wrapping_add(pages) <= self.soft_limit(m, Resource::As) / PAGE_SIZE
+            && (!Mm::is_data(flags) || data())
     }
 
     /// Whether RLIMIT_MEMLOCK lets a task lock anything (`can_do_mlock`).
-    pub fn may_lock(&self) -> bool {
-        self.config.rlimit_memlock != 0 || self.config.cap_ipc_lock
+    pub fn may_lock(&self, m: usize) -> bool {
+        self.soft_limit(m, Resource::MemLock) != 0 || self.config.cap_ipc_lock
     }
 
     /// Whether so many locked pages exceed RLIMIT_MEMLOCK.
-    pub fn locks_too_much(&self, pages: u64) -> bool {
-        pages > self.config.rlimit_memlock / PAGE_SIZE && !self.config.cap_ipc_lock
+    pub fn locks_too_much(&self, m: usize, pages: u64) -> bool {
+        pages > self.soft_limit(m, Resource::MemLock) / PAGE_SIZE && !self.config.cap_ipc_lock
     }
 
     /// Bytes that stay free below a stack.

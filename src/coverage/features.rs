@@ -117,7 +117,9 @@ fn reach(step: &Step, state: &Snapshot) -> Option<Reach> {
         | Call::Load { addr }
         | Call::Store { addr, .. }
         | Call::Exec { addr }
-        | Call::Reclaim { addr } => (addr, 1),
+        | Call::Reclaim { addr }
+        | Call::GetMempolicy { addr, .. }
+        | Call::Evict { addr } => (addr, 1),
         Call::Fork
         | Call::Exit
         | Call::Open { .. }
@@ -127,6 +129,7 @@ fn reach(step: &Step, state: &Snapshot) -> Option<Reach> {
         | Call::Mlockall { .. }
         | Call::Munlockall
         | Call::SetMempolicy { .. }
+        | Call::SetRlimit { .. }
         | Call::Fallocate { .. } => return None,
     };
     Some(Reach {

@@ -3,7 +3,7 @@
 use vmadiff_contract::{CallKind, Errno, Outcome, Reason, SegvCode};
 
 /// Room for calls; a call's number is for ever.
-pub const CALLS: usize = 32;
+pub const CALLS: usize = 40;
 /// Kinds of outcome: a value, each error, the rest.
 pub const OUTCOMES: usize = 24;
 /// Kinds of access: load, store, exec, and faults of other calls (populating).
@@ -27,7 +27,7 @@ const UNDO: usize = GONE + CALLS * 4;
 const MEETING: usize = UNDO + UNDOS;
 const SIZE: usize = MEETING + CALLS * CALLS;
 
-/// Counters of serial runs: 2.5 KiB. libFuzzer sweeps them after every execution.
+/// Counters of serial runs: 3.5 KiB. libFuzzer sweeps them after every execution.
 pub const COUNTERS: usize = SIZE + SIZES * BUCKETS;
 
 const _: () = assert!(COUNTERS <= 4096);

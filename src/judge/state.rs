@@ -6,8 +6,9 @@
 use std::cmp::Ordering;
 
 use vmadiff_contract::{
-    AnonId, ByteState, Fd, FdState, FileByte, FileId, FileKind, FileState, MmId, MmState,
-    PageState, PolicyId, Snapshot, TaskId, TaskState, VmFlags, VmaId, VmaState,
+    AbsentPage, AnonId, ByteState, Fd, FdState, FileByte, FileId, FileKind, FileState, LimitState,
+    MmId, MmState, PageState, PolicyId, Resource, Snapshot, TaskId, TaskState, VmFlags, VmaId,
+    VmaState,
 };
 
 /// Whether two states are equal in all that is compared. For the fast path.
@@ -21,6 +22,8 @@ pub fn same(reference: &Snapshot, candidate: &Snapshot) -> bool {
         fds,
         files,
         file_bytes,
+        absent,
+        limits,
         committed,
         anon_frames,
         anons,
@@ -35,6 +38,8 @@ pub fn same(reference: &Snapshot, candidate: &Snapshot) -> bool {
         && *fds == candidate.fds
         && *files == candidate.files
         && *file_bytes == candidate.file_bytes
+        && *absent == candidate.absent
+        && *limits == candidate.limits
         && *committed == candidate.committed
         && *anon_frames == candidate.anon_frames
         && *anons == candidate.anons
@@ -71,6 +76,8 @@ pub fn differences(reference: &Snapshot, candidate: &Snapshot) -> Vec<Difference
     entries("files.missing", "files.extra", &r.files, &c.files, f);
     let (missing, extra) = ("file_bytes.missing", "file_bytes.extra");
     entries(missing, extra, &r.file_bytes, &c.file_bytes, f);
+    entries("absent.missing", "absent.extra", &r.absent, &c.absent, f);
+    entries("limits.missing", "limits.extra", &r.limits, &c.limits, f);
     entries("tasks.missing", "tasks.extra", &r.tasks, &c.tasks, f);
     entries("mms.missing", "mms.extra", &r.mms, &c.mms, f);
     total("committed", r.committed, c.committed, f);
@@ -172,6 +179,7 @@ macro_rules! entry {
                 Some(page(self))
             })?
 
+            #[allow(unused_variables)] // some entries are keys alone
             fn differs(&self, other: &Self) -> Option<(&'static str, String, String)> {
                 let Self { $($key: _,)* $($field,)* } = self;
                 $(if *$field != other.$field {
@@ -202,6 +210,10 @@ entry!(FdState "fds" (mm: MmId, fd: Fd) file;
 entry!(FileState "files" (file: FileId) kind refs size; |f| f.file.to_string());
 entry!(FileByte "file_bytes" (file: FileId, offset: u64) value;
     |b| format!("the byte at {:#x} of {}", b.offset, b.file));
+entry!(AbsentPage "absent" (file: FileId, index: u64);
+    |p| format!("that page {} of {} is not in the page cache", p.index, p.file));
+entry!(LimitState "limits" (mm: MmId, resource: Resource) soft hard;
+    |l| format!("the limit RLIMIT_{} that {} has set", l.resource.number(), l.mm));
 entry!(TaskState "tasks" (task: TaskId) mm minor_faults major_faults policy;
     |t| format!("task {}", t.task));
 entry!(MmState "mms" (mm: MmId)
@@ -211,7 +223,13 @@ entry!(MmState "mms" (mm: MmId)
 
 /// Fields that are addresses or offsets: hexadecimal, as in programs and in the areas of a report.
 /// All others are counts.
-const HEX: [&str; 3] = ["vmas.end", "vmas.pgoff", "mms.brk"];
+const HEX: [&str; 5] = [
+    "vmas.end",
+    "vmas.pgoff",
+    "mms.brk",
+    "limits.soft",
+    "limits.hard",
+];
 
 /// A value as people read it.
 trait Show {

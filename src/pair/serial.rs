@@ -109,7 +109,7 @@ impl Pair {
         watch.begin(&program.config);
         self.reference.snapshot();
         for step in &program.calls {
-            if self.known.knows(step.call.kind()) {
+            if self.known.makes(&step.call) {
                 let look = pace.is_due(*at);
                 self.fast_call(step, look, watch)?;
                 if look {

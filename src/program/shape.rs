@@ -4,7 +4,7 @@
 
 use vmadiff_contract::{
     Access, Advice, Call, CallKind, FallocFlags, Fd, FileKind, LockAllFlags, LockFlags, MapFlags,
-    Mode, MoveFlags, PolicyFlags, Prot, SyncFlags,
+    Mode, MoveFlags, PolicyFlags, Prot, QueryFlags, Resource, SyncFlags,
 };
 
 /// What a parameter means.
@@ -16,6 +16,8 @@ pub enum Param {
     Len,
     /// An offset in a file, bytes.
     Off,
+    /// A limit, in its resource's unit.
+    Limit,
     /// A mask of memory nodes.
     Nodes,
     /// One byte of data.
@@ -34,12 +36,16 @@ pub enum Param {
     SyncFlags,
     /// `MPOL_MF_*` and `MPOL_F_*`
     PolicyFlags,
+    /// `MPOL_F_*` of get_mempolicy
+    QueryFlags,
     /// `FALLOC_FL_*`
     FallocFlags,
     /// `MADV_*`
     Advice,
     /// `MPOL_*`
     Mode,
+    /// `RLIMIT_*`
+    Resource,
     /// A file descriptor.
     Fd,
     /// A kind of file.
@@ -80,15 +86,17 @@ words! {
     u64: x => x, w => w;
     u8: x => x.into(), w => w as u8;
     Prot: x => x.bits().into(), w => Self::from_bits_retain(w as u32);
-    MapFlags: x => x.bits().into(), w => Self::from_bits_retain(w as u32);
+    MapFlags: x => x.bits(), w => Self::from_bits_retain(w);
     MoveFlags: x => x.bits().into(), w => Self::from_bits_retain(w as u32);
     LockFlags: x => x.bits().into(), w => Self::from_bits_retain(w as u32);
     LockAllFlags: x => x.bits().into(), w => Self::from_bits_retain(w as u32);
     SyncFlags: x => x.bits().into(), w => Self::from_bits_retain(w as u32);
     PolicyFlags: x => x.bits().into(), w => Self::from_bits_retain(w as u32);
+    QueryFlags: x => x.bits().into(), w => Self::from_bits_retain(w as u32);
     FallocFlags: x => x.bits().into(), w => Self::from_bits_retain(w as u32);
     Advice: x => x.number().into(), w => Self::from_number(w as u32);
     Mode: x => x.number().into(), w => Self::from_number(w as u32);
+    Resource: x => x.number().into(), w => Self::from_number(w as u32);
     Fd: x => i64::from(x.0) as u64, w => Self(w as i32);
     FileKind: x => file_kind_number(x), w => Self::ALL[(w % Self::ALL.len() as u64) as usize];
     Access: x => x.bits().into(), w => Self::from_bits_truncate(w as u8);
@@ -172,4 +180,7 @@ shapes! {
     Fallocate(fd: Fd, flags: FallocFlags, off: Off, len: Len);
     Collapse(addr: Addr, len: Len);
     NumaScan(addr: Addr, len: Len);
+    SetRlimit(resource: Resource, soft: Limit, hard: Limit);
+    GetMempolicy(addr: Addr, flags: QueryFlags);
+    Evict(addr: Addr);
 }

@@ -72,7 +72,7 @@ impl<M: Manager + ?Sized> Instance<M> {
     fn observe_calls(&mut self, program: &Program, known: Capabilities, seen: &mut Observation) {
         let calls = program.calls.iter().copied();
         for step in calls {
-            if known.knows(step.call.kind()) {
+            if known.makes(&step.call) {
                 self.observe_call(&step, seen);
             } else {
                 self.skip_call(seen);

@@ -88,12 +88,14 @@ impl Pace {
             fds: _,
             files: _,
             file_bytes,
+            absent,
+            limits: _,
             committed: _,
             anon_frames: _,
             anons: _,
             protocol: _,
         } = state;
-        self.size = vmas.len() + pages.len() + bytes.len() + file_bytes.len();
+        self.size = vmas.len() + pages.len() + bytes.len() + file_bytes.len() + absent.len();
         self.largest = self.largest.max(self.size);
         self.total = self.total.saturating_add(self.size * (at + 1 - self.next));
         self.next = at + 1;

@@ -164,7 +164,7 @@ impl Weaver {
             let call = call as usize;
             let watch = Unwinding(&panicked_in, call);
             let step = &program.calls[call];
-            let outcome = if known.knows(step.call.kind()) {
+            let outcome = if known.makes(&step.call) {
                 manager.call(step.task, &step.call, step.fail)
             } else {
                 Outcome::Unsupported

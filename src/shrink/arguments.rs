@@ -56,10 +56,12 @@ fn plainer(param: Param, old: u64) -> Vec<u64> {
                 .chain(lower(whole, PAGE_SIZE))
                 .collect()
         }
+        Param::Limit => [u64::MAX, page].to_vec(),
         Param::Off => [0, page].into_iter().chain(lower(page, 0)).collect(),
         Param::Value => vec![1],
         Param::Fd => vec![3, u64::MAX],
         Param::FileKind | Param::Advice | Param::Mode => vec![0],
+        Param::Resource => vec![9],
         Param::Access => vec![3],
         Param::Nodes
         | Param::Prot
@@ -69,6 +71,7 @@ fn plainer(param: Param, old: u64) -> Vec<u64> {
         | Param::LockAllFlags
         | Param::SyncFlags
         | Param::PolicyFlags
+        | Param::QueryFlags
         | Param::FallocFlags => (0..64).rev().map(|bit| old & !(1 << bit)).collect(),
     };
     let limit = cost(param, old);

@@ -101,7 +101,7 @@ sites! { CALLS, signature, message => of(FIELDS, "field", signature.field)(signa
     call_store call_exec call_open call_ftruncate call_close call_reclaim call_softirq call_mremap
     call_mlock call_mlock2 call_munlock call_mlockall call_munlockall call_msync call_mincore
     call_mbind call_set_mempolicy call_uffd_register call_uffd_unregister call_fallocate
-    call_collapse call_numa_scan
+    call_collapse call_numa_scan call_setrlimit call_get_mempolicy call_evict
 
     call_quiescence call_run call_end
 
@@ -131,13 +131,14 @@ sites! { FIELDS, _signature, message => panic!("{message}");
     field_tasks_major_faults field_tasks_policy field_tasks_faults field_mms_missing field_mms_extra
     field_mms_map_count field_mms_total_pages field_mms_locked_pages field_mms_data_pages
     field_mms_stack_pages field_mms_exec_pages field_mms_rss_anon field_mms_rss_file
-    field_mms_swap_entries field_mms_brk field_mms_def_flags
+    field_mms_swap_entries field_mms_brk field_mms_def_flags field_absent_missing
+    field_absent_extra field_limits_missing field_limits_extra field_limits_soft field_limits_hard
 
     field_mmap field_munmap field_mprotect field_madvise field_brk field_fork field_exit field_load
     field_store field_exec field_open field_ftruncate field_close field_reclaim field_softirq
     field_mremap field_mlock field_mlock2 field_munlock field_mlockall field_munlockall field_msync
     field_mincore field_mbind field_set_mempolicy field_uffd_register field_uffd_unregister
-    field_fallocate field_collapse field_numa_scan
+    field_fallocate field_collapse field_numa_scan field_setrlimit field_get_mempolicy field_evict
 
     field_shared_0 field_shared_1 field_shared_2 field_shared_3 field_shared_4 field_shared_5
     field_shared_6 field_shared_7 field_shared_8 field_shared_9 field_shared_10 field_shared_11

@@ -2,8 +2,8 @@
 
 use similar::{ChangeTag, TextDiff};
 use vmadiff_contract::{
-    ByteState, FdState, FileByte, FileState, MmId, MmState, PageState, Snapshot, TaskState,
-    VmFlags, VmaState,
+    AbsentPage, ByteState, FdState, FileByte, FileState, LimitState, MmId, MmState, PageState,
+    Snapshot, TaskState, VmFlags, VmaState,
 };
 
 use crate::judge::Side;
@@ -45,6 +45,8 @@ pub fn render(state: &Snapshot) -> String {
         fds,
         files,
         file_bytes,
+        absent,
+        limits,
         committed,
         anon_frames,
         anons,
@@ -65,7 +67,9 @@ pub fn render(state: &Snapshot) -> String {
         out.extend(fds.iter().filter(|d| d.mm == mm.mm).map(fd_line));
     }
     out.extend(orphans(state));
+    out.extend(limits.iter().map(limit_line));
     out.extend(files.iter().map(|file| file_line(file, file_bytes)));
+    out.extend(absent.iter().map(absent_line));
     out.push(format!(
         "committed {committed} frames {anon_frames} anon_vmas {anons}"
     ));
@@ -210,6 +214,24 @@ fn page_line(state: &PageState, bytes: &[ByteState]) -> String {
 fn fd_line(state: &FdState) -> String {
     let FdState { mm: _, fd, file } = state;
     format!("  fd {fd} {file}")
+}
+
+fn limit_line(state: &LimitState) -> String {
+    let LimitState {
+        mm,
+        resource,
+        soft,
+        hard,
+    } = *state;
+    let name = resource
+        .name()
+        .map_or_else(|| format!("limit {}", resource.number()), ToOwned::to_owned);
+    format!("{mm} {name} {soft:#x} of {hard:#x}")
+}
+
+fn absent_line(state: &AbsentPage) -> String {
+    let AbsentPage { file, index } = state;
+    format!("{file} page {index} not in memory")
 }
 
 fn file_line(state: &FileState, bytes: &[FileByte]) -> String {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use vmadiff::program::Program;
 use vmadiff::program::bytes::{HEADER, LONG, MAX_STEPS, RECORD};
 use vmadiff::program::input::Input;
-use vmadiff_contract::{Call, Config, Fd, TaskId};
+use vmadiff_contract::{Call, CallKind, Config, Fd, TaskId};
 
 use crate::strategy;
 
@@ -104,7 +104,9 @@ fn the_layout_stays() {
     record([12, 1, 0, 0xc0, 0, 0, 0, 0], [0, 0], [0, 0, 0, 77]);
     record([208, 0, 0, 0, 0, 0, 0, 0], [12, 0], [0, 0, 0, 0]);
     let program = Program::decode(&bytes);
-    assert_eq!(program.encode(), bytes);
+    let mut today = bytes;
+    today[0] = 2;
+    assert_eq!(program.encode(), today);
     assert_eq!(program.config.max_map_count, 40);
     assert_eq!(program.schedule.seed, 7);
     let step = program.calls[0];
@@ -126,4 +128,33 @@ fn the_layout_stays() {
         (3, 0x32, Fd(-1), 0x1_0000_0000)
     );
     assert_eq!(program.calls[1].call, Call::Close { fd: Fd(77) });
+}
+
+/// What version 2 added has no place in version 1: its calls, and mmap's flags above 32 bits, where
+/// version 1 had the rest of a descriptor.
+#[test]
+fn only_the_second_version_has_what_it_added() {
+    let mut bytes = vec![2; 1];
+    bytes.resize(HEADER + 2 * RECORD, 0);
+    bytes[HEADER] = 32;
+    let mmap = HEADER + RECORD;
+    bytes[mmap + 3] = 0xc0;
+    bytes[mmap + 12] = 0x22;
+    bytes[mmap + 40..mmap + 44].copy_from_slice(&(-7_i32).to_le_bytes());
+    bytes[mmap + 44] = 5;
+    let flags_and_fd = |program: &Program| match program.calls[1].call {
+        Call::Mmap { flags, fd, .. } => (flags.bits(), fd),
+        call => panic!("{call:?}"),
+    };
+    let second = Program::decode(&bytes);
+    assert_eq!(second.calls[0].call.kind(), CallKind::Evict);
+    assert_eq!(flags_and_fd(&second), (0x5_0000_0022, Fd(-7)));
+    assert_eq!(Program::decode(&second.encode()), second);
+    // All bytes but 2 were read alike before there was a second version, and are for ever.
+    for version in [0, 1, 3, 255] {
+        bytes[0] = version;
+        let first = Program::decode(&bytes);
+        assert_eq!(first.calls[0].call.kind(), CallKind::Mprotect);
+        assert_eq!(flags_and_fd(&first), (0x22, Fd(-7)));
+    }
 }

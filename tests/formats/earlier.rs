@@ -8,7 +8,7 @@ use vmadiff::program::{Case, Program};
 use vmadiff_contract::CallKind;
 
 /// The versions that there have been, each with the calls that it knew.
-const VERSIONS: [(u8, usize); 1] = [(1, 30)];
+const VERSIONS: [(u8, usize); 2] = [(1, 30), (2, 33)];
 
 fn of_version(version: u8) -> Vec<PathBuf> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");

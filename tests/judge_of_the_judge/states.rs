@@ -3,8 +3,9 @@
 use vmadiff::judge::{Rule, Side};
 use vmadiff::run::Observation;
 use vmadiff_contract::{
-    AnonId, ByteState, COUNTS, Fd, FdState, FileByte, FileId, FileKind, FileState, MmId, MmState,
-    PageState, PolicyId, Protocol, Snapshot, TaskId, TaskState, VmFlags, VmaId, VmaState,
+    AbsentPage, AnonId, ByteState, COUNTS, Fd, FdState, FileByte, FileId, FileKind, FileState,
+    LimitState, MmId, MmState, PageState, PolicyId, Protocol, Resource, Snapshot, TaskId,
+    TaskState, VmFlags, VmaId, VmaState,
 };
 
 use crate::story::Story;
@@ -33,6 +34,7 @@ twist! {
     u32: |v| v + 1;
     u64: |v| v + 1;
     [u32; COUNTS]: |v| [v[0] + 1, v[1]];
+    Resource: |v| Resource::from_number(v.number() + 1);
     VmFlags: |v| v ^ VmFlags::DONTCOPY;
     TaskId: |v| TaskId(v.0 + 8);
     MmId: |v| MmId(v.0 + 8);
@@ -104,6 +106,8 @@ fn forgeries(state: &Snapshot) -> Vec<Forged> {
         fds: &[Rule::FileReferences], &[Rule::FileReferences];
         files: &[Rule::FileFreedOnce, Rule::FileReferences], &[Rule::FileFreedOnce];
         file_bytes: STATE, STATE;
+        absent: STATE, STATE;
+        limits: STATE, STATE;
         protocol: &[Rule::VmaReferences], &[Rule::VmaReferences];
     );
     out
@@ -162,6 +166,8 @@ fn fields(out: &mut Vec<Forged>, state: &Snapshot) {
         size: STATE,
     });
     fields!(out, state.file_bytes: FileByte { file: STATE, offset: STATE, value: STATE, });
+    fields!(out, state.absent: AbsentPage { file: STATE, index: STATE, });
+    fields!(out, state.limits: LimitState { mm: STATE, resource: STATE, soft: STATE, hard: STATE, });
     fields!(out, state.protocol: Protocol {
         vma: &[Rule::VmaReferences, Rule::Ordinal, Rule::VmaUsedAfterFree],
         counts: &[Rule::VmaReferences],
@@ -186,6 +192,8 @@ fn totals(out: &mut Vec<Forged>, state: &Snapshot) {
         fds: _,
         files: _,
         file_bytes: _,
+        absent: _,
+        limits: _,
         committed: _,
         anon_frames: _,
         anons: _,

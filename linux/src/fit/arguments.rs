@@ -85,10 +85,16 @@ impl Fitting<'_> {
         if (prot.contains(Prot::WRITE) || shared) && !flags.contains(MapFlags::NORESERVE) {
             self.charged(len)?;
         }
-        // MAP_32BIT, MAP_ABOVE4G, MAP_HUGETLB, MAP_SYNC, MAP_UNINITIALIZED.
+        // MAP_32BIT, MAP_ABOVE4G, MAP_SYNC, and MAP_UNINITIALIZED or a size of huge pages.
+        let huge = flags.contains(MapFlags::HUGETLB);
+        let rest = if huge { 0 } else { 0x400_0000 };
         only(
-            flags.bits() & (0x40 | 0x80 | 0x4_0000 | 0x8_0000 | 0x400_0000) == 0,
+            flags.bits() & (0x40 | 0x80 | 0x8_0000 | rest) == 0,
             MAP_FLAGS,
+        )?;
+        only(
+            !huge || self.machine.lacks_huge_pages && !flags.contains(MapFlags::NORESERVE),
+            "huge pages, of which this machine may have some",
         )?;
         only(flags.bits() & 0xf != 8, MAP_FLAGS)?; // MAP_DROPPABLE
         if flags.intersects(MapFlags::LOCKED | MapFlags::POPULATE) {

@@ -51,7 +51,9 @@ fn ranges(call: &Call) -> Vec<(u64, u64)> {
         | Call::Load { addr }
         | Call::Store { addr, .. }
         | Call::Exec { addr }
-        | Call::Reclaim { addr } => vec![(addr, 1)],
+        | Call::Reclaim { addr }
+        | Call::GetMempolicy { addr, .. }
+        | Call::Evict { addr } => vec![(addr, 1)],
         Call::Fork
         | Call::Exit
         | Call::Open { .. }
@@ -61,6 +63,7 @@ fn ranges(call: &Call) -> Vec<(u64, u64)> {
         | Call::Mlockall { .. }
         | Call::Munlockall
         | Call::SetMempolicy { .. }
+        | Call::SetRlimit { .. }
         | Call::Fallocate { .. } => Vec::new(),
     }
 }

@@ -12,7 +12,8 @@ mod room;
 use std::fmt;
 
 use vmadiff_contract::{
-    Access, Advice, Call, CallKind, Config, Fail, FileKind, MapFlags, PolicyFlags,
+    Access, Advice, Call, CallKind, Config, Fail, FileKind, MapFlags, PolicyFlags, QueryFlags,
+    Resource,
 };
 
 use crate::OWN_AREAS;
@@ -49,6 +50,8 @@ pub const CALLS: &[CallKind] = &[
     CallKind::Mbind,
     CallKind::SetMempolicy,
     CallKind::Fallocate,
+    CallKind::SetRlimit,
+    CallKind::GetMempolicy,
 ];
 
 /// Why something can not be run, in a sentence.
@@ -301,7 +304,37 @@ fn fits(fit: &Fitting, call: &Call) -> Result<(), Unfit> {
         Call::Collapse { .. } => {
             unfit("a collapse on Linux makes a huge page, the rules' small ones")
         }
-        Call::NumaScan { .. } => unfit("a step of the kernel that can not be asked for"),
+        Call::NumaScan { .. } | Call::Evict { .. } => {
+            unfit("a step of the kernel that can not be asked for")
+        }
+        Call::SetRlimit {
+            resource,
+            soft,
+            hard,
+        } => limits(resource, soft, hard),
+        Call::GetMempolicy { addr, flags } => {
+            only(
+                !flags.contains(QueryFlags::NODE) || flags.bits() >= 8,
+                "get_mempolicy of a node: the model's pages have none",
+            )?;
+            // A stray address is refused as it is.
+            fit.address(addr)
+        }
+    }
+}
+
+/// Whether a limit can be set on a process that has its own memory and descriptors beside the
+/// program's.
+fn limits(resource: Resource, soft: u64, hard: u64) -> Result<(), Unfit> {
+    const RESOURCES: u32 = 16;
+    if soft > hard || resource.number() >= RESOURCES {
+        return Ok(());
+    }
+    match resource {
+        Resource::As | Resource::Data | Resource::Stack => Ok(()),
+        Resource::MemLock => unfit("RLIMIT_MEMLOCK: the runner changes it around mlockall"),
+        Resource::NoFile => unfit("RLIMIT_NOFILE: the runner changes it around open"),
+        Resource::Other(_) => unfit("a limit that is no memory's"),
     }
 }
 
@@ -317,9 +350,7 @@ fn wraps(addr: u64, len: u64) -> bool {
 
 /// Where the vsyscall page is, if the kernel has one.
 const VSYSCALL: u64 = 0xffff_ffff_ff60_0000;
-/// Advice that newer kernels know, or that 5.1 knows and the model does not.
-const NEWER_ADVICE: &[u32] = &[
-    3, 12, 13, 14, 15, 20, 21, 22, 23, 24, 25, 100, 101, 102, 103,
-];
+/// Advice that newer kernels know, or that 5.1 knows and the model does not (100 and 101).
+const NEWER_ADVICE: &[u32] = &[20, 21, 22, 23, 24, 25, 100, 101, 102, 103];
 const DESCRIPTORS: &str = "descriptors 0 to 2 are not the program's";
 const FILE_SIZE: &str = "the contract's largest file is smaller than the kernel's";

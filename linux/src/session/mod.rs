@@ -10,7 +10,7 @@ use crate::agent::Agent;
 use crate::agent::layout::{FIRST, HARNESS, OWN_PAGES, Op, Owner, at, kind};
 use crate::decode::Decode;
 use crate::machine::Machine;
-use crate::plan::{Caller, Script, Slot};
+use crate::plan::{Caller, POLICY_SIZE, Script, Slot};
 use crate::proc::Looker;
 use crate::run::{Look, Run, Stopped};
 use crate::zone::Zones;
@@ -242,12 +242,15 @@ impl<'a> Session<'a> {
         let caller = Caller {
             owner,
             zones: self.zones,
+            own: (OWN_PAGES + self.ballast) * 4096,
             nofile: self.config.rlimit_nofile.into(),
             file_name: self.files,
         };
         let slot = self.script.translate(&caller, call);
-        if let Decode::Resident(pages) = slot.decode {
-            self.stop(Stop::Resident(pages));
+        match slot.decode {
+            Decode::Resident(pages) => self.stop(Stop::Resident(pages)),
+            Decode::Policy => self.stop(Stop::Resident(POLICY_SIZE)),
+            _ => {}
         }
         slot
     }

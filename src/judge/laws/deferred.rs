@@ -50,6 +50,8 @@ pub fn nothing_left(last: &Snapshot) -> Obeyed {
         fds,
         files,
         file_bytes,
+        absent,
+        limits,
         // A stack without ACCOUNT charges its growth and never gives it back (docs/rules.md, 18), so
         // this is compared only.
         committed: _,
@@ -66,6 +68,8 @@ pub fn nothing_left(last: &Snapshot) -> Obeyed {
         ("fds", fds.len() as u64),
         ("files", files.len() as u64),
         ("file_bytes", file_bytes.len() as u64),
+        ("absent", absent.len() as u64),
+        ("limits", limits.len() as u64),
         ("anon_frames", *anon_frames),
         ("anons", *anons),
         ("protocol", protocol.len() as u64),

@@ -203,5 +203,11 @@ impl Names {
             byte
         }));
         into.file_bytes.sort_by_key(|byte| (byte.file, byte.offset));
+        into.absent.extend(theirs.absent.iter().map(|page| {
+            let mut page = *page;
+            page.file = name(page.file);
+            page
+        }));
+        into.absent.sort_by_key(|page| (page.file, page.index));
     }
 }

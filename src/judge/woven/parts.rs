@@ -5,7 +5,9 @@
 //! faults, and an access; the marks of [`vmadiff_interleave::at`] say where each took effect. A call
 //! without a mark took effect somewhere between its begin and its end.
 
-use vmadiff_contract::{Advice, AnonId, Call, Event, MapFlags, Outcome, PAGE_SIZE, Prot, Touch};
+use vmadiff_contract::{
+    Advice, AnonId, Call, Event, MapFlags, Outcome, PAGE_SIZE, Prot, QueryFlags, Touch,
+};
 use vmadiff_interleave::sim::TASKS;
 
 use crate::program::Program;
@@ -228,12 +230,13 @@ fn holds(call: &Call) -> Holds {
         | Call::UffdUnregister { .. }
         | Call::Collapse { .. } => Holds::Write,
         Call::Madvise { advice, .. } => match advice {
-            Advice::DontNeed | Advice::Free => Holds::Read,
+            Advice::DontNeed | Advice::Free | Advice::WillNeed => Holds::Read,
             // It is given up on the way.
             Advice::Remove => Holds::Nothing,
             _ => Holds::Write,
         },
         Call::NumaScan { .. } | Call::Mincore { .. } | Call::Msync { .. } => Holds::Read,
+        Call::GetMempolicy { flags, .. } if flags.contains(QueryFlags::ADDR) => Holds::Read,
         _ => Holds::Nothing,
     }
 }

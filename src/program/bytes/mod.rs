@@ -5,7 +5,8 @@
 //! then 48-byte records; a short last one is dropped; kinds may mix in any order
 //! +0 kind: <208 call (mod the version's count) | <240 switch | else config
 //! call:   +1 task, +2 fail, +3 file, +4 operand classes (2 bits × 4), 3 zero,
-//!         +8 u32 (prot, advice, mode, value or access), +12 flags u32, +16 four operands u64
+//!         +8 u32 (prot, advice, mode, value, access or resource), +12 flags u32,
+//!         +16 four operands u64 (a descriptor beyond 6: +40 i32; mmap's flags from bit 32: +44)
 //! switch: +1 to, +2 form (0 gap, 1 site, 2 callback, else a gap below 64), +3 task of
 //!         the site, +8 gap, site or callback's nth u32, +12 site's nth u32
 //! config: +1 key, +16 value u64; the last wins
@@ -45,8 +46,27 @@ pub const MAX_STEPS: usize = 64;
 /// At +2 of the header: there is no bound on calls and switches.
 pub const LONG: u8 = 0xa5;
 
-/// The version that encoding writes. All that has been there is decoded alike.
-const VERSION: u8 = 1;
+/// Which calls there are, and how wide their flags (+0 of the header).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Version {
+    /// Any byte but 2, as all bytes were read before there was another version.
+    First,
+    /// 33 calls, and mmap's flags with 64 bits. What encoding writes.
+    Second,
+}
+
+/// The byte of [`Version::Second`].
+const VERSION: u8 = 2;
+
+impl Version {
+    fn of(byte: u8) -> Self {
+        if byte == VERSION {
+            Self::Second
+        } else {
+            Self::First
+        }
+    }
+}
 
 /// Whether these bytes hold a program without bounds, which no engine should run.
 pub fn is_long(bytes: &[u8]) -> bool {
@@ -103,11 +123,12 @@ impl Program {
             MAX_STEPS
         };
         let (records, _) = records.as_chunks::<RECORD>();
+        let version = Version::of(whole[0]);
         for record in records {
             let record = Record(record);
             if record.is_call() {
                 if self.calls.len() < limit {
-                    self.calls.push(record.step());
+                    self.calls.push(record.step(version));
                 }
             } else if record.is_switch() {
                 if self.schedule.switches.len() < limit {

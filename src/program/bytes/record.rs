@@ -2,7 +2,7 @@
 
 use vmadiff_contract::{CallKind, Fail, Fd, MAX_TASKS, TaskId};
 
-use super::{RECORD, operand};
+use super::{RECORD, Version, operand};
 use crate::program::settings::Setting;
 use crate::program::shape::{self, MAX_PARAMS, Param};
 use crate::program::sites::Sites;
@@ -14,11 +14,16 @@ const CALLS: u8 = 208;
 /// Kinds from [`CALLS`] and below it are switches; all others are settings.
 const SWITCHES: u8 = 240;
 
-/// Calls of version 1; a kind counts modulo it.
-const KINDS: u8 = 30;
+/// Calls of each version; a kind counts modulo it.
+const KINDS: [u8; 2] = [30, 33];
 
-/// Descriptor bytes below it are −1 to 6; all others say that operand 3 holds the descriptor.
+/// Descriptor bytes below it are −1 to 6; all others say that operand 3 holds the descriptor, of
+/// which version 2 reads the lower half.
 const WIDE_FD: u8 = 0xc0;
+const WIDE_FD_AT: usize = 40;
+
+/// Where version 2 has the upper half of mmap's flags. Version 1 has 32 bits of them.
+const HIGH_FLAGS: usize = 44;
 
 /// Forms of a switch.
 const GAP: u8 = 0;
@@ -28,8 +33,8 @@ const CALLBACK: u8 = 2;
 /// Gaps of switches in any other form are below it: a run has few points.
 const SMALL_GAPS: u32 = 64;
 
-const CALL_KINDS: [CallKind; KINDS as usize] = {
-    let mut kinds = [CallKind::Mmap; KINDS as usize];
+const CALL_KINDS: [CallKind; KINDS[1] as usize] = {
+    let mut kinds = [CallKind::Mmap; KINDS[1] as usize];
     let mut i = 0;
     while i < kinds.len() {
         kinds[i] = CallKind::ALL[i];
@@ -50,10 +55,10 @@ impl Record<'_> {
         !self.is_call() && self.0[0] < SWITCHES
     }
 
-    /// The record as a call.
+    /// The record as a call of this version.
     #[inline]
-    pub(super) fn step(&self) -> Step {
-        let kind = CALL_KINDS[usize::from(self.0[0] % KINDS)];
+    pub(super) fn step(&self, version: Version) -> Step {
+        let kind = CALL_KINDS[usize::from(self.0[0] % KINDS[version as usize])];
         let mut words = [0; MAX_PARAMS];
         let mut operands = 0;
         for (word, &param) in words.iter_mut().zip(shape::params(kind)) {
@@ -65,8 +70,11 @@ impl Record<'_> {
                     operand::unpack(param, class, raw)
                 }
                 Slot::First => self.u32(8).into(),
+                Slot::Flags if param == Param::MapFlags && version == Version::Second => {
+                    u64::from(self.u32(12)) | u64::from(self.u32(HIGH_FLAGS)) << 32
+                }
                 Slot::Flags => self.u32(12).into(),
-                Slot::File => self.file(param),
+                Slot::File => self.file(param, version),
             };
         }
         Step {
@@ -106,10 +114,13 @@ impl Record<'_> {
         (setting, setting.fit(self.u64(0)))
     }
 
-    fn file(&self, param: Param) -> u64 {
+    fn file(&self, param: Param, version: Version) -> u64 {
         match (param, self.0[3]) {
             (Param::Fd, byte) if byte < WIDE_FD => (i64::from(byte & 7) - 1) as u64,
-            (Param::Fd, _) => self.u64(3),
+            (Param::Fd, _) => match version {
+                Version::First => self.u64(3),
+                Version::Second => i64::from(self.u32(WIDE_FD_AT) as i32) as u64,
+            },
             (_, byte) => byte.into(),
         }
     }
@@ -146,7 +157,12 @@ pub(super) fn of_step(step: &Step) -> [u8; RECORD] {
                 operands += 1;
             }
             Slot::First => put(&mut record, 8, (word as u32).to_le_bytes()),
-            Slot::Flags => put(&mut record, 12, (word as u32).to_le_bytes()),
+            Slot::Flags => {
+                put(&mut record, 12, (word as u32).to_le_bytes());
+                if param == Param::MapFlags {
+                    put(&mut record, HIGH_FLAGS, ((word >> 32) as u32).to_le_bytes());
+                }
+            }
             Slot::File if param == Param::Fd => put_fd(&mut record, Fd(word as i32)),
             Slot::File => record[3] = word as u8,
         }
@@ -202,14 +218,20 @@ enum Slot {
 #[inline]
 fn slot(param: Param) -> Slot {
     match param {
-        Param::Addr | Param::Len | Param::Off | Param::Nodes => Slot::Operand,
-        Param::Value | Param::Prot | Param::Advice | Param::Mode | Param::Access => Slot::First,
+        Param::Addr | Param::Len | Param::Off | Param::Limit | Param::Nodes => Slot::Operand,
+        Param::Value
+        | Param::Prot
+        | Param::Advice
+        | Param::Mode
+        | Param::Resource
+        | Param::Access => Slot::First,
         Param::MapFlags
         | Param::MoveFlags
         | Param::LockFlags
         | Param::LockAllFlags
         | Param::SyncFlags
         | Param::PolicyFlags
+        | Param::QueryFlags
         | Param::FallocFlags => Slot::Flags,
         Param::Fd | Param::FileKind => Slot::File,
     }
@@ -230,7 +252,7 @@ fn put_fd(record: &mut [u8; RECORD], fd: Fd) {
         record[3] = (fd.0 + 1) as u8;
     } else {
         record[3] = WIDE_FD;
-        put(record, 40, i64::from(fd.0).to_le_bytes());
+        put(record, WIDE_FD_AT, fd.0.to_le_bytes());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use vmadiff_contract::{
     Access, Advice, FallocFlags, LockAllFlags, LockFlags, MapFlags, Mode, MoveFlags, PAGE_SIZE,
-    PolicyFlags, Prot, SyncFlags,
+    PolicyFlags, Prot, QueryFlags, Resource, SyncFlags,
 };
 
 use super::dice::Dice;
@@ -24,6 +24,12 @@ pub(super) fn value(dice: &mut Dice<'_>, space: &Space, param: Param) -> u64 {
         Param::Fd => fd(dice, space, false),
         Param::FileKind => dice.weighted(&[(5, 0), (3, 1), (1, 2)]),
         Param::Access => dice.weighted(&[(7, 3), (3, 1), (1, 2)]),
+        Param::MapFlags => {
+            let anonymous = MapFlags::PRIVATE | MapFlags::ANONYMOUS;
+            dice.pick(&[anonymous, anonymous | MapFlags::FIXED]).bits()
+        }
+        Param::Limit => limit(dice),
+        Param::Resource => dice.weighted(RESOURCES).number().into(),
         _ => flags(dice, param).into(),
     }
 }
@@ -41,6 +47,11 @@ const ADVICE: &[(u32, Advice)] = &[
     (1, Advice::KeepOnFork),
     (1, Advice::DontDump),
     (1, Advice::DoDump),
+    (2, Advice::WillNeed),
+    (2, Advice::HugePage),
+    (2, Advice::NoHugePage),
+    (2, Advice::Mergeable),
+    (1, Advice::Unmergeable),
     (1, Advice::Other(5)),
 ];
 
@@ -53,13 +64,25 @@ const MODES: &[(u32, Mode)] = &[
     (1, Mode::Other(9)),
 ];
 
+const RESOURCES: &[(u32, Resource)] = &[
+    (4, Resource::As),
+    (4, Resource::Data),
+    (3, Resource::MemLock),
+    (2, Resource::Stack),
+    (2, Resource::NoFile),
+    (1, Resource::Other(6)),
+    (1, Resource::Other(16)),
+];
+
+/// A limit that is met, or none. For a number of descriptors as for pages.
+fn limit(dice: &mut Dice<'_>) -> u64 {
+    let pages = dice.below(24);
+    dice.weighted(&[(6, pages * PAGE_SIZE), (3, u64::MAX), (1, pages), (1, 0)])
+}
+
 /// Flags: the combinations that mean something most of all.
 fn flags(dice: &mut Dice<'_>, param: Param) -> u32 {
     match param {
-        Param::MapFlags => {
-            let anonymous = MapFlags::PRIVATE | MapFlags::ANONYMOUS;
-            dice.pick(&[anonymous, anonymous | MapFlags::FIXED]).bits()
-        }
         Param::MoveFlags => {
             let (may, fixed) = (MoveFlags::MAYMOVE, MoveFlags::FIXED);
             let none = MoveFlags::empty();
@@ -109,6 +132,16 @@ fn flags(dice: &mut Dice<'_>, param: Param) -> u32 {
             ])
             .bits()
         }
+        Param::QueryFlags => {
+            let (area, nodes) = (QueryFlags::ADDR, QueryFlags::MEMS_ALLOWED);
+            dice.weighted(&[
+                (8, area),
+                (4, QueryFlags::empty()),
+                (2, nodes),
+                (1, QueryFlags::NODE),
+            ])
+            .bits()
+        }
         _ => {
             let (punch, keep) = (FallocFlags::PUNCH_HOLE, FallocFlags::KEEP_SIZE);
             let none = FallocFlags::empty();
@@ -131,6 +164,8 @@ pub(super) fn absurd(dice: &mut Dice<'_>, param: Param, word: u64) -> u64 {
         },
         Param::Fd => dice.pick(&[2, 9, 15, 16, 1000, -1_i64 as u64, -100_i64 as u64]),
         Param::Access | Param::FileKind | Param::Value | Param::Nodes => dice.word() % 256,
+        Param::MapFlags => word ^ 1 << dice.below(64),
+        Param::Limit => dice.word() >> dice.below(64),
         _ => word ^ 1 << dice.below(32),
     }
 }

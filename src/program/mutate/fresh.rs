@@ -1,8 +1,8 @@
 //! Fresh calls and arguments: near what is mapped, mostly valid, now and then absurd.
 
 use vmadiff_contract::{
-    Access, Call, CallKind, Capabilities, Fail, Fd, MapFlags, Mode, MoveFlags, PAGE_SIZE,
-    PolicyFlags, Prot, TaskId,
+    Access, Advice, Call, CallKind, Capabilities, Fail, Fd, MapFlags, Mode, MoveFlags, PAGE_SIZE,
+    PolicyFlags, Prot, QueryFlags, Resource, TaskId,
 };
 
 use super::argument::{absurd, prot, size, value};
@@ -38,10 +38,36 @@ pub(super) fn step(
     } else {
         0
     };
-    Step {
-        task,
-        call: shape::build(kind, &words),
-        fail: Fail(fail),
+    let call = known_call(shape::build(kind, &words), known);
+    let fail = Fail(fail);
+    Step { task, call, fail }
+}
+
+/// The call without what the manager does not know of its arguments.
+fn known_call(call: Call, known: Capabilities) -> Call {
+    match call {
+        _ if known.makes(&call) => call,
+        Call::Madvise { addr, len, .. } => Call::Madvise {
+            addr,
+            len,
+            advice: Advice::DontNeed,
+        },
+        Call::Mmap {
+            addr,
+            len,
+            prot,
+            flags,
+            fd,
+            off,
+        } => Call::Mmap {
+            addr,
+            len,
+            prot,
+            flags: flags - MapFlags::HUGETLB,
+            fd,
+            off,
+        },
+        other => other,
     }
 }
 
@@ -79,9 +105,7 @@ pub(super) fn setup(dice: &mut Dice<'_>, known: Capabilities) -> Vec<Step> {
         off: 0,
     };
     let touch = Call::Store { addr, value: 1 };
-    let all = [map, touch]
-        .into_iter()
-        .filter(|call| known.knows(call.kind()));
+    let all = [map, touch].into_iter().filter(|call| known.makes(call));
     all.map(by_first).collect()
 }
 
@@ -106,7 +130,9 @@ fn words(dice: &mut Dice<'_>, space: &Space, kind: CallKind) -> Words {
         CallKind::Mmap => mmap(dice, space),
         CallKind::Mremap => mremap(dice, space),
         CallKind::Brk => [brk(dice, space), 0, 0, 0, 0, 0],
-        CallKind::Load | CallKind::Reclaim => [access(dice, space, Prot::READ), 0, 0, 0, 0, 0],
+        CallKind::Load | CallKind::Reclaim | CallKind::Evict => {
+            [access(dice, space, Prot::READ), 0, 0, 0, 0, 0]
+        }
         CallKind::Store => [
             access(dice, space, Prot::WRITE),
             1 + dice.below(255),
@@ -117,6 +143,8 @@ fn words(dice: &mut Dice<'_>, space: &Space, kind: CallKind) -> Words {
         ],
         CallKind::Exec => [access(dice, space, Prot::EXEC), 0, 0, 0, 0, 0],
         CallKind::Mbind | CallKind::SetMempolicy => policy(dice, space, kind),
+        CallKind::SetRlimit => limit(dice, space),
+        CallKind::GetMempolicy => query(dice, space),
         _ => by_params(dice, space, kind),
     }
 }
@@ -132,6 +160,33 @@ fn by_params(dice: &mut Dice<'_>, space: &Space, kind: CallKind) -> Words {
             Param::Len => len,
             _ => value(dice, space, param),
         };
+    }
+    words
+}
+
+/// A soft limit up to the hard one, which mostly stays what it is: few may raise it again.
+fn limit(dice: &mut Dice<'_>, space: &Space) -> Words {
+    let mut words = by_params(dice, space, CallKind::SetRlimit);
+    let descriptors = u64::from(Resource::NoFile.number());
+    let none = if words[0] == descriptors {
+        1 << 20
+    } else {
+        u64::MAX
+    };
+    if words[0] == descriptors {
+        words[1] = dice.below(12);
+    }
+    if !dice.one_in(8) {
+        words[2] = none;
+    }
+    words
+}
+
+/// An address goes with the flag that asks for it.
+fn query(dice: &mut Dice<'_>, space: &Space) -> Words {
+    let mut words = by_params(dice, space, CallKind::GetMempolicy);
+    if words[1] & u64::from(QueryFlags::ADDR.bits()) == 0 && !dice.one_in(8) {
+        words[0] = 0;
     }
     words
 }
@@ -190,6 +245,7 @@ pub(super) fn mmap(dice: &mut Dice<'_>, space: &Space) -> Words {
         (1, MapFlags::NORESERVE),
         (1, MapFlags::GROWSDOWN),
         (1, MapFlags::STACK),
+        (1, MapFlags::HUGETLB),
     ]);
     let mut prot = prot(dice);
     let (kind, fd, off) = match space.files.len() {
@@ -217,7 +273,7 @@ pub(super) fn mmap(dice: &mut Dice<'_>, space: &Space) -> Words {
         }
     };
     let flags = kind | place.unwrap_or_default() | more;
-    [addr, len, prot.bits().into(), flags.bits().into(), fd, off]
+    [addr, len, prot.bits().into(), flags.bits(), fd, off]
 }
 
 pub(super) fn mremap(dice: &mut Dice<'_>, space: &Space) -> Words {

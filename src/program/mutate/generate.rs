@@ -59,6 +59,9 @@ pub(super) const WEIGHTS: &[(u32, CallKind)] = &[
     (1, CallKind::Fallocate),
     (1, CallKind::Collapse),
     (1, CallKind::NumaScan),
+    (1, CallKind::SetRlimit),
+    (1, CallKind::GetMempolicy),
+    (2, CallKind::Evict),
 ];
 
 struct Generator<'a>(&'a Profile);

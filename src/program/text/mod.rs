@@ -35,6 +35,7 @@ mod repeat;
 mod schedule;
 mod step;
 pub(in crate::program) mod value;
+pub(in crate::program) mod younger;
 
 pub use checks::{maps_line, maps_lines};
 pub use error::{TextError, Warning};

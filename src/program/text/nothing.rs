@@ -6,6 +6,8 @@ use vmadiff_contract::TaskId;
 use super::cursor::Cursor;
 use super::error::{TextError, Warning};
 use super::parse::Parser;
+use super::younger;
+use crate::program::shape;
 
 impl Parser<'_> {
     /// Where calls overlap, no state is that between two of them.
@@ -23,6 +25,33 @@ impl Parser<'_> {
         let mut cursor = Cursor::new(self.lines[at]);
         let fault = cursor.fault("checks behind the last call of a program with a schedule");
         Err(self.error(fault.help("its calls overlap"), at))
+    }
+
+    /// Warns, once for each, of names that Linux 5.1 does not know.
+    pub(super) fn younger(&mut self) {
+        let mut told: Vec<&str> = Vec::new();
+        let calls = self.read.case.program.calls.iter().zip(&self.read.calls);
+        for (step, &line) in calls {
+            let (params, words) = (shape::params(step.call.kind()), shape::words(&step.call));
+            for (&param, word) in params.iter().zip(words) {
+                let Some(also) = younger::younger(param, word) else {
+                    continue;
+                };
+                if told.contains(&also.name) {
+                    continue;
+                }
+                told.push(also.name);
+                let (name, since) = (also.name, also.since);
+                self.read.warnings.push(Warning {
+                    file: self.file.to_owned(),
+                    line: line as usize,
+                    column: 1,
+                    what: format!(
+                        "{name} came with Linux {since}: it means here what it means to 5.1"
+                    ),
+                });
+            }
+        }
     }
 
     /// Warns of tasks that cannot exist.

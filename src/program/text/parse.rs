@@ -345,6 +345,7 @@ impl<'a> Parser<'a> {
             .extend(pending.map(|text| (calls, text)));
         self.woven_checks()?;
         self.tasks();
+        self.younger();
         let expect = &mut self.read.case.expect;
         while expect.last().is_some_and(|last| *last == Expect::default()) {
             expect.pop();

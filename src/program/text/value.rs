@@ -5,11 +5,12 @@ use std::fmt::{self, Write};
 use bitflags::Flags;
 use vmadiff_contract::{
     Advice, CallKind, FallocFlags, FileKind, LockAllFlags, LockFlags, MapFlags, Mode, MoveFlags,
-    PolicyFlags, Prot, SyncFlags,
+    PolicyFlags, Prot, QueryFlags, Resource, SyncFlags,
 };
 
 use super::cursor::{Cursor, Range};
 use super::error::Fault;
+use super::younger;
 use crate::program::shape::{self, Param, Words};
 
 /// Writes an argument.
@@ -17,27 +18,34 @@ pub(in crate::program) fn print(f: &mut impl Write, param: Param, word: u64) -> 
     match param {
         Param::Addr if word == 0 => f.write_str("NULL"),
         Param::Addr | Param::Len | Param::Off | Param::Nodes => print_hex(f, word),
+        Param::Limit if word == u64::MAX => f.write_str(INFINITY),
+        Param::Limit => print_hex(f, word),
         Param::Value => write!(f, "{word}"),
         Param::Fd => write!(f, "{}", word as i32),
         Param::Advice => {
             let advice = Advice::from_number(word as u32);
-            print_named(f, advice.name(), word)
+            print_named(f, param, advice.name(), word)
         }
-        Param::Mode => print_named(f, Mode::from_number(word as u32).name(), word),
+        Param::Mode => print_named(f, param, Mode::from_number(word as u32).name(), word),
+        Param::Resource => {
+            let resource = Resource::from_number(word as u32);
+            print_named(f, param, resource.name(), word)
+        }
         Param::FileKind => {
             let kind = FileKind::ALL[word as usize % FileKind::ALL.len()];
             write!(f, "\"{}\"", kind.name())
         }
         Param::Access => f.write_str(ACCESS[word as usize % ACCESS.len()]),
         Param::Prot if word == 0 => f.write_str("PROT_NONE"),
-        Param::Prot => print_flags::<Prot>(f, &["PROT_"], word),
-        Param::MapFlags => print_flags::<MapFlags>(f, &["MAP_"], word),
-        Param::MoveFlags => print_flags::<MoveFlags>(f, &["MREMAP_"], word),
-        Param::LockFlags => print_flags::<LockFlags>(f, &["MLOCK_"], word),
-        Param::LockAllFlags => print_flags::<LockAllFlags>(f, &["MCL_"], word),
-        Param::SyncFlags => print_flags::<SyncFlags>(f, &["MS_"], word),
-        Param::PolicyFlags => print_flags::<PolicyFlags>(f, &["MPOL_MF_", "MPOL_F_"], word),
-        Param::FallocFlags => print_flags::<FallocFlags>(f, &["FALLOC_FL_"], word),
+        Param::Prot => print_flags::<Prot>(f, param, &["PROT_"], word),
+        Param::MapFlags => print_flags::<MapFlags>(f, param, &["MAP_"], word),
+        Param::MoveFlags => print_flags::<MoveFlags>(f, param, &["MREMAP_"], word),
+        Param::LockFlags => print_flags::<LockFlags>(f, param, &["MLOCK_"], word),
+        Param::LockAllFlags => print_flags::<LockAllFlags>(f, param, &["MCL_"], word),
+        Param::SyncFlags => print_flags::<SyncFlags>(f, param, &["MS_"], word),
+        Param::PolicyFlags => print_flags::<PolicyFlags>(f, param, &["MPOL_MF_", "MPOL_F_"], word),
+        Param::QueryFlags => print_flags::<QueryFlags>(f, param, &["MPOL_F_"], word),
+        Param::FallocFlags => print_flags::<FallocFlags>(f, param, &["FALLOC_FL_"], word),
     }
 }
 
@@ -48,13 +56,22 @@ pub(in crate::program) fn parse(cursor: &mut Cursor<'_>, param: Param) -> Result
         Param::Addr => cursor.sum("an address", Range::bits(64)),
         Param::Len => cursor.sum("a length in bytes", Range::bits(64)),
         Param::Off => cursor.sum("an offset in bytes", Range::bits(64)),
+        Param::Limit if cursor.eat_word(INFINITY) || cursor.eat_word("RLIM64_INFINITY") => {
+            Ok(u64::MAX)
+        }
+        Param::Limit => cursor.sum("a limit, or RLIM_INFINITY", Range::bits(64)),
         Param::Nodes => cursor.sum("a mask of nodes", Range::bits(64)),
         Param::Value => cursor.sum("a byte, 0 to 255", Range::to(255)),
         Param::Fd => cursor.sum("a file descriptor, a signed 32-bit number", Range::INT),
         Param::Advice => {
             let named = |advice: &Advice| Some((advice.name()?, advice.number()));
             let all: Vec<_> = Advice::ALL.iter().filter_map(named).collect();
-            parse_named(cursor, "MADV_ advice or its number", &all)
+            parse_named(cursor, param, "MADV_ advice or its number", &all)
+        }
+        Param::Resource => {
+            let named = |it: &Resource| Some((it.name()?, it.number()));
+            let all: Vec<_> = Resource::ALL.iter().filter_map(named).collect();
+            parse_named(cursor, param, "an RLIMIT_ resource or its number", &all)
         }
         Param::Mode => parse_mode(cursor),
         Param::FileKind => parse_kind(cursor),
@@ -69,16 +86,20 @@ pub(in crate::program) fn parse(cursor: &mut Cursor<'_>, param: Param) -> Result
             });
             found.map_err(|fault| fault.near(word, ACCESS))
         }
-        Param::Prot => parse_flags::<Prot>(cursor, &["PROT_"]),
-        Param::MapFlags => parse_flags::<MapFlags>(cursor, &["MAP_"]),
-        Param::MoveFlags => parse_flags::<MoveFlags>(cursor, &["MREMAP_"]),
-        Param::LockFlags => parse_flags::<LockFlags>(cursor, &["MLOCK_"]),
-        Param::LockAllFlags => parse_flags::<LockAllFlags>(cursor, &["MCL_"]),
-        Param::SyncFlags => parse_flags::<SyncFlags>(cursor, &["MS_"]),
-        Param::PolicyFlags => parse_flags::<PolicyFlags>(cursor, &["MPOL_MF_", "MPOL_F_"]),
-        Param::FallocFlags => parse_flags::<FallocFlags>(cursor, &["FALLOC_FL_"]),
+        Param::Prot => parse_flags::<Prot>(cursor, param, &["PROT_"]),
+        Param::MapFlags => parse_flags::<MapFlags>(cursor, param, &["MAP_"]),
+        Param::MoveFlags => parse_flags::<MoveFlags>(cursor, param, &["MREMAP_"]),
+        Param::LockFlags => parse_flags::<LockFlags>(cursor, param, &["MLOCK_"]),
+        Param::LockAllFlags => parse_flags::<LockAllFlags>(cursor, param, &["MCL_"]),
+        Param::SyncFlags => parse_flags::<SyncFlags>(cursor, param, &["MS_"]),
+        Param::PolicyFlags => parse_flags::<PolicyFlags>(cursor, param, &["MPOL_MF_", "MPOL_F_"]),
+        Param::QueryFlags => parse_flags::<QueryFlags>(cursor, param, &["MPOL_F_"]),
+        Param::FallocFlags => parse_flags::<FallocFlags>(cursor, param, &["FALLOC_FL_"]),
     }
 }
+
+/// No limit.
+const INFINITY: &str = "RLIM_INFINITY";
 
 /// Hexadecimal, but for 0.
 pub(super) fn print_hex(f: &mut impl Write, word: u64) -> fmt::Result {
@@ -92,8 +113,9 @@ pub(super) fn print_hex(f: &mut impl Write, word: u64) -> fmt::Result {
 /// By what may be done with the file, as bits of [`vmadiff_contract::Access`].
 const ACCESS: [&str; 4] = ["0", "O_RDONLY", "O_WRONLY", "O_RDWR"];
 
-fn print_named(f: &mut impl Write, name: Option<&str>, word: u64) -> fmt::Result {
-    match name {
+fn print_named(f: &mut impl Write, param: Param, name: Option<&str>, word: u64) -> fmt::Result {
+    let also = || younger::of(param).find(|also| also.bits == word);
+    match name.or_else(|| also().map(|also| also.name)) {
         Some(name) => f.write_str(name),
         None => write!(f, "{word:#x}"),
     }
@@ -101,16 +123,22 @@ fn print_named(f: &mut impl Write, name: Option<&str>, word: u64) -> fmt::Result
 
 fn parse_named(
     cursor: &mut Cursor<'_>,
+    param: Param,
     expected: &str,
     names: &[(&str, u32)],
 ) -> Result<u64, Fault> {
     let word = cursor.peek();
-    if let Some((name, number)) = names.iter().find(|(name, _)| *name == word) {
+    let own = names
+        .iter()
+        .map(|(name, number)| (*name, u64::from(*number)));
+    let also = younger::of(param).map(|also| (also.name, also.bits));
+    let mut all = own.clone().chain(also);
+    if let Some((name, number)) = all.find(|(name, _)| *name == word) {
         cursor.skip_word(name);
-        return Ok(u64::from(*number));
+        return Ok(number);
     }
     let number = cursor.sum(expected, Range::bits(32));
-    let number = number.map_err(|fault| fault.near(word, names.iter().map(|(name, _)| *name)))?;
+    let number = number.map_err(|fault| fault.near(word, own.map(|(name, _)| name)))?;
     Ok(number & u64::from(u32::MAX))
 }
 
@@ -122,7 +150,7 @@ const MODE_FLAGS: u32 = 32;
 fn parse_mode(cursor: &mut Cursor<'_>) -> Result<u64, Fault> {
     let named = |mode: &Mode| Some((mode.name()?, mode.number()));
     let all: Vec<_> = Mode::ALL.iter().filter_map(named).collect();
-    let mut mode = parse_named(cursor, "an MPOL_ mode or its number", &all)?;
+    let mut mode = parse_named(cursor, Param::Mode, "an MPOL_ mode or its number", &all)?;
     while cursor.eat("|") {
         let flags = [PolicyFlags::STATIC_NODES, PolicyFlags::RELATIVE_NODES];
         let names = ["MPOL_F_STATIC_NODES", "MPOL_F_RELATIVE_NODES"];
@@ -168,23 +196,24 @@ fn parse_kind(cursor: &mut Cursor<'_>) -> Result<u64, Fault> {
 }
 
 /// A flag's name with the first prefix that fits: with two, bits below 14 have the first.
-fn prefix<'a>(prefixes: &[&'a str], bits: u32) -> &'a str {
+fn prefix<'a>(prefixes: &[&'a str], bits: u64) -> &'a str {
     prefixes[usize::from(prefixes.len() > 1 && bits >= 1 << 14)]
 }
 
 /// Names of more than one bit come before those of one: MAP_SHARED_VALIDATE is both types at once.
-fn print_flags<F: Flags<Bits = u32>>(
+/// What is left is named as younger kernels do, where they name it.
+fn print_flags<F: Flags<Bits: Into<u64>>>(
     f: &mut impl Write,
+    param: Param,
     prefixes: &[&str],
     word: u64,
 ) -> fmt::Result {
-    let mut left = word as u32;
+    let mut left = word;
     let mut separator = "";
     for several in [true, false] {
-        for flag in F::FLAGS.iter().filter(|flag| flag.is_named()) {
-            let bits = flag.value().bits();
+        for (name, bits) in named::<F>() {
             if (bits.count_ones() > 1) == several && left & bits == bits {
-                write!(f, "{separator}{}{}", prefix(prefixes, bits), flag.name())?;
+                write!(f, "{separator}{}{name}", prefix(prefixes, bits))?;
                 left &= !bits;
                 separator = "|";
             }
@@ -192,37 +221,35 @@ fn print_flags<F: Flags<Bits = u32>>(
     }
     if left != 0 || separator.is_empty() {
         f.write_str(separator)?;
-        print_hex(f, left.into())?;
+        let also = younger::of(param).find(|also| also.bits == left && left != 0);
+        match also {
+            Some(also) => f.write_str(also.name)?,
+            None => print_hex(f, left)?,
+        }
     }
     Ok(())
 }
 
-/// Names that Linux's headers have beside those that are printed.
-const ALSO: [(&str, &str, u32); 3] = [
-    ("MAP_", "MAP_ANON", MapFlags::ANONYMOUS.bits()),
-    ("MAP_", "MAP_FILE", 0),
-    // Younger than the rules: a bit that Linux 5.1 does not know.
-    ("MREMAP_", "MREMAP_DONTUNMAP", 4),
-];
-
-fn parse_flags<F: Flags<Bits = u32>>(
+fn parse_flags<F: Flags<Bits: Into<u64>>>(
     cursor: &mut Cursor<'_>,
+    param: Param,
     prefixes: &[&str],
 ) -> Result<u64, Fault> {
     let expected = format!("a flag {}… or its number", prefixes.join("… or "));
+    let bits = if param == Param::MapFlags { 64 } else { 32 };
     let mut all = 0;
     loop {
         let word = cursor.peek();
-        if let Some(bits) = flag::<F>(prefixes, word) {
+        if let Some(bits) = flag::<F>(param, prefixes, word) {
             cursor.skip_word(word);
-            all |= u64::from(bits);
+            all |= bits;
         } else {
-            let number = cursor.sum(&expected, Range::bits(32));
+            let number = cursor.sum(&expected, Range::bits(bits));
             let number = number.map_err(|fault| {
                 let names = names::<F>(prefixes);
                 fault.near(word, names.iter().map(String::as_str))
             })?;
-            all |= number & u64::from(u32::MAX);
+            all |= number & (u64::MAX >> (64 - bits));
         }
         if !cursor.eat("|") {
             return Ok(all);
@@ -230,24 +257,22 @@ fn parse_flags<F: Flags<Bits = u32>>(
     }
 }
 
-fn named<F: Flags<Bits = u32>>() -> impl Iterator<Item = (&'static str, u32)> {
+fn named<F: Flags<Bits: Into<u64>>>() -> impl Iterator<Item = (&'static str, u64)> {
     let named = F::FLAGS.iter().filter(|flag| flag.is_named());
-    named.map(|flag| (flag.name(), flag.value().bits()))
+    named.map(|flag| (flag.name(), flag.value().bits().into()))
 }
 
-fn names<F: Flags<Bits = u32>>(prefixes: &[&str]) -> Vec<String> {
+fn names<F: Flags<Bits: Into<u64>>>(prefixes: &[&str]) -> Vec<String> {
     let all = named::<F>().map(|(name, bits)| format!("{}{name}", prefix(prefixes, bits)));
     all.collect()
 }
 
-fn flag<F: Flags<Bits = u32>>(prefixes: &[&str], word: &str) -> Option<u32> {
-    if word == "PROT_NONE" && prefixes == ["PROT_"] {
+fn flag<F: Flags<Bits: Into<u64>>>(param: Param, prefixes: &[&str], word: &str) -> Option<u64> {
+    if word == "PROT_NONE" && param == Param::Prot {
         return Some(0);
     }
-    let also = ALSO
-        .iter()
-        .find(|(of, name, _)| prefixes == [*of] && *name == word);
+    let also = younger::of(param).find(|also| also.name == word);
     let mut own = named::<F>();
     let own = own.find(|(name, bits)| word.strip_prefix(prefix(prefixes, *bits)) == Some(*name));
-    own.map(|(_, bits)| bits).or(also.map(|(_, _, bits)| *bits))
+    own.map(|(_, bits)| bits).or(also.map(|also| also.bits))
 }

@@ -27,10 +27,10 @@ pub struct MapRequest {
 }
 
 /// The low bits of the flags (MAP_TYPE).
-const TYPE: u32 = 0x0f;
+const TYPE: u64 = 0x0f;
 
 /// Flags that were there before MAP_SHARED_VALIDATE (LEGACY_MAP_MASK), on x86-64.
-const LEGACY: u32 = 0x7c07_f973;
+const LEGACY: u64 = 0x7c07_f973;
 
 /// R, W and X of a protection (`calc_vm_prot_bits`).
 pub fn vm_prot_bits(prot: Prot) -> VmFlags {

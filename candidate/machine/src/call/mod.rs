@@ -109,6 +109,10 @@ impl<D: Design> Current<'_, D> {
             Call::UffdUnregister { addr, len } => self.sys_uffd_unregister(addr, len),
             Call::Collapse { addr, len } => Ok(self.step_collapse(addr, len)),
             Call::NumaScan { addr, len } => Ok(self.step_numa_scan(addr, len)),
+            // Not known ([`SUPPORTED`](crate::core::machine)).
+            Call::SetRlimit { .. } | Call::GetMempolicy { .. } | Call::Evict { .. } => {
+                return Outcome::Unsupported;
+            }
             // Made by no task in particular, before one is looked up.
             Call::Softirq => return Outcome::Unsupported,
         };

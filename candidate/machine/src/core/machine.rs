@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use vmadiff_contract::{
-    Call, CallKind, Capabilities, Config, Event, EventSink, Fail, Manager, Misuse, Note, Outcome,
-    Snapshot, TaskId,
+    Attribute, Call, CallKind, Capabilities, Config, Event, EventSink, Fail, Manager, Misuse, Note,
+    Outcome, Snapshot, TaskId,
 };
 use vmadiff_interleave::{Cell, Irqs, Rcu, Site};
 
@@ -69,7 +69,9 @@ pub enum Deferred {
 }
 
 /// The calls that the machine knows: all.
-const SUPPORTED: Capabilities = Capabilities::of(CallKind::ALL);
+const SUPPORTED: Capabilities = Capabilities::of(CallKind::ALL)
+    .without(&[CallKind::SetRlimit, CallKind::GetMempolicy, CallKind::Evict])
+    .lacking(Attribute::ALL);
 
 impl<D: Design> Machine<D> {
     /// Boots as [`Manager::boot`] does, with the defects of these names. Called in a design's own

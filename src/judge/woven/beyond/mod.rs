@@ -94,6 +94,7 @@ fn takes_pages(call: &Call) -> bool {
                 | Call::Ftruncate { .. }
                 | Call::Fallocate { .. }
                 | Call::Reclaim { .. }
+                | Call::Evict { .. }
         )
 }
 

@@ -76,7 +76,7 @@ pub(super) fn race(dice: &mut Dice<'_>, profile: &Profile) -> Program {
     };
     setup::setup(dice, &mut program);
     setup::settle(&mut program);
-    let known = |step: &Step| profile.calls.knows(step.call.kind());
+    let known = |step: &Step| profile.calls.makes(&step.call);
     program.calls.retain(known);
     let anchor = program.calls.len();
     let there = World::after(&program, anchor);

@@ -112,7 +112,7 @@ pub(super) fn targeted(
     if dice.one_in(2) {
         calls.push(witness(dice, &step, &victim, threads));
     }
-    calls.retain(|step| profile.calls.knows(step.call.kind()));
+    calls.retain(|step| profile.calls.makes(&step.call));
     program.calls.append(&mut calls);
     let here = there.space(actor);
     program.schedule = schedule(

@@ -117,7 +117,7 @@ impl Translator<'_> {
         let mut known = event.clone();
         let asks_for_low = event.value().is_some() && without_32_bit(&mut known);
         let mut words = words(&known, CallKind::Mmap, 6)?;
-        let flags = MapFlags::from_bits_retain(words[3] as u32);
+        let flags = MapFlags::from_bits_retain(words[3]);
         if !flags.contains(MapFlags::ANONYMOUS) {
             words[4] = self.descriptor(at, thread)?;
         }

@@ -1,0 +1,119 @@
+//! Taking a page of a file out of the page cache (section 21). A fault reads it back.
+
+use vmadiff_contract::{About, Choice, FileId, VmFlags};
+
+use crate::area::page_down;
+use crate::guard::Guard;
+use crate::job::{Flow, List, Step, rows};
+use crate::page::Entry;
+use crate::world::World;
+use crate::zap::ZapFile;
+
+/// Evicts the page of the file that is mapped at `addr`. Answers 1, or 0 if there is none in the
+/// page cache or if an area that maps it is LOCKED.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Evict {
+    m: usize,
+    addr: u64,
+    file: FileId,
+    index: u64,
+}
+
+const DROP: u8 = 2;
+
+impl List for Evict {
+    rows! { "evict"
+        Decide None "shrink_page_list: trylock_page; page_referenced"
+            decide or may_give_up: "the page, if the page cache has it and no area that maps it is locked";
+        Decide None "try_to_unmap: rmap_walk_file, lock_page"
+            unmap: "the page is taken out of all address spaces";
+        Drop None "__remove_mapping: the page cache, lock_page"
+            drop_page unless may_drop: "the page; its contents are kept where it is read back from";
+    }
+}
+
+impl Evict {
+    pub fn new(m: usize, addr: u64) -> Self {
+        let (file, index) = (FileId(0), 0);
+        Self {
+            m,
+            addr: page_down(addr),
+            file,
+            index,
+        }
+    }
+
+    /// Another call may hold the page.
+    fn may_give_up(world: &World, _: &Self, into: &mut Vec<Choice>) {
+        if world.beside {
+            into.push(Choice::GiveUp);
+        }
+    }
+
+    fn decide(world: &mut World, it: &mut Self) -> Step {
+        let nothing = Ok(Flow::Done(0));
+        let Some(i) = world.mms[it.m].at(it.addr) else {
+            return nothing;
+        };
+        let area = &world.mms[it.m].areas[i];
+        let Some(file) = area.file else {
+            return nothing;
+        };
+        let index = area.pgoff_at(it.addr);
+        world.about(About::FilePage { file, index });
+        let held = world.choice == Choice::GiveUp || world.is_held(file, index);
+        if held || !world.file(file).is_cached(index) || world.is_locked_in_memory(file, index) {
+            return nothing;
+        }
+        (it.file, it.index) = (file, index);
+        world.get_file(Some(file));
+        world.file(file).evicting = Some(index);
+        Ok(Flow::Next)
+    }
+
+    fn unmap(world: &mut World, it: &mut Self) -> Step {
+        let zap = ZapFile::new(it.file, it.index, it.index + 1, false);
+        world.call(zap, DROP)
+    }
+
+    /// munmap is about to unmap what lies in no area any more.
+    fn may_drop(world: &World, it: &Self) -> Option<Guard> {
+        let page = it.index..it.index + 1;
+        world.wait_if(Guard::PageLock, world.is_mapped(it.file, &page))
+    }
+
+    fn drop_page(world: &mut World, it: &mut Self) -> Step {
+        let (file, index) = (it.file, it.index);
+        world.about(About::FilePage { file, index });
+        let of = world.file(file);
+        of.evicting = None;
+        let there = of.has_page(index);
+        if there && let Err(at) = of.absent.binary_search(&index) {
+            of.absent.insert(at, index);
+        }
+        world.put_file(file);
+        Ok(Flow::Done(u64::from(there)))
+    }
+}
+
+impl World {
+    /// Whether another call keeps this page of a file locked.
+    fn is_held(&self, file: FileId, index: u64) -> bool {
+        let of = &self.files[file.0 as usize - 1];
+        let dropped = of.dropping.0 <= index && index < of.dropping.1;
+        let mut flights = self.flights.iter().flatten();
+        dropped || of.evicting.is_some() || flights.any(|flight| flight.page == Some((file, index)))
+    }
+
+    /// Whether a LOCKED area maps this page of a file.
+    fn is_locked_in_memory(&self, file: FileId, index: u64) -> bool {
+        self.mms[..self.mm_count].iter().any(|mm| {
+            let is = |entry| entry == Entry::File(file, index);
+            let mut maps = mm.pages.iter().filter(|page| is(page.entry));
+            maps.any(|page| {
+                mm.at(page.addr)
+                    .is_some_and(|i| mm.areas[i].flags.contains(VmFlags::LOCKED))
+            })
+        })
+    }
+}
