@@ -242,7 +242,7 @@ fn flags_that_only_choose_a_place_or_do_nothing_are_no_obstacle() {
          = 0x10000\n",
         "mmap(0x40001000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x40001000\n\
          mmap(0x40000000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x40000000\n\
-         mmap(0x10000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS|0x1000, -1, 0) = \
+         mmap(0x10000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS|MAP_EXECUTABLE, -1, 0) = \
          0x10000\n",
         &[],
     );

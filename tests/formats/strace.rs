@@ -39,7 +39,6 @@ fn a_program_with_threads() {
 1 close: its descriptor is never mapped
 1 dup: its descriptor is never mapped
 1 execve: the log begins here
-1 madvise: with MADV_HUGEPAGE, which the model does not have
 1 mprotect: on memory that the log does not map
 1 wait4: not a call that the model has
 ",

@@ -248,7 +248,7 @@ fork() = 3
 open(\"nofault\", O_RDWR, 0x4000) = 3
 mbind(0x10000, 0x1000, MPOL_BIND, 0x1, MPOL_MF_STRICT|MPOL_F_STATIC_NODES) = 0
 madvise(0x10000, 0x1000, 0x63) = -1 EINVAL
-mmap(NULL, 0x1000, PROT_NONE, MAP_SHARED_VALIDATE|0x40, 3, 0x1000)
+mmap(NULL, 0x1000, PROT_NONE, MAP_SHARED_VALIDATE|MAP_32BIT, 3, 0x1000)
 mlockall(0) = -1 EINVAL
 softirq()
 status: locked=2 minor=1
