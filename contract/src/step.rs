@@ -150,7 +150,7 @@ pub enum Choice {
     Fail,
     /// A fault begins again. Legal until it has written its entry.
     Again,
-    /// Of the tasks that are left to be flushed this one comes next.
+    /// Of the tasks that are left to be flushed this one comes next; without a choice the first.
     Of(TaskId),
     /// A step of the kernel gives up, since another call is at the page.
     GiveUp,
@@ -244,8 +244,37 @@ pub trait Stepped {
     /// It is not legal, and nothing happened: the step that has to wait, or cannot go this way.
     fn take(&mut self, task: TaskId, choice: Choice) -> Result<Taken, Refusal>;
 
+    /// The next step of a task's call, whether or not it has to wait; none: no call is pending.
+    fn next(&mut self, task: TaskId) -> Option<Offer>;
+
+    /// Whether the next step of a task's call takes mmap_sem, or takes more of it than the call holds.
+    fn takes_hold(&mut self, task: TaskId) -> bool;
+
+    /// Adds the ways that the next step of a task's call can go, [`Choice::Go`] first.
+    fn ways(&mut self, task: TaskId, into: &mut Vec<Choice>);
+
+    /// As [`Stepped::take`]; a pass goes no further than this address. The finest steps of a pass
+    /// are those over one page each: so many of them are taken at once as end here.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stepped::take`].
+    fn take_upto(&mut self, task: TaskId, choice: Choice, upto: u64) -> Result<Taken, Refusal>;
+
+    /// Whether the step taken last refused what was asked: only undoing follows.
+    fn refused(&self) -> bool;
+
+    /// Whether the step taken last left the entry that it was about as it was.
+    fn left_alone(&self) -> bool;
+
     /// Adds what the step taken last read and wrote.
     fn footprint(&self, into: &mut Vec<About>);
+
+    /// What can be seen of an entry; none: it is empty.
+    fn entry(&self, mm: MmId, addr: u64) -> Option<PageState>;
+
+    /// What a task's TLB holds of a page.
+    fn held(&self, task: TaskId, addr: u64) -> Option<PageState>;
 
     /// Writes what can be seen of an object, and nothing else; all of it with [`Stepped::see`].
     fn observe(&self, about: About, into: &mut Snapshot);

@@ -1,6 +1,6 @@
 //! Collapsing a range as khugepaged would, in small pages (section 30).
 
-use vmadiff_contract::{Choice, FrameId, Note, PAGE_SIZE, POPULATE_MAX_PAGES, VmFlags};
+use vmadiff_contract::{About, Choice, FrameId, Note, PAGE_SIZE, POPULATE_MAX_PAGES, VmFlags};
 
 use crate::area::is_aligned;
 use crate::guard::Guard;
@@ -19,6 +19,7 @@ pub(crate) struct Collapse {
 }
 
 const FLUSH: u8 = 3;
+const COPY: u8 = 4;
 
 impl List for Collapse {
     rows! { "collapse"
@@ -52,8 +53,10 @@ impl Collapse {
         self.start + self.len
     }
 
-    fn answer(value: u64) -> Step {
-        Ok(Flow::Done(value))
+    /// It was not done.
+    fn nothing(world: &mut World) -> Step {
+        world.refused = true;
+        Ok(Flow::Done(0))
     }
 
     /// Another call may hold a page.
@@ -64,8 +67,11 @@ impl Collapse {
     }
 
     fn decide(world: &mut World, it: &mut Self) -> Step {
+        let (mm, start) = (world.mms[it.m].id, it.start);
+        let end = start.saturating_add(it.len);
+        world.about(About::Range { mm, start, end });
         if world.choice == Choice::GiveUp || world.collapsible(it.m, it.start, it.len).is_none() {
-            return Self::answer(0);
+            return Self::nothing(world);
         }
         Ok(Flow::Next)
     }
@@ -76,7 +82,7 @@ impl Collapse {
                 Ok(frame) => it.frames.push(frame),
                 Err(NoMemory) => {
                     world.note_undo(&mut it.frames);
-                    return Self::answer(0);
+                    return Self::nothing(world);
                 }
             }
         }
@@ -97,7 +103,7 @@ impl Collapse {
     fn clear(world: &mut World, it: &mut Self) -> Step {
         let Some(i) = world.collapsible(it.m, it.start, it.len) else {
             world.note_undo(&mut it.frames);
-            return Self::answer(0);
+            return Self::nothing(world);
         };
         world.claim(it.m, i, Guard::ClaimCollapse);
         world.pass_over(it.m, it.start, it.end(), true);
@@ -105,12 +111,17 @@ impl Collapse {
         for page in &mut world.mms[it.m].pages[range] {
             page.clearing = true;
         }
-        Ok(Flow::To(FLUSH))
+        it.flushed(world)
+    }
+
+    fn flushed(&self, world: &mut World) -> Step {
+        let more = world.has_to_flush(self.m, self.start, self.end());
+        Ok(Flow::To(if more { FLUSH } else { COPY }))
     }
 
     fn flush(world: &mut World, it: &mut Self) -> Step {
-        let more = world.flush(it.m, it.start, it.end());
-        Ok(if more { Flow::Again } else { Flow::Next })
+        world.flush(it.m, it.start, it.end());
+        it.flushed(world)
     }
 
     fn flushes(world: &World, it: &Self, into: &mut Vec<Choice>) {
@@ -152,7 +163,7 @@ impl Collapse {
 
     fn set(world: &mut World, it: &mut Self) -> Step {
         let Some(i) = world.mms[it.m].at(it.start) else {
-            return Self::answer(0);
+            return Self::nothing(world);
         };
         let flags = world.mms[it.m].areas[i].flags;
         for (addr, fresh, _) in it.pages(world) {
@@ -177,7 +188,7 @@ impl Collapse {
             }
             world.about_entry(it.m, addr);
         }
-        Self::answer(1)
+        Ok(Flow::Done(1))
     }
 }
 

@@ -4,8 +4,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use vmadiff_contract::{
-    About, Call, Choice, Config, EventSink, Fail, Offer, Outcome, Refusal, Snapshot, Stepped,
-    Taken, TaskId,
+    About, Call, Choice, Config, EventSink, Fail, MmId, Offer, Outcome, PageState, Refusal,
+    Snapshot, Stepped, Taken, TaskId,
 };
 
 use crate::Reference;
@@ -15,19 +15,27 @@ use crate::job::{Job, Sem};
 use crate::world::World;
 
 /// The machine and its pending calls, by task.
-#[derive(Clone, Hash)]
+#[derive(Clone)]
 pub(crate) struct Machine {
     pub world: World,
     pub jobs: Vec<Job>,
+    /// Room for the ways that a step can go.
+    choices: Vec<Choice>,
+}
+
+impl Hash for Machine {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.world, &self.jobs).hash(state);
+    }
 }
 
 impl Machine {
     /// A machine that was not booted.
     pub fn new(events: Arc<dyn EventSink>) -> Self {
-        let jobs = Vec::new();
         Self {
             world: World::new(events),
-            jobs,
+            jobs: Vec::new(),
+            choices: Vec::new(),
         }
     }
 
@@ -41,6 +49,7 @@ impl Machine {
             self.world
                 .tlbs
                 .resize_with(self.world.tasks.len(), Vec::new);
+            self.world.flushed.resize(self.world.tasks.len(), 0);
             self.world.flights.resize(self.world.tasks.len(), None);
         }
     }
@@ -93,11 +102,28 @@ impl Machine {
             .or_else(|| job.waits(&self.world))
     }
 
-    /// The ways that the next step of task `t` can go.
-    fn ways(&self, t: usize) -> Vec<Choice> {
-        let mut ways = vec![Choice::Go];
-        self.jobs[t].ways(&self.world, &mut ways);
-        ways
+    /// Adds the ways that the next step of task `t` can go.
+    fn ways(&self, t: usize, into: &mut Vec<Choice>) {
+        into.push(Choice::Go);
+        self.jobs[t].ways(&self.world, into);
+    }
+
+    /// The place of a task that has a call pending.
+    fn pending(&self, task: TaskId) -> Option<usize> {
+        let t = usize::from(task.0).wrapping_sub(1);
+        let job = self.jobs.get(t);
+        job.is_some_and(Job::is_pending).then_some(t)
+    }
+
+    fn next(&self, task: TaskId) -> Option<Offer> {
+        self.pending(task).map(|t| self.jobs[t].offer(task))
+    }
+
+    fn ways_of(&mut self, task: TaskId, into: &mut Vec<Choice>) {
+        if let Some(t) = self.pending(task) {
+            self.enter(t);
+            self.ways(t, into);
+        }
     }
 
     pub fn legal(&mut self, into: &mut Vec<Offer>) {
@@ -108,18 +134,27 @@ impl Machine {
             self.enter(t);
             let offer = self.jobs[t].offer(TaskId(t as u8 + 1));
             if self.waits(t).is_none() {
-                let ways = self.ways(t).into_iter();
-                into.extend(ways.map(|choice| Offer { choice, ..offer }));
+                let mut ways = Vec::new();
+                self.ways(t, &mut ways);
+                into.extend(ways.into_iter().map(|choice| Offer { choice, ..offer }));
             }
         }
     }
 
     pub fn take(&mut self, task: TaskId, choice: Choice) -> Result<Taken, Refusal> {
-        let t = usize::from(task.0).wrapping_sub(1);
-        if !self.jobs.get(t).is_some_and(Job::is_pending) {
-            return Err(Refusal::Idle);
-        }
+        self.take_upto(task, choice, u64::MAX)
+    }
+
+    fn take_upto(&mut self, task: TaskId, choice: Choice, upto: u64) -> Result<Taken, Refusal> {
+        let t = self.pending(task).ok_or(Refusal::Idle)?;
         self.world.touched.clear();
+        (self.world.refused, self.world.left_alone, self.world.upto) = (false, false, upto);
+        let taken = self.take_next(t, choice);
+        self.world.upto = u64::MAX;
+        taken
+    }
+
+    fn take_next(&mut self, t: usize, choice: Choice) -> Result<Taken, Refusal> {
         if let Some(outcome) = self.jobs[t].outcome {
             if choice != Choice::Go {
                 return Err(Refusal::Choice);
@@ -128,15 +163,21 @@ impl Machine {
             return Ok(Taken::Returned(outcome));
         }
         self.enter(t);
-        if let Some(guard) = self.waits(t) {
+        // To begin again nobody is waited for.
+        if let Some(guard) = self.waits(t).filter(|_| choice != Choice::Again) {
             return Err(Refusal::Waits(guard.name()));
         }
-        let ways = self.ways(t);
-        if !ways.contains(&choice) {
+        let mut ways = std::mem::take(&mut self.choices);
+        ways.clear();
+        self.ways(t, &mut ways);
+        let (known, may_fail) = (ways.contains(&choice), ways.contains(&Choice::Fail));
+        self.choices = ways;
+        if !known {
             return Err(Refusal::Choice);
         }
-        // Which allocation fails is counted as long as no other call can have made it more.
-        self.world.chosen = self.world.beside && ways.contains(&Choice::Fail);
+        // Which allocation fails is counted as long as no other call can have made it more, and no
+        // fault has begun again.
+        self.world.chosen = (self.world.beside || self.jobs[t].began_again) && may_fail;
         self.step(t, choice);
         Ok(Taken::Step)
     }
@@ -159,6 +200,7 @@ impl Machine {
             job.step(&mut self.world)
         };
         job.outcome = outcome;
+        job.began_again |= std::mem::take(&mut self.world.restarted);
         (job.made, job.returned) = (self.world.made, Some(self.world.returned));
         if choice == Choice::Fail {
             job.fail = Fail::NONE;
@@ -194,8 +236,44 @@ impl Stepped for Reference {
         self.machine.get_mut().take(task, choice)
     }
 
+    fn next(&mut self, task: TaskId) -> Option<Offer> {
+        self.machine.get_mut().next(task)
+    }
+
+    fn takes_hold(&mut self, task: TaskId) -> bool {
+        let machine = self.machine.get_mut();
+        machine.pending(task).is_some_and(|t| {
+            let job = &machine.jobs[t];
+            job.needs(&machine.world) > job.held
+        })
+    }
+
+    fn ways(&mut self, task: TaskId, into: &mut Vec<Choice>) {
+        self.machine.get_mut().ways_of(task, into);
+    }
+
+    fn take_upto(&mut self, task: TaskId, choice: Choice, upto: u64) -> Result<Taken, Refusal> {
+        self.machine.get_mut().take_upto(task, choice, upto)
+    }
+
+    fn refused(&self) -> bool {
+        self.machine.read().world.refused
+    }
+
+    fn left_alone(&self) -> bool {
+        self.machine.read().world.left_alone
+    }
+
     fn footprint(&self, into: &mut Vec<About>) {
         into.extend_from_slice(&self.machine.read().world.touched);
+    }
+
+    fn entry(&self, mm: MmId, addr: u64) -> Option<PageState> {
+        self.machine.read().world.entry(mm, addr)
+    }
+
+    fn held(&self, task: TaskId, addr: u64) -> Option<PageState> {
+        self.machine.read().world.held(task, addr)
     }
 
     fn observe(&self, about: About, into: &mut Snapshot) {

@@ -51,6 +51,7 @@ const FRAME: u8 = 7;
 const LOOK: u8 = 8;
 const COPY: u8 = 9;
 const CLEAR: u8 = 10;
+const FLUSH: u8 = 11;
 const WRITE: u8 = 12;
 
 impl List for Fault {
@@ -151,6 +152,7 @@ impl Fault {
     pub fn restart(&mut self, world: &mut World) -> u8 {
         self.give_back(world);
         world.land();
+        world.restarted = true;
         self.growing = false;
         self.first()
     }
@@ -185,6 +187,7 @@ impl Fault {
     }
 
     fn no_area(&mut self, world: &mut World) -> Step {
+        world.about(About::Areas(world.mms[self.m].id));
         self.refused(world, Outcome::Segv(SegvCode::MapErr))
     }
 
@@ -336,6 +339,7 @@ impl Fault {
     fn mend(world: &mut World, it: &mut Self) -> Step {
         world.about_entry(it.m, it.addr);
         if Self::passed(world) {
+            world.left_alone = true;
             return Ok(Flow::To(it.restart(world)));
         }
         let Some(page) = it.read.filter(|_| it.is_same(world)) else {
@@ -389,6 +393,7 @@ impl Fault {
         let Some(i) = it.area_to_prepare(world) else {
             return Ok(Flow::To(it.restart(world)));
         };
+        world.about(About::Area(world.mms[it.m].areas[i].id));
         let area = &world.mms[it.m].areas[i];
         let shared = world.lent_by_prev(it.m, i, area);
         match shared.map_or_else(|| world.alloc_anon(), Ok) {
@@ -526,6 +531,7 @@ impl Fault {
         }
         world.about_entry(it.m, it.addr);
         if Self::passed(world) {
+            world.left_alone = true;
             return Ok(Flow::To(it.restart(world)));
         }
         let at = world
@@ -538,12 +544,17 @@ impl Fault {
         };
         world.mms[it.m].pages[at].clearing = true;
         it.read = Some(world.mms[it.m].pages[at]);
-        Ok(Flow::Next)
+        it.flushed(world)
+    }
+
+    fn flushed(&self, world: &mut World) -> Step {
+        let more = world.has_to_flush(self.m, self.addr, self.addr + PAGE_SIZE);
+        Ok(Flow::To(if more { FLUSH } else { WRITE }))
     }
 
     fn flush(world: &mut World, it: &mut Self) -> Step {
-        let more = world.flush(it.m, it.addr, it.addr + PAGE_SIZE);
-        Ok(if more { Flow::Again } else { Flow::Next })
+        world.flush(it.m, it.addr, it.addr + PAGE_SIZE);
+        it.flushed(world)
     }
 
     fn flushes(world: &World, it: &Self, into: &mut Vec<Choice>) {
@@ -568,6 +579,7 @@ impl Fault {
     fn write(world: &mut World, it: &mut Self) -> Step {
         world.about_entry(it.m, it.addr);
         if Self::passed(world) {
+            world.left_alone = true;
             return Ok(Flow::To(it.restart(world)));
         }
         let (m, addr, flags) = (it.m, it.addr, it.flags);

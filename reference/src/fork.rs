@@ -36,6 +36,7 @@ const AREA: u8 = 4;
 const LINK: u8 = 8;
 const OPEN: u8 = 10;
 const FLUSH: u8 = 11;
+const NUMBER: u8 = 12;
 const FAILED: u8 = 13;
 
 impl List for Fork {
@@ -122,10 +123,11 @@ impl Fork {
         Ok(Flow::Next)
     }
 
-    fn fail(&mut self, world: &World) -> Step {
+    fn fail(&mut self, world: &mut World) -> Step {
         world.note(Note::Undo("fork"));
         self.failed = Some(Errno::ENOMEM);
-        Ok(Flow::To(FLUSH))
+        world.refused = true;
+        self.flushed(world)
     }
 
     fn charge(world: &mut World, it: &mut Self) -> Step {
@@ -137,7 +139,7 @@ impl Fork {
             it.i += 1;
         }
         let Some(area) = areas.get(it.i) else {
-            return Ok(Flow::To(FLUSH));
+            return it.flushed(world);
         };
         let accounted = area.flags.contains(VmFlags::ACCOUNT);
         it.charged = if accounted { area.pages() } else { 0 };
@@ -289,16 +291,22 @@ impl Fork {
         Ok(Flow::To(AREA))
     }
 
-    fn flush(world: &mut World, it: &mut Self) -> Step {
-        if world.flush(it.parent, 0, u64::MAX) {
-            return Ok(Flow::Again);
+    /// On to the flush, if there is something to flush.
+    fn flushed(&mut self, world: &mut World) -> Step {
+        if world.driven && world.has_to_flush(self.parent, 0, u64::MAX) {
+            return Ok(Flow::To(FLUSH));
         }
-        world.unclaim(it.parent);
-        if it.failed.is_none() {
-            Ok(Flow::Next)
+        world.unclaim(self.parent);
+        if self.failed.is_none() {
+            Ok(Flow::To(NUMBER))
         } else {
-            it.tear_down(world)
+            self.tear_down(world)
         }
+    }
+
+    fn flush(world: &mut World, it: &mut Self) -> Step {
+        world.flush(it.parent, 0, u64::MAX);
+        it.flushed(world)
     }
 
     fn flushes(world: &World, it: &Self, into: &mut Vec<Choice>) {
@@ -321,6 +329,7 @@ impl Fork {
         });
         if world.driven {
             world.tlbs.push(Vec::new());
+            world.flushed.push(0);
             world.flights.push(None);
         }
         let number = world.tasks.len();

@@ -49,7 +49,8 @@ impl Brk {
         Ok(Flow::Done(it.brk))
     }
 
-    fn refused(&self) -> Step {
+    fn refused(&self, world: &mut World) -> Step {
+        world.refused = true;
         Ok(Flow::Done(self.old))
     }
 
@@ -58,7 +59,7 @@ impl Brk {
         world.about_counters(it.m);
         let size = it.brk.checked_sub(world.config.start_brk);
         if size.is_none_or(|size| size > world.soft_limit(it.m, Resource::Data)) {
-            return it.refused();
+            return it.refused(world);
         }
         let (from, to) = (page_up(it.old), page_up(it.brk));
         if from == to {
@@ -73,7 +74,7 @@ impl Brk {
                 world.mms[it.m].brk = it.brk;
                 world.call(unmap, SHRUNK)
             }
-            Err(_) => it.refused(),
+            Err(_) => it.refused(world),
         }
     }
 
@@ -82,21 +83,21 @@ impl Brk {
         let (start, end) = (page_up(it.old), page_up(it.brk));
         match world.heap_part(it.m, start, end) {
             Ok(part) => world.call(Vacant::new(it.m, part), GROWN),
-            Err(_) => it.refused(),
+            Err(_) => it.refused(world),
         }
     }
 
     fn shrunk(world: &mut World, it: &mut Self) -> Step {
         if answer(world.returned).is_err() {
             world.mms[it.m].brk = it.old;
-            return it.refused();
+            return it.refused(world);
         }
         Self::done(world, it)
     }
 
     fn grown(world: &mut World, it: &mut Self) -> Step {
         if answer(world.returned).is_err() {
-            return it.refused();
+            return it.refused(world);
         }
         world.mms[it.m].brk = it.brk;
         world.about_counters(it.m);

@@ -301,6 +301,8 @@ pub(crate) struct Job {
     /// Which of its allocations fails, and how many it has made.
     pub fail: Fail,
     pub made: u32,
+    /// A fault of it has begun again, and may have made allocations in vain.
+    pub began_again: bool,
 }
 
 impl Begin for &mut Job {
@@ -320,7 +322,7 @@ impl Job {
     /// Begins a call, of which a step has yet to be taken.
     pub fn begin(&mut self, world: &mut World, t: usize, call: &Call, fail: Fail) {
         self.clear();
-        (self.fail, self.made) = (fail, 0);
+        (self.fail, self.made, self.began_again) = (fail, 0, false);
         world.list(t, call, self);
     }
 
@@ -369,6 +371,7 @@ impl Job {
 
     fn done(&mut self, world: &mut World, outcome: Outcome) -> Option<Outcome> {
         self.stack.pop();
+        world.refused |= !outcome.is_success();
         world.returned = outcome;
         self.stack.is_empty().then_some(outcome)
     }

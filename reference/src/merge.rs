@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use vmadiff_contract::{AnonId, Event, FileId, Note, PAGE_SIZE, PolicyId, VmFlags};
+use vmadiff_contract::{About, AnonId, Event, FileId, Note, PAGE_SIZE, PolicyId, VmFlags};
 
 use crate::anon::Rmap;
 use crate::area::Area;
@@ -61,14 +61,18 @@ impl World {
         let right = areas
             .get(next)
             .filter(|next| self.merges_before(next, wanted));
-        match (left, right) {
+        let merged = match (left, right) {
             (Some(prev), Some(right)) if may_join(&areas[prev].rmap, &right.rmap) => {
                 self.merge_both(m, prev, next, swallowed)
             }
             (Some(prev), _) => self.merge_left(m, prev, wanted.end, swallowed),
             (None, Some(_)) => self.merge_right(m, prev, next, wanted, swallowed),
             (None, None) => None,
+        };
+        if let Some(merged) = merged {
+            self.about(About::Area(self.mms[m].areas[merged].id));
         }
+        merged
     }
 
     /// Cases 1 and 6: `prev` takes in the range and `next`.

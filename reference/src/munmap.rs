@@ -77,6 +77,7 @@ impl Munmap {
     fn cut_start(world: &mut World, it: &mut Self) -> Step {
         let range = world.mms[it.m].overlap(it.start, it.end);
         if range.is_empty() {
+            world.about(About::Areas(world.mms[it.m].id));
             return DONE;
         }
         let area = &world.mms[it.m].areas[range.start];

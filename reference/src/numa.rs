@@ -1,6 +1,6 @@
 //! Making pages fault to learn who uses them (section 30).
 
-use vmadiff_contract::Choice;
+use vmadiff_contract::{About, Choice};
 
 use crate::area::{ACCESS, page_down};
 use crate::guard::Guard;
@@ -22,6 +22,7 @@ pub(crate) struct NumaScan {
 }
 
 const AREA: u8 = 0;
+const FLUSH: u8 = 2;
 
 impl List for NumaScan {
     rows! { "numa_scan"
@@ -50,6 +51,7 @@ impl NumaScan {
 
     /// An empty range has no areas.
     fn area(world: &mut World, it: &mut Self) -> Step {
+        world.about(About::Areas(world.mms[it.m].id));
         let mm = &world.mms[it.m];
         let mut areas = mm.areas[mm.overlap(it.at, it.end)].iter();
         let Some(area) = areas.find(|area| area.flags.intersects(ACCESS)) else {
@@ -79,16 +81,17 @@ impl NumaScan {
         if stop < it.to {
             return Ok(Flow::Again);
         }
-        Ok(if world.driven {
-            Flow::Next
-        } else {
-            Flow::To(AREA)
-        })
+        it.flushed(world)
+    }
+
+    fn flushed(&self, world: &mut World) -> Step {
+        let more = world.driven && world.has_to_flush(self.m, self.from, self.to);
+        Ok(Flow::To(if more { FLUSH } else { AREA }))
     }
 
     fn flush(world: &mut World, it: &mut Self) -> Step {
-        let more = world.flush(it.m, it.from, it.to);
-        Ok(if more { Flow::Again } else { Flow::To(AREA) })
+        world.flush(it.m, it.from, it.to);
+        it.flushed(world)
     }
 
     fn flushes(world: &World, it: &Self, into: &mut Vec<Choice>) {

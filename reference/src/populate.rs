@@ -1,6 +1,6 @@
 //! Touching the pages of a range ahead of their use (section 10, `__mm_populate`).
 
-use vmadiff_contract::{Errno, Outcome, PAGE_SIZE, POPULATE_MAX_PAGES, VmFlags};
+use vmadiff_contract::{About, Errno, Outcome, PAGE_SIZE, POPULATE_MAX_PAGES, VmFlags};
 
 use crate::area::ACCESS;
 use crate::fault::Fault;
@@ -76,6 +76,7 @@ impl Populate {
     /// Private memory that may be written is touched as by a store, else as by a load
     /// (`populate_vma_page_range`). LOCKONFAULT leaves everything as it is.
     fn area(world: &mut World, it: &mut Self) -> Step {
+        world.about(About::Areas(world.mms[it.m].id));
         let mm = &world.mms[it.m];
         let i = mm.find(it.at);
         let next = mm

@@ -34,6 +34,7 @@ const CHARGE: u8 = 2;
 const CARVE: u8 = 3;
 const FLAGS: u8 = 4;
 const PASS: u8 = 5;
+const FLUSH: u8 = 6;
 const POPULATE: u8 = 7;
 const COUNT: u8 = 8;
 const NEXT: u8 = 9;
@@ -185,18 +186,23 @@ impl Mprotect {
             return Ok(Flow::Again);
         }
         if world.driven {
-            Ok(Flow::Next)
+            it.flushed(world)
         } else {
             Self::populate(world, it)
         }
     }
 
-    fn flush(world: &mut World, it: &mut Self) -> Step {
-        if world.flush(it.m, it.at, it.upto) {
-            return Ok(Flow::Again);
+    fn flushed(&self, world: &mut World) -> Step {
+        if world.has_to_flush(self.m, self.at, self.upto) {
+            return Ok(Flow::To(FLUSH));
         }
-        world.unclaim(it.m);
+        world.unclaim(self.m);
         Ok(Flow::To(POPULATE))
+    }
+
+    fn flush(world: &mut World, it: &mut Self) -> Step {
+        world.flush(it.m, it.at, it.upto);
+        it.flushed(world)
     }
 
     fn flushes(world: &World, it: &Self, into: &mut Vec<Choice>) {

@@ -225,6 +225,7 @@ impl Mremap {
             ..
         } = it.ask;
         if old_len == new_len {
+            world.about(About::Areas(world.mms[it.m].id));
             return Ok(Flow::Done(addr));
         }
         let unmap = Munmap::call(world, it.m, addr.wrapping_add(new_len), old_len - new_len)?;
@@ -258,6 +259,8 @@ pub(crate) struct Move {
     in_two: bool,
 }
 
+const FLUSH: u8 = 2;
+const COUNT: u8 = 3;
 const UNMAP: u8 = 4;
 const RESTORE: u8 = 5;
 
@@ -340,18 +343,23 @@ impl Move {
             return Ok(Flow::Again);
         }
         if world.driven {
-            Ok(Flow::Next)
+            it.flushed(world)
         } else {
             Self::count(world, it)
         }
     }
 
-    fn flush(world: &mut World, it: &mut Self) -> Step {
-        if world.flush(it.m, it.ask.addr, it.end()) {
-            return Ok(Flow::Again);
+    fn flushed(&self, world: &mut World) -> Step {
+        if world.has_to_flush(self.m, self.ask.addr, self.end()) {
+            return Ok(Flow::To(FLUSH));
         }
         world.unlock_tables();
-        Ok(Flow::Next)
+        Ok(Flow::To(COUNT))
+    }
+
+    fn flush(world: &mut World, it: &mut Self) -> Step {
+        world.flush(it.m, it.ask.addr, it.end());
+        it.flushed(world)
     }
 
     fn flushes(world: &World, it: &Self, into: &mut Vec<Choice>) {

@@ -1,53 +1,28 @@
 //! What can be seen from outside between calls.
 
 use vmadiff_contract::{
-    About, AbsentPage, ByteState, FdState, FileByte, FileId, FileState, LimitState, MmState,
+    About, AbsentPage, ByteState, FdState, FileByte, FileId, FileState, LimitState, MmId, MmState,
     PAGE_SIZE, PageState, Snapshot, TaskId, TaskState, VmaState,
 };
 
 use crate::mm::Mm;
 use crate::page::{Entry, Page};
-use crate::world::World;
+use crate::world::{Task, World};
 
 impl World {
     /// Writes the state of everything that lives.
     pub fn snapshot(&self, into: &mut Snapshot) {
         into.clear();
-        for (number, task) in (1..).zip(&self.tasks).filter(|(_, task)| task.alive) {
-            into.tasks.push(TaskState {
-                task: TaskId(number),
-                mm: self.mms[task.mm].id,
-                minor_faults: task.minor,
-                major_faults: task.major,
-                policy: task.policy,
-            });
-        }
-        for mm in self.mms[..self.mm_count].iter().filter(|mm| mm.users > 0) {
+        let living = (1..).zip(&self.tasks).filter(|(_, task)| task.alive);
+        into.tasks
+            .extend(living.map(|(number, task)| self.task_state(number, task)));
+        for mm in self.living_mms() {
             self.show_mm(mm, into);
         }
-        for (number, file) in (1..).zip(&self.files).filter(|(_, file)| file.refs > 0) {
-            let id = FileId(number);
-            into.files.push(FileState {
-                file: id,
-                kind: file.kind,
-                refs: file.refs,
-                size: file.size,
-            });
-            let bytes = file.bytes.iter();
-            into.file_bytes
-                .extend(bytes.map(|&(offset, value)| FileByte {
-                    file: id,
-                    offset,
-                    value,
-                }));
-        }
-        for (number, file) in (1..).zip(&self.files) {
-            let file = (FileId(number), &file.absent);
-            let pages = file.1.iter().map(|&index| AbsentPage {
-                file: file.0,
-                index,
-            });
-            into.absent.extend(pages);
+        for id in (1..=self.files.len() as u32).map(FileId) {
+            into.files.extend(self.file_state(id));
+            into.file_bytes.extend(self.bytes_of(id));
+            into.absent.extend(self.absent_of(id));
         }
         into.committed = self.committed;
         into.anon_frames = self.live_frames;
@@ -56,45 +31,28 @@ impl World {
 
     /// Writes the state of what is named, and of nothing else.
     pub fn observe(&self, about: About, into: &mut Snapshot) {
-        let mut all = Snapshot::default();
-        self.snapshot(&mut all);
         into.clear();
-        let Snapshot {
-            tasks,
-            mms,
-            vmas,
-            pages,
-            bytes,
-            fds,
-            files,
-            file_bytes,
-            absent,
-            limits,
-            ..
-        } = all;
-        let page_of = |at: u64, addr: u64| addr <= at && at - addr < PAGE_SIZE;
         match about {
             About::Counters(mm) => {
-                into.mms.extend(mms.iter().filter(|it| it.mm == mm));
-                into.limits.extend(limits.iter().filter(|it| it.mm == mm));
+                into.mms.extend(self.mm_of(mm).map(mm_state));
+                into.limits
+                    .extend(self.mm_of(mm).into_iter().flat_map(limit_states));
             }
-            About::Areas(mm) => into.vmas.extend(vmas.iter().filter(|it| it.mm == mm)),
-            About::Area(vma) => into.vmas.extend(vmas.iter().filter(|it| it.vma == vma)),
-            About::Entry { mm, addr } => {
-                into.pages
-                    .extend(pages.iter().filter(|it| it.mm == mm && it.addr == addr));
-                into.bytes.extend(
-                    bytes
-                        .iter()
-                        .filter(|it| it.mm == mm && page_of(it.addr, addr)),
-                );
+            About::Areas(mm) => {
+                let areas = self.mm_of(mm).into_iter().flat_map(area_states);
+                into.vmas.extend(areas);
             }
+            About::Area(vma) => {
+                let areas = self.living_mms().flat_map(area_states);
+                into.vmas.extend(areas.filter(|area| area.vma == vma));
+            }
+            About::Entry { mm, addr } => self.show_pages(mm, addr, addr.saturating_add(1), into),
             About::Range { mm, start, end } => {
-                let of = |it: &&PageState| it.mm == mm && start <= it.addr && it.addr < end;
-                into.pages.extend(pages.iter().filter(of));
+                self.show_pages(mm, start, end, into);
+                into.bytes.clear();
             }
             About::Frame(frame) => {
-                for mm in &self.mms[..self.mm_count] {
+                for mm in self.living_mms() {
                     let maps = |page: &&Page| page.entry == Entry::Anon(frame);
                     mm.pages
                         .iter()
@@ -102,67 +60,108 @@ impl World {
                         .for_each(|page| self.show_page(mm, page, into));
                 }
             }
-            About::File(file) => into.files.extend(files.iter().filter(|it| it.file == file)),
+            About::File(file) => into.files.extend(self.file_state(file)),
             About::FilePage { file, index } => {
-                let of = |it: &&FileByte| it.file == file && it.offset / PAGE_SIZE == index;
-                into.file_bytes.extend(file_bytes.iter().filter(of));
-                let of = |it: &&AbsentPage| it.file == file && it.index == index;
-                into.absent.extend(absent.iter().filter(of));
+                let page = self.bytes_of(file);
+                into.file_bytes
+                    .extend(page.filter(|byte| byte.offset / PAGE_SIZE == index));
+                let absent = self.absent_of(file);
+                into.absent
+                    .extend(absent.filter(|page| page.index == index));
             }
             About::Descriptor { mm, fd } => {
-                into.fds.extend(
-                    fds.iter()
-                        .filter(|it| it.mm == mm && (it.fd == fd || fd.0 < 0)),
-                );
+                let fds = self.mm_of(mm).into_iter().flat_map(fd_states);
+                into.fds.extend(fds.filter(|it| it.fd == fd || fd.0 < 0));
             }
-            About::Task(task) => into.tasks.extend(tasks.iter().filter(|it| it.task == task)),
-            About::Committed => into.committed = all.committed,
-            About::Anon(_) => into.anons = all.anons,
+            About::Task(task) => {
+                let t = usize::from(task.0).wrapping_sub(1);
+                let living = self.tasks.get(t).filter(|task| task.alive);
+                into.tasks
+                    .extend(living.map(|living| self.task_state(task.0, living)));
+            }
+            About::Committed => into.committed = self.committed,
+            About::Anon(_) => into.anons = self.live_anons,
             About::Policy(_) | About::Tlb(_) => {}
         }
     }
 
+    fn living_mms(&self) -> impl Iterator<Item = &Mm> {
+        self.mms[..self.mm_count].iter().filter(|mm| mm.users > 0)
+    }
+
+    /// An address space, also one that fork is still making.
+    fn mm_of(&self, id: MmId) -> Option<&Mm> {
+        let m = usize::from(id.0).wrapping_sub(1);
+        self.mms[..self.mm_count].get(m)
+    }
+
+    fn show_pages(&self, mm: MmId, start: u64, end: u64, into: &mut Snapshot) {
+        if let Some(mm) = self.mm_of(mm) {
+            for page in &mm.pages[mm.pages_in(start, end)] {
+                self.show_page(mm, page, into);
+            }
+        }
+    }
+
+    /// An entry as others see it; one that is cleared until it is replaced is empty.
+    pub fn entry(&self, mm: MmId, addr: u64) -> Option<PageState> {
+        let mm = self.mm_of(mm)?;
+        let page = mm.pages.get(mm.pages_in(addr, addr + 1).next()?)?;
+        (!page.clearing).then(|| page_state(mm, page))
+    }
+
+    /// What a task's TLB holds of a page.
+    pub fn held(&self, task: TaskId, addr: u64) -> Option<PageState> {
+        let t = usize::from(task.0).wrapping_sub(1);
+        let mm = &self.mms[self.tasks.get(t)?.mm];
+        self.translation(t, addr).map(|page| page_state(mm, page))
+    }
+
+    fn task_state(&self, number: u8, task: &Task) -> TaskState {
+        TaskState {
+            task: TaskId(number),
+            mm: self.mms[task.mm].id,
+            minor_faults: task.minor,
+            major_faults: task.major,
+            policy: task.policy,
+        }
+    }
+
+    fn file_state(&self, id: FileId) -> Option<FileState> {
+        let file = self.files.get((id.0 as usize).wrapping_sub(1))?;
+        (file.refs > 0).then_some(FileState {
+            file: id,
+            kind: file.kind,
+            refs: file.refs,
+            size: file.size,
+        })
+    }
+
+    fn absent_of(&self, id: FileId) -> impl Iterator<Item = AbsentPage> {
+        let file = self.files.get((id.0 as usize).wrapping_sub(1));
+        let absent = file.into_iter().flat_map(|file| &file.absent);
+        absent.map(move |&index| AbsentPage { file: id, index })
+    }
+
+    fn bytes_of(&self, id: FileId) -> impl Iterator<Item = FileByte> {
+        let file = self.files.get((id.0 as usize).wrapping_sub(1));
+        let living = file.filter(|file| file.refs > 0);
+        let bytes = living.into_iter().flat_map(|file| &file.bytes);
+        bytes.map(move |&(offset, value)| FileByte {
+            file: id,
+            offset,
+            value,
+        })
+    }
+
     fn show_mm(&self, mm: &Mm, into: &mut Snapshot) {
-        into.mms.push(MmState {
-            mm: mm.id,
-            map_count: mm.areas.len() as u32,
-            total_pages: mm.total,
-            locked_pages: mm.locked,
-            data_pages: mm.data,
-            stack_pages: mm.stack,
-            exec_pages: mm.exec,
-            rss_anon: mm.rss_anon,
-            rss_file: mm.rss_file,
-            swap_entries: mm.swap_entries,
-            brk: mm.brk,
-            def_flags: mm.def_flags,
-        });
-        into.limits.extend(mm.limits.iter().map(|limit| LimitState {
-            mm: mm.id,
-            resource: limit.resource,
-            soft: limit.soft,
-            hard: limit.hard,
-        }));
-        into.vmas.extend(mm.areas.iter().map(|area| VmaState {
-            mm: mm.id,
-            start: area.start,
-            end: area.end,
-            vma: area.id,
-            flags: area.flags,
-            pgoff: area.pgoff,
-            file: area.file,
-            policy: area.policy,
-            anon: area.rmap.anon,
-            anon_chain: area.rmap.chain.len() as u32,
-        }));
+        into.mms.push(mm_state(mm));
+        into.vmas.extend(area_states(mm));
+        into.limits.extend(limit_states(mm));
         for page in &mm.pages {
             self.show_page(mm, page, into);
         }
-        into.fds.extend(mm.fds.iter().map(|&(fd, file)| FdState {
-            mm: mm.id,
-            fd,
-            file,
-        }));
+        into.fds.extend(fd_states(mm));
     }
 
     fn show_page(&self, mm: &Mm, page: &Page, into: &mut Snapshot) {
@@ -178,16 +177,70 @@ impl World {
                 value,
             });
         }
-        let readable = page.is_readable();
-        into.pages.push(PageState {
-            mm: mm.id,
-            addr: page.addr,
-            present: page.is_present(),
-            readable,
-            writable: readable && page.writable,
-            executable: readable && page.executable,
-            anon: matches!(page.entry, Entry::Anon(_) | Entry::Swap(_)),
-            zero: page.entry == Entry::Zero,
-        });
+        into.pages.push(page_state(mm, page));
+    }
+}
+
+fn mm_state(mm: &Mm) -> MmState {
+    MmState {
+        mm: mm.id,
+        map_count: mm.areas.len() as u32,
+        total_pages: mm.total,
+        locked_pages: mm.locked,
+        data_pages: mm.data,
+        stack_pages: mm.stack,
+        exec_pages: mm.exec,
+        rss_anon: mm.rss_anon,
+        rss_file: mm.rss_file,
+        swap_entries: mm.swap_entries,
+        brk: mm.brk,
+        def_flags: mm.def_flags,
+    }
+}
+
+fn limit_states(mm: &Mm) -> impl Iterator<Item = LimitState> {
+    mm.limits.iter().map(|limit| LimitState {
+        mm: mm.id,
+        resource: limit.resource,
+        soft: limit.soft,
+        hard: limit.hard,
+    })
+}
+
+fn area_states(mm: &Mm) -> impl Iterator<Item = VmaState> {
+    mm.areas.iter().map(|area| VmaState {
+        mm: mm.id,
+        start: area.start,
+        end: area.end,
+        vma: area.id,
+        flags: area.flags,
+        pgoff: area.pgoff,
+        file: area.file,
+        policy: area.policy,
+        anon: area.rmap.anon,
+        anon_chain: area.rmap.chain.len() as u32,
+    })
+}
+
+fn fd_states(mm: &Mm) -> impl Iterator<Item = FdState> {
+    let mm_id = mm.id;
+    mm.fds.iter().map(move |&(fd, file)| FdState {
+        mm: mm_id,
+        fd,
+        file,
+    })
+}
+
+fn page_state(mm: &Mm, page: &Page) -> PageState {
+    let readable = page.is_readable();
+    PageState {
+        mm: mm.id,
+        addr: page.addr,
+        present: page.is_present(),
+        readable,
+        writable: readable && page.writable,
+        executable: readable && page.executable,
+        anon: matches!(page.entry, Entry::Anon(_) | Entry::Swap(_)),
+        zero: page.entry == Entry::Zero,
     }
 }

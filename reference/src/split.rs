@@ -1,6 +1,6 @@
 //! Cutting an area in two (section 4).
 
-use vmadiff_contract::{Event, Note};
+use vmadiff_contract::{About, Event, Note};
 
 use crate::anon::Rmap;
 use crate::area::Area;
@@ -26,6 +26,7 @@ impl World {
     /// the old one is found one place further. On failure nothing has changed.
     pub fn split(&mut self, m: usize, i: usize, addr: u64, below: bool) -> Result<(), NoMemory> {
         let mut new = self.copy_area(m, i)?;
+        self.about(About::Area(self.mms[m].areas[i].id));
         let old = &mut self.mms[m].areas[i];
         let upper = old.pgoff_at(addr);
         if below {

@@ -21,6 +21,8 @@ pub(crate) struct Reclaim {
 }
 
 const TAKE: u8 = 1;
+const FLUSH: u8 = 2;
+const WRITE_OUT: u8 = 3;
 const PUT_BACK: u8 = 4;
 
 impl List for Reclaim {
@@ -59,6 +61,7 @@ impl Reclaim {
 
     fn decide(world: &mut World, it: &mut Self) -> Step {
         let nothing = Ok(Flow::Done(0));
+        world.refused = true;
         world.about_entry(it.m, it.addr);
         let Ok(at) = world.page_at(it.m, it.addr) else {
             return nothing;
@@ -70,6 +73,7 @@ impl Reclaim {
         if world.choice == Choice::GiveUp || world.is_locked(frame) || world.is_writing(frame) {
             return nothing;
         }
+        world.refused = false;
         it.frame = frame;
         it.slot = world.slots.len() as u32;
         world.slots.push(Slot {
@@ -110,19 +114,41 @@ impl Reclaim {
             if world.driven {
                 it.taken.push((m, page));
                 world.about_entry(m, page.addr);
-                return Ok(Flow::To(TAKE));
+                if it.next_entry(world).is_some() {
+                    return Ok(Flow::To(TAKE));
+                }
+                break;
             }
         }
-        Ok(Flow::Next)
+        if world.driven {
+            it.flushed(world)
+        } else {
+            Self::write_out(world, it)
+        }
+    }
+
+    /// The first entry that a TLB is left to be flushed of.
+    fn left_to_flush(&self, world: &mut World) -> Option<(usize, u64)> {
+        let mut taken = self.taken.iter().map(|&(m, page)| (m, page.addr));
+        taken.find(|&(m, addr)| world.has_to_flush(m, addr, addr + PAGE_SIZE))
+    }
+
+    fn flushed(&self, world: &mut World) -> Step {
+        let more = self.left_to_flush(world).is_some();
+        Ok(Flow::To(if more { FLUSH } else { WRITE_OUT }))
     }
 
     fn flush(world: &mut World, it: &mut Self) -> Step {
-        for &(m, page) in &it.taken {
-            if world.flush(m, page.addr, page.addr + PAGE_SIZE) {
-                return Ok(Flow::Again);
+        if let Some(task) = world.whose {
+            // All of the page's entries that this TLB may hold.
+            let of = |&&(m, _): &&(usize, Page)| world.tasks[usize::from(task.0) - 1].mm == m;
+            if let Some(&(m, page)) = it.taken.iter().find(of) {
+                world.flush(m, page.addr, page.addr + PAGE_SIZE);
             }
+        } else if let Some((m, addr)) = it.left_to_flush(world) {
+            world.flush(m, addr, addr + PAGE_SIZE);
         }
-        Ok(Flow::Next)
+        it.flushed(world)
     }
 
     fn flushes(world: &World, it: &Self, into: &mut Vec<Choice>) {

@@ -49,22 +49,38 @@ impl World {
             .filter(move |&t| self.tasks[t].mm == m && self.tlbs[t].iter().any(&holds))
     }
 
-    /// Flushes a range from one TLB: the chosen one, or the first that holds something of it. None
-    /// is left: false.
-    pub fn flush(&mut self, m: usize, start: u64, end: u64) -> bool {
+    /// The tasks that the running task's flush of a range has yet to reach. One that was reached
+    /// and has read an entry since then has read the one that is there.
+    fn unreached(&self, m: usize, start: u64, end: u64) -> impl Iterator<Item = usize> {
+        let reached = self.flushed.get(self.now).copied().unwrap_or(0);
+        self.stale(m, start, end)
+            .filter(move |t| reached & 1 << t == 0)
+    }
+
+    /// Whether a TLB is left to be flushed of a range; if none is, the flush is done.
+    pub fn has_to_flush(&mut self, m: usize, start: u64, end: u64) -> bool {
+        let more = self.unreached(m, start, end).next().is_some();
+        if let Some(reached) = self.flushed.get_mut(self.now).filter(|_| !more) {
+            *reached = 0;
+        }
+        more
+    }
+
+    /// Flushes a range from one TLB: the chosen one, or the first that is left.
+    pub fn flush(&mut self, m: usize, start: u64, end: u64) {
         let chosen = self.whose.take().map(|task| usize::from(task.0) - 1);
-        let Some(t) = chosen.or_else(|| self.stale(m, start, end).next()) else {
-            return false;
+        let Some(t) = chosen.or_else(|| self.unreached(m, start, end).next()) else {
+            return;
         };
         self.tlbs[t].retain(|held| held.addr < start || end <= held.addr);
+        self.flushed[self.now] |= 1 << t;
         self.about(About::Tlb(TaskId(t as u8 + 1)));
-        true
     }
 
     /// Whose TLBs are left to be flushed: which comes next can be chosen.
     pub fn whose(&self, m: usize, start: u64, end: u64, into: &mut Vec<Choice>) {
-        let others = self.stale(m, start, end).skip(1);
-        into.extend(others.map(|t| Choice::Of(TaskId(t as u8 + 1))));
+        let left = self.unreached(m, start, end);
+        into.extend(left.map(|t| Choice::Of(TaskId(t as u8 + 1))));
     }
 
     /// Whether a TLB may still store to a frame.
@@ -99,8 +115,8 @@ impl World {
         self.driven && self.flights[self.now].is_some_and(|flight| flight.passed)
     }
 
-    /// Where one step of a pass over a range ends: behind the first entry or fault of it. Without
-    /// others about it passes over all at once.
+    /// Where one step of a pass over a range ends: behind the first entry or fault of it, and not
+    /// beyond what the driver asked for. Without others about it passes over all at once.
     pub fn next_stop(&self, m: usize, at: u64, end: u64) -> u64 {
         if !self.driven {
             return end;
@@ -116,7 +132,12 @@ impl World {
             .into_iter()
             .chain(faults.map(|flight| flight.addr))
             .min();
-        first.map_or(end, |addr| addr + PAGE_SIZE)
+        let stop = first.map_or(end, |addr| addr + PAGE_SIZE);
+        if at < self.upto {
+            stop.min(self.upto)
+        } else {
+            stop
+        }
     }
 
     /// What the next step of a pass has to wait for: a table that another call keeps locked.
@@ -156,6 +177,9 @@ impl World {
         }
         let mm = self.mms[m].id;
         self.about(About::Range { mm, start, end });
+        if let Some(addr) = self.mms[m].pages_in(start, end).last() {
+            self.about_entry(m, self.mms[m].pages[addr].addr);
+        }
         for flight in self.flights.iter_mut().flatten() {
             if flight.m == m && start <= flight.addr && flight.addr < end {
                 flight.passed |= writer;

@@ -93,8 +93,18 @@ pub(crate) struct World {
     pub beside: bool,
     /// What the running step is about.
     pub touched: Vec<About>,
+    /// The step taken last refused what was asked.
+    pub refused: bool,
+    /// It left the entry that it was about as it was.
+    pub left_alone: bool,
+    /// A fault has begun again.
+    pub restarted: bool,
+    /// A pass goes no further than this address in one step.
+    pub upto: u64,
     /// By task.
     pub tlbs: Vec<Vec<Page>>,
+    /// By task: whose TLBs its running flush has reached, a bit each.
+    pub flushed: Vec<u64>,
     pub flights: Vec<Option<Flight>>,
     pub tables: Vec<TableLock>,
     /// Areas that were taken out and whose entries are not, by address space.
@@ -137,7 +147,12 @@ impl World {
             chosen: false,
             beside: false,
             touched: Vec::new(),
+            refused: false,
+            left_alone: false,
+            restarted: false,
+            upto: u64::MAX,
             tlbs: Vec::new(),
+            flushed: Vec::new(),
             flights: Vec::new(),
             tables: Vec::new(),
             detaching: Vec::new(),
@@ -177,6 +192,7 @@ impl World {
         self.tasks.extend((0..tasks).map(|_| Task::new(mm)));
         (self.driven, self.misuse) = (false, None);
         self.tlbs.clear();
+        self.flushed.clear();
         self.flights.clear();
         self.tables.clear();
         self.detaching.clear();
@@ -357,6 +373,7 @@ impl Hash for World {
             .hash(state);
         (
             &self.tlbs,
+            &self.flushed,
             &self.flights,
             &self.tables,
             &self.detaching,

@@ -107,11 +107,13 @@ impl Zap {
         if !world.keeps(Guard::FreeLast) {
             Self::put(world, it)?;
         }
-        let flushed = world.stale(it.m, it.start, it.end).next().is_none();
-        if flushed && it.held.is_empty() {
+        if it.is_to_flush(world) {
+            return Ok(Flow::To(FLUSH));
+        }
+        if it.held.is_empty() {
             return DONE;
         }
-        Ok(Flow::To(if flushed { PUT } else { FLUSH }))
+        Ok(Flow::To(PUT))
     }
 
     fn take(&mut self, world: &mut World, i: usize) {
@@ -125,15 +127,32 @@ impl Zap {
         }
     }
 
-    fn flush(world: &mut World, it: &mut Self) -> Step {
-        if !world.keeps(Guard::Nested) {
-            for &addr in &it.taken {
-                while world.flush(it.m, addr, addr + PAGE_SIZE) {}
-            }
-            return Ok(Flow::Next);
+    /// Without [`Guard::Nested`] it flushes the entries that it took, and no others.
+    fn is_to_flush(&self, world: &mut World) -> bool {
+        if world.keeps(Guard::Nested) {
+            return world.has_to_flush(self.m, self.start, self.end);
         }
-        let more = world.flush(it.m, it.start, it.end);
-        Ok(if more { Flow::Again } else { Flow::Next })
+        let mut taken = self.taken.iter();
+        taken.any(|&addr| world.has_to_flush(self.m, addr, addr + PAGE_SIZE))
+    }
+
+    fn flush(world: &mut World, it: &mut Self) -> Step {
+        if world.keeps(Guard::Nested) {
+            world.flush(it.m, it.start, it.end);
+        } else {
+            for &addr in &it.taken {
+                while world.has_to_flush(it.m, addr, addr + PAGE_SIZE) {
+                    world.flush(it.m, addr, addr + PAGE_SIZE);
+                }
+            }
+        }
+        if it.is_to_flush(world) {
+            Ok(Flow::Again)
+        } else if it.held.is_empty() {
+            DONE
+        } else {
+            Ok(Flow::Next)
+        }
     }
 
     fn flushes(world: &World, it: &Self, into: &mut Vec<Choice>) {

@@ -125,7 +125,7 @@ fn a_stale_entry_may_be_used_until_it_is_flushed() {
         .iter()
         .map(|offer| offer.choice)
         .collect();
-    assert_eq!(choices, [Choice::Go, Choice::Of(TWO)]);
+    assert_eq!(choices, [Choice::Go, Choice::Of(ONE), Choice::Of(TWO)]);
     assert_eq!(other.take(ONE, Choice::Of(TWO)), Ok(Taken::Step));
     let mut about = Vec::new();
     other.footprint(&mut about);
