@@ -293,8 +293,15 @@ impl FileCall {
                 }
                 let old = std::mem::replace(&mut file.size, size);
                 self.drop = size..u64::MAX;
-                self.pages = size.div_ceil(PAGE_SIZE)..u64::MAX;
-                Ok(size < old)
+                // With the size that it has no page goes, and only what lies behind the end is zeroed
+                // (`shmem_setattr`).
+                let last = if size < old {
+                    u64::MAX
+                } else {
+                    size.div_ceil(PAGE_SIZE)
+                };
+                self.pages = size.div_ceil(PAGE_SIZE)..last;
+                Ok(size <= old)
             }
             Op::Allocate(flags, off, len) => {
                 if off > i64::MAX as u64 || len == 0 || len > i64::MAX as u64 {

@@ -87,19 +87,27 @@ impl<D: Design> Current<'_, D> {
 impl<D: Design> Machine<D> {
     /// Sets a file's size, takes what is beyond out of all mappings, private copies too, and throws
     /// it away (`shmem_setattr`). Holds no mmap_sem.
+    ///
+    /// Where the size stays, no page is beyond it, but bytes that were stored behind the end on the
+    /// last page are: those go.
     fn truncate_setsize(&self, file: Ref<'_, File>, size: u64) {
         let old = file.size().get(site::TRUNCATE__SIZE);
         file.size().set(site::TRUNCATE__SET_SIZE, size);
-        if size >= old {
+        if size > old {
             at::section();
             return;
         }
         let first = size.div_ceil(4096);
-        self.unmap_mapping_range(file, first, u64::MAX, Which::All);
+        let unmap = || {
+            if size < old {
+                self.unmap_mapping_range(file, first, u64::MAX, Which::All);
+            }
+        };
+        unmap();
         let _pages = file.pages().lock(site::TRUNCATE__PAGES);
         // Faults that had looked at the size before it was set may have mapped pages since; what
         // is still mapped goes from the mappings before its contents do (`truncate_cleanup_page`).
-        self.unmap_mapping_range(file, first, u64::MAX, Which::All);
+        unmap();
         file.contents()
             .clear_range(site::TRUNCATE__CONTENTS, size, u64::MAX);
         at::section();
