@@ -73,17 +73,32 @@ pub fn warn_of(warnings: &[Warning]) {
     }
 }
 
+/// One place of a text.
+fn complain_of(text: &TextError) {
+    let alone = TextError {
+        others: None,
+        ..text.clone()
+    };
+    let whole = alone.to_string();
+    let TextError {
+        file, line, column, ..
+    } = text;
+    let place = format!("{file}:{line}:{column}: ");
+    let rest = whole.strip_prefix(&place).unwrap_or(&whole);
+    crate::tell!("{place}{} {rest}", paint::bad("error:"));
+}
+
 /// Says on standard error what went wrong: of a text, the place first, as editors read it.
 pub fn complain(error: &anyhow::Error) {
     match error.downcast_ref::<TextError>() {
         Some(text) => {
-            let whole = text.to_string();
-            let TextError {
-                file, line, column, ..
-            } = text;
-            let place = format!("{file}:{line}:{column}: ");
-            let rest = whole.strip_prefix(&place).unwrap_or(&whole);
-            crate::tell!("{place}{} {rest}", paint::bad("error:"));
+            complain_of(text);
+            if let Some(others) = &text.others {
+                others.shown.iter().for_each(complain_of);
+                if others.more > 0 {
+                    crate::tell!("{} {} more", paint::bad("error:"), others.more);
+                }
+            }
         }
         None => crate::tell!("{}: {error:#}", paint::bad("error")),
     }

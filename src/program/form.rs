@@ -37,6 +37,8 @@ impl Form {
         }
         if mark(content).is_some() {
             (Self::Text, "it begins with a byte order mark")
+        } else if is_utf16(content) {
+            (Self::Text, "it looks like UTF-16")
         } else if content.contains(&0) {
             (Self::Bytes, "it has NUL bytes")
         } else if is_mostly_text(content) {
@@ -62,6 +64,19 @@ fn mark(content: &[u8]) -> Option<(&'static [u8], &'static str)> {
         .find(|(mark, _)| content.starts_with(mark))
 }
 
+/// Whether a file without a byte order mark has a NUL beside each plain character. No encoded program
+/// looks so: most of its header is zero.
+fn is_utf16(content: &[u8]) -> bool {
+    let (pairs, rest) = content.as_chunks::<2>();
+    let plain = |byte: u8| byte.is_ascii_graphic() || b" \t\r\n".contains(&byte);
+    let all = |is: fn(&[u8; 2]) -> (u8, u8)| {
+        let mut pairs = pairs.iter().map(is);
+        pairs.all(|(byte, nul)| nul == 0 && plain(byte))
+    };
+    let whole = rest.is_empty() && pairs.len() >= 4;
+    whole && (all(|pair| (pair[0], pair[1])) || all(|pair| (pair[1], pair[0])))
+}
+
 fn is_mostly_text(content: &[u8]) -> bool {
     let text = |byte: &u8| byte.is_ascii_graphic() || b" \t\r\n".contains(byte);
     let high = |byte: &u8| *byte >= 0x80;
@@ -85,7 +100,8 @@ pub fn text_of<'a>(file: &str, content: &'a [u8]) -> Result<&'a str, TextError> 
         file: file.into(),
         line,
         column,
-        found,
+        found: found.into(),
+        others: None,
         expected: "UTF-8 in a text program".into(),
         source: None,
         width: 1,
@@ -94,6 +110,10 @@ pub fn text_of<'a>(file: &str, content: &'a [u8]) -> Result<&'a str, TextError> 
     match mark(content) {
         Some((_, encoding)) if encoding != "UTF-8" => {
             let found = format!("the byte order mark of {encoding}");
+            return Err(error(1, 1, found, "save it as UTF-8"));
+        }
+        _ if is_utf16(content) => {
+            let found = "what looks like UTF-16".to_owned();
             return Err(error(1, 1, found, "save it as UTF-8"));
         }
         _ => {}
@@ -138,6 +158,9 @@ mod tests {
         check("a", "# größer ☃ 漢字\n".as_bytes(), Form::Text);
         check("a", b"\xef\xbb\xbfload(1)\n", Form::Text);
         check("a", b"\xff\xfel\0o\0a\0d\0", Form::Text);
+        check("a", b"l\0o\0a\0d\0(\0", Form::Text);
+        check("a", b"\0l\0o\0a\0d\0(", Form::Text);
+        check("a", b"\x02\0\0\0\0\0\0\0", Form::Bytes);
     }
 
     #[test]
@@ -157,6 +180,10 @@ mod tests {
         assert_eq!(
             error(b"\xff\xfel\0"),
             "a:1:1: expected UTF-8 in a text program, found the byte order mark of UTF-16"
+        );
+        assert_eq!(
+            error(b"l\0o\0a\0d\0"),
+            "a:1:1: expected UTF-8 in a text program, found what looks like UTF-16"
         );
     }
 }

@@ -3,6 +3,7 @@
 mod bytes;
 mod corpus;
 mod earlier;
+mod errors;
 mod garbled;
 mod logs;
 mod mutate;

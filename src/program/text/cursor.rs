@@ -13,7 +13,12 @@ pub(in crate::program) struct Cursor<'a> {
     line: &'a str,
     at: usize,
     names: &'a Names,
+    /// Parentheses that are open around the number that is read.
+    depth: u32,
 }
+
+/// The most parentheses in each other: they are read by recursion.
+const DEPTH_MAX: u32 = 32;
 
 /// Which numbers a place can hold. A negative one stands for its two's complement.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +58,12 @@ impl<'a> Cursor<'a> {
 
     /// Numbers may have these names.
     pub fn with_names(line: &'a str, names: &'a Names) -> Self {
-        Self { line, at: 0, names }
+        Self {
+            line,
+            at: 0,
+            names,
+            depth: 0,
+        }
     }
 
     /// Whether a number has this name.
@@ -154,22 +164,11 @@ impl<'a> Cursor<'a> {
         self.take(expected, |cursor| number(cursor.word()))
     }
 
-    /// Takes a sum of products of numbers and names, `0x400000+2*i*0x1000`, that lies in a range.
+    /// Takes a sum of products of numbers and names, `0x400000+2*(i+1)*0x1000`, that lies in a range.
     pub fn sum(&mut self, expected: &str, range: Range) -> Result<u64, Fault> {
         self.rest();
         let before = self.at;
-        let mut sum = self.product(expected)?;
-        loop {
-            let is_arrow = self.rest().starts_with("->");
-            let next = if self.eat("+") {
-                self.product("a number behind `+`")?
-            } else if !is_arrow && self.eat("-") {
-                self.product("a number behind `-`")?.saturating_neg()
-            } else {
-                break;
-            };
-            sum = sum.saturating_add(next);
-        }
+        let sum = self.terms(expected)?;
         if (range.least..=range.most).contains(&sum) {
             return Ok(sum as u64);
         }
@@ -185,6 +184,22 @@ impl<'a> Cursor<'a> {
         } else {
             fault
         })
+    }
+
+    /// Products with `+` and `-` between them, wherever they lie.
+    fn terms(&mut self, expected: &str) -> Result<i128, Fault> {
+        let mut sum = self.product(expected)?;
+        loop {
+            let is_arrow = self.rest().starts_with("->");
+            let next = if self.eat("+") {
+                self.product("a number behind `+`")?
+            } else if !is_arrow && self.eat("-") {
+                self.product("a number behind `-`")?.saturating_neg()
+            } else {
+                return Ok(sum);
+            };
+            sum = sum.saturating_add(next);
+        }
     }
 
     fn product(&mut self, expected: &str) -> Result<i128, Fault> {
@@ -207,6 +222,17 @@ impl<'a> Cursor<'a> {
     }
 
     fn unsigned(&mut self, expected: &str) -> Result<i128, Fault> {
+        if self.rest().starts_with('(') {
+            if self.depth == DEPTH_MAX {
+                return Err(self.fault(format!("at most {DEPTH_MAX} parentheses in each other")));
+            }
+            self.eat("(");
+            self.depth += 1;
+            let inside = self.terms("a number behind `(`")?;
+            self.depth -= 1;
+            self.expect(")")?;
+            return Ok(inside);
+        }
         let word = self.peek();
         let names = self.names;
         let named = names.iter().rev().find(|(name, _)| name == word);

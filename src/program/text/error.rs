@@ -18,7 +18,7 @@ pub struct TextError {
     /// The column in characters, from 1.
     pub column: usize,
     /// What stands there.
-    pub found: String,
+    pub found: Box<str>,
     /// What should.
     pub expected: Box<str>,
     /// The line itself; none of a log's.
@@ -27,11 +27,40 @@ pub struct TextError {
     pub width: usize,
     /// What may have been meant, a sentence each.
     pub help: Vec<String>,
+    /// What else is wrong with the text.
+    pub others: Option<Box<Others>>,
 }
+
+/// Errors behind the first one of a text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Others {
+    /// The first of them, at most [`ERRORS_SHOWN`] less one.
+    pub shown: Vec<TextError>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+/// Errors of one text that are shown.
+pub const ERRORS_SHOWN: usize = 10;
 
 impl std::error::Error for TextError {}
 
 impl TextError {
+    /// The first of these, with the others behind it; none of no errors.
+    pub(super) fn of(mut errors: Vec<Self>) -> Option<Self> {
+        if errors.is_empty() {
+            return None;
+        }
+        let more = errors.len().saturating_sub(ERRORS_SHOWN);
+        errors.truncate(ERRORS_SHOWN);
+        let mut first = errors.remove(0);
+        if !errors.is_empty() {
+            let shown = errors;
+            first.others = Some(Box::new(Others { shown, more }));
+        }
+        Some(first)
+    }
+
     /// The first line alone: the place, what was expected and what was found.
     pub fn headline(&self) -> String {
         let Self {
@@ -57,7 +86,17 @@ impl fmt::Display for TextError {
         for help in &self.help {
             write!(f, "\n  {help}")?;
         }
-        Ok(())
+        let Some(others) = &self.others else {
+            return Ok(());
+        };
+        for other in &others.shown {
+            write!(f, "\n{other}")?;
+        }
+        match others.more {
+            0 => Ok(()),
+            1 => write!(f, "\none more error"),
+            more => write!(f, "\n{more} more errors"),
+        }
     }
 }
 
@@ -124,11 +163,12 @@ impl Fault {
             file: file.into(),
             line,
             column,
-            found,
+            found: found.into(),
             expected: expected.into(),
             source: None,
             width,
             help,
+            others: None,
         }
     }
 

@@ -38,7 +38,7 @@ pub(in crate::program) mod value;
 pub(in crate::program) mod younger;
 
 pub use checks::{maps_line, maps_lines};
-pub use error::{TextError, Warning};
+pub use error::{Others, TextError, Warning};
 pub use outcome::{answer_text, outcome_text};
 pub use parse::Read;
 pub use schedule::renamed;

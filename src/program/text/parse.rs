@@ -27,8 +27,9 @@ impl Case {
     ///
     /// # Errors
     ///
-    /// Names the first place that is no program text, and what was expected there. A site that
-    /// the candidate does not have is one: its switch would never happen.
+    /// Names each place that is no program text, and what was expected there: the first
+    /// [`ERRORS_SHOWN`](super::error::ERRORS_SHOWN), and how many more. A site that the candidate does
+    /// not have is one: its switch would never happen.
     pub fn parse(file: &str, text: &str) -> Result<Self, TextError> {
         Self::parse_with(file, text, &Sites::known())
     }
@@ -68,9 +69,15 @@ impl Case {
             repeated: 0,
             again: false,
             seen: Seen::default(),
+            errors: Vec::new(),
         };
-        parser.read_lines(0, lines.len())?;
-        parser.finish()
+        if let Err(error) = parser.read_lines(0, lines.len()) {
+            parser.errors.push(error);
+        }
+        match TextError::of(std::mem::take(&mut parser.errors)) {
+            Some(errors) => Err(errors),
+            None => parser.finish(),
+        }
     }
 }
 
@@ -117,6 +124,8 @@ pub(super) struct Parser<'a> {
     /// A body is repeated, not for the first time: its comments have been kept.
     pub again: bool,
     pub seen: Seen,
+    /// What is wrong with lines that the rest can be read without.
+    pub errors: Vec<TextError>,
 }
 
 impl<'a> Parser<'a> {
@@ -132,8 +141,14 @@ impl<'a> Parser<'a> {
             // Taken, so that what is read can be kept while numbers are looked up in it.
             let names = std::mem::take(&mut self.names);
             let line = self.line(at, &names);
-            let new = self.named(line, names, at)?;
-            self.names.extend(new);
+            match self.named(line, names, at) {
+                Ok(new) => self.names.extend(new),
+                // Once for each line, however often it is repeated.
+                Err(error) if self.errors.iter().all(|old| old.line != error.line) => {
+                    self.errors.push(error);
+                }
+                Err(_) => {}
+            }
             at += 1;
         }
         Ok(())

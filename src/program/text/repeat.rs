@@ -58,6 +58,9 @@ impl Parser<'_> {
             self.names.extend(name.clone().map(|name| (name, time)));
             self.again = was_again || time > 0;
             self.read_lines(at + 1, end)?;
+            if !self.errors.is_empty() {
+                break;
+            }
             self.block = Block::None;
             self.names.truncate(outer);
         }
