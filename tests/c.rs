@@ -31,6 +31,8 @@ const PROGRAMS: &[&str] = &[
     "mremap/grow-moves",
     "munmap/across-holes",
     "set_mempolicy/table",
+    "get_mempolicy/task",
+    "setrlimit/address-space",
 ];
 
 fn case(name: &str) -> Case {

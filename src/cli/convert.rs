@@ -9,7 +9,7 @@ use vmadiff::pair::reference_answers;
 use vmadiff::program::Case;
 use vmadiff::program::c::to_c;
 use vmadiff::program::form::Form;
-use vmadiff::program::strace::{Difference, Import, Listing, Source, import_all};
+use vmadiff::program::strace::{Difference, Import, Known, Listing, Source, import_knowing};
 use vmadiff::program::syz;
 
 use super::designs::Asked;
@@ -50,6 +50,10 @@ pub struct Args {
     /// or /proc/PID/smaps listed them then.
     #[arg(long, value_name = "FILE", requires = "strace")]
     maps: Option<PathBuf>,
+    /// All threads of the log are the first process's, also those whose birth it does not show: of an
+    /// attached process, whose threads strace names on standard error alone.
+    #[arg(long, requires = "strace")]
+    threads: bool,
     /// Writes a C program that makes the same calls, for itself, and prints each result in the
     /// notation of program text.
     #[arg(long, conflicts_with_all = ["rust", "to"])]
@@ -197,7 +201,11 @@ fn import(args: &Args) -> Result<Case> {
         None => None,
     };
     let name = logs[0].name;
-    let mut images = import_all(&logs, listing.as_ref())?;
+    let known = Known {
+        start: listing.as_ref(),
+        all_threads: args.threads,
+    };
+    let mut images = import_knowing(&logs, known)?;
     let number = args.image as usize;
     if number > images.len() {
         bail!(

@@ -36,7 +36,7 @@ const MAPPED: &str = "mmap(NULL, 0x4000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_A
 
 /// A first line that maps four pages, then these.
 #[track_caller]
-fn check_after_map(log: &str, program: &str, left: &[&str]) -> Import {
+pub fn check_after_map(log: &str, program: &str, left: &[&str]) -> Import {
     check(
         &format!("{MAP}\n{log}"),
         &format!("{MAPPED}{program}"),

@@ -1,6 +1,7 @@
 //! The two forms of a program, bytes and text, lose nothing and refuse nothing but by an error.
 
 mod bytes;
+mod calls;
 mod corpus;
 mod earlier;
 mod errors;

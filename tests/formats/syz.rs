@@ -96,6 +96,25 @@ fn policies_have_their_nodes_behind_a_pointer() {
 }
 
 #[test]
+fn limits_are_behind_a_pointer_and_policies_are_asked_for() {
+    check(
+        "setrlimit(0x9, &(0x7f0000000040)={0x1000, 0xffffffffffffffff})\n\
+         prlimit64(0x0, 0x7, &(0x7f0000000040)={0x5, 0x6}, 0x0)\n\
+         prlimit64(0x0, 0x7, 0x0, &(0x7f0000000040))\n\
+         get_mempolicy(0x0, 0x0, 0x0, &(0x7f0000ffc000/0x1000)=nil, 0x2)\n\
+         pkey_mprotect(&(0x7f0000ffb000/0x3000)=nil, 0x3000, 0x1, 0xffffffffffffffff)\n\
+         mmap(&(0x7f0000ffc000/0x1000)=nil, 0x1000, 0x3, 0x100000032, 0xffffffffffffffff, 0x0)\n",
+        "setrlimit(RLIMIT_AS, 0x1000, RLIM_INFINITY)\n\
+         setrlimit(RLIMIT_NOFILE, 0x5, 0x6)\n\
+         get_mempolicy(0x200000ffc000, MPOL_F_ADDR)\n\
+         mprotect(0x200000ffb000, 0x3000, PROT_READ)\n\
+         mmap(0x200000ffc000, 0x1000, PROT_READ|PROT_WRITE, \
+         MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS|0x100000000, -1, 0)\n",
+        &["1 prlimit64: with limits that the text does not tell (a.syz:3)"],
+    );
+}
+
+#[test]
 fn what_is_not_certain_is_left_out() {
     let import = check(
         "r0 = openat$kvm(0xffffffffffffff9c, &(0x7f0000000000), 0x0, 0x0)\n\
@@ -104,7 +123,7 @@ fn what_is_not_certain_is_left_out() {
          r2 = mmap$xdp(nil, 0x1000, 0x3, 0x1, r9, 0x0)\n\
          munmap(r2, 0x1000)\n\
          mprotect(&AUTO, 0x1000, 0x1)\n\
-         mmap(&(0x7f0000ffc000/0x1000)=nil, 0x1000, 0x3, 0x100000032, 0xffffffffffffffff, 0x0)\n\
+         mprotect(&(0x7f0000ffc000/0x1000)=nil, 0x1000, 0x100000001)\n\
          brk(0x20000000)\n\
          this is no call\n",
         "",
@@ -112,9 +131,9 @@ fn what_is_not_certain_is_left_out() {
             "1 brk: where the heap begins is not known (a.syz:8)",
             "1 line: no call in syzkaller's notation (a.syz:9)",
             "1 mmap: of a descriptor that the text does not open, or of a device (a.syz:2)",
-            "1 mmap: with 0x100000032, which the model does not have (a.syz:7)",
             "1 mmap$xdp: of a descriptor that the text does not open, or of a device (a.syz:4)",
             "1 mprotect: with &AUTO, which only the run tells (a.syz:6)",
+            "1 mprotect: with 0x100000001, which the model does not have (a.syz:7)",
             "1 munmap: with r2, which only the run tells (a.syz:5)",
             "1 openat: of a file that may not be there (a.syz:3)",
             "1 openat$kvm: not a call that the model has (a.syz:1)",

@@ -17,6 +17,8 @@
 #define mincore(a, l) resident(L(a), L(l))
 #define mbind(a, l, m, n, f) bind_range(L(a), L(l), m, L(n), f)
 #define set_mempolicy(m, n, f) set_policy(m, L(n), f)
+#define setrlimit(r, s, h) set_limit(r, L(s), L(h))
+#define get_mempolicy(a, f) ask_policy(L(a), L(f))
 #define open(kind, access, size) open_file(access, size)
 #define ftruncate(d, s) VALUE(SYS_ftruncate, L(d), L(s))
 #define fallocate(d, f, o, l) VALUE(SYS_fallocate, L(d), L(f), L(o), L(l))

@@ -45,7 +45,11 @@ fn write(out: &mut String, case: &Case, answers: &[Outcome]) -> fmt::Result {
         (uses(&[CallKind::Open]), include_str!("file.c")),
         (uses(&[CallKind::Mincore]), include_str!("resident.c")),
         (
-            uses(&[CallKind::Mbind, CallKind::SetMempolicy]),
+            uses(&[
+                CallKind::Mbind,
+                CallKind::SetMempolicy,
+                CallKind::GetMempolicy,
+            ]),
             include_str!("policy.c"),
         ),
         (true, include_str!("limits.c")),
@@ -118,11 +122,11 @@ fn write_start(out: &mut String, program: &Program, touches: bool, forks: bool) 
         let tasks = (1..=config.tasks).fold(0_u64, |mask, task| mask | 1 << task);
         writeln!(out, "    share_turns({tasks:#x});")?;
     }
-    if program
-        .calls
-        .iter()
-        .any(|step| step.call.kind() == CallKind::Brk)
-    {
+    let makes = |kind| program.calls.iter().any(|step| step.call.kind() == kind);
+    if makes(CallKind::SetRlimit) {
+        writeln!(out, "    own = has(\"VmSize:\");")?;
+    }
+    if makes(CallKind::Brk) {
         writeln!(out, "    set_heap({:#x});", config.start_brk)?;
     }
     for (name, field, most, default) in [
@@ -195,9 +199,11 @@ fn left_out(call: &Call, answer: Outcome) -> Option<&'static str> {
     match *call {
         _ if answer == Outcome::NoTask => Some("there is no such task"),
         Call::Fork if !answer.is_success() => Some("the child would not be known"),
-        Call::Reclaim { .. } | Call::Softirq | Call::Collapse { .. } | Call::NumaScan { .. } => {
-            Some("a step of the kernel, left out")
-        }
+        Call::Reclaim { .. }
+        | Call::Softirq
+        | Call::Collapse { .. }
+        | Call::NumaScan { .. }
+        | Call::Evict { .. } => Some("a step of the kernel, left out"),
         Call::UffdRegister { .. } | Call::UffdUnregister { .. } => Some("userfaultfd, left out"),
         Call::Open { kind, access, .. } if kind != FileKind::Plain || access == Access::empty() => {
             Some("no file that a process can make, left out")

@@ -84,7 +84,9 @@ pub(super) struct Elders {
 /// there was one such process, and no more threads than that, they are its own.
 ///
 /// Lines without a thread's number belong to the first thread, which has a number in later lines.
-pub(super) fn elders(log: &mut Log) -> Elders {
+///
+/// With `all_threads` somebody who knows says that they all are.
+pub(super) fn elders(log: &mut Log, all_threads: bool) -> Elders {
     let events = &mut log.events;
     let born: HashSet<u32> = events
         .iter()
@@ -115,6 +117,13 @@ pub(super) fn elders(log: &mut Log) -> Elders {
                 threads: others,
             };
         }
+    }
+    if all_threads {
+        let first = attached.first().map_or(elders.first, |(pid, _)| *pid);
+        elders = Elders {
+            first,
+            threads: unborn.into_iter().filter(|other| *other != first).collect(),
+        };
     }
     for event in events.iter_mut().filter(|event| event.pid == 0) {
         event.pid = elders.first;

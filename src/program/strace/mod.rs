@@ -118,9 +118,31 @@ pub fn import(log: Source<'_>) -> Import {
 /// Several logs that have no times, or are of one thread; a listing for a log that begins with an
 /// execve.
 pub fn import_all(logs: &[Source<'_>], start: Option<&Listing>) -> Result<Vec<Import>, LogError> {
+    let known = Known {
+        start,
+        all_threads: false,
+    };
+    import_knowing(logs, known)
+}
+
+/// What somebody knows of a log's run that the log does not tell.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'a> {
+    /// The areas that were there before the log began.
+    pub start: Option<&'a Listing>,
+    /// Threads whose birth the log does not show are the first process's own.
+    pub all_threads: bool,
+}
+
+/// As [`import_all`], with what is known beside the log.
+///
+/// # Errors
+/// As [`import_all`].
+pub fn import_knowing(logs: &[Source<'_>], known: Known<'_>) -> Result<Vec<Import>, LogError> {
+    let Known { start, all_threads } = known;
     let mut log = merge::read_all(logs)?;
     pages_to_bytes(&mut log.events);
-    let elders = family::elders(&mut log);
+    let elders = family::elders(&mut log, all_threads);
     let mut events = std::mem::take(&mut log.events);
     family::in_order(&mut events);
     if start.is_some()

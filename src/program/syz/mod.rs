@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use vmadiff_contract::{
     Access, Call, CallKind, Config, Fail, Fd, FileKind, MapFlags, PAGE_SIZE, PolicyFlags, Prot,
-    TaskId,
+    QueryFlags, Resource, TaskId,
 };
 
 use self::line::{Line, Value, parse};
@@ -134,6 +134,15 @@ impl Importer {
                 Ok(Call::Close { fd })
             }
             "mbind" | "set_mempolicy" => policy(line, base),
+            "get_mempolicy" => Ok(Call::GetMempolicy {
+                addr: number(line, 3)?,
+                flags: QueryFlags::from_bits_retain(number(line, 4)? as u32),
+            }),
+            "setrlimit" => limit(line, 0),
+            "prlimit64" if matches!(number(line, 0), Ok(0)) => limit(line, 1),
+            "pkey_mprotect" if number(line, 3)? as i32 == -1 => {
+                self.simple(line, CallKind::Mprotect)
+            }
             "exit" | "exit_group" => Ok(Call::Exit),
             "brk" => Err("where the heap begins is not known".into()),
             _ => {
@@ -154,7 +163,10 @@ impl Importer {
                 Param::Fd => self.descriptor(line, i)?,
                 _ => number(line, i)?,
             };
-            let is_wide = matches!(param, Param::Addr | Param::Len | Param::Off | Param::Fd);
+            let is_wide = matches!(
+                param,
+                Param::Addr | Param::Len | Param::Off | Param::Fd | Param::MapFlags
+            );
             if !is_wide && *word > u64::from(u32::MAX) {
                 return Err(format!("with {word:#x}, which the model does not have"));
             }
@@ -243,6 +255,24 @@ fn is_simple(kind: CallKind) -> bool {
             | CallKind::Fallocate
             | CallKind::Fork
     )
+}
+
+/// setrlimit and prlimit64: the limits are behind a pointer.
+fn limit(line: &Line<'_>, first: usize) -> Result<Call, String> {
+    let unknown = "with limits that the text does not tell";
+    let arg = line.args.get(first + 1).ok_or("with fewer arguments")?;
+    let (_, behind) = arg.split_once("={").ok_or(unknown)?;
+    let inside = behind.strip_suffix('}').ok_or(unknown)?;
+    let (soft, hard) = inside.split_once(',').ok_or(unknown)?;
+    let word = |text: &str| match Value::of(text.trim()) {
+        Some(Value::Number(number)) => Ok(number),
+        _ => Err(unknown),
+    };
+    Ok(Call::SetRlimit {
+        resource: Resource::from_number(number(line, first)? as u32),
+        soft: word(soft)?,
+        hard: word(hard)?,
+    })
 }
 
 /// mbind and set_mempolicy: the nodes are behind a pointer, and flags of the mode beside it.

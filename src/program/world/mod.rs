@@ -109,6 +109,8 @@ impl World {
         let limits = self.limits;
         let space = &mut self.spaces[index];
         match step.call {
+            // There are no huge pages.
+            Call::Mmap { flags, .. } if flags.contains(MapFlags::HUGETLB) => {}
             Call::Mmap {
                 addr,
                 len,
@@ -142,7 +144,7 @@ impl World {
             }
             Call::Load { addr } => space.read(addr),
             Call::Store { addr, .. } => space.write(addr),
-            Call::Reclaim { addr } => {
+            Call::Reclaim { addr } | Call::Evict { addr } => {
                 let page = addr - addr % PAGE_SIZE;
                 space.forget(page, page.saturating_add(PAGE_SIZE));
             }

@@ -14,13 +14,10 @@ pub(in crate::program::strace) const UNKNOWN: &str = "on memory that the log doe
 const LOST: &str = "on memory of a call that is left out";
 
 /// `MAP_32BIT`: it says only where Linux may put the memory.
-const MAP_32BIT: u32 = 0x40;
+const MAP_32BIT: u64 = 0x40;
 
-/// What Linux 5.1 gives no meaning to, with its bits.
-const IGNORED: [(&str, u32); 2] = [
-    ("MAP_EXECUTABLE", 0x1000),
-    ("MAP_UNINITIALIZED", 0x400_0000),
-];
+/// How strace writes the size of huge pages: `21<<MAP_HUGE_SHIFT`.
+const HUGE: (&str, u32) = ("<<MAP_HUGE_SHIFT", 26);
 
 /// Calls that end within this many others are looked through for one that took effect before.
 const AHEAD: usize = 256;
@@ -115,9 +112,14 @@ impl Translator<'_> {
     pub(super) fn mmap(&mut self, at: usize, event: &Event, thread: Thread) -> Result<(), Skipped> {
         has_result(event)?;
         let mut known = event.clone();
+        size_by_number(&mut known);
         let asks_for_low = event.value().is_some() && without_32_bit(&mut known);
         let mut words = words(&known, CallKind::Mmap, 6)?;
         let flags = MapFlags::from_bits_retain(words[3]);
+        if flags.contains(MapFlags::HUGETLB) && event.value().is_some() {
+            return Err("with huge pages, which the model does not have".into());
+        }
+        self.age(event, CallKind::Mmap, &words)?;
         if !flags.contains(MapFlags::ANONYMOUS) {
             words[4] = self.descriptor(at, thread)?;
         }
@@ -152,6 +154,7 @@ impl Translator<'_> {
         let mut words = words(event, CallKind::Mremap, 4)?;
         let [addr, old_len, new_len, ..] = words;
         let flags = MoveFlags::from_bits_retain(words[3] as u32);
+        self.age(event, CallKind::Mremap, &words)?;
         self.check_is_known(CallKind::Mprotect, thread, addr, old_len, event)?;
         if let Some(place) = event.value() {
             self.check_place(place)?;
@@ -266,8 +269,20 @@ impl Translator<'_> {
     }
 }
 
-/// Takes `MAP_32BIT` out of the flags of mmap, and says whether it was there; what has no meaning
-/// becomes its number.
+/// Writes the size of huge pages in the flags of mmap as one number.
+fn size_by_number(event: &mut Event) {
+    let words = event.arg(3).split('|').map(|word| {
+        let size = word.strip_suffix(HUGE.0).and_then(number);
+        let size = size.filter(|size| *size < 64);
+        size.map_or_else(|| word.to_owned(), |size| format!("{:#x}", size << HUGE.1))
+    });
+    let flags = words.collect::<Vec<_>>().join("|");
+    if let Some(arg) = event.args.get_mut(3) {
+        *arg = flags;
+    }
+}
+
+/// Takes `MAP_32BIT` out of the flags of mmap, and says whether it was there.
 fn without_32_bit(event: &mut Event) -> bool {
     let mut was_there = false;
     let words = event.arg(3).split('|').map(|word| {
@@ -275,10 +290,7 @@ fn without_32_bit(event: &mut Event) -> bool {
             was_there = true;
             return "0".to_owned();
         }
-        if let Some((_, bits)) = IGNORED.iter().find(|(name, _)| *name == word) {
-            return format!("{bits:#x}");
-        }
-        match number(word).and_then(|bits| u32::try_from(bits).ok()) {
+        match number(word) {
             Some(bits) if bits & MAP_32BIT != 0 => {
                 was_there = true;
                 format!("{:#x}", bits & !MAP_32BIT)

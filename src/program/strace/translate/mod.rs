@@ -1,5 +1,6 @@
 //! The calls of a log as calls of a program.
 
+mod asked;
 mod descriptors;
 mod machine;
 mod memory;
@@ -155,17 +156,35 @@ impl Translator<'_> {
             "mmap" => return self.mmap(at, event, thread),
             "mremap" => return self.mremap(at, event, thread),
             "ftruncate" => return self.truncate(at, event, thread),
+            "setrlimit" | "prlimit64" | "prlimit" => return self.limit(event, thread),
+            "getrlimit" => return Err("only asks for a limit".into()),
+            "get_mempolicy" => return self.query(event, thread),
+            "pkey_mprotect" if event.arg(3) != "-1" => {
+                return Err("with a protection key, which the model does not have".into());
+            }
+            "pkey_mprotect" => CallKind::Mprotect,
             "brk" if !self.has_heap => return Err("where the heap begins is not known".into()),
             name if name.starts_with("SYS_") => {
                 return Err("in ltrace's notation, not strace's".into());
             }
-            name => simple(name).ok_or("not a call that the model has")?,
+            name => simple(name).ok_or_else(|| asked::unknown(name))?,
         };
         has_result(event)?;
-        let words = words(event, kind, shape::params(kind).len())?;
+        let mut known = event.clone();
+        known.args.truncate(shape::params(kind).len());
+        let same = if event.call() == "pkey_mprotect" {
+            &known
+        } else {
+            event
+        };
+        let words = words(same, kind, shape::params(kind).len())?;
         let call = shape::build(kind, &words);
         self.check_is_known(kind, thread, words[0], words[1], event)?;
-        self.push(event, thread.task, call, self.outcome(event));
+        let outcome = match self.age(event, kind, &words)? {
+            Some(_) => None,
+            None => self.outcome(event),
+        };
+        self.push(event, thread.task, call, outcome);
         self.effect(kind, thread, words[0], words[1], event);
         Ok(())
     }

@@ -2,18 +2,18 @@
 //!
 //! A call that others interrupt is in two lines, `name(… <unfinished ...>` and
 //! `<... name resumed>…`; here it is one event again. So is one that a notice of strace or the end
-//! of a mail's line has cut. Lines that cannot be understood for certain become [`Unread`].
+//! of a mail's line has cut. Lines that cannot be understood for certain become
+//! [`Unread`](super::log::Unread).
 
-use std::collections::{HashMap, HashSet};
+mod events;
+
+use std::collections::HashMap;
 use std::mem;
 
-use vmadiff_contract::PAGE_SIZE;
-
-use super::body::{Body, Notice, Rest, before_notice, body, rest};
+use super::body::{Body, Rest, before_notice, body, rest};
 use super::leader::{Leader, leader};
-use super::log::{ENDED, Event, Log, Unread, canonical};
+use super::log::{ENDED, Log};
 use super::raw::{Foreign, Raw, is_call, lines};
-use super::reply::{Answer, Reply, number};
 use super::table::without_tables;
 use super::time::Nanos;
 
@@ -271,145 +271,6 @@ impl Reader {
             }
         }
     }
-
-    /// In a log with output of the program, digits of it may stand right behind the last number of
-    /// a call: `4096` and `17` are `409617`. What is no number of pages is sure only if the log maps
-    /// just that.
-    fn drop_doubtful(&mut self) {
-        let is_output = |unread: &Unread| [NO_CALL, MIXED].contains(&unread.why);
-        if !self.log.unread.iter().any(is_output) {
-            return;
-        }
-        let maps = self
-            .log
-            .events
-            .iter()
-            .filter(|event| event.call() == "mmap");
-        let mapped: HashSet<_> = maps.map(|event| (event.value(), event.number(1))).collect();
-        let is_doubtful = |event: &Event| {
-            let last = match event.call() {
-                "munmap" if mapped.contains(&(event.number(0), event.number(1))) => return false,
-                "munmap" | "mlock" | "munlock" => 1,
-                // Old versions write the offset of mmap2 in pages.
-                "mmap" if event.name == "mmap2" => return false,
-                "mmap" => 5,
-                "brk" if event.value() == event.number(0) => return false,
-                "brk" => 0,
-                _ => return false,
-            };
-            let text = event.arg(last);
-            let is_padded = text.len() > 1 && text.starts_with('0') && !text.starts_with("0x");
-            is_padded || number(text).is_some_and(|last| !last.is_multiple_of(PAGE_SIZE))
-        };
-        for event in mem::take(&mut self.log.events) {
-            if is_doubtful(&event) {
-                let text = format!("{}({}", event.name, event.args.join(", "));
-                self.unread(event.line, &event.name, MIXED, &text);
-            } else {
-                self.log.events.push(event);
-            }
-        }
-    }
-
-    /// The event of a call; a new one if this is its first part.
-    fn place(&mut self, call: &Pending) -> usize {
-        match call.of {
-            Some(at) => at,
-            None => {
-                let event = self.event(call.line, call.pid, &call.name, call.time);
-                self.log.events.push(event);
-                self.log.events.len() - 1
-            }
-        }
-    }
-
-    fn begin(&mut self, call: &Pending, pid: u32, part: String) {
-        let at = self.place(call);
-        self.log.events[at].becomes = Some(pid).filter(|pid| *pid != call.pid);
-        // A thread that dies in a call leaves it open; a later one replaces it.
-        self.open.insert(pid, (at, part));
-    }
-
-    fn finish(&mut self, call: &Pending, args: Vec<String>, answer: Answer) {
-        // The explanation of an error may be in the next line.
-        self.ending =
-            (!answer.is_certain && matches!(answer.reply, Reply::Error(_))).then_some(")");
-        let at = self.place(call);
-        let event = &mut self.log.events[at];
-        event.end = call.line;
-        event.args = args;
-        event.reply = answer.reply;
-        event.took = answer.took;
-        if matches!(event.name.as_str(), "mmap2" | "old_mmap") {
-            self.log.is_32_bit = true;
-        }
-        if is_end(&event.name) {
-            self.live.retain(|live| *live != call.pid);
-        }
-    }
-
-    fn event(&self, line: usize, pid: u32, name: &str, time: Option<Nanos>) -> Event {
-        Event {
-            file: self.file,
-            line,
-            begin: line,
-            end: line,
-            pid,
-            name: name.to_owned(),
-            args: Vec::new(),
-            reply: Reply::Unknown,
-            becomes: None,
-            time,
-            took: None,
-        }
-    }
-
-    fn notice(&mut self, notice: Notice) {
-        match notice {
-            Notice::Attached(pid, threads) => {
-                self.log.attached.push((pid, threads));
-                self.thread(Some(pid));
-            }
-            Notice::Detached(pid) => self.live.retain(|live| *live != pid),
-            Notice::Mode(_, is_32_bit) => self.log.is_32_bit |= is_32_bit,
-            Notice::Other => {}
-        }
-    }
-
-    /// Without a name it is the only one that lives; before any is named, the first.
-    fn thread(&mut self, named: Option<u32>) -> u32 {
-        match (named, self.live.as_slice()) {
-            (Some(pid), live) => {
-                if !live.contains(&pid) {
-                    self.live.push(pid);
-                }
-                pid
-            }
-            (None, [only]) => *only,
-            (None, _) => 0,
-        }
-    }
-
-    fn drop_pending(&mut self, why: &'static str) {
-        if let Some(call) = self.pending.take() {
-            self.unread_call(&call, why);
-        }
-    }
-
-    fn unread_call(&mut self, call: &Pending, why: &'static str) {
-        let text = format!("{}({}", call.name, call.text);
-        self.unread(call.line, &call.name, why, &text);
-    }
-
-    fn unread(&mut self, line: usize, name: &str, why: &'static str, text: &str) {
-        self.log.unread.push(Unread {
-            file: self.file,
-            line,
-            name: name.to_owned(),
-            why,
-            text: text.trim().chars().take(60).collect(),
-        });
-    }
 }
 
 /// What a line has to end with that is not needed, if it does not.
@@ -443,8 +304,4 @@ fn ends_at_blank(text: &str) -> bool {
 fn in_explanation(text: &str) -> bool {
     text.rsplit_once(" = ")
         .is_some_and(|(_, result)| result.contains('('))
-}
-
-fn is_end(name: &str) -> bool {
-    matches!(canonical(name), "exit" | "exit_group")
 }
