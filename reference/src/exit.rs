@@ -77,7 +77,7 @@ impl Exit {
 
     fn detach(world: &mut World, it: &mut Self) -> Step {
         it.gone.areas = std::mem::take(&mut world.detached);
-        it.gone.areas.append(&mut world.mms[it.m].areas);
+        world.mms[it.m].areas.move_to(&mut it.gone.areas);
         Ok(Flow::Next)
     }
 

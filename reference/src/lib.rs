@@ -7,7 +7,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | `world`, `mm`, `area` | the machine, an address space, an area |
+//! | `world`, `mm`, `area`, `ordered` | the machine, an address space, an area, areas in order |
 //! | `merge`, `split`, `carve` | one area from two, two from one, and both for a part of one |
 //! | `mmap`, `place`, `munmap`, `remap`, `heap`, `fork`, `exit` | areas come and go |
 //! | `protect`, `advise`, `lock`, `uffd` | areas change |
@@ -48,6 +48,7 @@ mod mm;
 mod mmap;
 mod munmap;
 mod numa;
+mod ordered;
 mod page;
 mod place;
 mod policy;

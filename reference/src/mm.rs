@@ -7,6 +7,7 @@ use vmadiff_contract::{Fd, FileId, MmId, VmFlags};
 
 use crate::area::Area;
 use crate::limits::Limit;
+use crate::ordered::Ordered;
 use crate::page::Page;
 
 /// An address space, `mm_struct`.
@@ -16,7 +17,7 @@ pub(crate) struct Mm {
     /// Tasks that live in it; none: it was torn down.
     pub users: u32,
     /// By address; they never overlap. `map_count` is how many they are.
-    pub areas: Vec<Area>,
+    pub areas: Ordered<Area>,
     /// By address; each lies in an area.
     pub pages: Vec<Page>,
     /// Open descriptors, by number.

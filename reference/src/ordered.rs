@@ -1,0 +1,128 @@
+//! A list in order that grows at either end without moving the rest: most areas are placed below all
+//! others, and a program may have tens of thousands.
+
+use std::hash::{Hash, Hasher};
+use std::ops::{Deref, DerefMut, Range};
+use std::vec::Drain;
+
+/// Elements side by side, as a slice, with room before the first one.
+#[derive(Clone, Debug)]
+pub(crate) struct Ordered<T> {
+    /// Room, filled with copies that nobody sees, and behind it the elements.
+    all: Vec<T>,
+    room: usize,
+}
+
+/// Shorter lists have no room: to move them costs nothing.
+const SHORT: usize = 32;
+
+impl<T> Default for Ordered<T> {
+    fn default() -> Self {
+        let (all, room) = (Vec::new(), 0);
+        Self { all, room }
+    }
+}
+
+impl<T: Clone> Ordered<T> {
+    /// Puts an element at this place, by moving those of the shorter side.
+    pub fn insert(&mut self, at: usize, new: T) {
+        let len = self.len();
+        if len < SHORT || at > len / 2 {
+            self.all.insert(self.room + at, new);
+            return;
+        }
+        if self.room == 0 {
+            // Twice as long each time, so that all moves together are as many as the elements.
+            let copies = vec![self.all[0].clone(); len];
+            self.all.splice(0..0, copies);
+            self.room = len;
+        }
+        self.room -= 1;
+        let (from, place) = (self.room, self.room + at);
+        self.all[from..=place].rotate_left(1);
+        self.all[place] = new;
+    }
+
+    /// Takes out the elements of a range.
+    pub fn drain(&mut self, range: Range<usize>) -> Drain<'_, T> {
+        self.all
+            .drain(self.room + range.start..self.room + range.end)
+    }
+
+    /// Moves all elements behind those of a list.
+    pub fn move_to(&mut self, list: &mut Vec<T>) {
+        let all = 0..self.len();
+        list.extend(self.drain(all));
+    }
+
+    /// Takes out all elements, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.all.clear();
+        self.room = 0;
+    }
+}
+
+impl<T> Deref for Ordered<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.all[self.room..]
+    }
+}
+
+impl<T> DerefMut for Ordered<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.all[self.room..]
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Ordered<T> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<T: Hash> Hash for Ordered<T> {
+    /// The elements alone: how much room there is does not count.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ordered;
+
+    /// As a plain vector does it, whatever the places.
+    #[test]
+    fn an_ordered_list_is_what_a_vector_is() {
+        let (mut list, mut plain) = (Ordered::default(), Vec::new());
+        let mut seed = 1_u64;
+        for step in 0..3000_u64 {
+            seed = seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(step);
+            let at = |len: usize| (seed >> 33) as usize % (len + 1);
+            match step % 7 {
+                // Mostly in front, as areas come.
+                0..3 => (list.insert(0, step), plain.insert(0, step)),
+                3..6 => {
+                    let at = at(plain.len());
+                    (list.insert(at, step), plain.insert(at, step))
+                }
+                _ => {
+                    let from = at(plain.len());
+                    let to = plain.len().min(from + 3);
+                    let gone: Vec<u64> = list.drain(from..to).collect();
+                    assert_eq!(gone, plain.drain(from..to).collect::<Vec<_>>());
+                    ((), ())
+                }
+            };
+            assert_eq!(*list, plain[..]);
+        }
+        let mut moved = vec![7];
+        list.move_to(&mut moved);
+        assert!(list.is_empty() && moved[1..] == plain[..]);
+    }
+}
