@@ -7,7 +7,7 @@ use vmadiff::designs::Planted;
 use vmadiff::expect::unmet_in;
 use vmadiff::judge::Verdict;
 use vmadiff::missed::{is_expected, never_came};
-use vmadiff::pair::{Pair, pair};
+use vmadiff::pair::{Pair, pair, reference_answers};
 use vmadiff::program::{Case, Program};
 
 /// All text programs in a folder, in order.
@@ -49,7 +49,20 @@ fn objections(pair: &mut Pair, name: &str, text: &str) -> Vec<String> {
         .iter()
         .any(|step| !known.makes(&step.call))
     {
-        // Without a call that it has, a program no longer says what it expects.
+        // Without a call that it has, a program no longer says what it expects; the reference, which
+        // knows all calls, is held to its answers alone.
+        let answers = reference_answers(&case.program);
+        for (at, (expect, answer)) in case.expect.iter().zip(answers).enumerate() {
+            if expect
+                .outcome
+                .is_some_and(|expected| !expected.is_met_by(answer))
+            {
+                wrong.push(format!(
+                    "call {}: the reference alone answers {answer:?}",
+                    at + 1
+                ));
+            }
+        }
         return wrong;
     }
     let ran = pair.observe_twice(&case.program);

@@ -92,6 +92,11 @@ impl Fitting<'_> {
             flags.bits() & (0x40 | 0x80 | 0x8_0000 | rest) == 0,
             MAP_FLAGS,
         )?;
+        let fixed = MapFlags::FIXED | MapFlags::FIXED_NOREPLACE;
+        only(
+            !(huge && flags.intersects(fixed)),
+            "huge pages at a fixed place: places here are moved by less than those are large",
+        )?;
         only(
             !huge || self.machine.lacks_huge_pages && !flags.contains(MapFlags::NORESERVE),
             "huge pages, of which this machine may have some",

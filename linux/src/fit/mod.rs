@@ -12,8 +12,8 @@ mod room;
 use std::fmt;
 
 use vmadiff_contract::{
-    Access, Advice, Call, CallKind, Config, Fail, FileKind, MapFlags, PolicyFlags, QueryFlags,
-    Resource,
+    Access, Advice, Call, CallKind, Config, Fail, FileKind, MapFlags, Mode, PolicyFlags,
+    QueryFlags, Resource,
 };
 
 use crate::OWN_AREAS;
@@ -148,17 +148,22 @@ pub struct Fitting<'a> {
     zones: &'a Zones,
     /// There may be areas that grow towards lower addresses.
     stacks: bool,
+    /// A task has set a policy of its own: the runner's tasks of one process are one.
+    own_policies: bool,
+    /// MPOL_LOCAL was set, which is told as a mode of its own since 5.14 (by its history).
+    local: bool,
 }
 
 impl<'a> Fitting<'a> {
     /// For a configuration that fits, and its zones.
     pub fn new(config: &'a Config, machine: &'a Machine, zones: &'a Zones) -> Self {
-        let stacks = false;
         Self {
             config,
             machine,
             zones,
-            stacks,
+            stacks: false,
+            own_policies: false,
+            local: false,
         }
     }
 
@@ -170,8 +175,14 @@ impl<'a> Fitting<'a> {
         only(fail == Fail::NONE, "allocations can not be made to fail")?;
         self.stays_below_the_end(call)?;
         fits(self, call)?;
-        if let Call::Mmap { flags, .. } = call {
-            self.stacks |= flags.contains(MapFlags::GROWSDOWN);
+        match call {
+            Call::Mmap { flags, .. } => self.stacks |= flags.contains(MapFlags::GROWSDOWN),
+            Call::SetMempolicy { mode, .. } => {
+                self.own_policies |= self.config.tasks > 1;
+                self.local |= *mode == Mode::Local;
+            }
+            Call::Mbind { mode, .. } => self.local |= *mode == Mode::Local,
+            _ => {}
         }
         Ok(())
     }
@@ -316,6 +327,15 @@ fn fits(fit: &Fitting, call: &Call) -> Result<(), Unfit> {
             only(
                 !flags.contains(QueryFlags::NODE) || flags.bits() >= 8,
                 "get_mempolicy of a node: the model's pages have none",
+            )?;
+            let asks_task = !flags.intersects(QueryFlags::ADDR | QueryFlags::MEMS_ALLOWED);
+            only(
+                !(asks_task && fit.own_policies),
+                "the policy of one of several tasks: the runner makes one of them",
+            )?;
+            only(
+                !fit.local,
+                "get_mempolicy after MPOL_LOCAL, which newer kernels tell",
             )?;
             // A stray address is refused as it is.
             fit.address(addr)
