@@ -14,6 +14,7 @@
 pub mod at;
 mod cell;
 mod irq;
+mod kref;
 mod lock;
 mod point;
 pub mod policy;
@@ -25,6 +26,7 @@ mod site;
 
 pub use cell::{Cell, Word};
 pub use irq::{IrqGuard, Irqs};
+pub use kref::{Kref, KrefError};
 pub use lock::{ReadGuard, RwSem, SpinGuard, SpinLock, WriteGuard};
 pub use point::{Kind, mark};
 pub use rcu::{Rcu, RcuReadGuard};
