@@ -14,6 +14,37 @@ fn main() {
     let commit = first_line("git", &["rev-parse", "--short=12", "HEAD"]);
     println!("cargo::rustc-env=VMADIFF_TOOLCHAIN={toolchain}");
     println!("cargo::rustc-env=VMADIFF_COMMIT={commit}");
+    println!("cargo::rerun-if-changed=candidate");
+    println!("cargo::rustc-env=VMADIFF_LINES={}", lines());
+}
+
+/// The lines of each package in candidate/, as `NAME:LINES` with spaces between.
+fn lines() -> String {
+    let packages = std::fs::read_dir("candidate")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut counted: Vec<String> = packages
+        .map(|package| {
+            let name = package.file_name().to_string_lossy().into_owned();
+            format!("{name}:{}", lines_of(&package.path().join("src")))
+        })
+        .collect();
+    counted.sort();
+    counted.join(" ")
+}
+
+/// The lines of all Rust files in a folder, at any depth.
+fn lines_of(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let of_entry = |path: &Path| match path.extension() {
+        _ if path.is_dir() => lines_of(path),
+        Some(extension) if extension == "rs" => {
+            std::fs::read_to_string(path).map_or(0, |text| text.lines().count())
+        }
+        _ => 0,
+    };
+    entries.map(|entry| of_entry(&entry.path())).sum()
 }
 
 /// What a program prints, or `unknown`.

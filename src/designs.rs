@@ -7,16 +7,34 @@ use std::sync::Arc;
 use vmadiff_contract::{Breach, Config, DefectInfo, DesignInfo, EventSink, Manager};
 
 /// Every design; the first is meant where none is named.
-pub static DESIGNS: &[&DesignInfo] = &[&vmadiff_spf::DESIGN, &vmadiff_classic::DESIGN];
+pub static DESIGNS: &[&DesignInfo] = &[
+    &vmadiff_spf::DESIGN,
+    &vmadiff_spf::AS_POSTED,
+    &vmadiff_spf::KREF,
+    &vmadiff_classic::DESIGN,
+];
 
 /// The design of this name.
 pub fn from_name(name: &str) -> Option<&'static DesignInfo> {
     DESIGNS.iter().copied().find(|design| design.name == name)
 }
 
-/// The defects of a design.
+/// The defects that can be planted in a design: those that it declares, but not what it cannot show,
+/// nor what it has anyway since it is as posted.
 pub fn defects(design: &'static DesignInfo) -> impl Iterator<Item = &'static DefectInfo> {
-    design.defects.iter().copied().flatten()
+    let declared = design.defects.iter().copied().flatten();
+    declared.filter(|info| {
+        let unshown = design.unshown.contains(&info.name);
+        !unshown && !design.posted().any(|posted| posted == info.name)
+    })
+}
+
+/// The rules of which one must fire where a design has a defect, by name.
+pub fn rules(design: &'static DesignInfo, info: &DefectInfo) -> Vec<&'static str> {
+    let own = design.also_fires.iter();
+    let own = own.filter(|(defect, _)| *defect == info.name);
+    let common = info.rules.iter().copied();
+    common.chain(own.map(|(_, rule)| *rule)).collect()
 }
 
 /// Rules that designs declare of their own protocols, each once.

@@ -27,6 +27,7 @@ pub mod report;
 pub mod run;
 pub mod shrink;
 pub mod story;
+pub mod survey;
 pub mod target;
 #[cfg(feature = "command")]
 mod views;

@@ -1,12 +1,14 @@
 //! What `docs/designs.md` says happens: every command of it is run, and prints what is shown there.
-//! And every design agrees with the reference where calls come one after another.
+//! Every repaired design agrees with the reference on the corpus, and what was posted does not, by bugs
+//! that have names.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use vmadiff::designs::{DESIGNS, Planted};
-use vmadiff::judge::Verdict;
-use vmadiff::pair::pair;
+use vmadiff::designs::{DESIGNS, Planted, from_name};
+use vmadiff::judge::{Signature, Verdict};
+use vmadiff::pair::{Pair, pair};
 use vmadiff::program::Case;
 
 /// The page.
@@ -115,32 +117,180 @@ fn a_line_is_compared_around_what_is_left_open() {
     assert!(!is_shown("nothing", ""));
 }
 
-#[test]
-fn every_design_agrees_on_conformance() {
-    for design in DESIGNS {
-        let mut pair = pair(&Planted::nothing(design));
-        let mut run = 0;
-        for file in texts(&root().join("corpus/conformance")) {
-            let text = std::fs::read_to_string(&file).expect("a text");
-            let case = Case::parse(&file.display().to_string(), &text).expect("a program");
-            run += 1;
-            let verdict = pair.run(&case.program, &mut ()).map(|ran| ran.verdict);
-            let agrees = matches!(verdict, None | Some(Verdict::Agree));
-            assert!(agrees, "{}: {file:?}: {verdict:?}", design.name);
-        }
-        assert!(run > 400, "only {run} programs");
+/// The programs of these folders of the corpus.
+fn cases(folders: &[&str]) -> Vec<(PathBuf, Case)> {
+    let files = folders
+        .iter()
+        .flat_map(|folder| texts(&root().join("corpus").join(folder)));
+    let read = |file: PathBuf| {
+        let text = std::fs::read_to_string(&file).expect("a text");
+        let case = Case::parse(&file.display().to_string(), &text).expect("a program");
+        (file, case)
+    };
+    files.map(read).collect()
+}
+
+/// How a program diverges.
+fn diverges(pair: &mut Pair, case: &Case) -> Option<Signature> {
+    match pair.run(&case.program, &mut ())?.verdict {
+        Verdict::Diverge(found) => Some(found.signature),
+        Verdict::Agree | Verdict::Skip(_) => None,
     }
 }
 
-fn texts(folder: &Path) -> Vec<std::path::PathBuf> {
-    let mut texts = Vec::new();
+#[test]
+fn every_repaired_design_agrees() {
+    let cases = cases(&["conformance", "regressions", "races"]);
+    assert!(cases.len() > 450, "only {} programs", cases.len());
+    for design in DESIGNS.iter().filter(|design| !design.as_posted) {
+        let mut pair = pair(&Planted::nothing(design));
+        for (file, case) in &cases {
+            let found = diverges(&mut pair, case);
+            assert_eq!(found, None, "{}: {file:?}", design.name);
+        }
+    }
+}
+
+/// What was posted goes wrong, by its own bugs: each program that diverges does so, in the same way,
+/// where one of them stands alone.
+#[test]
+fn what_was_posted_diverges_by_a_bug_that_has_a_name() {
+    let cases = cases(&["conformance", "regressions", "races"]);
+    for design in DESIGNS.iter().filter(|design| design.as_posted) {
+        let repaired = from_name(design.form_of.expect("a form")).expect("a design");
+        let mut bugs: Vec<_> = design
+            .posted()
+            .map(|bug| {
+                let planted = Planted::new(repaired, &[bug]).expect("a defect");
+                (bug, pair(&planted), 0)
+            })
+            .collect();
+        let mut posted = pair(&Planted::nothing(design));
+        for (file, case) in &cases {
+            let Some(found) = diverges(&mut posted, case) else {
+                continue;
+            };
+            let mut named = false;
+            for (_, alone, count) in &mut bugs {
+                if diverges(alone, case).as_ref() == Some(&found) {
+                    (named, *count) = (true, *count + 1);
+                }
+            }
+            assert!(named, "{file:?}: {found}, of no bug alone");
+        }
+        for (bug, _, count) in &bugs {
+            println!("{bug}: {count} programs");
+        }
+        let silent: Vec<_> = bugs.iter().filter(|(.., count)| *count == 0).collect();
+        let silent: Vec<_> = silent.iter().map(|(bug, ..)| bug).collect();
+        assert!(silent.is_empty(), "no program diverges by {silent:?}");
+    }
+}
+
+/// The list of deviations is of the code: each mark stands there, and each that stands there is listed.
+#[test]
+fn every_deviation_is_marked_where_it_is() {
+    let mut marked = BTreeSet::new();
+    for file in sources(&root().join("candidate")) {
+        let text = std::fs::read_to_string(&file).expect("a source");
+        let text = text.replace("\n//!", " ").replace("\n    ///", " ");
+        let marks = text.split("Deviation").skip(1);
+        marked.extend(marks.filter_map(|rest| {
+            let rest = rest.trim_start().strip_prefix('(')?;
+            Some(rest.split_once(')')?.0.to_owned())
+        }));
+    }
+    let lists = DESIGNS.iter().flat_map(|design| design.deviations);
+    let all = lists.copied().flatten();
+    let listed: BTreeSet<String> = all.map(|deviation| deviation.mark.to_owned()).collect();
+    assert_eq!(marked, listed);
+}
+
+#[test]
+fn a_deviation_is_undone_by_a_defect() {
+    for design in DESIGNS {
+        let lists = design.deviations.iter().copied().flatten();
+        for deviation in lists {
+            let Some(undone) = deviation.undone_by else {
+                continue;
+            };
+            let mut declared = design.defects.iter().copied().flatten();
+            let exists = declared.any(|info| info.name == undone);
+            assert!(exists, "{}: {undone}", design.name);
+        }
+        for unshown in design.unshown {
+            let mut declared = design.defects.iter().copied().flatten();
+            let exists = declared.any(|info| info.name == *unshown);
+            assert!(exists, "{}: {unshown}", design.name);
+        }
+    }
+}
+
+/// Tables that runs are counted for: they change with the programs that are generated.
+const COUNTED: [&str; 3] = ["faults", "counts", "bugs"];
+
+/// The tables between `<!-- vmadiff designs --table … -->` and `<!-- end -->` are as the command prints
+/// them; with UPDATE_GOLDEN=1 they are written.
+fn compare_tables(counted: bool) {
+    let path = root().join(PAGE);
+    let page = std::fs::read_to_string(&path).expect("the page");
+    let (mut made, mut tables) = (String::new(), 0);
+    let mut rest = page.as_str();
+    while let Some((before, after)) = rest.split_once("<!-- vmadiff ") {
+        let (command, after) = after.split_once(" -->\n").expect("the end of a comment");
+        let (table, after) = after
+            .split_once("<!-- end -->")
+            .expect("the end of a table");
+        let is_counted = COUNTED.iter().any(|name| command.contains(name));
+        let table = if is_counted == counted {
+            tables += 1;
+            let output = run(&format!("vmadiff {command}"));
+            assert!(output.status.success(), "{command}: {output:?}");
+            format!("\n{}\n", String::from_utf8_lossy(&output.stdout))
+        } else {
+            table.to_owned()
+        };
+        made += &format!("{before}<!-- vmadiff {command} -->\n{table}<!-- end -->");
+        rest = after;
+    }
+    made += rest;
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, made).expect("the page is written");
+        return;
+    }
+    assert!(tables >= 2, "only {tables} tables");
+    assert!(made == page, "UPDATE_GOLDEN=1 writes {PAGE} anew");
+}
+
+#[test]
+fn tables_are_as_the_command_prints_them() {
+    compare_tables(false);
+}
+
+#[test]
+#[ignore = "runs thousands of programs; .ci/weekly does"]
+fn tables_of_runs_are_as_the_command_prints_them() {
+    compare_tables(true);
+}
+
+fn texts(folder: &Path) -> Vec<PathBuf> {
+    files(folder, "vma")
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    files(folder, "rs")
+}
+
+/// The files of a folder that end so, at any depth.
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
-            texts.extend(self::texts(&path));
-        } else if path.extension().is_some_and(|e| e == "vma") {
-            texts.push(path);
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|e| e == extension) {
+            found.push(path);
         }
     }
-    texts
+    found
 }

@@ -1,7 +1,7 @@
 //! Fresh woven programs find the defects that need calls to interleave, each under a rule that it
 //! declares and within a bounded number of programs. `vmadiff hunt` measures it with an engine.
 
-use vmadiff::designs::{Planted, defects};
+use vmadiff::designs::{Planted, defects, rules};
 use vmadiff::judge::Verdict;
 use vmadiff::pair::pair;
 use vmadiff::program::mutate::{Flavour, generate};
@@ -32,7 +32,7 @@ fn hunt(defect: &str) -> Option<(u64, String)> {
     let mut innocent = pair(&Planted::default());
     let mut infos = defects(guilty.design());
     let info = infos.find(|info| info.name == defect).expect("a defect");
-    let rules = info.rules;
+    let rules = rules(guilty.design(), info);
     (0..PROGRAMS).find_map(|seed| {
         let program = generate(seed, &profile);
         let ran = guilty.run(&program, &mut ())?;

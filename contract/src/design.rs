@@ -39,6 +39,20 @@ pub struct DesignInfo {
     pub lanes: &'static [Lane],
     /// Where calls are worth being left in the middle.
     pub aims: &'static [&'static [Point]],
+    /// The design of which it is a form, in whose package it lies; none: it has one of its own.
+    pub form_of: Option<&'static str>,
+    /// It is what was posted: each of its deviations that can be undone is, so that it has bugs.
+    pub as_posted: bool,
+    /// What proves to a fault without mmap_sem that its area is one, and still the one that it found.
+    pub proof: &'static str,
+    /// What memory of an area is used again, and when.
+    pub recycles: &'static str,
+    /// Where it, or the machine under it, does otherwise than what it is made after.
+    pub deviations: &'static [&'static [Deviation]],
+    /// Defects of the machine that nothing can show in this design, by name: it has no such fault.
+    pub unshown: &'static [&'static str],
+    /// Rules of its own that a defect of the machine breaks, too: the defect and the rule, by name.
+    pub also_fires: &'static [(&'static str, &'static str)],
     /// Boots a manager of this design.
     pub boot: Boot,
 }
@@ -60,8 +74,25 @@ impl DesignInfo {
             frees: Frees::AtOnce,
             lanes: &[],
             aims: &[],
+            form_of: None,
+            as_posted: false,
+            proof: "",
+            recycles: "",
+            deviations: &[],
+            unshown: &[],
+            also_fires: &[],
             boot,
         }
+    }
+}
+
+impl DesignInfo {
+    /// The defects that it is never without, by name: those that undo its deviations, if it is as
+    /// posted.
+    pub fn posted(&self) -> impl Iterator<Item = &'static str> {
+        let lists = if self.as_posted { self.deviations } else { &[] };
+        let all = lists.iter().copied().flatten();
+        all.filter_map(|deviation| deviation.undone_by)
     }
 }
 
@@ -98,6 +129,20 @@ pub struct DefectInfo {
     pub source: &'static str,
     /// The rules of which one must fire, by name: the judge's, or [`Breach::rule`].
     pub rules: &'static [&'static str],
+}
+
+/// Where a design leaves what it is made after. Its text bears the mark where it does: `Deviation
+/// (MARK)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deviation {
+    /// What the places in the code are marked with; each once.
+    pub mark: &'static str,
+    /// What the original does, and what is done here, in a sentence or two.
+    pub what: &'static str,
+    /// The class of bugs that is not seen for it, or why the original is wrong.
+    pub hides: &'static str,
+    /// The defect that undoes it; none: it stays.
+    pub undone_by: Option<&'static str>,
 }
 
 /// How a defect is found.

@@ -140,6 +140,10 @@ pub enum Misuse {
     DeadFrame(FrameId),
     /// A page table was used after it was freed.
     DeadTable(TableId),
+    /// The lock of a page table was used after it was freed.
+    DeadLock(TableId),
+    /// A walk went down by an entry that did not name this page table any more, nor another.
+    LostTable(TableId),
     /// An anon_vma was used after it was freed.
     DeadAnon(AnonId),
     /// A policy was used after it was freed.

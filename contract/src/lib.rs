@@ -23,8 +23,8 @@ mod step;
 pub use call::{Call, CallKind};
 pub use config::Config;
 pub use design::{
-    Aim, AtRest, Boot, Breach, Count, DefectInfo, DefectKind, DesignInfo, Frees, Lane, Point,
-    Reason,
+    Aim, AtRest, Boot, Breach, Count, DefectInfo, DefectKind, DesignInfo, Deviation, Frees, Lane,
+    Point, Reason,
 };
 pub use event::{Event, EventSink, Misuse, Note};
 pub use flags::{

@@ -1,14 +1,18 @@
 //! `vmadiff completions`: what a shell needs to complete the command line.
 
 use anyhow::Result;
+use clap::builder::PossibleValuesParser;
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
+use vmadiff::designs::defects;
 
 use super::Cli;
+use super::designs::Asked;
 use super::output::print_bytes;
 use crate::status::Status;
 
-/// Prints a completion script for a shell.
+/// Prints a completion script for a shell. With --design, --defect is completed by the defects of
+/// that design alone.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example: vmadiff completions bash > ~/.local/share/bash-completion/\
@@ -19,9 +23,17 @@ pub struct Args {
     shell: Shell,
 }
 
-pub fn run(args: &Args) -> Result<Status> {
+pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
+    asked.refuse_defects("completions")?;
     let mut script = Vec::new();
     let mut command = shown(&Cli::command());
+    if asked.design.is_some() {
+        let of = asked.designs().into_iter().flat_map(defects);
+        let names: Vec<&str> = of.map(|info| info.name).collect();
+        command = command.mut_arg("defects", |arg| {
+            arg.value_parser(PossibleValuesParser::new(names))
+        });
+    }
     clap_complete::generate(args.shell, &mut command, "vmadiff", &mut script);
     print_bytes(&script)?;
     Ok(Status::Agreed)

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use serde::Serialize;
-use vmadiff::designs::{DESIGNS, defects};
+use vmadiff::designs::{DESIGNS, defects, rules};
 use vmadiff_contract::{DefectInfo, DefectKind, DesignInfo};
 
 use super::designs::Asked;
@@ -29,13 +29,14 @@ struct Listed {
     kind: &'static str,
     what: &'static str,
     source: &'static str,
-    rules: &'static [&'static str],
+    rules: Vec<&'static str>,
     /// The designs that can have it.
     designs: Vec<&'static str>,
 }
 
 pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
-    let of = asked.design.map_or(DESIGNS.to_vec(), |design| vec![design]);
+    asked.refuse_defects("defects")?;
+    let of = asked.designs();
     let mut all: Vec<Listed> = Vec::new();
     for design in of {
         for info in defects(design) {
@@ -71,7 +72,7 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
     Ok(Status::Agreed)
 }
 
-fn listed(info: &'static DefectInfo, design: &DesignInfo) -> Listed {
+fn listed(info: &'static DefectInfo, design: &'static DesignInfo) -> Listed {
     let kind = match info.kind {
         DefectKind::Serial => "serial",
         DefectKind::Interleaved => "interleaved",
@@ -81,7 +82,7 @@ fn listed(info: &'static DefectInfo, design: &DesignInfo) -> Listed {
         kind,
         what: info.what,
         source: info.source,
-        rules: info.rules,
+        rules: rules(design, info),
         designs: vec![design.name],
     }
 }

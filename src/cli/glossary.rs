@@ -4,17 +4,19 @@ use std::fmt::Write;
 
 use anyhow::{Result, bail};
 use serde::Serialize;
-use vmadiff::designs::{DESIGNS, breaches};
+use vmadiff::designs::{defects, rules};
 use vmadiff::judge::RULES;
-use vmadiff_contract::CallKind;
+use vmadiff_contract::{CallKind, DesignInfo};
 
+use super::designs::Asked;
 use super::near::near;
 use super::output::print;
 use super::paint;
 use crate::status::Status;
 
 /// Explains a word of the command's output: a rule, a signature, a reason to give up, a defect, a
-/// design, a known difference of newer kernels, or a heading of a summary.
+/// design, a known difference of newer kernels, or a heading of a summary. With --design, of that
+/// design's words and those that all have.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     vmadiff explain NoAnonVma\n  \
@@ -40,8 +42,9 @@ struct Entry {
     source: String,
 }
 
-pub fn run(args: &Args) -> Result<Status> {
-    let all = entries();
+pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
+    asked.refuse_defects("explain")?;
+    let all = entries(&asked.designs());
     let mut found = Vec::new();
     for word in &args.words {
         let entries = explain(word, &all);
@@ -105,7 +108,7 @@ fn signature(word: &str, all: &[Entry]) -> Option<Entry> {
 const RULE: &str = "rule that a run can break";
 
 /// Every word, by what it is for.
-fn entries() -> Vec<Entry> {
+fn entries(designs: &[&'static DesignInfo]) -> Vec<Entry> {
     let entry = |kind, word: &str, means: &str, source: &str| Entry {
         word: word.to_owned(),
         kind,
@@ -121,16 +124,17 @@ fn entries() -> Vec<Entry> {
             .iter()
             .map(|rule| entry(RULE, rule.name, rule.says, rule.source)),
     );
-    all.extend(breaches().map(|breach| entry(RULE, breach.rule, breach.says, breach.source)));
-    for design in DESIGNS {
+    for &design in designs {
+        let breaches = design.breaches.iter().copied().flatten();
+        all.extend(breaches.map(|breach| entry(RULE, breach.rule, breach.says, breach.source)));
         let (name, from) = (design.name, design.source);
         all.push(entry("design", name, design.what, from));
         let reasons = design.reasons.iter().copied().flatten();
         let kind = "reason for which a fault gives up and goes on under mmap_sem";
         all.extend(reasons.map(|reason| entry(kind, reason.name, reason.what, from)));
-        let defects = design.defects.iter().copied().flatten();
-        all.extend(defects.map(|defect| {
-            let means = format!("{} It breaks: {}.", defect.what, defect.rules.join(", "));
+        all.extend(defects(design).map(|defect| {
+            let rules = rules(design, defect).join(", ");
+            let means = format!("{} It breaks: {rules}.", defect.what);
             entry(
                 "defect that --defect plants",
                 defect.name,
@@ -277,11 +281,13 @@ fn unknown(word: &str, all: &[Entry]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use vmadiff::designs::DESIGNS;
+
     use super::*;
 
     #[test]
     fn every_word_has_a_meaning_and_a_source() {
-        let all = entries();
+        let all = entries(DESIGNS);
         for Entry {
             word,
             means,
@@ -297,7 +303,7 @@ mod tests {
 
     #[test]
     fn signatures_name_rule_call_and_field() {
-        let all = entries();
+        let all = entries(DESIGNS);
         let one = explain("state/mmap/vmas.pgoff", &all);
         assert!(one[0].means.contains("at a call of mmap"), "{one:?}");
         let rest = explain("vma-references/quiescence/vma", &all);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
-use vmadiff::designs::{Planted, defects};
+use vmadiff::designs::{Planted, defects, rules};
 use vmadiff::judge::Verdict;
 use vmadiff::pair::pair;
 use vmadiff::program::Case;
@@ -186,10 +186,11 @@ fn try_seed(
     };
     // The judge of races has false alarms: one of those says nothing of the defect.
     let innocent = RefCell::new(pair(&Planted::nothing(design)));
+    let rules = rules(design, info);
     let its_own = |finding: &Finding| {
         let rule = finding.signature.split('/').next().unwrap_or_default();
         let agrees = |case: Case| innocent.borrow_mut().run(&case.program, &mut ());
-        info.rules.contains(&rule)
+        rules.contains(&rule)
             && Case::parse("what a job found", &finding.text).is_ok_and(|case| {
                 agrees(case).is_none_or(|ran| !matches!(ran.verdict, Verdict::Diverge(_)))
             })

@@ -115,15 +115,15 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Convert(args) => convert::run(&args, &asked),
         Command::Corpus(args) => corpus::run(&args, &planted()?),
         Command::Defects(args) => defects::run(&args, &asked),
-        Command::Designs(args) => designs::run(&args),
-        Command::Explain(args) => glossary::run(&args),
+        Command::Designs(args) => designs::run(&args, &asked),
+        Command::Explain(args) => glossary::run(&args, &asked),
         Command::Linux(args) => {
             asked.refuse("linux")?;
             linux::run(&args)
         }
         #[cfg(all(feature = "engine", target_os = "linux", target_arch = "x86_64"))]
         Command::Guest => linux::guest::run(),
-        Command::Completions(args) => completions::run(&args),
+        Command::Completions(args) => completions::run(&args, &asked),
         #[cfg(feature = "engine")]
         Command::Engine { settings } => {
             let status = crate::engine::run_child(&settings)?;

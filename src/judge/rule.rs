@@ -160,6 +160,12 @@ rules! {
     MisuseDeadTable "misuse-dead-table"
         "No access reaches a page table that was freed."
         from "the contract, `Misuse`";
+    MisuseDeadLock "misuse-dead-lock"
+        "No access reaches the lock of a page table when that lock was freed."
+        from "the contract, `Misuse`; ptlock_free";
+    MisuseLostTable "misuse-lost-table"
+        "A walk goes down by the entry that it has checked."
+        from "the contract, `Misuse`; pmd_offset";
     MisuseDeadAnon "misuse-dead-anon"
         "No access reaches an anon_vma that was freed."
         from "the contract, `Misuse`";

@@ -139,6 +139,8 @@ fn misused(misuse: Misuse) -> (Object, &'static str) {
         Misuse::DeadVma(id) => (Object::Vma(id), "used though freed"),
         Misuse::DeadFrame(id) => (Object::Frame(id), "used though freed"),
         Misuse::DeadTable(id) => (Object::Table(id), "used though freed"),
+        Misuse::DeadLock(id) => (Object::Table(id), "its lock tried though it is gone"),
+        Misuse::LostTable(id) => (Object::Table(id), "walked to though unhooked"),
         Misuse::DeadAnon(id) => (Object::Anon(id), "used though freed"),
         Misuse::DeadPolicy(id) => (Object::Policy(id), "used though freed"),
         Misuse::DeadFile(id) => (Object::File(id), "used though put for the last time"),

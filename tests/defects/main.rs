@@ -10,7 +10,7 @@ mod shrinking;
 
 use figures::Figures;
 use shrinking::{can_go, check, shrunk, signature};
-use vmadiff::designs::{DESIGNS, Planted, defects};
+use vmadiff::designs::{DESIGNS, Planted, defects, rules};
 use vmadiff::judge::Rule;
 use vmadiff::pair::Ran;
 use vmadiff::pair::{Pair, pair};
@@ -28,11 +28,18 @@ const AGREEING: u64 = 20_000;
 const SEED: u64 = 1;
 
 /// Defects that show themselves too seldom for that, each with a conformance program that it fails.
-const BY_PROGRAM: &[(&str, &str)] = &[(
-    // One allocation of one merge must fail.
-    "a3-adjust-leaves-open",
-    include_str!("../../corpus/conformance/mmap/merge-gap-import-fails.vma"),
-)];
+const BY_PROGRAM: &[(&str, &str)] = &[
+    (
+        // One allocation of one merge must fail.
+        "a3-adjust-leaves-open",
+        include_str!("../../corpus/conformance/mmap/merge-gap-import-fails.vma"),
+    ),
+    (
+        // A merge, and then nothing may be left of the file.
+        "a24-merge-keeps-file",
+        include_str!("../../corpus/conformance/mprotect/merged-forgets-its-file.vma"),
+    ),
+];
 
 /// The first serial program that a pair of managers disagrees on, and how many were tried.
 fn first_found(runner: &mut Pair, programs: u64) -> Option<(u64, Program, Box<Ran>)> {
@@ -92,7 +99,8 @@ fn found(info: &DefectInfo, figures: &mut Figures) -> Result<(), String> {
         None => first_found(&mut runner, PROGRAMS),
     };
     let (tried, program, ran) = found.ok_or(format!("not found in {PROGRAMS} programs"))?;
-    let fired = signature(&ran.verdict).filter(|s| info.rules.contains(&s.rule.name()));
+    let fired =
+        signature(&ran.verdict).filter(|s| rules(DESIGNS[0], info).contains(&s.rule.name()));
     let fired = fired.ok_or_else(|| format!("found as {:#?}\n{program}", ran.verdict))?;
     let small = check(&mut runner, &program, fired, figures)?;
     println!("{}: {fired} after {tried} programs\n{small}", info.name);
@@ -104,7 +112,7 @@ fn raced(info: &DefectInfo, figures: &mut Figures) -> Result<(), String> {
     let mut runner = pair(&Planted::defect(info.name));
     let (name, race) = races::about(info).ok_or("no race in corpus/ is about it")?;
     let verdict = runner.observe(&race).verdict;
-    let fired = signature(&verdict).filter(|s| info.rules.contains(&s.rule.name()));
+    let fired = signature(&verdict).filter(|s| rules(DESIGNS[0], info).contains(&s.rule.name()));
     let fired = fired.ok_or_else(|| format!("{name} comes to {verdict:#?}"))?;
     let noisy = noise::noisy(&mut runner, &race, fired);
     if noisy.calls.len() == race.calls.len() {
@@ -156,9 +164,12 @@ fn a_switch_that_can_be_left_out_is_noticed() {
 
 #[test]
 fn defects_declare_rules_that_exist() {
-    for DefectInfo { name, rules, .. } in defects(DESIGNS[0]) {
-        for rule in *rules {
-            assert!(Rule::from_name(rule).is_some(), "{name} declares `{rule}`");
+    for design in DESIGNS {
+        for info in defects(design) {
+            for rule in rules(design, info) {
+                let exists = Rule::from_name(rule).is_some();
+                assert!(exists, "{} declares `{rule}`", info.name);
+            }
         }
     }
 }

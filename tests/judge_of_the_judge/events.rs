@@ -246,6 +246,8 @@ fn misuse_rule(misuse: Misuse) -> Rule {
         Misuse::DeadVma(_) => Rule::MisuseDeadVma,
         Misuse::DeadFrame(_) => Rule::MisuseDeadFrame,
         Misuse::DeadTable(_) => Rule::MisuseDeadTable,
+        Misuse::DeadLock(_) => Rule::MisuseDeadLock,
+        Misuse::LostTable(_) => Rule::MisuseLostTable,
         Misuse::DeadAnon(_) => Rule::MisuseDeadAnon,
         Misuse::DeadPolicy(_) => Rule::MisuseDeadPolicy,
         Misuse::DeadFile(_) => Rule::MisuseDeadFile,
@@ -256,10 +258,12 @@ fn misuse_rule(misuse: Misuse) -> Rule {
     }
 }
 
-static MISUSES: [Misuse; 10] = [
+static MISUSES: [Misuse; 12] = [
     Misuse::DeadVma(VmaId(1)),
     Misuse::DeadFrame(FrameId(1)),
     Misuse::DeadTable(TableId(1)),
+    Misuse::DeadLock(TableId(1)),
+    Misuse::LostTable(TableId(1)),
     Misuse::DeadAnon(AnonId(1)),
     Misuse::DeadPolicy(PolicyId(1)),
     Misuse::DeadFile(FileId(1)),

@@ -9,7 +9,8 @@
 use std::sync::Arc;
 
 use vmadiff_contract::{Config, DesignInfo, EventSink, Frees, Manager};
-use vmadiff_machine::defects::listed;
+use vmadiff_machine::defects::{OF_SPECULATION, listed};
+use vmadiff_machine::deviations::KERNEL;
 use vmadiff_machine::{Design, Machine, aims, defects, sites};
 
 /// Every fault takes mmap_sem.
@@ -23,6 +24,10 @@ pub static DESIGN: DesignInfo = DesignInfo {
     sites: &[sites::NAMES],
     defects: &[listed(defects::DEFECTS)],
     frees: Frees::AtOnce,
+    proof: "mmap_sem, held for reading",
+    recycles: "the whole slot, inside the call that removed the area",
+    deviations: &[KERNEL],
+    unshown: OF_SPECULATION,
     aims: &[aims::AIMS],
     ..DesignInfo::plain("classic", boot)
 };

@@ -38,6 +38,10 @@ defects! {
         "A VMA that was removed still names its file, which may be gone when the VMA is freed."
         from "series patch 20, remove_vma"
         fires "misuse-dead-file";
+    MergeKeepsFile Serial "a24-merge-keeps-file"
+        "A VMA that was merged away still names its file, which may be gone when the VMA is freed."
+        from "series patch 20, __vma_adjust"
+        fires "misuse-dead-file";
     FilePutTwice Serial "a24-file-put-twice"
         "A VMA puts its file when it is removed and again when it is freed."
         from "series patch 20 against Android's __free_vma"
@@ -70,7 +74,7 @@ defects! {
     MbindKeepsMerged Serial "c4-mbind-keeps-merged"
         "mbind goes on with the area that it had before the merge, which may have swallowed it."
         from "mbind_range, fixes 9d8cebd4bcd7"
-        fires "state", "events", "outcome", "misuse-sequence-nested", "misuse-dead-vma";
+        fires "state", "events", "outcome", "misuse-dead-vma";
     ForkedMerges Serial "c7-forked-merges"
         "An area whose pages fork shared merges with one that was never touched."
         from "is_mergeable_anon_vma, the limit of forked areas"
@@ -112,7 +116,37 @@ defects! {
         "A fault asks a stack that another fault is growing for the index of its new page."
         from "Linux 5.1, expand_downwards and linear_page_index; found by this project"
         fires "outcome", "state";
+    DowngradeBesideStack Interleaved "munmap-beside-stack"
+        "munmap goes on under mmap_sem for reading though a stack above can grow into its range."
+        from "Linux 5.1, __do_munmap; 246c320a8cfe"
+        fires "outcome", "state", "misuse-dead-table", "misuse-freed-table-in-use",
+            "misuse-freed-in-tlb", "frame-leaked", "left-over";
+    TableMadeLate Interleaved "n1-table-made-late"
+        "A speculative fault makes the page table that it misses, where its area may be gone."
+        from "series patch 22, do_anonymous_page and pte_alloc"
+        fires "left-over", "table-leaked", "misuse-dead-table", "state";
+    UpperReadAgain Interleaved "n10-upper-read-again"
+        "The walk without mmap_sem goes down by entries that it reads again after it has checked them."
+        from "series patch 22, pud_offset, pmd_offset and pte_offset_map"
+        fires "misuse-lost-table";
+    LockFreedEarly Interleaved "n11-lock-freed-early"
+        "The lock of a page table is freed before the walkers have left that may try it."
+        from "Linux 5.1, pgtable_page_dtor in ___pte_free_tlb; D. Hildenbrand on the series of 2022"
+        fires "misuse-dead-lock";
 }
+
+/// Of these, those that only a fault without mmap_sem that asks its design before it writes can show
+/// ([`Design::OPTIMISTIC`](crate::Design::OPTIMISTIC)), or an area that outlives its removal.
+pub static OF_SPECULATION: &[&str] = &[
+    "a10-collapse-unnoticed",
+    "a12-table-moved-unlocked",
+    "a24-merge-keeps-file",
+    "a29-pmd-read-again",
+    "a30-index-after-split",
+    "n1-table-made-late",
+    "n10-upper-read-again",
+    "n11-lock-freed-early",
+];
 
 /// The defects that a manager has: the machine's, and its design's own, which stand in one list.
 #[derive(Clone, Copy, Debug, Default)]

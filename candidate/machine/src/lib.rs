@@ -4,8 +4,9 @@
 //! It is a model for being raced, after Linux 5.1. Functions bear the kernel's names and take its
 //! steps in its order, so that whoever knows mm/ finds their way. A function whose name is its own
 //! says in parentheses which one of the kernel it is; one that says nothing is a part of its caller
-//! there. Where Linux is wrong the code deviates, says so under the word *Deviation*, and keeps the
-//! bug restorable by name ([`mod@defects`]).
+//! there. Where Linux is wrong, or more than is modelled, the code deviates, says so under the word
+//! *Deviation* with a mark of the list [`deviations`], and keeps the bug restorable by name where it
+//! can ([`mod@defects`]).
 //! How a fault finds and holds its area without mmap_sem, how a writer shuts faults out, and how an
 //! area dies, a [`Design`] says; [`Machine`] is generic over it.
 //!
@@ -32,6 +33,7 @@ pub mod call;
 pub mod core;
 pub mod defects;
 mod design;
+pub mod deviations;
 pub mod page;
 pub mod reasons;
 pub mod sites;

@@ -183,6 +183,7 @@ vmadiff_interleave::sites! {
     PAGE_VMA_MAPPED__PTE = "page_vma_mapped.pte";
     PAGE_VMA_MAPPED__PTL = "page_vma_mapped.ptl";
     PMD_ALLOC__PUD = "pmd_alloc.pud";
+    PMD_OFFSET__PUD = "pmd_offset.pud";
     PTE_ALLOC__LOCK = "pte_alloc.lock";
     PTE_ALLOC__PMD = "pte_alloc.pmd";
     PTE_ALLOC__POPULATE = "pte_alloc.populate";
@@ -192,7 +193,9 @@ vmadiff_interleave::sites! {
     PTE_MAP_LOCK__PMD_AGAIN = "pte_map_lock.pmd_again";
     PTE_MAP_LOCK__RELAX = "pte_map_lock.relax";
     PTE_MAP_LOCK__TRYLOCK = "pte_map_lock.trylock";
+    PTE_OFFSET_MAP__PMD = "pte_offset_map.pmd";
     PUD_ALLOC__PGD = "pud_alloc.pgd";
+    PUD_OFFSET__PGD = "pud_offset.pgd";
     PUNCH_HOLE__CONTENTS = "punch_hole.contents";
     PUNCH_HOLE__PAGES = "punch_hole.pages";
     REMOVE_VMA__VM_FILE = "remove_vma.vm_file";

@@ -7,10 +7,11 @@ use vmadiff_machine::{Machine, Ref, Vma, Why};
 use crate::Spf;
 use crate::defects::defect;
 use crate::info::SEQUENCE_NESTED;
+use crate::references::References;
 use crate::sites as site;
 
 /// Where a bracket around such a change begins, if v12, repaired, has one.
-pub fn begins(m: &Machine<Spf>, why: Why) -> Option<Site> {
+pub fn begins<R: References>(m: &Machine<Spf<R>>, why: Why) -> Option<Site> {
     let is_there = there(m, why);
     let site = match why {
         Why::Adjust => site::VMA_ADJUST__BEGIN,
@@ -38,7 +39,7 @@ pub fn begins(m: &Machine<Spf>, why: Why) -> Option<Site> {
 }
 
 /// Where it ends.
-pub fn ends(m: &Machine<Spf>, why: Why) -> Option<Site> {
+pub fn ends<R: References>(m: &Machine<Spf<R>>, why: Why) -> Option<Site> {
     let is_there = there(m, why);
     let site = match why {
         Why::Adjust => site::VMA_ADJUST__END,
@@ -68,7 +69,7 @@ pub fn ends(m: &Machine<Spf>, why: Why) -> Option<Site> {
 }
 
 /// Whether such a change is bracketed.
-fn there(m: &Machine<Spf>, why: Why) -> bool {
+fn there<R: References>(m: &Machine<Spf<R>>, why: Why) -> bool {
     match why {
         Why::Fork => !defect!(m, ForkWithoutBracket),
         Why::MoveTo => !defect!(m, DestinationOpen),
@@ -81,7 +82,7 @@ fn there(m: &Machine<Spf>, why: Why) -> bool {
 }
 
 /// Opens a write bracket (`vm_write_begin`). Brackets do not nest.
-pub fn vm_write_begin(m: &Machine<Spf>, site: Site, vma: Ref<'_, Vma>) {
+pub fn vm_write_begin<R: References>(m: &Machine<Spf<R>>, site: Site, vma: Ref<'_, Vma>) {
     if is_held(m, vma) {
         return;
     }
@@ -93,7 +94,7 @@ pub fn vm_write_begin(m: &Machine<Spf>, site: Site, vma: Ref<'_, Vma>) {
 }
 
 /// Closes a write bracket (`vm_write_end`).
-pub fn vm_write_end(m: &Machine<Spf>, site: Site, vma: Ref<'_, Vma>) {
+pub fn vm_write_end<R: References>(m: &Machine<Spf<R>>, site: Site, vma: Ref<'_, Vma>) {
     if is_held(m, vma) {
         return;
     }
@@ -105,7 +106,7 @@ pub fn vm_write_end(m: &Machine<Spf>, site: Site, vma: Ref<'_, Vma>) {
 }
 
 /// Closes the bracket of an area that is held, if it is.
-pub fn vm_write_release(m: &Machine<Spf>, site: Site, vma: Ref<'_, Vma>) {
+pub fn vm_write_release<R: References>(m: &Machine<Spf<R>>, site: Site, vma: Ref<'_, Vma>) {
     if is_held(m, vma) {
         hold(m, vma, false);
         vm_write_end(m, site, vma);
@@ -115,7 +116,7 @@ pub fn vm_write_release(m: &Machine<Spf>, site: Site, vma: Ref<'_, Vma>) {
 /// The entries have left `source` (`move_vma`).
 ///
 /// Deviation (A28): v12 opens the source here; it is held until it is unmapped.
-pub fn moved(m: &Machine<Spf>, source: Ref<'_, Vma>, new: Ref<'_, Vma>) {
+pub fn moved<R: References>(m: &Machine<Spf<R>>, source: Ref<'_, Vma>, new: Ref<'_, Vma>) {
     let closed = source != new || !defect!(m, DestinationOpen);
     if closed && !defect!(m, SourceOpenEarly) {
         hold(m, source, true);
@@ -125,11 +126,11 @@ pub fn moved(m: &Machine<Spf>, source: Ref<'_, Vma>, new: Ref<'_, Vma>) {
 }
 
 /// Whether an area's bracket is held open.
-pub fn is_held(m: &Machine<Spf>, vma: Ref<'_, Vma>) -> bool {
+pub fn is_held<R: References>(m: &Machine<Spf<R>>, vma: Ref<'_, Vma>) -> bool {
     vma.alive() && m.area(vma).held.peek()
 }
 
-fn hold(m: &Machine<Spf>, vma: Ref<'_, Vma>, held: bool) {
+fn hold<R: References>(m: &Machine<Spf<R>>, vma: Ref<'_, Vma>, held: bool) {
     if vma.alive() {
         m.area(vma).held.init(held);
     }

@@ -27,6 +27,10 @@ vmadiff_machine::defects! {
         "A speculative fault serves an instruction fetch from an area that is not executable."
         from "series patches 22 and 28"
         fires "livelock", "outcome";
+    SegvAsMapErr Serial "a25-segv-as-maperr"
+        "A speculative fault answers what the area's flags refuse itself, as if there were no area."
+        from "series patches 22 and 28"
+        fires "outcome";
     MajorLost Serial "a27-major-lost"
         "A speculative fault that read from the swap device counts as minor."
         from "series patch 28"

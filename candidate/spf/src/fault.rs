@@ -11,6 +11,7 @@ use vmadiff_machine::{
 
 use crate::defects::defect;
 use crate::reasons as reason;
+use crate::references::References;
 use crate::sites as site;
 use crate::{Spf, lookup, references};
 
@@ -24,7 +25,11 @@ const WALK: &WalkSites = &WalkSites {
 };
 
 /// Tries to serve a fault without mmap_sem (`handle_speculative_fault`).
-pub fn handle_speculative_fault(cx: &Current<'_, Spf>, addr: u64, need: Need) -> Fault {
+pub fn handle_speculative_fault<R: References>(
+    cx: &Current<'_, Spf<R>>,
+    addr: u64,
+    need: Need,
+) -> Fault {
     let users = &cx.mm_struct().mm_users;
     if users.get(site::HANDLE_SPECULATIVE_FAULT__MM_USERS) == 1 {
         return cx.give_up(&reason::ONE_USER);
@@ -46,12 +51,14 @@ pub fn handle_speculative_fault(cx: &Current<'_, Spf>, addr: u64, need: Need) ->
 }
 
 /// Samples the sequence count and checks all that it has to vouch for.
-fn check_vma<'a>(
-    cx: &Current<'_, Spf>,
+///
+/// Deviation (no-file-asked): v12 asks the area's file, if it has one, how to allocate.
+fn check_vma<'a, R: References>(
+    cx: &Current<'_, Spf<R>>,
     vma: Ref<'a, Vma>,
     addr: u64,
     need: Need,
-) -> Result<Found<'a, Spf>, Fault> {
+) -> Result<Found<'a, Spf<R>>, Fault> {
     let outside = || {
         addr < vma.vm_start().get(site::HANDLE_SPECULATIVE_FAULT__VM_START)
             || vma.vm_end().get(site::HANDLE_SPECULATIVE_FAULT__VM_END) <= addr
@@ -87,7 +94,7 @@ fn check_vma<'a>(
     if outside_before.unwrap_or_else(outside) {
         return Err(cx.give_up(&reason::OUTSIDE));
     }
-    check_access(cx, vma, flags, need)?;
+    check_access(cx, vma, sequence, flags, need)?;
     let pgoff = vma.linear_page_index(
         addr,
         site::HANDLE_SPECULATIVE_FAULT__INDEX_START,
@@ -105,9 +112,11 @@ fn check_vma<'a>(
     })
 }
 
-fn check_access(
-    cx: &Current<'_, Spf>,
+/// Deviation (A26): v12 does not ask whether a page may be executed.
+fn check_access<R: References>(
+    cx: &Current<'_, Spf<R>>,
     vma: Ref<'_, Vma>,
+    sequence: u32,
     flags: VmFlags,
     need: Need,
 ) -> Result<(), Fault> {
@@ -117,8 +126,8 @@ fn check_access(
         Need::Read | Need::Exec => !flags.intersects(rwx),
     };
     if refused {
-        if defect!(cx, WrongSegv) {
-            return Err(Fault::Segv);
+        if let Some(fault) = refuse(cx, vma, sequence) {
+            return Err(fault);
         }
         if defect!(cx, PutTooMany) {
             references::put_vma(cx, site::HANDLE_SPECULATIVE_FAULT__PUT_VMA_AGAIN, vma);
@@ -132,9 +141,38 @@ fn check_access(
     Ok(())
 }
 
+/// What a fault answers that the area's flags refuse; none: it gives up.
+///
+/// Deviation (A25): v12 sends SIGSEGV here, by flags that nothing vouches for any more.
+/// Deviation (A25-MAPERR): its hook takes every refusal for an address without an area.
+fn refuse<R: References>(
+    cx: &Current<'_, Spf<R>>,
+    vma: Ref<'_, Vma>,
+    sequence: u32,
+) -> Option<Fault> {
+    let maperr = defect!(cx, SegvAsMapErr);
+    let vouched = || {
+        let count = &cx.area(vma).vm_sequence;
+        !count.changed(site::HANDLE_SPECULATIVE_FAULT__RETRY, sequence)
+    };
+    if defect!(cx, WrongSegv) || (maperr && vouched()) {
+        return Some(if maperr {
+            Fault::SegvMapErr
+        } else {
+            Fault::Segv
+        });
+    }
+    None
+}
+
 /// The policy by which a page is to be allocated, held until the fault has ended
 /// (`__get_vma_policy`); none: the task's own, which nobody else changes.
-fn get_fault_policy(cx: &Current<'_, Spf>, vma: Ref<'_, Vma>) -> Result<Handle<Policy>, Fault> {
+///
+/// Deviation (A22): v12 takes no reference.
+fn get_fault_policy<R: References>(
+    cx: &Current<'_, Spf<R>>,
+    vma: Ref<'_, Vma>,
+) -> Result<Handle<Policy>, Fault> {
     let _rcu = cx.rcu.read_lock(site::GET_VMA_POLICY__RCU);
     let policy = vma.vm_policy().get(site::GET_VMA_POLICY__VM_POLICY);
     let own = cx.task.mempolicy.peek();
@@ -156,14 +194,14 @@ fn get_fault_policy(cx: &Current<'_, Spf>, vma: Ref<'_, Vma>) -> Result<Handle<P
     }
 }
 
-fn put_fault_policy(cx: &Current<'_, Spf>, policy: Handle<Policy>) {
+fn put_fault_policy<R: References>(cx: &Current<'_, Spf<R>>, policy: Handle<Policy>) {
     if !defect!(cx, PolicyWithoutReference) {
         cx.mpol_put(site::HANDLE_SPECULATIVE_FAULT__MPOL_PUT, policy);
     }
 }
 
 /// Walks the page tables, checks that the area is still as it was, and serves the fault.
-fn speculate<'a>(cx: &'a Current<'_, Spf>, vmf: &mut Vmf<'a, Spf>) -> Fault {
+fn speculate<'a, R: References>(cx: &'a Current<'_, Spf<R>>, vmf: &mut Vmf<'a, Spf<R>>) -> Fault {
     if let Err(fault) = cx.walk_irqs_off(vmf, WALK) {
         return fault;
     }
@@ -174,14 +212,18 @@ fn speculate<'a>(cx: &'a Current<'_, Spf>, vmf: &mut Vmf<'a, Spf>) -> Fault {
     cx.handle_pte_fault(vmf)
 }
 
-fn sequence_changed(cx: &Current<'_, Spf>, vmf: &Vmf<'_, Spf>, site: Site) -> bool {
+fn sequence_changed<R: References>(
+    cx: &Current<'_, Spf<R>>,
+    vmf: &Vmf<'_, Spf<R>>,
+    site: Site,
+) -> bool {
     let count = &cx.area(vmf.vma).vm_sequence;
     let changed = count.changed(site, vmf.hold.unwrap_or_default());
     !vmf.vma.alive() || changed
 }
 
 /// Whether the area left its tree or was written to since the fault began (`vma_has_changed`).
-pub fn vma_has_changed(cx: &Current<'_, Spf>, vmf: &Vmf<'_, Spf>) -> bool {
+pub fn vma_has_changed<R: References>(cx: &Current<'_, Spf<R>>, vmf: &Vmf<'_, Spf<R>>) -> bool {
     let gone = vmf.vma.rb_empty(site::VMA_HAS_CHANGED__RB_EMPTY_NODE);
     sequence_changed(cx, vmf, site::VMA_HAS_CHANGED__SEQUENCE) || gone
 }

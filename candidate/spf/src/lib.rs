@@ -7,30 +7,14 @@
 //! dropped by whoever removes it, and that of its tree, dropped one grace period after it was erased
 //! (`references`; patches 20 and 21).
 //!
-//! # Deviations from v12
-//!
-//! Each is restorable as the defect whose name begins so.
-//!
-//! - A11: `unmap_page_range`, `madvise_free_page_range`, `change_prot_numa` and `expand_downwards`
-//!   are not bracketed. v12 brackets them, though mmap_sem is not held for writing there, so that two
-//!   writers can meet in one count, whose increments are plain. An area that is being unmapped has
-//!   left the tree with its node cleared, which is enough; one that stays may be faulted in again at
-//!   any time; stacks are refused.
-//! - A22: policies are held. v12 frees a policy at once with its last reference, while a speculative
-//!   fault reads it and allocates by it without one. Here a fault takes a reference, unless it is too
-//!   late for that, and the memory stays until the readers of that moment have left.
-//! - A23: the lookup does not ask the task's cache of areas.
-//! - A25: flags that refuse lead to the fault under mmap_sem. v12 sends SIGSEGV, which nothing
-//!   vouches for, and MAPERR at that.
-//! - A26: instruction fetches are checked.
-//! - A27: a fault that read a device counts as major.
-//! - A28: the place that mremap moves from stays closed until it is unmapped. v12 opens it as soon as
-//!   the entries have left, and a fault there maps zeroes where the task's data was.
+//! Where v12 is wrong this deviates: the list is [`deviations`], each entry a defect that brings v12's
+//! way back, and [`AS_POSTED`] is the design with all of them.
 
 #![forbid(unsafe_code)]
 
 mod brackets;
 mod defects;
+pub mod deviations;
 mod fault;
 mod info;
 mod lookup;
@@ -39,7 +23,9 @@ mod references;
 pub mod sites;
 
 pub use defects::Defect;
-pub use info::DESIGN;
+pub use info::{AS_POSTED, DESIGN, KREF};
+
+use std::marker::PhantomData;
 
 use vmadiff_contract::{COUNTS, DesignInfo, Reason};
 use vmadiff_interleave::{Cell, RefCount, SeqCount, SeqLock};
@@ -49,18 +35,19 @@ use vmadiff_machine::{
 
 use crate::defects::defect;
 use crate::reasons as reason;
+use crate::references::References;
 use crate::sites as site;
 
-/// The speculative page fault series.
-pub struct Spf;
+/// The speculative page fault series; `R` is how references to areas are counted.
+pub struct Spf<R = RefCount>(PhantomData<R>);
 
 /// Beside an area.
 #[derive(Default)]
-pub struct Area {
+pub struct Area<R> {
     /// Odd while a writer is at work (`vm_sequence`).
     vm_sequence: SeqCount,
     /// References (`vm_ref_count`).
-    vm_ref_count: RefCount,
+    vm_ref_count: R,
     /// The count stays odd until the area leaves the tree or [stays](Design::stays); brackets in
     /// between are parts of this one. Written with mmap_sem held for writing. v12 has no such thing:
     /// it is the repair of A28, for there every function on the way of the unmapping opens and
@@ -75,10 +62,11 @@ pub struct Space {
     mm_seq: SeqLock,
 }
 
-impl Design for Spf {
+impl<R: References> Design for Spf<R> {
+    /// Where a form of it runs, the machine is told which.
     const INFO: &'static DesignInfo = &DESIGN;
 
-    type Area = Area;
+    type Area = Area<R>;
     type Space = Space;
     /// The sequence count that the fault's copies were read under.
     type Hold<'a> = u32;

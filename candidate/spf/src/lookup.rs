@@ -4,6 +4,7 @@ use vmadiff_interleave::Site;
 use vmadiff_machine::{Current, Ref, Vma};
 
 use crate::defects::defect;
+use crate::references::References;
 use crate::sites as site;
 use crate::{Spf, references};
 
@@ -12,7 +13,10 @@ use crate::{Spf, references};
 ///
 /// Deviation (A23): v12 asks the task's cache first, which still has areas that were erased before
 /// the read section began. Here the tree is walked, as Android does.
-pub fn find_vma_rcu<'a>(cx: &'a Current<'_, Spf>, addr: u64) -> Option<Ref<'a, Vma>> {
+pub fn find_vma_rcu<'a, R: References>(
+    cx: &'a Current<'_, Spf<R>>,
+    addr: u64,
+) -> Option<Ref<'a, Vma>> {
     let mm = cx.mm_struct();
     let mm_seq = &cx.space(mm).mm_seq;
     let mut vma: Option<Ref<'_, Vma>> = None;
@@ -31,7 +35,7 @@ pub fn find_vma_rcu<'a>(cx: &'a Current<'_, Spf>, addr: u64) -> Option<Ref<'a, V
             };
             if let Some(found) = vma
                 && !defect!(cx, NoReference)
-                && !references::get_vma(cx, site::FIND_VMA_RCU__GET_VMA, found)
+                && !references::get_found_vma(cx, site::FIND_VMA_RCU__GET_VMA, found)
             {
                 vma = None;
             }
@@ -43,7 +47,7 @@ pub fn find_vma_rcu<'a>(cx: &'a Current<'_, Spf>, addr: u64) -> Option<Ref<'a, V
 }
 
 /// Puts the reference that `find_vma_rcu` took.
-pub fn put_vma_rcu(cx: &Current<'_, Spf>, site: Site, vma: Ref<'_, Vma>) {
+pub fn put_vma_rcu<R: References>(cx: &Current<'_, Spf<R>>, site: Site, vma: Ref<'_, Vma>) {
     if !defect!(cx, NoReference) {
         references::put_vma(cx, site, vma);
     }

@@ -4,6 +4,8 @@ mod folder;
 mod groups;
 mod junit;
 
+pub use folder::programs;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

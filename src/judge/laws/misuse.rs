@@ -29,6 +29,16 @@ fn describe(misuse: Misuse) -> (Rule, Object, &'static str) {
             Object::Table(id),
             "was used after it was freed",
         ),
+        Misuse::DeadLock(id) => (
+            Rule::MisuseDeadLock,
+            Object::Table(id),
+            "has a lock that was used after it was freed",
+        ),
+        Misuse::LostTable(id) => (
+            Rule::MisuseLostTable,
+            Object::Table(id),
+            "was walked to by an entry that does not name it any more",
+        ),
         Misuse::DeadAnon(id) => (
             Rule::MisuseDeadAnon,
             Object::Anon(id),

@@ -215,13 +215,14 @@ impl<D: Design> Current<'_, D> {
 
     /// What remains of an area that was merged away: file, anon_vma links, count.
     ///
-    /// Deviation (A24): v12 puts the file here and still names it, unlike in `remove_vma`. Nobody
-    /// uses it; here it is forgotten in both places.
+    /// Deviation (A24): v12 puts the file here and still names it, unlike in `remove_vma`.
     fn vma_merged_away(&self, mm: &Mm, gone: Ref<'_, Vma>) {
         if let Some(file) = gone.vm_file().peek().some() {
             self.vma_fput(gone, file);
-            gone.vm_file()
-                .set(site::VMA_ADJUST__FORGET_FILE, Handle::NULL);
+            if !defect!(self, MergeKeepsFile) {
+                gone.vm_file()
+                    .set(site::VMA_ADJUST__FORGET_FILE, Handle::NULL);
+            }
         }
         if !gone.anon_vma().peek().is_null() {
             // anon_vma_merge

@@ -1,4 +1,6 @@
 //! How areas come by their anon_vmas, hand them on, and lose them (mm/rmap.c).
+//!
+//! Deviation (links-unseen): links are written and walked without scheduling points.
 
 use vmadiff_contract::{Note, VmFlags};
 

@@ -11,6 +11,8 @@ use crate::sites as site;
 impl<D: Design> Current<'_, D> {
     /// Makes a stack reach down to an address below it.
     ///
+    /// Deviation (grow-begins-early): the design is told before page_table_lock is taken.
+    ///
     /// # Errors
     /// EPERM: too low. ENOMEM: too near to the area below, over a limit, or no memory. An anon_vma
     /// that was prepared stays.

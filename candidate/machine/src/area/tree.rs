@@ -1,8 +1,8 @@
 //! The tree of areas (`mm_rb`): a balanced search tree whose links stand in the VMAs.
 //!
 //! It is a treap: a search tree by address and a heap by a priority that is a hash of the VMA's
-//! ordinal, so its shape depends on what is in it and on nothing else. (Linux has a red-black tree;
-//! nothing that can be observed depends on which.) A change is a few rotations, each three writes in
+//! ordinal, so its shape depends on what is in it and on nothing else. (Deviation (treap): Linux
+//! has a red-black tree; nothing that can be observed depends on which.) A change is a few rotations, each three writes in
 //! an order that never makes a cycle, since lookups under RCU walk it meanwhile and must end; that
 //! they may miss something is for the design to notice (`change_tree`).
 //!

@@ -136,6 +136,7 @@ fn unserved(fault: Fault) -> Unserved {
     match fault {
         Fault::Bus => Unserved::Bus,
         Fault::Oom => Unserved::Oom,
+        Fault::SegvMapErr => Unserved::Segv(SegvCode::MapErr),
         Fault::Segv | Fault::Retry | Fault::Served { .. } => Unserved::Segv(SegvCode::AccErr),
     }
 }

@@ -1,7 +1,7 @@
 //! Collapsing a range (`collapse_huge_page`): every page of it is replaced by a fresh one, as if by
 //! one huge page. What the huge entry would be stays a table here, a new one.
 
-use vmadiff_contract::{Event, TableId, VmFlags};
+use vmadiff_contract::VmFlags;
 use vmadiff_interleave::{Word, WriteGuard};
 
 use crate::area::ops::{Ops, PageProt};
@@ -60,6 +60,7 @@ impl<D: Design> Current<'_, D> {
         (inside && anonymous && !missing).then_some(Part { vma, addr, end })
     }
 
+    /// Deviation (collapse-isolates-first): pages are isolated before the middle entry is cleared.
     fn collapse_huge_page(&self, part: Part<'_>) -> bool {
         // Nobody finds the pages by their anon_vma meanwhile.
         let tree: WriteGuard<'_> = self.anon_vma_lock(part.vma.anon_vma().peek());
@@ -198,12 +199,7 @@ impl<D: Design> Current<'_, D> {
         &self,
         from: Ref<'_, crate::page::table::Table>,
     ) -> Ref<'_, crate::page::table::Table> {
-        let new = self.tables.alloc();
-        new.shift().init(12);
-        new.entries().clear();
-        self.raise(Event::TableAlloc {
-            table: TableId(new.ordinal()),
-        });
+        let new = self.alloc_table(12);
         let _ptl = from.ptl().lock(site::COLLAPSE_COPY__PTL);
         let mut entry = 0;
         while let Some(at) = from.entries().next(entry) {

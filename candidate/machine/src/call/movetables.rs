@@ -2,7 +2,8 @@
 //!
 //! Whoever looks for the mappings of a page by its anon_vma or file must meet an entry at one of
 //! its two places. The lists of areas have no order that would see to it, as the kernel's trees do
-//! for most moves, so the locks of these lists are always held (`take_rmap_locks`).
+//! for most moves, so the locks of these lists are always held (`take_rmap_locks`): Deviation
+//! (move-locks-lists).
 
 use vmadiff_contract::VmFlags;
 use vmadiff_interleave::{Word, WriteGuard};

@@ -25,8 +25,8 @@ impl<D: Design> Current<'_, D> {
     /// downgraded once the areas are detached, so that faults elsewhere go on while their pages
     /// are taken out, and given back in the end.
     ///
-    /// Deviation: it is not downgraded if the area above is a stack, which could grow into the
-    /// range meanwhile; mended so in 5.8.
+    /// Deviation (246c320a): 5.1 downgrades it even if the area above is a stack, which can grow into
+    /// the range meanwhile; mended so in 5.8.
     ///
     /// # Errors
     /// EINVAL, and ENOMEM of splits.
@@ -59,8 +59,9 @@ impl<D: Design> Current<'_, D> {
         self.munlock_detached(mm, first, end);
         let next = self.detach_vmas_to_be_unmapped(mm, first, prev, end);
         let stack = next.is_some_and(|next| next.flags().contains(VmFlags::GROWSDOWN));
+        let stays = stack && !defect!(self, DowngradeBesideStack);
         // It lives to the end of the function.
-        let write = if stack { None } else { write.take() };
+        let write = if stays { None } else { write.take() };
         let _read = write.map(|write| write.downgrade(site::MUNMAP__DOWNGRADE));
         self.unmap_region(self.mm, first, prev, next, start, end);
         self.remove_vma_list(mm, first);

@@ -42,6 +42,8 @@ impl<D: Design> Current<'_, D> {
     /// (`get_user_pages_fast`), interrupts are off so that the tables stay; on again before another
     /// try, since the lock's holder may be waiting for this processor. The walks that follow go by
     /// the page's anon_vma, under its lock, which areas leave before their tables go.
+    ///
+    /// Deviation (reclaim-reads): mmap_sem is held for reading.
     fn isolate_page(&self, addr: u64) -> Isolated<'_> {
         // Tables are found by the lower bits of an address; access_ok keeps such walks from others.
         if addr >= self.config().task_size {
@@ -84,6 +86,8 @@ impl<D: Design> Current<'_, D> {
     }
 
     /// Makes every entry that maps the page a swap entry, unless a locked area maps it.
+    ///
+    /// Deviation (no-batched-flush): each entry's TLBs are flushed at once.
     fn shrink_page(&self, page: Ref<'_, Frame>, root: Ref<'_, AnonVma>) -> bool {
         let _tree = self.anon_vma_lock(root.handle());
         // Mapped no longer: its own anon_vma may be gone, too.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use vmadiff_contract::{
-    Attribute, Call, CallKind, Capabilities, Config, Event, EventSink, Fail, Manager, Misuse, Note,
-    Outcome, Snapshot, TaskId,
+    Attribute, Call, CallKind, Capabilities, Config, DesignInfo, Event, EventSink, Fail, Manager,
+    Misuse, Note, Outcome, Snapshot, TaskId,
 };
 use vmadiff_interleave::{Cell, Irqs, Rcu, Site};
 
@@ -25,6 +25,8 @@ use crate::sites as site;
 /// A manager of a design.
 pub struct Machine<D: Design> {
     config: Config,
+    /// Its design's, or of the design's form.
+    name: &'static str,
     defects: Defects,
     events: Arc<dyn EventSink>,
     tasks: [Task; TASKS],
@@ -84,7 +86,21 @@ impl<D: Design> Machine<D> {
         events: Arc<dyn EventSink>,
         defects: &[&str],
     ) -> Box<dyn Manager> {
-        Box::new(Self::new(config, events, defects))
+        Self::boxed_as(D::INFO, config, events, defects)
+    }
+
+    /// The same, of a form of the design: one that is as posted has the defects, too, that undo its
+    /// deviations.
+    ///
+    /// # Panics
+    /// As [`Machine::boxed`].
+    pub fn boxed_as(
+        info: &'static DesignInfo,
+        config: &Config,
+        events: Arc<dyn EventSink>,
+        defects: &[&str],
+    ) -> Box<dyn Manager> {
+        Box::new(Self::of(info, config, events, defects))
     }
 
     /// The same, not boxed.
@@ -92,10 +108,22 @@ impl<D: Design> Machine<D> {
     /// # Panics
     /// As [`Machine::boxed`].
     pub fn new(config: &Config, events: Arc<dyn EventSink>, defects: &[&str]) -> Self {
+        Self::of(D::INFO, config, events, defects)
+    }
+
+    fn of(
+        info: &'static DesignInfo,
+        config: &Config,
+        events: Arc<dyn EventSink>,
+        defects: &[&str],
+    ) -> Self {
         let slab = || Arc::clone(&events);
+        let mut all: Vec<&str> = info.posted().collect();
+        all.extend(defects);
         let mut machine = Self {
             config: config.clone(),
-            defects: Defects::of(D::INFO, defects),
+            name: info.name,
+            defects: Defects::of(info, &all),
             tasks: Default::default(),
             last_task: Cell::new(0),
             mms: Slab::new(4, slab()),
@@ -231,7 +259,7 @@ impl<D: Design> Manager for Machine<D> {
     }
 
     fn name(&self) -> &'static str {
-        D::INFO.name
+        self.name
     }
 
     fn supports(&self) -> Capabilities {

@@ -11,6 +11,8 @@ use crate::design::Design;
 use crate::page::table::Entries;
 
 /// An address space. Its name is the ordinal of its allocation.
+///
+/// Deviation (no-task-counters): tasks keep no counts of resident pages of their own.
 #[derive(Default)]
 pub struct Mm {
     /// Its own name.

@@ -37,6 +37,8 @@ object! {
 
 object! {
     /// A slot of the swap device.
+    ///
+    /// Deviation (slots-are-new): an entry names the slot's use, not its place.
     SwapSlot, dead: |_| None;
     words {
         /// Swap entries that name it.

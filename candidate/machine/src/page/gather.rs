@@ -3,6 +3,7 @@
 use crate::core::machine::Machine;
 use crate::core::mm::Mm;
 use crate::core::slab::{Handle, Ref};
+use crate::defects::defect;
 use crate::design::Design;
 use crate::page::frame::Frame;
 use crate::page::table::Table;
@@ -59,9 +60,16 @@ impl<'a, D: Design> Gather<'a, D> {
     }
 
     /// A table is to be freed once no walker can be in it (`pte_free_tlb`).
+    ///
+    /// Deviation (N11): where 5.1 keeps a table's lock in memory of its own, it frees that here
+    /// (`pgtable_page_dtor`), and the table after the flush. A speculative fault may be trying the
+    /// lock. Here the two are one.
     pub fn free_table(&mut self, table: Ref<'_, Table>) {
         if self.table_count == BATCH {
             self.flush();
+        }
+        if defect!(self.machine, LockFreedEarly) {
+            table.ptl_gone().init(true);
         }
         self.tables[self.table_count] = table.handle();
         self.table_count += 1;
@@ -87,6 +95,8 @@ impl<'a, D: Design> Gather<'a, D> {
     }
 
     /// Ends (`tlb_finish_mmu`).
+    ///
+    /// Deviation (no-pending-flush): whether others have cleared and not yet flushed is not asked.
     pub fn finish(mut self) {
         self.flush();
     }
@@ -95,6 +105,8 @@ impl<'a, D: Design> Gather<'a, D> {
 impl<D: Design> Machine<D> {
     /// Makes every processor that runs this address space forget a range (`flush_tlb_mm_range`).
     /// When it returns, no access by an older entry is under way.
+    ///
+    /// Deviation (flush-at-once): every TLB is emptied in one step.
     pub fn flush_tlb_range(&self, mm: Handle<Mm>, start: u64, end: u64) {
         let mut processors = 0;
         for task in self.tasks_of(mm) {

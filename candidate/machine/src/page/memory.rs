@@ -56,9 +56,13 @@ impl<D: Design> Current<'_, D> {
     }
 
     /// A page of private anonymous memory that is not there (`do_anonymous_page`).
+    ///
+    /// Deviation (N1): v12 allocates a page table here in a speculative fault, too.
     fn do_anonymous_page<'a>(&'a self, vmf: &mut Vmf<'a, D>) -> Fault {
         if !vmf.optimistic() && vmf.table.is_none() {
             vmf.table = Some(self.pte_alloc(self.mm_struct(), vmf.pmd, vmf.address));
+        } else if vmf.optimistic() && defect!(self, TableMadeLate) {
+            self.pte_alloc_late(vmf);
         }
         // A fault without mmap_sem has seen that it is not registered; a registration since then
         // misses this one fault.
@@ -106,6 +110,15 @@ impl<D: Design> Current<'_, D> {
         Fault::MINOR
     }
 
+    /// The defect N1: there was a table when the fault walked; if munmap has freed it since, this
+    /// makes another, which belongs to no area.
+    fn pte_alloc_late(&self, vmf: &Vmf<'_, D>) {
+        if vmf.pmd.alive() {
+            self.pte_alloc(self.mm_struct(), vmf.pmd, vmf.address);
+            vmf.pmd.alive();
+        }
+    }
+
     /// Makes sure that the fault's area has an anon_vma (`anon_vma_prepare`).
     pub fn prepare_fault(&self, vmf: &Vmf<'_, D>) -> Result<(), NoMemory> {
         match vmf.copied {
@@ -146,6 +159,8 @@ impl<D: Design> Current<'_, D> {
     }
 
     /// A store to a page that is present and not writable (`do_wp_page`), its lock held.
+    ///
+    /// Deviation (no-page-lock): the page lock is not taken.
     fn do_wp_page<'a>(&'a self, vmf: &mut Vmf<'a, D>) -> Fault {
         match vmf.orig_pte.maps() {
             Some(Maps::Anon(page)) => {
@@ -194,6 +209,8 @@ impl<D: Design> Current<'_, D> {
 
     /// Copies a page that others see, too, for the one who stores (`wp_page_copy`). `old` is the
     /// private page, held; without it the page is a file's or the zero page.
+    ///
+    /// Deviation (no-notifiers): nobody is told that entries become invalid.
     fn wp_page_copy<'a>(&'a self, vmf: &mut Vmf<'a, D>, old: Option<Ref<'_, Frame>>) -> Fault {
         let fault = self.try_wp_page_copy(vmf, old);
         if let Some(old) = old {

@@ -75,10 +75,7 @@ impl<D: Design> Machine<D> {
         if let Some(table) = Handle::from_word(upper.get(site, at)).some() {
             return self.table(table);
         }
-        let new = self.tables.alloc();
-        new.shift().init(shift);
-        new.entries().clear();
-        self.raise_table_alloc(new);
+        let new = self.alloc_table(shift);
         let _lock = mm.page_table_lock.lock(site::PTE_ALLOC__LOCK);
         if let Some(table) = Handle::from_word(upper.peek(at)).some() {
             // Another fault was faster.
@@ -89,10 +86,16 @@ impl<D: Design> Machine<D> {
         new
     }
 
-    fn raise_table_alloc(&self, table: Ref<'_, Table>) {
+    /// A table without entries, each of which covers `1 << shift` bytes.
+    pub fn alloc_table(&self, shift: u32) -> Ref<'_, Table> {
+        let table = self.tables.alloc();
+        table.shift().init(shift);
+        table.ptl_gone().init(false);
+        table.entries().clear();
         self.raise(Event::TableAlloc {
             table: TableId(table.ordinal()),
         });
+        table
     }
 
     /// Frees a table that nothing names any more and no TLB knows.

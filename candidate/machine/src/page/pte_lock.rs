@@ -77,7 +77,9 @@ impl<D: Design> Current<'_, D> {
         let table = self.table(pmd);
         vmf.table = Some(table);
         let ptl = table.ptl().try_lock(site::PTE_MAP_LOCK__TRYLOCK);
-        table.alive();
+        if table.ptl_gone().peek() {
+            self.misuse(Misuse::DeadLock(TableId(table.ordinal())));
+        }
         let Some(ptl) = ptl else {
             return Ok(None);
         };
@@ -113,6 +115,25 @@ impl<D: Design> Current<'_, D> {
         walked
     }
 
+    /// The table that an entry names, as it was found there.
+    ///
+    /// Deviation (N10): v12 reads the entry once to check it and once more to go down by it. What was
+    /// cleared in between leads it to no table at all.
+    fn once_more(
+        &self,
+        found: Handle<Table>,
+        again: impl FnOnce() -> u64,
+    ) -> Result<Handle<Table>, Fault> {
+        if !defect!(self, UpperReadAgain) {
+            return Ok(found);
+        }
+        let again = Handle::from_word(again()).some();
+        again.ok_or_else(|| {
+            self.misuse(Misuse::LostTable(TableId(found.ordinal())));
+            self.give_up(&reason::NO_UPPER_TABLE)
+        })
+    }
+
     fn walk_below<'a>(
         &'a self,
         vmf: &mut Vmf<'a, D>,
@@ -125,15 +146,23 @@ impl<D: Design> Current<'_, D> {
             self.table(table)
         };
         let missing = |why| move || self.give_up(why);
-        let pud = pud.some().map(walk_in);
-        let pud = pud.ok_or_else(missing(&reason::NO_UPPER_TABLE))?;
-        let pmd = pud.lower(at.pud, index(addr, PUD_SHIFT));
-        let pmd = pmd.some().map(walk_in);
+        let pud = pud.some().ok_or_else(missing(&reason::NO_UPPER_TABLE))?;
+        let top = &self.mm_struct().pgd;
+        let pud = walk_in(self.once_more(pud, || {
+            top.get(site::PUD_OFFSET__PGD, index(addr, PGD_SHIFT))
+        })?);
+        let at_pud = index(addr, PUD_SHIFT);
+        let pmd = pud.lower(at.pud, at_pud).some();
         let pmd = pmd.ok_or_else(missing(&reason::NO_UPPER_TABLE))?;
+        let pmd =
+            walk_in(self.once_more(pmd, || pud.lower(site::PMD_OFFSET__PUD, at_pud).to_word())?);
         vmf.pmd = pmd;
-        vmf.orig_pmd = pmd.lower(at.pmd, index(addr, PMD_SHIFT));
-        let table = vmf.orig_pmd.some().map(walk_in);
-        let table = table.ok_or_else(missing(&reason::NO_TABLE))?;
+        let at_pmd = index(addr, PMD_SHIFT);
+        vmf.orig_pmd = pmd.lower(at.pmd, at_pmd);
+        let table = vmf.orig_pmd.some().ok_or_else(missing(&reason::NO_TABLE))?;
+        let table = walk_in(self.once_more(table, || {
+            pmd.lower(site::PTE_OFFSET_MAP__PMD, at_pmd).to_word()
+        })?);
         vmf.table = Some(table);
         vmf.orig_pte = table.pte(at.pte, index(addr, 12));
         Ok(())

@@ -18,7 +18,8 @@ impl<D: Design> Current<'_, D> {
     /// A page that was swapped out.
     pub fn do_swap_page<'a>(&'a self, vmf: &mut Vmf<'a, D>, slot: Handle<SwapSlot>) -> Fault {
         if vmf.optimistic() {
-            // pte_unmap_same: whoever swapped it in meanwhile served this fault.
+            // Deviation (swap-vouched): pte_unmap_same compares nothing on 64 bits. Whoever swapped
+            // it in meanwhile served this fault.
             if !self.pte_spinlock(vmf) {
                 return Fault::Retry;
             }

@@ -117,6 +117,8 @@ object! {
     words {
         /// Bits of an address below an entry's range.
         shift: u32,
+        /// The memory of its lock was freed before its own.
+        ptl_gone: bool,
     }
     parts {
         /// What it holds.

@@ -27,8 +27,10 @@ pub enum Fault {
     Bus,
     /// No memory (VM_FAULT_OOM).
     Oom,
-    /// SIGSEGV (VM_FAULT_SIGSEGV).
+    /// SIGSEGV (VM_FAULT_SIGSEGV), with ACCERR.
     Segv,
+    /// SIGSEGV with MAPERR, whatever the reason (`bad_area_nosemaphore`).
+    SegvMapErr,
 }
 
 impl Fault {

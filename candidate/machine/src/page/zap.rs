@@ -59,6 +59,8 @@ impl<D: Design> Machine<D> {
     }
 
     /// Takes out the pages of a lowest table in a range.
+    ///
+    /// Deviation (one-hold): the lock is held from the first entry to the last.
     fn zap_pte_range(&self, gather: &mut Gather<'_, D>, part: PteTable<'_>, which: Which) {
         let PteTable { addr, end, table } = part;
         let mm = gather.mm();

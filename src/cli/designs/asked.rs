@@ -1,110 +1,11 @@
-//! `vmadiff designs`, and the design and the defects that `--design` and `--defect` ask for.
+//! The design and the defects that `--design` and `--defect` ask for.
 
 use anyhow::{Result, bail};
-use serde::Serialize;
 use vmadiff::designs::{self, DESIGNS, Planted, defects};
 use vmadiff::program::Case;
 use vmadiff_contract::DesignInfo;
 
-use super::output::print;
-use super::{near, paint};
-use crate::status::Status;
-
-/// Lists the designs that can stand beside the reference: what each is, where it is from, and the
-/// defects that can be planted in it.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
-    vmadiff designs\n  \
-    vmadiff designs --json\n  \
-    vmadiff fuzz --seconds 60 --design NAME")]
-pub struct Args {
-    /// Prints the list as JSON.
-    #[arg(long)]
-    json: bool,
-}
-
-/// A design, as `--json` prints it.
-#[derive(Debug, Serialize)]
-struct Listed {
-    name: &'static str,
-    what: &'static str,
-    source: &'static str,
-    /// It is run where no other is asked for.
-    first: bool,
-    /// By name; `vmadiff defects` says more.
-    defects: Vec<&'static str>,
-    /// Why its faults go on under mmap_sem.
-    reasons: Vec<Why>,
-    /// Rules of its own.
-    rules: Vec<Own>,
-}
-
-#[derive(Debug, Serialize)]
-struct Why {
-    name: &'static str,
-    what: &'static str,
-}
-
-#[derive(Debug, Serialize)]
-struct Own {
-    name: &'static str,
-    says: &'static str,
-    source: &'static str,
-}
-
-pub fn run(args: &Args) -> Result<Status> {
-    let listed: Vec<Listed> = DESIGNS.iter().copied().map(listed).collect();
-    if args.json {
-        print(&format!("{}\n", serde_json::to_string_pretty(&listed)?))?;
-        return Ok(Status::Agreed);
-    }
-    for design in listed {
-        let Listed {
-            name,
-            what,
-            source,
-            first,
-            defects,
-            ..
-        } = design;
-        let first = if first {
-            " (run where none is named)"
-        } else {
-            ""
-        };
-        print(&format!(
-            "{}{first}\n  {what}\n  from {source}\n  {} defects: vmadiff defects --design {name}\n",
-            paint::strong(name),
-            defects.len(),
-        ))?;
-    }
-    Ok(Status::Agreed)
-}
-
-fn listed(design: &'static DesignInfo) -> Listed {
-    let reasons = design.reasons.iter().copied().flatten();
-    let breaches = design.breaches.iter().copied().flatten();
-    Listed {
-        name: design.name,
-        what: design.what,
-        source: design.source,
-        first: design == DESIGNS[0],
-        defects: defects(design).map(|info| info.name).collect(),
-        reasons: reasons
-            .map(|reason| Why {
-                name: reason.name,
-                what: reason.what,
-            })
-            .collect(),
-        rules: breaches
-            .map(|breach| Own {
-                name: breach.rule,
-                says: breach.says,
-                source: breach.source,
-            })
-            .collect(),
-    }
-}
+use crate::cli::near;
 
 /// What `--design` and `--defect` ask for.
 #[derive(Clone, Debug, Default)]
@@ -147,14 +48,26 @@ impl Asked {
         self.planted_in(self.design.or(case.design).unwrap_or(DESIGNS[0]))
     }
 
+    /// Of the designs, the one that is asked for, or all.
+    pub fn designs(&self) -> Vec<&'static DesignInfo> {
+        self.design.map_or(DESIGNS.to_vec(), |design| vec![design])
+    }
+
+    /// For a command to which a design means something, and a defect nothing.
+    pub fn refuse_defects(&self, command: &str) -> Result<()> {
+        if self.defects.is_empty() {
+            return Ok(());
+        }
+        bail!("--defect is for the candidate, which `{command}` does not run");
+    }
+
     /// For a command that runs no candidate: what is asked for would be left out without a word.
     pub fn refuse(&self, command: &str) -> Result<()> {
-        let option = match (&self.defects[..], self.design) {
-            ([_, ..], _) => "--defect",
-            ([], Some(_)) => "--design",
-            ([], None) => return Ok(()),
-        };
-        bail!("{option} is for the candidate, which `{command}` does not run");
+        self.refuse_defects(command)?;
+        if self.design.is_none() {
+            return Ok(());
+        }
+        bail!("--design is for the candidate, which `{command}` does not run");
     }
 
     fn planted_in(&self, design: &'static DesignInfo) -> Result<Planted> {
@@ -177,6 +90,15 @@ fn unknown_design(name: &str) -> String {
 }
 
 fn unknown_defect(design: &'static DesignInfo, name: &str) -> String {
+    if design.posted().any(|posted| posted == name) {
+        return format!("`{name}` is in the design {} anyway", design.name);
+    }
+    if design.unshown.contains(&name) {
+        return format!(
+            "`{name}` changes nothing that the design {} could show",
+            design.name
+        );
+    }
     let whose = if DESIGNS.len() > 1 {
         format!("no defect of the design {} is", design.name)
     } else {
