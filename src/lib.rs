@@ -8,10 +8,22 @@
 
 #![forbid(unsafe_code)]
 
+// The command names the library as its users do.
+#[cfg(feature = "command")]
+extern crate self as vmadiff;
+
+#[cfg(feature = "command")]
+mod artifacts;
+#[cfg(feature = "command")]
+mod cli;
 pub mod coverage;
 pub mod designs;
 pub mod distill;
+#[cfg(feature = "engine")]
+mod engine;
 pub mod expect;
+#[cfg(feature = "command")]
+mod files;
 pub mod judge;
 #[cfg(all(feature = "command", target_os = "linux", target_arch = "x86_64"))]
 pub mod linux;
@@ -26,8 +38,15 @@ pub mod reduce;
 pub mod report;
 pub mod run;
 pub mod shrink;
+#[cfg(feature = "command")]
+mod status;
 pub mod story;
 pub mod survey;
 pub mod target;
 #[cfg(feature = "command")]
 mod views;
+
+#[cfg(feature = "command")]
+pub use cli::command;
+#[cfg(feature = "command")]
+use cli::output::tell;

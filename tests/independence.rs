@@ -17,6 +17,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("vmadiff-interleave", &[]),
     ("vmadiff-reference", &["vmadiff-contract"]),
     ("vmadiff-linux", &["vmadiff-contract"]),
+    ("vmadiff-libfuzzer", &[]),
     (
         "vmadiff-machine",
         &["vmadiff-contract", "vmadiff-interleave"],
@@ -33,6 +34,7 @@ const SHARED: &[&str] = &[
     "reference",
     "candidate/machine",
     "linux",
+    "libfuzzer",
     "src",
 ];
 

@@ -28,6 +28,7 @@ mod paste;
 mod run;
 mod show;
 mod shrinking;
+mod start;
 #[cfg(feature = "engine")]
 mod summary;
 #[cfg(feature = "engine")]
@@ -39,6 +40,7 @@ use clap::{Parser, Subcommand};
 use designs::Asked;
 use names::Names;
 pub use output::complain;
+pub use start::command;
 
 #[cfg(feature = "engine")]
 use crate::status::HarnessFailed;

@@ -32,10 +32,10 @@ pub fn print(text: &str) -> Result<()> {
 }
 
 /// Says something on standard error, formatted, and a line of its own.
-#[macro_export]
 macro_rules! tell {
     ($($words:tt)*) => { $crate::cli::output::tell_line(&format!($($words)*)) };
 }
+pub(crate) use tell;
 
 /// What [`tell!`] does. That nobody can be told is no reason to end: what is told there is beside
 /// the work, and the exit status says the most important part of it.

@@ -7,15 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use libfuzzer_sys::Corpus as Answer;
 use rustix::time::{ClockId, clock_gettime};
 use vmadiff::designs::Planted;
 use vmadiff::judge::Divergence;
 use vmadiff::program::Program;
+use vmadiff_libfuzzer::{self as libfuzzer, Callbacks, Corpus as Answer};
 
 use super::corpus::Corpus;
 use super::fault::Fault;
-use super::glue;
 use super::protocol::{Finding, Message, Settings, Totals};
 use super::subject::{Ran, Subject};
 use crate::artifacts::{self, Kept};
@@ -81,7 +80,13 @@ pub fn run(settings: &str) -> Result<i32> {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         STOP.store(true, Ordering::Relaxed);
     });
-    Ok(glue::run_driver(&arguments, counters))
+    let callbacks = Callbacks {
+        begin,
+        execute,
+        mutate,
+        crossover,
+    };
+    Ok(libfuzzer::run(&arguments, counters, callbacks))
 }
 
 fn arguments(settings: &Settings) -> Vec<String> {
@@ -104,17 +109,17 @@ fn arguments(settings: &Settings) -> Vec<String> {
 /// Called once, before the first input. libFuzzer's glue has just arranged for panics to end the
 /// process; those of a manager are findings and must unwind to the runner instead. What unwinds
 /// further ends the process all the same.
-pub fn begin() {
+fn begin() {
     std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
 }
 
 /// Executes one input: libFuzzer's callback.
-pub fn execute(bytes: &[u8], counters: &mut [u8]) -> Answer {
+fn execute(bytes: &[u8], counters: &mut [u8]) -> Answer {
     with_job(|job| job.execute(bytes, counters))
 }
 
 /// Mutates an input in place and answers its new length: libFuzzer's callback.
-pub fn mutate(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
+fn mutate(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
     with_job(|job| match job.instead_of(&data[..size]) {
         Some(input) => put(&input, &mut data[..max_size]),
         None => job.subject.mutate(data, size, max_size, seed),
@@ -122,7 +127,7 @@ pub fn mutate(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize
 }
 
 /// Writes a cross of two inputs to `out` and answers its length: libFuzzer's callback.
-pub fn crossover(first: &[u8], second: &[u8], out: &mut [u8], seed: u32) -> usize {
+fn crossover(first: &[u8], second: &[u8], out: &mut [u8], seed: u32) -> usize {
     with_job(|job| match job.instead_of(first) {
         Some(input) => put(&input, out),
         None => job.subject.crossover(first, second, out, seed),
@@ -226,7 +231,7 @@ impl Job {
         }
         let totals = self.totals();
         self.say(&Message::Stopped(totals));
-        glue::leave(status.number().into())
+        libfuzzer::leave(status.number().into())
     }
 
     /// Writes a line to the parent. If it is gone, there is nobody to work for.
@@ -239,7 +244,7 @@ impl Job {
             .and_then(|()| stdout.flush())
             .is_err()
         {
-            glue::leave(Status::HarnessFailed.number().into());
+            libfuzzer::leave(Status::HarnessFailed.number().into());
         }
     }
 }

@@ -15,7 +15,6 @@ mod child;
 mod corpus;
 mod fault;
 mod folder;
-mod glue;
 mod job;
 mod legacy;
 mod log;

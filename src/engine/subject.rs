@@ -64,7 +64,7 @@ impl Subject {
             max_size,
             seed,
             &profile,
-            libfuzzer_sys::fuzzer_mutate,
+            vmadiff_libfuzzer::fuzzer_mutate,
         )
     }
 

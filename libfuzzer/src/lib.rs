@@ -1,15 +1,37 @@
 //! Where libFuzzer and Rust meet: its entry, its callbacks and the counters that it reads. All
 //! unsafe code of the command is here.
-
-#![allow(unsafe_code)]
+//!
+//! A package of its own, since its symbols are what a fuzz target defines too: who writes a target
+//! leaves out the feature `engine` of vmadiff, which brings it.
 
 use std::ffi::{CString, c_char, c_int};
+use std::sync::OnceLock;
 
-use libfuzzer_sys::{Corpus, fuzz_crossover, fuzz_mutator, fuzz_target};
+use libfuzzer_sys::{fuzz_crossover, fuzz_mutator, fuzz_target};
 
-use vmadiff::coverage::WOVEN_COUNTERS as COUNTERS;
+pub use libfuzzer_sys::{Corpus, fuzzer_mutate};
 
-use super::child;
+/// Bytes of [`Callbacks::execute`]'s counters.
+pub const COUNTERS: usize = 16 << 10;
+
+/// What libFuzzer calls.
+#[derive(Clone, Copy, Debug)]
+pub struct Callbacks {
+    /// Before the first input.
+    pub begin: fn(),
+    /// Executes an input. The counters are zero; what is added to them is what the input reached.
+    pub execute: fn(&[u8], &mut [u8]) -> Corpus,
+    /// Mutates the input in `data[..size]` in place, to at most `max_size` bytes; answers its length.
+    pub mutate: fn(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize,
+    /// Writes a cross of two inputs and answers its length.
+    pub crossover: fn(one: &[u8], other: &[u8], out: &mut [u8], seed: u32) -> usize,
+}
+
+static CALLBACKS: OnceLock<Callbacks> = OnceLock::new();
+
+fn callbacks() -> &'static Callbacks {
+    CALLBACKS.get().expect("only `run` starts libFuzzer")
+}
 
 unsafe extern "C" {
     fn LLVMFuzzerRunDriver(
@@ -24,7 +46,7 @@ unsafe extern "C" {
 
 /// Has what libFuzzer sweeps after each execution for features that it has not seen, and clears.
 /// In the section that it knows by name it would sweep all of it; it is told of those counters that
-/// the campaign's programs can move ([`run_driver`]).
+/// the campaign's programs can move ([`run`]).
 static mut COUNTERS_SEEN: Aligned = Aligned([0; COUNTERS]);
 
 /// libFuzzer looks at whole words.
@@ -33,20 +55,20 @@ struct Aligned([u8; COUNTERS]);
 
 const _: () = assert!(size_of::<Aligned>().is_multiple_of(size_of::<usize>()));
 
-fuzz_target!(init: child::begin(), |bytes: &[u8]| -> Corpus {
+fuzz_target!(init: (callbacks().begin)(), |bytes: &[u8]| -> Corpus {
     let counters = &raw mut COUNTERS_SEEN;
     // SAFETY: libFuzzer executes one input at a time, on one thread, and looks at the counters
     // only between executions.
     let counters = unsafe { &mut *counters };
-    child::execute(bytes, &mut counters.0)
+    (callbacks().execute)(bytes, &mut counters.0)
 });
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    child::mutate(data, size, max_size, seed)
+    (callbacks().mutate)(data, size, max_size, seed)
 });
 
 fuzz_crossover!(|data1: &[u8], data2: &[u8], out: &mut [u8], seed: u32| {
-    child::crossover(data1, data2, out, seed)
+    (callbacks().crossover)(data1, data2, out, seed)
 });
 
 extern "C" fn test_one_input(data: *const u8, size: usize) -> c_int {
@@ -59,9 +81,11 @@ extern "C" fn test_one_input(data: *const u8, size: usize) -> c_int {
 ///
 /// # Panics
 ///
-/// If an argument contains a NUL byte, or there are not so many counters.
-pub fn run_driver(arguments: &[String], counters: usize) -> i32 {
+/// If an argument contains a NUL byte, there are not so many counters, or it runs already.
+pub fn run(arguments: &[String], counters: usize, callbacks: Callbacks) -> i32 {
     assert!(counters <= COUNTERS, "{counters} of {COUNTERS} counters");
+    let first = CALLBACKS.set(callbacks).is_ok();
+    assert!(first, "libFuzzer runs already");
     let start = (&raw mut COUNTERS_SEEN).cast::<u8>();
     // SAFETY: so many bytes stand there as long as the process runs, by the check above; libFuzzer
     // does not touch them before it runs.
@@ -85,6 +109,8 @@ pub fn run_driver(arguments: &[String], counters: usize) -> i32 {
 /// Ends the process at once. `exit` would run libFuzzer's handler, which takes an exit from
 /// within an execution for a crash.
 pub fn leave(status: i32) -> ! {
-    // SAFETY: `_exit` asks for nothing.
-    unsafe { libc::_exit(status) }
+    unsafe extern "C" {
+        safe fn _exit(status: c_int) -> !;
+    }
+    _exit(status)
 }

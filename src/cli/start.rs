@@ -1,0 +1,55 @@
+//! Starts the command, and says how it ended.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[cfg(all(feature = "engine", target_os = "linux", target_arch = "x86_64"))]
+use super::GUEST;
+use super::{Cli, complain, paint, panics, run};
+use crate::status::{HarnessFailed, Status};
+
+/// The command line, from its words to the exit status that they come to.
+pub fn command() -> ExitCode {
+    #[cfg(all(feature = "engine", target_os = "linux", target_arch = "x86_64"))]
+    if vmadiff_linux::boot::init::is_init() {
+        vmadiff_linux::boot::init::run(GUEST);
+    }
+    let cli = Cli::parse();
+    panics::keep();
+    let status = match std::panic::catch_unwind(|| run(cli)) {
+        Ok(Ok(status)) => status,
+        Ok(Err(error)) => {
+            complain(&error);
+            if error.is::<HarnessFailed>() || is_the_machines(&error) {
+                Status::HarnessFailed
+            } else {
+                Status::BadInput
+            }
+        }
+        Err(_) => {
+            crate::tell!("{}: {}", paint::bad("harness failure"), panics::last());
+            Status::HarnessFailed
+        }
+    };
+    status.into()
+}
+
+/// Whether the machine is to blame for an error, and not what was asked for: a full disk, a broken
+/// one, no memory, no descriptor or process left.
+fn is_the_machines(error: &anyhow::Error) -> bool {
+    use std::io::Error;
+    use std::io::ErrorKind::{OutOfMemory, QuotaExceeded, StorageFull, WouldBlock};
+    // Without a stable `ErrorKind`; the same numbers on every Unix.
+    const EIO: i32 = 5;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    let mut causes = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<Error>());
+    causes.any(|error| {
+        let kind = error.kind();
+        matches!(kind, OutOfMemory | QuotaExceeded | StorageFull | WouldBlock)
+            || matches!(error.raw_os_error(), Some(EIO | ENFILE | EMFILE))
+    })
+}
