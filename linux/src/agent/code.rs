@@ -202,6 +202,10 @@ unsafe extern "C" {
 }
 
 /// The code's first byte, its length, and where in it the signal handler starts.
+///
+/// Never inlined: labels of the assembly are known in its own object file only, and whoever builds
+/// this without link-time optimisation in several codegen units has callers in others.
+#[inline(never)]
 pub fn code() -> (*const u8, usize, u64) {
     let start = &raw const vmadiff_agent_code;
     let length = (&raw const vmadiff_agent_end).addr() - start.addr();
