@@ -2,11 +2,13 @@
 //! harness that names a design's crate.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use vmadiff_contract::{Breach, Config, DefectInfo, DesignInfo, EventSink, Manager};
+use vmadiff_contract::{Boot, Breach, Config, DefectInfo, DesignInfo, EventSink, Manager};
 
-/// Every design; the first is meant where none is named.
+use crate::compare::Terms;
+
+/// Every design of this project; the first is meant where none is named.
 pub static DESIGNS: &[&DesignInfo] = &[
     &vmadiff_spf::DESIGN,
     &vmadiff_spf::AS_POSTED,
@@ -14,9 +16,68 @@ pub static DESIGNS: &[&DesignInfo] = &[
     &vmadiff_classic::DESIGN,
 ];
 
+/// A manager of somebody else's that stands beside the reference in this process, as a design does.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// What it says of itself.
+    pub design: &'static DesignInfo,
+    /// On what terms it is compared.
+    pub terms: Terms,
+    /// Variants of it with a defect, by the defect's name.
+    pub mutants: Vec<(&'static str, Boot)>,
+}
+
+/// Managers that stand in the place of this project's designs, and what they are called.
+struct Others {
+    designs: Vec<&'static DesignInfo>,
+    entries: Vec<Entry>,
+}
+
+static OTHERS: OnceLock<Others> = OnceLock::new();
+
+/// Has these managers stand in the place of the designs, in all of this process and from its start.
+///
+/// # Panics
+/// If there are none, two have one name, or it was said before.
+pub fn register(entries: Vec<Entry>) {
+    let designs: Vec<_> = entries.iter().map(|entry| entry.design).collect();
+    assert!(!designs.is_empty(), "expected a manager to compare");
+    for (index, design) in designs.iter().enumerate() {
+        let again = designs[..index].contains(design);
+        assert!(!again, "two managers are called `{}`", design.name);
+    }
+    let first = OTHERS.set(Others { designs, entries }).is_ok();
+    assert!(first, "which managers are compared is said once");
+}
+
+/// All that can stand beside the reference; the first is meant where none is named.
+pub fn all() -> &'static [&'static DesignInfo] {
+    OTHERS.get().map_or(DESIGNS, |others| &others.designs)
+}
+
+/// The one that is meant where none is named.
+pub fn first() -> &'static DesignInfo {
+    all()[0]
+}
+
+/// Whether what stands beside the reference is this project's own.
+pub fn are_own() -> bool {
+    OTHERS.get().is_none()
+}
+
+fn entry(design: &'static DesignInfo) -> Option<&'static Entry> {
+    let mut entries = OTHERS.get()?.entries.iter();
+    entries.find(|entry| entry.design == design)
+}
+
+/// On what terms a design is compared.
+pub fn terms(design: &'static DesignInfo) -> Terms {
+    entry(design).map_or_else(Terms::default, |entry| entry.terms.clone())
+}
+
 /// The design of this name.
 pub fn from_name(name: &str) -> Option<&'static DesignInfo> {
-    DESIGNS.iter().copied().find(|design| design.name == name)
+    all().iter().copied().find(|design| design.name == name)
 }
 
 /// The defects that can be planted in a design: those that it declares, but not what it cannot show,
@@ -40,7 +101,7 @@ pub fn rules(design: &'static DesignInfo, info: &DefectInfo) -> Vec<&'static str
 /// Rules that designs declare of their own protocols, each once.
 pub fn breaches() -> impl Iterator<Item = &'static Breach> {
     let each = || {
-        let of_each = DESIGNS.iter().flat_map(|design| design.breaches);
+        let of_each = all().iter().flat_map(|design| design.breaches);
         of_each.copied().flatten().copied()
     };
     each().enumerate().filter_map(move |(i, breach)| {
@@ -93,7 +154,7 @@ impl Planted {
     /// # Panics
     /// If none has.
     pub fn defect(name: &str) -> Self {
-        let mut planted = DESIGNS.iter().map(|design| Self::new(design, &[name]));
+        let mut planted = all().iter().map(|design| Self::new(design, &[name]));
         let first = planted.find_map(Result::ok);
         first.unwrap_or_else(|| panic!("no design has a defect `{name}`"))
     }
@@ -110,14 +171,18 @@ impl Planted {
 
     /// Boots a manager of the design with the defects.
     pub fn boot(&self, config: &Config, events: Arc<dyn EventSink>) -> Box<dyn Manager> {
-        (self.design.boot)(config, events, &self.defects)
+        let mutants = entry(self.design).map_or(&[][..], |entry| &entry.mutants);
+        let planted = |(name, _): &&(&'static str, Boot)| self.defects.contains(name);
+        let boot = mutants.iter().find(planted);
+        let boot = boot.map_or(self.design.boot, |&(_, boot)| boot);
+        boot(config, events, &self.defects)
     }
 }
 
 /// The first design, without defects.
 impl Default for Planted {
     fn default() -> Self {
-        Self::nothing(DESIGNS[0])
+        Self::nothing(first())
     }
 }
 

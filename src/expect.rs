@@ -8,6 +8,7 @@ use std::fmt;
 
 use vmadiff_contract::{Event, MmId, Outcome, Snapshot, TaskId, VmaId};
 
+use crate::compare::Shown;
 use crate::pair::Ran;
 use crate::program::text::{answer_text, maps_lines, outcome_text};
 use crate::program::{Case, Check, Counter, Wants};
@@ -74,7 +75,31 @@ pub fn unmet_in(case: &Case, ran: &Ran) -> Vec<Unmet> {
         Some(woven) => by("the candidate", unmet_by(case, woven.as_ref())).collect(),
         None => by("the reference", unmet_by(case, &ran.reference))
             .chain(by("the candidate", unmet_by(case, &ran.candidate)))
+            .filter(|unmet| ran.view.is_all() || can_be_met(case, ran, unmet))
             .collect(),
+    }
+}
+
+/// Whether an expectation is about something that was looked at. Where not all is, what a text
+/// expects of the rest is no matter.
+fn can_be_met(case: &Case, ran: &Ran, unmet: &Unmet) -> bool {
+    let ended = ran.known.last().filter(|known| !known.went_on);
+    let made = |calls: usize| ended.is_none_or(|ended| calls <= ended.at);
+    match unmet.of {
+        Of::Call(at) => {
+            let answered = ran.reference.calls.get(at);
+            let skipped = answered.is_some_and(|seen| seen.outcome == Outcome::Unsupported);
+            let frees = unmet.expected.starts_with("frees") && !ran.view.shows(Shown::EVENTS);
+            made(at) && !skipped && !frees && !ran.known.iter().any(|known| known.at == at)
+        }
+        Of::Check(check) => {
+            let Check { after, wants, .. } = &case.checks[check];
+            made(*after)
+                && match wants {
+                    Wants::Maps(_) => ran.view.shows(Shown::AREAS) && !ran.view.joins(),
+                    Wants::Status(_) => ran.view.shows(Shown::COUNTERS),
+                }
+        }
     }
 }
 

@@ -50,6 +50,13 @@ pub trait Manager: Send + Sync {
 
     /// Runs what was deferred (grace periods) to its end.
     fn quiesce(&self);
+
+    /// Takes on the areas of a state, as another manager has them, in place of its own. Whether it
+    /// did; one that cannot is left as it was. Only comparisons that go on past a known difference
+    /// ask for it.
+    fn adopt(&mut self, _state: &Snapshot) -> bool {
+        false
+    }
 }
 
 /// What some arguments ask for: a manager may know the call and not that.
@@ -137,6 +144,15 @@ impl Capabilities {
         Self {
             calls: self.calls & other.calls,
             lacks: self.lacks | other.lacks,
+        }
+    }
+
+    /// Those of either.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self {
+            calls: self.calls | other.calls,
+            lacks: self.lacks & other.lacks,
         }
     }
 

@@ -76,7 +76,7 @@ impl Snapshot {
 }
 
 /// A live task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TaskState {
     /// Which.
     pub task: TaskId,
@@ -91,7 +91,7 @@ pub struct TaskState {
 }
 
 /// A live address space.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct MmState {
     /// Which.
     pub mm: MmId,
@@ -120,7 +120,7 @@ pub struct MmState {
 }
 
 /// An area.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct VmaState {
     /// Its address space.
     pub mm: MmId,

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use serde::Serialize;
-use vmadiff::designs::{DESIGNS, defects, rules};
+use vmadiff::designs::{self, defects, rules};
 use vmadiff_contract::{DefectInfo, DefectKind, DesignInfo};
 
 use super::designs::Asked;
@@ -60,7 +60,7 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
     } in all
     {
         // Where there are several, which ones have it.
-        let of = match designs.len() == DESIGNS.len() {
+        let of = match designs.len() == designs::all().len() {
             true => String::new(),
             false => format!(", {}", designs.join(", ")),
         };

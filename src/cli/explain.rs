@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::Path;
 
-use vmadiff::designs::{DESIGNS, Planted};
+use vmadiff::designs::{self, Planted};
 use vmadiff::judge::Divergence;
 use vmadiff::pair::Ran;
 use vmadiff::program::Program;
@@ -78,7 +78,7 @@ fn called(program: &Path, by_cargo: bool) -> String {
 
 fn replay_by(program: &str, file: &Path, planted: &Planted) -> String {
     let mut command = format!("{program} run");
-    if planted.design() != DESIGNS[0] {
+    if planted.design() != designs::first() {
         command += &format!(" --design {}", planted.design().name);
     }
     for defect in planted.defects() {
@@ -111,7 +111,7 @@ fn style(role: Role) -> paint::Style {
 
 #[cfg(test)]
 mod tests {
-    use vmadiff::designs::defects;
+    use vmadiff::designs::{DESIGNS, defects};
 
     use super::*;
 

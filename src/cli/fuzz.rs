@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use vmadiff::designs::Planted;
+use vmadiff::pair::pair;
 use vmadiff::target::known;
 
 use super::designs::Asked;
@@ -129,6 +130,13 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
         bail!("--kernel is for `fuzz linux`");
     }
     let planted = &asked.planted()?;
+    if args.kind == Kind::Interleaved && !pair(planted).interleaves() {
+        bail!(
+            "{} has no points at which another task can run: nothing of it would race; fuzz it \
+             with `fuzz serial`",
+            planted.design().name
+        );
+    }
     // Jobs on one corpus, and one that takes another's place, need a folder even if nobody wants to
     // keep it.
     let shared = args.jobs > 1;

@@ -148,11 +148,14 @@ fn line(plan: &Plan, design: &'static DesignInfo, progress: &Progress) -> String
     let speculative = 100.0 * share(summary.speculative, summary.speculative + summary.classic);
     let mut line = format!(
         "{seconds:.0}{limit} s · {} exec/s · corpus {} · coverage {} · {per_program:.1} \
-         calls/program · {speculative:.0} % of faults speculative",
+         calls/program",
         HumanCount(per_second as u64),
         HumanCount(progress.corpus),
         HumanCount(progress.coverage),
     );
+    if summary.speculative + summary.classic > 0 {
+        line += &format!(" · {speculative:.0} % of faults speculative");
+    }
     let diverged: u64 = progress.findings.values().sum();
     if diverged > 0 {
         line += &format!(" · {} diverged", HumanCount(diverged));

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, Command, Error};
-use vmadiff::designs::{DESIGNS, defects};
+use vmadiff::designs::{self, defects};
 
 /// Which names.
 #[derive(Clone, Copy, Debug)]
@@ -19,9 +19,9 @@ pub enum Names {
 impl Names {
     fn all(self) -> Vec<&'static str> {
         match self {
-            Self::Designs => DESIGNS.iter().map(|design| design.name).collect(),
+            Self::Designs => designs::all().iter().map(|design| design.name).collect(),
             Self::Defects => {
-                let infos = DESIGNS.iter().copied().flat_map(defects);
+                let infos = designs::all().iter().copied().flat_map(defects);
                 let mut names: Vec<_> = infos.map(|info| info.name).collect();
                 names.sort_unstable();
                 names.dedup();

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use indicatif::HumanCount;
 use serde::Serialize;
 use vmadiff::coverage;
-use vmadiff::designs::Planted;
+use vmadiff::designs::{self, Planted};
 
 use super::explain::replay;
 use super::findings::Explained;
 use super::paint;
 use crate::artifacts::{COMMIT, Kept, TOOLCHAIN, VERSION};
-use crate::engine::{Ended, Plan};
+use crate::engine::{Ended, Plan, Progress};
 use crate::status::Status;
 
 /// Stands for the command that shows a finding again where its program could not be saved.
@@ -39,6 +39,8 @@ pub struct Summary {
     #[serde(flatten)]
     reached: coverage::Summary,
     skipped: BTreeMap<String, u64>,
+    /// Differences that are no news, by name.
+    known: BTreeMap<String, Met>,
     corpus: u64,
     coverage: u64,
     rss_kib: u64,
@@ -49,6 +51,13 @@ pub struct Summary {
     exit_status: u8,
     #[serde(skip)]
     status: Status,
+}
+
+/// How often a known difference was met, and a program ended there.
+#[derive(Debug, Serialize)]
+struct Met {
+    met: u64,
+    ended: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -115,6 +124,7 @@ impl Summary {
             speculative_share: share(reached.speculative, reached.speculative + reached.classic),
             reached,
             skipped: progress.skipped.clone(),
+            known: known(progress),
             corpus: progress.corpus,
             coverage: progress.coverage,
             rss_kib: progress.rss_kib,
@@ -179,7 +189,16 @@ impl Summary {
                 HumanCount(*count)
             )?;
         }
-        if !self.reached.never.is_empty() {
+        for (name, Met { met, ended }) in &self.known {
+            let (met, ended) = (HumanCount(*met), HumanCount(*ended));
+            let heading = paint::strong("known:   ");
+            writeln!(
+                out,
+                "{heading} {name}: {met} times, {ended} programs ended there"
+            )?;
+        }
+        // What this project's designs never did is no matter of a manager of somebody else's.
+        if designs::are_own() && !self.reached.never.is_empty() {
             writeln!(
                 out,
                 "{} {}",
@@ -220,6 +239,9 @@ impl Summary {
 
     fn write_faults(&self, out: &mut String) -> fmt::Result {
         let served = self.reached.speculative + self.reached.classic;
+        if served == 0 && !designs::are_own() {
+            return Ok(());
+        }
         writeln!(
             out,
             "{} {} served, {} speculatively",
@@ -292,6 +314,15 @@ fn findings(plan: &Plan, planted: &Planted, ended: &Ended, explained: &[Explaine
             }
         })
         .collect()
+}
+
+fn known(progress: &Progress) -> BTreeMap<String, Met> {
+    let met = progress.known.iter();
+    met.map(|(name, met)| {
+        let ended = progress.known_ended.get(name).copied().unwrap_or_default();
+        (name.clone(), Met { met: *met, ended })
+    })
+    .collect()
 }
 
 fn failures(ended: &Ended) -> Vec<Failed> {

@@ -220,6 +220,8 @@ impl Job {
             counts: self.subject.stats().counts().collect(),
             skipped: self.skipped.clone(),
             findings: self.findings.clone(),
+            known: named(&self.subject.tally().met),
+            known_ended: named(&self.subject.tally().ended),
             rss_kib: resident_kib(),
             processor_ms: processor_ms(),
         }
@@ -247,6 +249,13 @@ impl Job {
             libfuzzer::leave(Status::HarnessFailed.number().into());
         }
     }
+}
+
+fn named(counts: &BTreeMap<&'static str, u64>) -> BTreeMap<String, u64> {
+    let counts = counts.iter();
+    counts
+        .map(|(name, count)| ((*name).to_owned(), *count))
+        .collect()
 }
 
 /// Time that this process had on the processor, ms.

@@ -19,6 +19,10 @@ pub struct Progress {
     pub skipped: BTreeMap<String, u64>,
     /// Divergences by signature, known ones too.
     pub findings: BTreeMap<String, u64>,
+    /// Differences that are no news, by name: how often they were met.
+    pub known: BTreeMap<String, u64>,
+    /// Of those, how often a program ended there.
+    pub known_ended: BTreeMap<String, u64>,
     /// Resident memory of all jobs that live, or did at the end, KiB.
     pub rss_kib: u64,
     /// Time that all jobs had on processors.
@@ -54,6 +58,8 @@ impl Progress {
             counts,
             skipped,
             findings,
+            known,
+            known_ended,
             rss_kib,
             unsaved,
             trouble,
@@ -63,6 +69,8 @@ impl Progress {
         self.stats.add(&Stats::from_counts(*executions, counts));
         add_counts(&mut self.skipped, skipped);
         add_counts(&mut self.findings, findings);
+        add_counts(&mut self.known, known);
+        add_counts(&mut self.known_ended, known_ended);
         if job.replaced.is_none() {
             self.rss_kib += rss_kib;
             self.trouble = self.trouble.take().or_else(|| trouble.clone());

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use vmadiff::coverage::{COUNTERS, WOVEN_COUNTERS};
-use vmadiff::designs::{self, DESIGNS, Planted};
+use vmadiff::designs::{self, Planted};
 
 use super::fault::Fault;
 
@@ -66,7 +66,7 @@ pub struct Settings {
 }
 
 fn first_design() -> String {
-    DESIGNS[0].name.to_owned()
+    designs::first().name.to_owned()
 }
 
 impl Settings {
@@ -123,6 +123,12 @@ pub struct Totals {
     pub skipped: BTreeMap<String, u64>,
     /// Divergences by signature, known ones too.
     pub findings: BTreeMap<String, u64>,
+    /// Differences that are no news, by name: how often they were met.
+    #[serde(default)]
+    pub known: BTreeMap<String, u64>,
+    /// Of those, how often a program ended there.
+    #[serde(default)]
+    pub known_ended: BTreeMap<String, u64>,
     /// Resident memory now, KiB.
     pub rss_kib: u64,
     /// Time on the processor, ms.

@@ -1,5 +1,6 @@
 //! What a job executes: one pair of managers, program after program, watched for coverage.
 
+use vmadiff::compare::Tally;
 use vmadiff::coverage::{Coverage, Stats};
 use vmadiff::designs::Planted;
 use vmadiff::judge::{Divergence, Verdict};
@@ -37,6 +38,11 @@ impl Subject {
     /// What was reached so far.
     pub fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// How often known differences were met.
+    pub fn tally(&self) -> &Tally {
+        self.pair.tally()
     }
 
     /// Runs the program in these bytes; `counters` are the engine's.
@@ -81,7 +87,8 @@ impl Subject {
             Kind::Interleaved => true,
             Kind::All => seed & 1 << 16 != 0 || !bytes::is_serial(input),
         };
-        self.pair.profile(if woven {
+        // Where nothing can race, `all` means all that there is.
+        self.pair.profile(if woven && self.pair.interleaves() {
             Flavour::Interleaved
         } else {
             Flavour::Serial

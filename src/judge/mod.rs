@@ -20,8 +20,9 @@ pub use alone::Alone;
 pub use compare::judge;
 pub use events::Digest;
 pub use laws::{Broken, Laws, Obeyed};
+pub use outcome::difference as answers_differ;
 pub use rule::{RULES, Rule, RuleInfo};
-pub use state::same as same_state;
+pub use state::{difference as states_differ, same as same_state};
 pub use woven::{Scene, WovenJudge};
 
 use vmadiff_contract::{AnonId, FileId, FrameId, PolicyId, TableId, VmaId};

@@ -11,16 +11,16 @@ use crate::run::{Observation, Watch, Weaver, caught};
 
 /// The candidate in a simulation, and the judges of its runs.
 pub(super) struct Interleaved {
-    weaver: Weaver,
-    alone: Alone,
+    pub(super) weaver: Weaver,
+    pub(super) alone: Alone,
     judge: WovenJudge,
 }
 
 impl Pair {
     /// What a woven program does to the state, part by part, in both managers; nothing of a serial
-    /// one.
+    /// one, or where not all is compared.
     pub fn scenes(&mut self, program: &Program) -> Vec<Scene> {
-        if program.schedule.is_serial() {
+        if program.schedule.is_serial() || !self.interleaves() || !self.terms.are_whole() {
             return Vec::new();
         }
         let known = self.known;
@@ -86,7 +86,7 @@ impl Pair {
         self.judge_woven(program)
     }
 
-    fn interleaved(&mut self) -> &mut Interleaved {
+    pub(super) fn interleaved(&mut self) -> &mut Interleaved {
         let (make, design) = (&self.make, self.design);
         self.interleaved.get_or_insert_with(|| Interleaved {
             weaver: Weaver::new(Arc::clone(make)),
@@ -118,6 +118,8 @@ impl Pair {
             .map(|interleaved| interleaved.weaver.woven().clone());
         Ran {
             design: self.design,
+            view: self.terms.view,
+            known: Vec::new(),
             verdict,
             reference: Observation::default(),
             candidate: Observation::default(),

@@ -6,22 +6,25 @@
 //! slightest mismatch the program runs again with full [`Observation`]s, and only those are judged.
 //! Of a long program they have the states that are asked for.
 
+mod aligned;
 mod checked;
 mod explore;
 mod interleaved;
+mod raced;
 mod serial;
 
 use std::sync::Arc;
 
 use vmadiff_contract::{
-    Capabilities, Config, DesignInfo, Event, EventSink, Manager, Outcome, Replay,
+    Capabilities, Config, DesignInfo, Event, EventSink, Manager, Outcome, Replay, Snapshot,
 };
 use vmadiff_reference::Reference;
 
 use checked::Checked;
 use interleaved::Interleaved;
 
-use crate::designs::Planted;
+use crate::compare::{Passed, Tally, Terms, View, World};
+use crate::designs::{self, Entry, Planted};
 use crate::judge::{Divergence, Rule, Side, Signature, Verdict};
 use crate::program::Program;
 use crate::program::mutate::{Flavour, Profile};
@@ -38,6 +41,11 @@ pub struct Pair {
     design: &'static DesignInfo,
     known: Capabilities,
     make: Make<dyn Manager>,
+    terms: Terms,
+    /// The last state in which both agreed, as the view has it.
+    agreed: Snapshot,
+    /// How often known differences were met.
+    tally: Tally,
     /// For programs with a schedule, once there was one.
     interleaved: Option<Interleaved>,
 }
@@ -47,8 +55,12 @@ pub struct Pair {
 pub struct Ran {
     /// What the candidate is.
     pub design: &'static DesignInfo,
+    /// What of states was looked at.
+    pub view: View,
     /// What the judge says.
     pub verdict: Verdict,
+    /// Known differences that the run met.
+    pub known: Vec<Passed>,
     /// What was observed of the reference.
     pub reference: Observation,
     /// What was observed of the candidate.
@@ -59,15 +71,26 @@ pub struct Ran {
 
 /// The reference, and a candidate of this design with these defects.
 pub fn pair(planted: &Planted) -> Pair {
-    let reference =
-        |config: &Config, events| -> Box<dyn Replay> { Box::new(Reference::new(config, events)) };
     let planted = planted.clone();
     let design = planted.design();
+    let terms = designs::terms(design);
     Pair::new(
         reference,
         move |config, events| planted.boot(config, events),
         design,
     )
+    .on(terms)
+}
+
+/// The reference, and a manager of somebody else's.
+pub(crate) fn pair_of(entry: Entry) -> Pair {
+    let Entry { design, terms, .. } = entry;
+    let candidate = move |config: &Config, events| (design.boot)(config, events, &[]);
+    Pair::new(reference, candidate, design).on(terms)
+}
+
+fn reference(config: &Config, events: Arc<dyn EventSink>) -> Box<dyn Replay> {
+    Box::new(Reference::new(config, events))
 }
 
 impl Pair {
@@ -88,8 +111,39 @@ impl Pair {
             candidate,
             design,
             make,
+            terms: Terms::default(),
+            agreed: Snapshot::default(),
+            tally: Tally::default(),
             interleaved: None,
         }
+    }
+
+    /// Compared on these terms, instead of in all that the contract knows.
+    #[must_use]
+    pub fn on(mut self, mut terms: Terms) -> Self {
+        self.known = self.known.and(terms.world.calls);
+        // What is never called is nothing that programs could prepare for.
+        if terms.world != World::all() {
+            terms.world.calls = self.known;
+        }
+        self.terms = terms;
+        self
+    }
+
+    /// On what terms they are compared.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// How often known differences were met, by [`Pair::run`].
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Whether calls can be interleaved: the candidate has points at which another task can run.
+    pub fn interleaves(&self) -> bool {
+        let sites = self.design.sites.iter().copied().flatten();
+        sites.count() > 0
     }
 
     /// The calls that both managers know; others in a program are not made.
@@ -108,6 +162,7 @@ impl Pair {
             flavour,
             calls: self.known,
             design: self.design,
+            world: self.terms.world,
         }
     }
 
@@ -115,16 +170,32 @@ impl Pair {
     ///
     /// `watch` sees the first run only.
     pub fn run(&mut self, program: &Program, watch: &mut impl Watch) -> Option<Box<Ran>> {
-        if program.schedule.is_serial() {
+        if !program.schedule.is_serial() && !self.interleaves() {
+            return Some(Box::new(self.not_raced()));
+        }
+        if !program.schedule.is_serial() && !self.terms.are_whole() {
+            self.run_raced(program, watch)
+        } else if !program.schedule.is_serial() {
+            self.run_woven(program, watch)
+        } else if self.terms.are_whole() {
             self.run_serial(program, watch)
         } else {
-            self.run_woven(program, watch)
+            self.run_aligned(program, watch)
         }
     }
 
     /// Runs a program once, keeps everything and judges it. Of a long program not all states are
     /// kept.
     pub fn observe(&mut self, program: &Program) -> Ran {
+        if !program.schedule.is_serial() && !self.interleaves() {
+            return self.not_raced();
+        }
+        if program.schedule.is_serial() && !self.terms.are_whole() {
+            return self.observe_aligned(program, &[]);
+        }
+        if !program.schedule.is_serial() && !self.terms.are_whole() {
+            return self.observe_raced(program, &mut ());
+        }
         if !program.schedule.is_serial() {
             let verdict = self.weave(program, &mut ());
             return self.ran_woven(verdict);
@@ -141,6 +212,9 @@ impl Pair {
     /// As [`Pair::observe_twice`], and the states at these points are kept, however long the program
     /// is: each after so many calls.
     pub fn observe_twice_at(&mut self, program: &Program, looks: &[usize]) -> Ran {
+        if program.schedule.is_serial() && !self.terms.are_whole() {
+            return self.observe_aligned_twice(program, looks);
+        }
         let (mut ran, again) = if program.schedule.is_serial() {
             let first = self.before_keeping(program);
             let ran = self.second_pass(program, &first, looks);
@@ -158,6 +232,29 @@ impl Pair {
         let what = format!("the {side} does otherwise when the program runs again");
         ran.verdict = Verdict::Diverge(nondeterminism(Some(side), &what));
         ran
+    }
+}
+
+impl Pair {
+    /// What is said of a program with a schedule where nothing can race: not that its race agrees.
+    fn not_raced(&self) -> Ran {
+        let name = self.design.name;
+        self.skipped(format!(
+            "{name} has no points at which another task can run: its calls would not race"
+        ))
+    }
+
+    /// What is said of a program that is not run.
+    fn skipped(&self, why: String) -> Ran {
+        Ran {
+            design: self.design,
+            view: self.terms.view,
+            verdict: Verdict::Skip(why),
+            known: Vec::new(),
+            reference: Observation::default(),
+            candidate: Observation::default(),
+            woven: None,
+        }
     }
 }
 
@@ -182,12 +279,19 @@ fn nondeterminism(side: Option<Side>, what: &str) -> Divergence {
     }
 }
 
+/// The calls that the reference knows.
+pub fn reference_supports() -> Capabilities {
+    Reference::new(&Config::default(), Arc::new(Deaf)).supports()
+}
+
+struct Deaf;
+
+impl EventSink for Deaf {
+    fn event(&self, _: Event) {}
+}
+
 /// What the reference, alone, answers to a program's calls, one after another.
 pub fn reference_answers(program: &Program) -> Vec<Outcome> {
-    struct Deaf;
-    impl EventSink for Deaf {
-        fn event(&self, _: Event) {}
-    }
     let reference = Reference::new(&program.config, Arc::new(Deaf));
     let steps = program.calls.iter();
     steps

@@ -5,6 +5,7 @@ use vmadiff_contract::{ByteState, MmId, PageState, Snapshot, VmaId, VmaState};
 
 use super::rows::{Row, rows};
 use super::{Subject, px, told};
+use crate::compare::View;
 use crate::judge::{Side, same_state};
 use crate::program::text::maps_line;
 use crate::views::columns::{Columns, Stretch};
@@ -36,10 +37,10 @@ pub fn draw(subject: &Subject<'_>) -> Markup {
             from = at;
         }
     }
-    html! { @for stretch in stretches { (draw_stretch(stretch)) } }
+    html! { @for stretch in stretches { (draw_stretch(subject.ran.view, stretch)) } }
 }
 
-fn draw_stretch(rows: &[Row<'_>]) -> Markup {
+fn draw_stretch(view: View, rows: &[Row<'_>]) -> Markup {
     let snapshots = || rows.iter().flat_map(|row| row.states.iter());
     let states: Vec<&[VmaState]> = snapshots()
         .filter_map(|(_, state)| state.map(|state| &state.vmas[..]))
@@ -66,14 +67,14 @@ fn draw_stretch(rows: &[Row<'_>]) -> Markup {
         @if hidden > 0 {
             p.note { "Areas that change here are drawn; up to " (hidden) " others are not." }
         }
-        ol.space { @for row in rows { (draw_row(row, &columns, width)) } }
+        ol.space { @for row in rows { (draw_row(view, row, &columns, width)) } }
     }
 }
 
-fn draw_row(row: &Row<'_>, columns: &[(MmId, Columns)], width: f64) -> Markup {
+fn draw_row(view: View, row: &Row<'_>, columns: &[(MmId, Columns)], width: f64) -> Markup {
     let differing = match row.states[..] {
         [(_, Some(ours)), (_, Some(theirs))] if !same_state(ours, theirs) => {
-            states::differences(ours, theirs)
+            states::differences(view, ours, theirs)
         }
         _ => Vec::new(),
     };
@@ -100,7 +101,7 @@ fn draw_row(row: &Row<'_>, columns: &[(MmId, Columns)], width: f64) -> Markup {
                 div.sides {
                     @for (index, (side, state)) in row.states.iter().enumerate() {
                         @let other = row.states.get(1 - index.min(1)).and_then(|(_, state)| *state);
-                        (side_of(side, *state, other, columns, width))
+                        (side_of(view, side, *state, other, columns, width))
                     }
                 }
             }
@@ -132,6 +133,7 @@ fn diff_line(side: Option<Side>, line: &str) -> Markup {
 }
 
 fn side_of(
+    view: View,
     side: &str,
     state: Option<&Snapshot>,
     other: Option<&Snapshot>,
@@ -146,7 +148,7 @@ fn side_of(
                     @let mms = columns.iter().filter(|(mm, _)| state.vmas.iter().any(|v| v.mm == *mm));
                     @for (mm, columns) in mms {
                         (caption(side, (state.mms.len() > 1).then_some(*mm)))
-                        (strip(*mm, columns, state, other))
+                        (strip(view, *mm, columns, state, other))
                     }
                     @if state.vmas.is_empty() {
                         (caption(side, None))
@@ -163,7 +165,13 @@ fn caption(side: &str, mm: Option<MmId>) -> Markup {
 }
 
 /// One address space of one manager.
-fn strip(mm: MmId, columns: &Columns, state: &Snapshot, other: Option<&Snapshot>) -> Markup {
+fn strip(
+    view: View,
+    mm: MmId,
+    columns: &Columns,
+    state: &Snapshot,
+    other: Option<&Snapshot>,
+) -> Markup {
     let places = places(columns.stretches());
     let width = width_of(&places);
     let axis = 12.0;
@@ -175,7 +183,7 @@ fn strip(mm: MmId, columns: &Columns, state: &Snapshot, other: Option<&Snapshot>
                 (addresses(&places))
                 @for place in &places {
                     @if let Some(area) = drawn(state, mm, place) {
-                        (draw_area(area, place, columns, state, axis))
+                        (draw_area(view, area, place, columns, state, axis))
                     }
                 }
                 @for (from, until) in wrong(&places, state, other, mm) {
@@ -292,6 +300,7 @@ fn differs(ours: &Snapshot, theirs: &Snapshot, mm: MmId, stretch: &Stretch) -> b
 }
 
 fn draw_area(
+    view: View,
     area: &VmaState,
     place: &Place<'_>,
     columns: &Columns,
@@ -306,7 +315,7 @@ fn draw_area(
     let text = format!(
         "{}: {}",
         columns.letter(area.vma),
-        states::vma_line(area).trim()
+        states::vma_line(view, area).trim()
     );
     let is_first = area.start == range.start;
     let per_page = place.width / place.stretch.pages().max(1) as f64;

@@ -8,7 +8,7 @@ use vmadiff_contract::DesignInfo;
 use vmadiff_interleave::sim::SITES;
 use vmadiff_interleave::{Site, SiteInfo};
 
-use crate::designs::DESIGNS;
+use crate::designs;
 
 /// Where a task stands between two calls.
 pub static BEGIN: Site = &SiteInfo::new("call.begin");
@@ -40,8 +40,10 @@ impl Renamed {
 static OF_DESIGNS: Mutex<BTreeMap<&'static str, Sites>> = Mutex::new(BTreeMap::new());
 
 static KNOWN: LazyLock<Sites> = LazyLock::new(|| {
-    let sites = DESIGNS.iter().flat_map(|design| design.sites);
-    let renamed = DESIGNS.iter().flat_map(|design| design.renamed_sites);
+    let sites = designs::all().iter().flat_map(|design| design.sites);
+    let renamed = designs::all()
+        .iter()
+        .flat_map(|design| design.renamed_sites);
     table(sites.copied(), renamed.copied())
 });
 

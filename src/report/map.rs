@@ -5,6 +5,7 @@ use std::ops::Range;
 use vmadiff_contract::{Call, MmId, Outcome, PAGE_SIZE, Snapshot, VmaState};
 
 use super::{Report, Role};
+use crate::compare::{Shown, View};
 use crate::judge::Divergence;
 use crate::program::shape::{Param, params, words};
 use crate::program::{Program, Step};
@@ -13,6 +14,7 @@ use crate::views::columns::Columns;
 
 pub fn add(
     report: &mut Report,
+    view: View,
     program: &Program,
     divergence: &Divergence,
     reference: &Observation,
@@ -59,7 +61,9 @@ pub fn add(
             line(Role::Candidate, "candidate", &theirs);
         }
     }
-    line(Role::Plain, "", &columns.legend());
+    if view.shows(Shown::IDENTITIES) {
+        line(Role::Plain, "", &columns.legend());
+    }
 }
 
 /// The address space to draw: one whose areas differ, or else the caller's.

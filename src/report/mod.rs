@@ -16,7 +16,7 @@ use std::fmt;
 use crate::judge::{Divergence, Side};
 use crate::pair::Ran;
 use crate::program::Program;
-use crate::run::{Observation, Woven};
+use crate::run::Woven;
 use crate::story;
 
 /// An explanation, line by line.
@@ -70,7 +70,7 @@ pub fn explain(
     report.headline(divergence);
     match &ran.woven {
         Some(woven) => report.woven(program, divergence, woven, width),
-        None => report.serial(program, divergence, &ran.reference, &ran.candidate),
+        None => report.serial(program, divergence, ran),
     }
     report.heading("replay");
     report.line(Role::Command, format!("  {replay}"));
@@ -91,16 +91,16 @@ impl Report {
         );
     }
 
-    fn serial(
-        &mut self,
-        program: &Program,
-        divergence: &Divergence,
-        reference: &Observation,
-        candidate: &Observation,
-    ) {
+    fn serial(&mut self, program: &Program, divergence: &Divergence, ran: &Ran) {
+        let Ran {
+            view,
+            reference,
+            candidate,
+            ..
+        } = ran;
         listing::add(self, program, divergence, reference, candidate);
-        map::add(self, program, divergence, reference, candidate);
-        states::add(self, divergence, reference, candidate);
+        map::add(self, *view, program, divergence, reference, candidate);
+        states::add(self, *view, divergence, reference, candidate);
         let seen = match divergence.side {
             Some(Side::Reference) => reference,
             Some(Side::Candidate) | None => candidate,

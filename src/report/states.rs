@@ -1,12 +1,14 @@
 //! What differs between the states after the call at which a run diverged.
 
 use super::{Report, Role};
+use crate::compare::View;
 use crate::judge::{Divergence, Side};
 use crate::run::Observation;
 use crate::views::states;
 
 pub fn add(
     report: &mut Report,
+    view: View,
     divergence: &Divergence,
     reference: &Observation,
     candidate: &Observation,
@@ -18,7 +20,7 @@ pub fn add(
     let (Some(ours), Some(theirs)) = (ours, theirs) else {
         return;
     };
-    let lines = states::differences(ours, theirs);
+    let lines = states::differences(view, ours, theirs);
     if lines.is_empty() {
         return;
     }

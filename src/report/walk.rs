@@ -6,6 +6,7 @@ use std::ops::Range;
 use vmadiff_contract::{MmId, Snapshot, VmaState};
 
 use super::{Report, Role, listing, race};
+use crate::compare::Shown;
 use crate::judge::Verdict;
 use crate::pair::Ran;
 use crate::program::Program;
@@ -102,6 +103,8 @@ fn stretch(report: &mut Report, program: &Program, ran: &Ran, calls: Range<usize
                 line(Role::Candidate, &map_of_other, "", "in the candidate");
             }
         }
-        line(Role::Plain, &columns.legend(), "", "");
+        if ran.view.shows(Shown::IDENTITIES) {
+            line(Role::Plain, &columns.legend(), "", "");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use vmadiff_contract::{
-    Call, Capabilities, Config, EventSink, Fail, Manager, Outcome, Snapshot, TaskId,
+    Call, CallKind, Capabilities, Config, EventSink, Fail, Manager, Outcome, Snapshot, TaskId,
 };
 
 use super::{Keep, Observation, Observed, Panic, Recorder};
@@ -81,7 +81,7 @@ impl<M: Manager + ?Sized> Instance<M> {
                 return;
             }
         }
-        while let Some(task) = self.somebody(seen) {
+        while let Some(task) = self.somebody(seen).filter(|_| known.knows(CallKind::Exit)) {
             self.observe_call(&exit(task), seen);
             let answered = seen.calls.last().map(|call| call.outcome);
             // A manager that cannot end a task would keep us here for ever.

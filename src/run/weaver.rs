@@ -3,7 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use vmadiff_contract::{Call, Capabilities, Config, Fail, Manager, Outcome, Snapshot, TaskId};
+use vmadiff_contract::{
+    Call, CallKind, Capabilities, Config, Fail, Manager, Outcome, Snapshot, TaskId,
+};
 use vmadiff_interleave::policy::Policy;
 use vmadiff_interleave::sim::{self, Plan, Planned, Sim, TASKS};
 
@@ -107,7 +109,7 @@ impl Weaver {
         self.sim.swap_trace(&mut self.woven.trace);
         Tagger::take(&mut self.woven.events);
         if self.woven.finished() {
-            self.end();
+            self.end(known);
         }
         if !self.woven.finished() {
             // Nobody knows what was left behind.
@@ -192,10 +194,12 @@ impl Weaver {
     }
 
     /// Looks at the state, ends each task that is left, and lets what waits run to its end.
-    fn end(&mut self) {
+    fn end(&mut self, known: Capabilities) {
         let ended = caught(|| {
             self.manager.snapshot(&mut self.woven.state);
-            self.exits();
+            if known.knows(CallKind::Exit) {
+                self.exits();
+            }
             self.manager.quiesce();
             self.manager.snapshot(&mut self.woven.last);
         });

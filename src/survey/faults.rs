@@ -3,7 +3,7 @@
 use vmadiff_contract::DesignInfo;
 
 use crate::coverage::{Stats, Summary};
-use crate::designs::{DESIGNS, Planted};
+use crate::designs::{self, Planted};
 use crate::pair::pair;
 use crate::program::Policy;
 use crate::program::mutate::{Flavour, Profile, generate};
@@ -18,7 +18,8 @@ pub fn faults(design: &'static DesignInfo) -> Summary {
     let profile = Profile {
         flavour: Flavour::Interleaved,
         calls: pair.known(),
-        design: DESIGNS[0],
+        design: designs::first(),
+        ..Profile::default()
     };
     let mut stats = Stats::default();
     for seed in 0..CAMPAIGN {

@@ -15,19 +15,122 @@ use crate::program::mutate::{Flavour, Profile};
 use crate::program::{Case, Program};
 
 thread_local! {
-    static SUBJECT: RefCell<Subject> = RefCell::new(Subject {
-        pair: pair(&planted()),
-        stats: Stats::default(),
-        known: known::of_this_process(),
-    });
+    static TARGET: RefCell<Target> = RefCell::new(Target::new(pair(&planted())));
 }
 
-/// What is kept from input to input.
-struct Subject {
+/// What is kept from input to input: a pair of managers, and what was reached.
+pub struct Target {
     pair: Pair,
+    program: Program,
     stats: Stats,
     /// Signatures to pass over.
     known: BTreeSet<String>,
+}
+
+impl Target {
+    /// Runs inputs on this pair. Signatures that are no news are those of this process: see
+    /// [`known`].
+    ///
+    /// # Panics
+    /// If the file that names them holds anything else.
+    pub fn new(pair: Pair) -> Self {
+        Self {
+            pair,
+            program: Program::default(),
+            stats: Stats::default(),
+            known: known::of_this_process(),
+        }
+    }
+
+    /// Runs a program; `counters` are the engine's. Answers whether the input is worth keeping: one
+    /// that shows a known divergence is not, since its offspring would mostly show the same.
+    ///
+    /// # Panics
+    /// If the managers diverge in a way that is not known. The message starts with the signature,
+    /// and so do the innermost frames: see [`signature`].
+    pub fn run(&mut self, program: &Program, counters: &mut [u8]) -> bool {
+        match self.verdict(program, counters) {
+            Verdict::Agree => true,
+            Verdict::Skip(_) => false,
+            Verdict::Diverge(divergence) if self.is_known(&divergence) => false,
+            Verdict::Diverge(divergence) => report(program, &divergence),
+        }
+    }
+
+    /// The same for the program in an engine's bytes.
+    ///
+    /// # Panics
+    /// As [`Target::run`] does.
+    pub fn bytes(&mut self, bytes: &[u8], counters: &mut [u8]) -> bool {
+        let mut program = std::mem::take(&mut self.program);
+        program.decode_from(bytes);
+        let kept = self.run(&program, counters);
+        self.program = program;
+        kept
+    }
+
+    /// What its programs are made of.
+    pub fn profile(&self, flavour: Flavour) -> Profile {
+        self.pair.profile(flavour)
+    }
+
+    fn verdict(&mut self, program: &Program, counters: &mut [u8]) -> Verdict {
+        let mut coverage = Coverage::new(counters, &mut self.stats);
+        let ran = self.pair.run(program, &mut coverage);
+        ran.map_or(Verdict::Agree, |ran| ran.verdict)
+    }
+
+    fn is_known(&self, divergence: &Divergence) -> bool {
+        self.known.contains(&divergence.signature.to_string())
+    }
+}
+
+/// A libFuzzer target for a manager of somebody else's, given what [`compare`](crate::compare())
+/// answers: the whole of the file, but for `#![no_main]`. The crate that it stands in depends on
+/// `libfuzzer-sys`, and on vmadiff without the feature `engine`.
+#[macro_export]
+macro_rules! libfuzzer {
+    ($compared:expr) => {
+        /// What libFuzzer sweeps beside the edges of the code; it clears whole words.
+        #[repr(align(64))]
+        struct Reached([u8; $crate::coverage::COUNTERS]);
+
+        #[unsafe(link_section = "__libfuzzer_extra_counters")]
+        static mut REACHED: Reached = Reached([0; $crate::coverage::COUNTERS]);
+
+        ::std::thread_local! {
+            static TARGET: ::std::cell::RefCell<$crate::target::Target> =
+                ::std::cell::RefCell::new($compared.target());
+        }
+
+        fn profile() -> $crate::program::mutate::Profile {
+            TARGET.with_borrow(|target| target.profile($crate::program::mutate::Flavour::Serial))
+        }
+
+        ::libfuzzer_sys::fuzz_target!(|bytes: &[u8]| -> ::libfuzzer_sys::Corpus {
+            let reached = &raw mut REACHED;
+            // SAFETY: libFuzzer executes one input at a time, on one thread, and looks at the
+            // counters only between executions.
+            let reached = unsafe { &mut *reached };
+            if TARGET.with_borrow_mut(|target| target.bytes(bytes, &mut reached.0)) {
+                ::libfuzzer_sys::Corpus::Keep
+            } else {
+                ::libfuzzer_sys::Corpus::Reject
+            }
+        });
+
+        ::libfuzzer_sys::fuzz_mutator!(|data: &mut [u8],
+                                        size: usize,
+                                        max_size: usize,
+                                        seed: u32| {
+            let engine = ::libfuzzer_sys::fuzzer_mutate;
+            $crate::program::mutate::mutate(data, size, max_size, seed, &profile(), engine)
+        });
+
+        ::libfuzzer_sys::fuzz_crossover!(|one: &[u8], other: &[u8], out: &mut [u8], seed: u32| {
+            $crate::program::mutate::crossover(one, other, out, seed, &profile())
+        });
+    };
 }
 
 /// Names a defect, to see that an engine finds it and makes it small.
@@ -73,22 +176,17 @@ pub fn interleaved(program: &Program, counters: &mut [u8]) -> bool {
 }
 
 fn run(program: &Program, counters: &mut [u8]) -> bool {
-    let (verdict, is_known) = SUBJECT.with_borrow_mut(|subject| {
-        let mut coverage = Coverage::new(counters, &mut subject.stats);
-        let ran = subject.pair.run(program, &mut coverage);
-        let verdict = ran.map(|ran| ran.verdict);
-        let is_known = match &verdict {
-            Some(Verdict::Diverge(divergence)) => {
-                subject.known.contains(&divergence.signature.to_string())
-            }
-            _ => false,
-        };
+    // A panic with the finding must not come while the target is borrowed: engines catch it.
+    let (verdict, is_known) = TARGET.with_borrow_mut(|target| {
+        let verdict = target.verdict(program, counters);
+        let is_known =
+            matches!(&verdict, Verdict::Diverge(divergence) if target.is_known(divergence));
         (verdict, is_known)
     });
     match verdict {
-        Some(Verdict::Diverge(divergence)) if !is_known => report(program, &divergence),
-        Some(Verdict::Diverge(_) | Verdict::Skip(_)) => false,
-        Some(Verdict::Agree) | None => true,
+        Verdict::Diverge(divergence) if !is_known => report(program, &divergence),
+        Verdict::Diverge(_) | Verdict::Skip(_) => false,
+        Verdict::Agree => true,
     }
 }
 
@@ -115,5 +213,5 @@ pub fn interleaved_profile() -> Profile {
 }
 
 fn profile(flavour: Flavour) -> Profile {
-    SUBJECT.with_borrow(|subject| subject.pair.profile(flavour))
+    TARGET.with_borrow(|target| target.profile(flavour))
 }

@@ -6,6 +6,7 @@ use vmadiff_contract::{
     Snapshot, TaskState, VmFlags, VmaState,
 };
 
+use crate::compare::{Shown, View};
 use crate::judge::Side;
 use crate::program::text::maps_line;
 
@@ -13,9 +14,9 @@ use crate::program::text::maps_line;
 const NEIGHBOURS: usize = 1;
 
 /// What differs between two states and its neighbours, as a diff: each line with whose it is; none: it is
-/// the same in both.
-pub fn differences(ours: &Snapshot, theirs: &Snapshot) -> Vec<(Option<Side>, String)> {
-    let (ours, theirs) = (render(ours), render(theirs));
+/// the same in both. What is not in the view is not shown.
+pub fn differences(view: View, ours: &Snapshot, theirs: &Snapshot) -> Vec<(Option<Side>, String)> {
+    let (ours, theirs) = (render(view, ours), render(view, theirs));
     let diff = TextDiff::from_lines(&ours, &theirs);
     let mut lines = Vec::new();
     for (i, group) in diff.grouped_ops(NEIGHBOURS).iter().enumerate() {
@@ -35,7 +36,7 @@ pub fn differences(ours: &Snapshot, theirs: &Snapshot) -> Vec<(Option<Side>, Str
 }
 
 /// Everything that is compared of a state, a line each.
-pub fn render(state: &Snapshot) -> String {
+pub fn render(view: View, state: &Snapshot) -> String {
     let Snapshot {
         tasks,
         mms,
@@ -55,9 +56,10 @@ pub fn render(state: &Snapshot) -> String {
     } = state;
     let mut out = Vec::new();
     for mm in mms {
-        out.push(mm_line(mm));
+        out.push(mm_line(view, mm));
         out.extend(tasks.iter().filter(|t| t.mm == mm.mm).map(task_line));
-        out.extend(vmas.iter().filter(|v| v.mm == mm.mm).map(vma_line));
+        let areas = vmas.iter().filter(|v| v.mm == mm.mm);
+        out.extend(areas.map(|area| vma_line(view, area)));
         out.extend(
             pages
                 .iter()
@@ -66,22 +68,25 @@ pub fn render(state: &Snapshot) -> String {
         );
         out.extend(fds.iter().filter(|d| d.mm == mm.mm).map(fd_line));
     }
-    out.extend(orphans(state));
+    out.extend(orphans(view, state));
     out.extend(limits.iter().map(limit_line));
     out.extend(files.iter().map(|file| file_line(file, file_bytes)));
     out.extend(absent.iter().map(absent_line));
-    out.push(format!(
-        "committed {committed} frames {anon_frames} anon_vmas {anons}"
-    ));
+    if view.shows(Shown::COUNTERS) {
+        out.push(format!(
+            "committed {committed} frames {anon_frames} anon_vmas {anons}"
+        ));
+    }
     out.push(String::new());
     out.join("\n")
 }
 
 /// What belongs to an address space that the state does not have.
-fn orphans(state: &Snapshot) -> Vec<String> {
+fn orphans(view: View, state: &Snapshot) -> Vec<String> {
     let lost = |mm: MmId| !state.mms.iter().any(|m| m.mm == mm);
     let tasks = state.tasks.iter().filter(|t| lost(t.mm)).map(task_line);
-    let vmas = state.vmas.iter().filter(|v| lost(v.mm)).map(vma_line);
+    let vmas = state.vmas.iter().filter(|v| lost(v.mm));
+    let vmas = vmas.map(|area| vma_line(view, area));
     let pages = state
         .pages
         .iter()
@@ -91,7 +96,7 @@ fn orphans(state: &Snapshot) -> Vec<String> {
     tasks.chain(vmas).chain(pages).chain(fds).collect()
 }
 
-fn mm_line(state: &MmState) -> String {
+fn mm_line(view: View, state: &MmState) -> String {
     let MmState {
         mm,
         map_count,
@@ -106,6 +111,9 @@ fn mm_line(state: &MmState) -> String {
         brk,
         def_flags,
     } = state;
+    if !view.shows(Shown::COUNTERS) {
+        return mm.to_string();
+    }
     format!(
         "{mm} areas {map_count} pages {total_pages} locked {locked_pages} data {data_pages} \
          stack {stack_pages} exec {exec_pages} rss {rss_anon}+{rss_file} swap {swap_entries} \
@@ -129,7 +137,7 @@ fn task_line(state: &TaskState) -> String {
 }
 
 /// An area, with all that maps does not show.
-pub fn vma_line(state: &VmaState) -> String {
+pub fn vma_line(view: View, state: &VmaState) -> String {
     let VmaState {
         mm: _,
         start: _,
@@ -142,9 +150,12 @@ pub fn vma_line(state: &VmaState) -> String {
         anon,
         anon_chain,
     } = state;
-    let mut line = format!("  {} {vma}", maps_line(state));
+    let mut line = format!("  {}", maps_line(state));
+    if view.shows(Shown::IDENTITIES) {
+        line += &format!(" {vma}");
+    }
     // maps shows the offset of a file in bytes, and none of private memory.
-    if file.is_none() {
+    if file.is_none() && view.shows(Shown::OFFSETS) {
         line += &format!(" pgoff {pgoff:#x}");
     }
     if let Some(anon) = anon {

@@ -36,6 +36,7 @@ impl Loom {
             flavour: Flavour::Interleaved,
             calls,
             design: self.design,
+            ..Profile::default()
         };
         generate(seed, &profile)
     }

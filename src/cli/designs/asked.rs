@@ -1,7 +1,7 @@
 //! The design and the defects that `--design` and `--defect` ask for.
 
 use anyhow::{Result, bail};
-use vmadiff::designs::{self, DESIGNS, Planted, defects};
+use vmadiff::designs::{self, Planted, defects};
 use vmadiff::program::Case;
 use vmadiff_contract::DesignInfo;
 
@@ -26,10 +26,10 @@ impl Asked {
         });
         let design = found.transpose()?;
         for name in &names {
-            let of = design.map_or(DESIGNS.to_vec(), |design| vec![design]);
+            let of = design.map_or(designs::all().to_vec(), |design| vec![design]);
             let mut all = of.into_iter().flat_map(defects);
             if !all.any(|info| info.name == name) {
-                bail!(unknown_defect(design.unwrap_or(DESIGNS[0]), name));
+                bail!(unknown_defect(design.unwrap_or(designs::first()), name));
             }
         }
         Ok(Self {
@@ -40,17 +40,18 @@ impl Asked {
 
     /// The design, whatever programs name, and the defects in it.
     pub fn planted(&self) -> Result<Planted> {
-        self.planted_in(self.design.unwrap_or(DESIGNS[0]))
+        self.planted_in(self.design.unwrap_or(designs::first()))
     }
 
     /// For a program that may name its design.
     pub fn for_case(&self, case: &Case) -> Result<Planted> {
-        self.planted_in(self.design.or(case.design).unwrap_or(DESIGNS[0]))
+        self.planted_in(self.design.or(case.design).unwrap_or(designs::first()))
     }
 
     /// Of the designs, the one that is asked for, or all.
     pub fn designs(&self) -> Vec<&'static DesignInfo> {
-        self.design.map_or(DESIGNS.to_vec(), |design| vec![design])
+        self.design
+            .map_or(designs::all().to_vec(), |design| vec![design])
     }
 
     /// For a command to which a design means something, and a defect nothing.
@@ -79,7 +80,7 @@ impl Asked {
 }
 
 fn unknown_design(name: &str) -> String {
-    let all = || DESIGNS.iter().map(|design| design.name);
+    let all = || designs::all().iter().map(|design| design.name);
     match near::near(name, all()) {
         Some(near) => format!("no design is called `{name}`; near that are {near}"),
         None => {
@@ -99,12 +100,12 @@ fn unknown_defect(design: &'static DesignInfo, name: &str) -> String {
             design.name
         );
     }
-    let whose = if DESIGNS.len() > 1 {
+    let whose = if designs::all().len() > 1 {
         format!("no defect of the design {} is", design.name)
     } else {
         "no defect is".to_owned()
     };
-    let others = DESIGNS
+    let others = designs::all()
         .iter()
         .filter(|other| defects(other).any(|info| info.name == name));
     let others: Vec<&str> = others.map(|design| design.name).collect();

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
-use vmadiff::designs::{DESIGNS, Planted, defects};
+use vmadiff::designs::{self, Planted, defects};
 use vmadiff::judge::Verdict;
 use vmadiff::pair::{Ran, pair};
 use vmadiff::program::mutate::{Flavour, Profile, generate};
@@ -19,9 +19,9 @@ const FRESH: u64 = 1_500;
 
 /// The first design, and its other forms that are repaired as it is.
 fn forms() -> Vec<&'static DesignInfo> {
-    let first = DESIGNS[0];
+    let first = designs::first();
     let of_it = |design: &&'static DesignInfo| design.form_of == Some(first.name);
-    let others = DESIGNS.iter().copied().filter(of_it);
+    let others = designs::all().iter().copied().filter(of_it);
     let others = others.filter(|design| !design.as_posted);
     std::iter::once(first).chain(others).collect()
 }

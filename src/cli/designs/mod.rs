@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use serde::Serialize;
-use vmadiff::designs::{DESIGNS, defects};
+use vmadiff::designs::{self, defects};
 use vmadiff_contract::DesignInfo;
 
 pub use asked::Asked;
@@ -119,7 +119,7 @@ fn listed(design: &'static DesignInfo) -> Listed {
         name: design.name,
         what: design.what,
         source: design.source,
-        first: design == DESIGNS[0],
+        first: design == designs::first(),
         defects: defects(design).map(|info| info.name).collect(),
         posted: design.posted().collect(),
         reasons: reasons

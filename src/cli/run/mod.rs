@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Serialize;
+use vmadiff::compare::Passed;
 use vmadiff::designs::Planted;
 use vmadiff::expect::{Of, Unmet, looks, unmet_in};
 use vmadiff::judge::Verdict;
@@ -70,6 +71,8 @@ struct Outcome {
     signature: Option<String>,
     at_call: Option<usize>,
     what: Option<String>,
+    /// Differences that are no news, each with its place and what became of the run.
+    known: Vec<String>,
     /// Expectations that were not met, each with its place.
     unmet: Vec<String>,
     /// What else there is to say of the program: what in its text does nothing, switches that never
@@ -104,6 +107,7 @@ impl Outcome {
             signature: None,
             at_call: None,
             what: None,
+            known: Vec::new(),
             unmet: Vec::new(),
             warnings: Vec::new(),
             never_came: false,
@@ -334,6 +338,7 @@ fn judged(file: &Path, input: &Input, ran: &Ran) -> Outcome {
         signature: None,
         at_call: None,
         what: None,
+        known: ran.known.iter().map(known).collect(),
         unmet,
         warnings,
         never_came,
@@ -355,6 +360,16 @@ fn judged(file: &Path, input: &Input, ran: &Ran) -> Outcome {
         }
     }
     outcome
+}
+
+fn known(passed: &Passed) -> String {
+    let Passed { at, name, went_on } = passed;
+    let then = if *went_on {
+        "the run went on"
+    } else {
+        "the run ended there"
+    };
+    format!("known: {name}, at call {}; {then}", at + 1)
 }
 
 /// An expectation that was not met, with its line as editors read it.
@@ -391,7 +406,8 @@ fn text(outcome: &Outcome) -> String {
         }
         _ => format!("{} {file}: the managers agree", paint::bad("unmet  ")),
     };
-    let more = outcome.unmet.iter().chain(&outcome.warnings);
+    let more = outcome.known.iter();
+    let more = more.chain(&outcome.unmet).chain(&outcome.warnings);
     std::iter::once(verdict)
         .chain(more.map(|line| format!("  {line}")))
         .map(|line| line + "\n")

@@ -39,7 +39,7 @@ impl Broken {
     /// The divergence that this is, in one manager and during a call of this name; where in the run
     /// is for the caller to add.
     #[cold]
-    pub(super) fn diverges(self, side: Side, call: &'static str) -> Divergence {
+    pub(crate) fn diverges(self, side: Side, call: &'static str) -> Divergence {
         let Self {
             rule,
             object,

@@ -22,9 +22,10 @@ use crate::program::{Program, Step};
 /// ```
 pub fn generate(seed: u64, profile: &Profile) -> Program {
     let mut session = Session::new().seed(seed);
-    session
-        .generate_with(&mut Generator(profile))
-        .expect("generating does not fail")
+    let made = session.generate_with(&mut Generator(profile));
+    let mut program = made.expect("generating does not fail");
+    profile.world.narrow(&mut program);
+    program
 }
 
 /// How often a call is made, if it is not switched off: what maps and what touches comes first.
@@ -78,6 +79,9 @@ impl Generate<Program> for Generator<'_> {
             ..Program::default()
         };
         let weights = swarm(dice, profile);
+        if weights.is_empty() {
+            return Ok(program);
+        }
         let mut world = World::new(&program.config);
         let calls = match profile.flavour {
             Flavour::Serial => 4 + dice.below(20),
@@ -136,19 +140,32 @@ fn task(dice: &mut Dice<'_>, world: &World, flavour: Flavour) -> TaskId {
     }
 }
 
+/// Some calls are switched off, and others weigh more. Nothing if the managers know no call.
 fn swarm(dice: &mut Dice<'_>, profile: &Profile) -> Vec<(u32, CallKind)> {
     let known = WEIGHTS
         .iter()
         .filter(|(_, kind)| profile.calls.knows(*kind));
-    known
-        .map(|&(weight, kind)| match kind {
-            CallKind::Mmap | CallKind::Load | CallKind::Store => (weight, kind),
-            _ => (
-                weight * dice.weighted(&[(4, 0), (4, 1), (2, 2), (1, 5)]),
-                kind,
-            ),
-        })
-        .collect()
+    let weigh = |&(weight, kind): &(u32, CallKind)| match kind {
+        CallKind::Mmap | CallKind::Load | CallKind::Store => (weight, kind),
+        _ => (
+            weight * dice.weighted(&[(4, 0), (4, 1), (2, 2), (1, 5)]),
+            kind,
+        ),
+    };
+    let weighed = known.clone().map(weigh).collect();
+    not_all_off(weighed, known.copied())
+}
+
+/// The weighed calls; where all are switched off, as they weigh by default.
+pub(super) fn not_all_off(
+    weighed: Vec<(u32, CallKind)>,
+    known: impl Iterator<Item = (u32, CallKind)>,
+) -> Vec<(u32, CallKind)> {
+    if weighed.iter().any(|(weight, _)| *weight > 0) {
+        weighed
+    } else {
+        known.collect()
+    }
 }
 
 /// Mostly the default; else a limit is small enough to be met.

@@ -22,7 +22,8 @@ use self::change::Mutator;
 use self::dice::Dice;
 use super::bytes::{self, HEADER, MAX_STEPS};
 use super::{Program, Schedule};
-use crate::designs::DESIGNS;
+use crate::compare::World;
+use crate::designs;
 
 pub use generate::generate;
 
@@ -35,6 +36,8 @@ pub struct Profile {
     pub calls: Capabilities,
     /// Says where races are worth being switched.
     pub design: &'static DesignInfo,
+    /// What programs are made of.
+    pub world: World,
 }
 
 /// Whether programs have schedules.
@@ -59,7 +62,8 @@ impl Default for Profile {
         Self {
             flavour: Flavour::Serial,
             calls: Capabilities::of(CallKind::ALL),
-            design: DESIGNS[0],
+            design: designs::first(),
+            world: World::all(),
         }
     }
 }
@@ -147,6 +151,7 @@ fn finish(mut program: Program, out: &mut [u8], session: &mut Session, profile: 
     if profile.flavour == Flavour::Serial {
         program.schedule = Schedule::default();
     }
+    profile.world.narrow(&mut program);
     program.calls.truncate(most_calls(profile.flavour));
     program.schedule.switches.truncate(MAX_STEPS);
     let mut left = true;

@@ -1,6 +1,6 @@
 //! Several logs as one: what `strace -ff` writes, a file for each thread.
 
-use thiserror::Error;
+use std::fmt;
 
 use super::Source;
 use super::log::Log;
@@ -8,13 +8,9 @@ use super::reader::read;
 use super::time::Nanos;
 
 /// Logs that no program can be made of.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogError {
     /// One of several has lines without times, or with whole seconds.
-    #[error(
-        "{file}:{line}: expected a time, as `strace -ff -ttt` or `-tt` writes it: without times \
-         nothing tells in which order the calls of several files were made"
-    )]
     NoTime {
         /// The file's name.
         file: String,
@@ -22,7 +18,6 @@ pub enum LogError {
         line: usize,
     },
     /// Two are of the same thread.
-    #[error("{file}: is of thread {pid}, as a file before it is: expected one file a thread")]
     SameThread {
         /// The later file's name.
         file: String,
@@ -30,10 +25,6 @@ pub enum LogError {
         pid: u32,
     },
     /// A listing was given for a process that is there from its beginning.
-    #[error(
-        "{file}:{line}: execve leaves nothing of what was there: expected a log that begins in the \
-         middle of a process, as a listing of its areas was given"
-    )]
     BeginsWithExecve {
         /// The log's name.
         file: String,
@@ -41,6 +32,29 @@ pub enum LogError {
         line: usize,
     },
 }
+
+impl fmt::Display for LogError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoTime { file, line } => write!(
+                f,
+                "{file}:{line}: expected a time, as `strace -ff -ttt` or `-tt` writes it: without times \
+         nothing tells in which order the calls of several files were made"
+            ),
+            Self::SameThread { file, pid } => write!(
+                f,
+                "{file}: is of thread {pid}, as a file before it is: expected one file a thread"
+            ),
+            Self::BeginsWithExecve { file, line } => write!(
+                f,
+                "{file}:{line}: execve leaves nothing of what was there: expected a log that begins in the \
+         middle of a process, as a listing of its areas was given"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for LogError {}
 
 /// Reads logs, and puts the events of several in the order of their times.
 pub(super) fn read_all(logs: &[Source<'_>]) -> Result<Log, LogError> {

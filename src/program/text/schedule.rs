@@ -7,7 +7,7 @@ use vmadiff_contract::{DesignInfo, MAX_TASKS, TaskId};
 
 use super::cursor::Cursor;
 use super::error::Fault;
-use crate::designs::{self, DESIGNS};
+use crate::designs;
 use crate::program::sites::Sites;
 use crate::program::{Moment, Policy, Schedule, Switch};
 
@@ -85,7 +85,7 @@ fn renamed_line(line: &str, sites: &Sites) -> String {
 
 /// Reads what follows `design:`.
 pub(super) fn parse_design(cursor: &mut Cursor<'_>) -> Result<&'static DesignInfo, Fault> {
-    let names: Vec<&str> = DESIGNS.iter().map(|design| design.name).collect();
+    let names: Vec<&str> = designs::all().iter().map(|design| design.name).collect();
     let expected = format!("the name of a design: {}", names.join(", "));
     cursor.take(&expected, |cursor| {
         designs::from_name(cursor.run(|c| c.is_ascii_alphanumeric() || c == '-'))

@@ -13,6 +13,7 @@ use vmadiff_contract::{CallKind, Config, DesignInfo, TaskId};
 use vmadiff_interleave::Site;
 
 use super::dice::Dice;
+use super::generate::not_all_off;
 use super::{Profile, fresh, switches};
 use crate::program::sites::BEGIN;
 use crate::program::world::{Space, World};
@@ -87,7 +88,12 @@ pub(super) fn race(dice: &mut Dice<'_>, profile: &Profile) -> Program {
     let mut world = there.clone();
     let weights = taste(dice, profile);
     let tasks = program.config.tasks;
-    for nth in 0..3 + dice.below(5) {
+    let calls = if weights.is_empty() {
+        0
+    } else {
+        3 + dice.below(5)
+    };
+    for nth in 0..calls {
         let task = task(dice, &world, tasks, nth);
         let kind = dice.weighted(&weights);
         // What another task has taken away meanwhile is the very thing to aim at.
@@ -112,7 +118,8 @@ fn taste(dice: &mut Dice<'_>, profile: &Profile) -> Vec<(u32, CallKind)> {
         _ if few && weight < 8 => (0, kind),
         _ => (weight * dice.weighted(&[(2, 0), (3, 1), (2, 4)]), kind),
     };
-    known.map(weigh).collect()
+    let weighed = known.clone().map(weigh).collect();
+    not_all_off(weighed, known.copied())
 }
 
 /// The first calls are of different threads; later ones of any task, now and then of a child.
@@ -150,6 +157,9 @@ fn schedule(
     space: &Space,
 ) -> Schedule {
     let racing = racing(program, anchor);
+    if racing.calls.is_empty() {
+        return Schedule::default();
+    }
     let start = race_start(program, anchor, switches::task(dice, &racing, 1));
     let policy = switches::policy(dice);
     let count = match policy {

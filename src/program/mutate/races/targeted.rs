@@ -113,6 +113,9 @@ pub(super) fn targeted(
         calls.push(witness(dice, &step, &victim, threads));
     }
     calls.retain(|step| profile.calls.makes(&step.call));
+    if calls.is_empty() {
+        return;
+    }
     program.calls.append(&mut calls);
     let here = there.space(actor);
     program.schedule = schedule(

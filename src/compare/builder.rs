@@ -1,0 +1,216 @@
+//! A manager of somebody else's, and all that can be done with it.
+
+#[cfg(feature = "command")]
+use std::process::ExitCode;
+
+use vmadiff_contract::{Boot, DefectInfo, DefectKind, DesignInfo};
+
+use super::{Difference, Known, Placement, Terms, View, World};
+use crate::areas::{self, Areas};
+use crate::designs::{self, Entry};
+use crate::expect::{looks, unmet_in};
+use crate::judge::Verdict;
+use crate::pair::{Pair, Ran, pair_of};
+use crate::program::{Case, Step};
+
+/// A manager that is compared with the reference, and on what terms.
+///
+/// Nothing runs until one of [`command`](Compare::command), [`check`](Compare::check),
+/// [`pair`](Compare::pair) or [`target`](Compare::target) is called.
+#[must_use = "nothing runs until it is asked for"]
+pub struct Compare {
+    design: DesignInfo,
+    terms: Terms,
+    mutants: Vec<(&'static str, Boot)>,
+    defects: Vec<DefectInfo>,
+}
+
+/// Compares a manager of [areas](crate::areas) with the reference, in a [plain](World::plain)
+/// world. `name` is what it is called in reports and on the command line: lower case, digits,
+/// dashes and underscores.
+pub fn compare<M: Areas>(name: &'static str) -> Compare {
+    Compare::new(name, areas::boot::<M>)
+        .view(View::areas())
+        .world(World::plain())
+}
+
+/// Runs a program, as text, on a manager of areas and the reference: as far as both merge alike or
+/// not, wherever it maps.
+///
+/// # Panics
+/// If they differ, with the report; if the text is no program.
+///
+/// ```no_run
+/// # use std::ops::Range;
+/// # use vmadiff::{Config, Errno, Prot, areas::{Areas, Place}};
+/// # struct Mine;
+/// # impl Areas for Mine {
+/// #     fn boot(_: &Config) -> Self { Self }
+/// #     fn map(&mut self, _: Range<u64>, _: Prot, _: Place) -> Result<u64, Errno> { Ok(0) }
+/// #     fn unmap(&mut self, _: Range<u64>) -> Result<(), Errno> { Ok(()) }
+/// #     fn each(&self, _: impl FnMut(Range<u64>, Prot)) {}
+/// # }
+/// vmadiff::check::<Mine>(
+///     "mmap(0x1f0000, 0x3000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)
+///      munmap(0x1f1000, 0x1000) = 0",
+/// );
+/// ```
+#[track_caller]
+pub fn check<M: Areas>(text: &str) {
+    compare::<M>("the manager")
+        .view(View::areas().joined())
+        .placement(Placement::FollowReference)
+        .check(text);
+}
+
+/// The whole command for several managers, chosen by `--design NAME`; the first where none is named.
+#[cfg(feature = "command")]
+pub fn commands(managers: impl IntoIterator<Item = Compare>) -> ExitCode {
+    designs::register(managers.into_iter().map(Compare::entry).collect());
+    crate::cli::command()
+}
+
+impl Compare {
+    /// A manager that is booted so, compared in all that the contract knows.
+    pub fn new(name: &'static str, boot: Boot) -> Self {
+        Self::of(DesignInfo::plain(name, boot))
+    }
+
+    /// A manager that says more of itself: what it counts, when it frees, where its calls can be
+    /// interleaved.
+    pub fn of(design: DesignInfo) -> Self {
+        Self {
+            design,
+            terms: Terms::default(),
+            mutants: Vec::new(),
+            defects: Vec::new(),
+        }
+    }
+
+    /// What it is, in a sentence, and where it is from: for `vmadiff designs`.
+    pub fn about(mut self, what: &'static str, source: &'static str) -> Self {
+        (self.design.what, self.design.source) = (what, source);
+        self
+    }
+
+    /// Looks at both managers through this.
+    pub fn view(mut self, view: View) -> Self {
+        self.terms.view = view;
+        self
+    }
+
+    /// Makes programs of this.
+    pub fn world(mut self, world: World) -> Self {
+        self.terms.world = world;
+        self
+    }
+
+    /// Has places chosen so.
+    pub fn placement(mut self, placement: Placement) -> Self {
+        self.terms.placement = placement;
+        self
+    }
+
+    /// A difference that is no news. It is told and counted by this name, and the program goes on
+    /// past it if the manager can take the reference's areas on; otherwise it ends there.
+    pub fn known(
+        mut self,
+        name: &'static str,
+        explains: impl Fn(&Step, &Difference<'_>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.terms.known.push(Known::new(name, explains));
+        self
+    }
+
+    /// A variant with a defect, for `hunt` and `--defect NAME`: how fast that is found. `boot` is,
+    /// for example, [`areas::boot::<Variant>`](areas::boot).
+    pub fn defect(mut self, name: &'static str, what: &'static str, boot: Boot) -> Self {
+        self.mutants.push((name, boot));
+        self.defects.push(DefectInfo {
+            name,
+            kind: DefectKind::Serial,
+            what,
+            source: self.design.source,
+            rules: &["outcome", "state", "panic"],
+        });
+        self
+    }
+
+    /// The command for this manager alone: fuzz, run, minimize, show, hunt, corpus and the rest. It
+    /// is the whole of a `main`.
+    #[cfg(feature = "command")]
+    pub fn command(self) -> ExitCode {
+        commands([self])
+    }
+
+    /// Both managers, to run programs on.
+    pub fn pair(self) -> Pair {
+        pair_of(self.entry())
+    }
+
+    /// Runs a program, as text, and checks what the text expects on both managers.
+    ///
+    /// # Panics
+    /// If the managers differ, with the report; if an expectation is not met; if the text is no
+    /// program.
+    #[track_caller]
+    pub fn check(self, text: &str) {
+        let case = Case::parse("check", text).unwrap_or_else(|error| panic!("{error}"));
+        let ran = self.pair().observe_twice_at(&case.program, &looks(&case));
+        match &ran.verdict {
+            Verdict::Agree => {}
+            Verdict::Skip(why) => panic!("not compared: {why}"),
+            Verdict::Diverge(_) => panic!("{}", report(&case, &ran)),
+        }
+        let unmet: Vec<String> = unmet_in(&case, &ran)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert!(unmet.is_empty(), "{}", unmet.join("\n"));
+    }
+
+    /// What a fuzz target runs.
+    pub fn target(self) -> crate::target::Target {
+        crate::target::Target::new(self.pair())
+    }
+
+    fn entry(self) -> Entry {
+        let Self {
+            mut design,
+            terms,
+            mutants,
+            defects,
+        } = self;
+        if !defects.is_empty() {
+            // Said once for a process, as the name is.
+            let defects: &'static [DefectInfo] = defects.leak();
+            design.defects = vec![defects].leak();
+        }
+        Entry {
+            design: Box::leak(Box::new(design)),
+            terms,
+            mutants,
+        }
+    }
+}
+
+#[cfg(feature = "report")]
+fn report(case: &Case, ran: &Ran) -> String {
+    let Verdict::Diverge(divergence) = &ran.verdict else {
+        return String::new();
+    };
+    let replay = "this test";
+    crate::report::explain(&case.program, divergence, ran, replay, crate::report::WIDTH).to_string()
+}
+
+#[cfg(not(feature = "report"))]
+fn report(_: &Case, ran: &Ran) -> String {
+    let Verdict::Diverge(divergence) = &ran.verdict else {
+        return String::new();
+    };
+    let at = divergence.at.map_or(0, |at| at + 1);
+    format!(
+        "call {at}: {} ({}); the feature `report` of vmadiff tells more",
+        divergence.what, divergence.signature
+    )
+}

@@ -1,0 +1,331 @@
+//! What programs are made of: calls, flags, arguments, limits and failing allocations. What a
+//! manager cannot have is neither made up nor, where a program has it all the same, called.
+//!
+//! ```
+//! use vmadiff::World;
+//! use vmadiff::program::Case;
+//!
+//! let case = Case::parse("a.vma", "munmap(0x1f0000, 0x1000)\nmunmap(0x1f0001, 0)\n").unwrap();
+//! let [aligned, not] = [0, 1].map(|at| case.program.calls[at]);
+//! assert!(World::plain().has(&aligned) && !World::plain().has(&not));
+//! assert!(World::all().has(&not));
+//! ```
+
+use std::ops::Range;
+
+use vmadiff_contract::{
+    Advice, Call, CallKind, Capabilities, Config, Fail, MapFlags, MoveFlags, PAGE_SIZE, Prot,
+    TaskId,
+};
+
+use crate::program::shape::{self, Param};
+use crate::program::{Program, Step};
+
+/// What programs are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct World {
+    /// The calls.
+    pub calls: Capabilities,
+    /// Flags of mmap. Of a call that has others they are taken out.
+    pub map_flags: MapFlags,
+    /// Flags of mremap.
+    pub move_flags: MoveFlags,
+    /// What may be asked to be allowed.
+    pub prot: Prot,
+    /// Advice to madvise; none: any.
+    pub advice: Option<&'static [Advice]>,
+    /// Allocations fail on purpose.
+    pub fail: bool,
+    /// Limits are small, and what else a configuration can set is unusual. Otherwise all is as it
+    /// is by default.
+    pub limits: bool,
+    /// Arguments that a kernel refuses at its gate: addresses and offsets that are no page's,
+    /// ranges that are empty or reach out of [`World::range`].
+    pub absurd: bool,
+    /// Where programs map, where `absurd` is not set. Page-aligned.
+    pub range: (u64, u64),
+    /// Tasks at boot: each a thread of the first address space.
+    pub tasks: u8,
+}
+
+/// The longest range that a plain program names, bytes: it can be walked page by page.
+const LONGEST: u64 = 64 * PAGE_SIZE;
+
+impl World {
+    /// All that the contract knows.
+    pub const fn all() -> Self {
+        Self {
+            calls: Capabilities::of(CallKind::ALL),
+            map_flags: MapFlags::all(),
+            move_flags: MoveFlags::all(),
+            prot: Prot::all(),
+            advice: None,
+            fail: true,
+            limits: true,
+            absurd: true,
+            range: (0, u64::MAX),
+            tasks: 8,
+        }
+    }
+
+    /// One task, the default machine, private memory, whole pages: what somebody asks of a map of
+    /// ranges. No allocation fails, and nobody passes what a kernel refuses at its gate.
+    pub const fn plain() -> Self {
+        let private = MapFlags::PRIVATE.union(MapFlags::ANONYMOUS);
+        let fixed = MapFlags::FIXED.union(MapFlags::FIXED_NOREPLACE);
+        Self {
+            map_flags: private.union(fixed),
+            move_flags: MoveFlags::MAYMOVE.union(MoveFlags::FIXED),
+            prot: Prot::READ.union(Prot::WRITE).union(Prot::EXEC),
+            fail: false,
+            limits: false,
+            absurd: false,
+            // Above what may not be mapped, and below where nothing of the window is.
+            range: (0x1_0000, 0x1000_0000),
+            tasks: 1,
+            ..Self::all()
+        }
+    }
+
+    /// Only these calls.
+    #[must_use]
+    pub const fn calls(self, calls: &[CallKind]) -> Self {
+        Self {
+            calls: self.calls.and(Capabilities::of(calls)),
+            ..self
+        }
+    }
+
+    /// Only these flags of mmap.
+    #[must_use]
+    pub const fn map_flags(self, map_flags: MapFlags) -> Self {
+        Self { map_flags, ..self }
+    }
+
+    /// Only these protections.
+    #[must_use]
+    pub const fn prot(self, prot: Prot) -> Self {
+        Self { prot, ..self }
+    }
+
+    /// Only this advice.
+    #[must_use]
+    pub const fn advice(self, advice: &'static [Advice]) -> Self {
+        Self {
+            advice: Some(advice),
+            ..self
+        }
+    }
+
+    /// Only addresses in this range, which begins and ends with a page.
+    #[must_use]
+    pub const fn within(self, range: Range<u64>) -> Self {
+        Self {
+            range: (range.start, range.end),
+            ..self
+        }
+    }
+
+    /// So many tasks at boot, at least 1.
+    #[must_use]
+    pub const fn tasks(self, tasks: u8) -> Self {
+        Self { tasks, ..self }
+    }
+
+    /// Small limits, too.
+    #[must_use]
+    pub const fn with_limits(self) -> Self {
+        Self {
+            limits: true,
+            ..self
+        }
+    }
+
+    /// Allocations that fail, too.
+    #[must_use]
+    pub const fn with_failures(self) -> Self {
+        Self { fail: true, ..self }
+    }
+
+    /// Whether a program may make this call. What it may not is called of neither manager.
+    pub fn has(&self, step: &Step) -> bool {
+        *self == Self::all() || (self.calls.makes(&step.call) && self.fitted(step) == Some(*step))
+    }
+
+    /// Changes a program into one of this world. What cannot be changed is left out.
+    pub fn narrow(&self, program: &mut Program) {
+        if *self == Self::all() {
+            return;
+        }
+        if !self.limits {
+            program.config = Config {
+                tasks: program.config.tasks,
+                ..Config::default()
+            };
+        }
+        program.config.tasks = program.config.tasks.min(self.tasks);
+        program.calls.retain_mut(|step| match self.fitted(step) {
+            Some(fitted) if self.calls.makes(&fitted.call) => {
+                *step = fitted;
+                true
+            }
+            _ => false,
+        });
+    }
+
+    /// The nearest call that this world has; none: there is none near.
+    fn fitted(&self, step: &Step) -> Option<Step> {
+        let mut step = *step;
+        if !self.fail {
+            step.fail = Fail::NONE;
+        }
+        // Children have numbers behind those of the first tasks.
+        if self.tasks == 1 && !self.calls.knows(CallKind::Fork) {
+            step.task = TaskId(1);
+        }
+        match &mut step.call {
+            Call::Mmap {
+                prot, flags, fd, ..
+            } => {
+                *prot &= self.prot;
+                *flags &= self.map_flags;
+                let kind = MapFlags::SHARED_VALIDATE;
+                if flags.intersection(kind).is_empty() {
+                    *flags |= self.map_flags & kind & MapFlags::PRIVATE;
+                }
+                if !self.calls.knows(CallKind::Open) {
+                    *flags |= MapFlags::ANONYMOUS & self.map_flags;
+                    fd.0 = -1;
+                }
+            }
+            Call::Mprotect { prot, .. } => *prot &= self.prot,
+            Call::Mremap { flags, .. } => *flags &= self.move_flags,
+            Call::Madvise { advice, .. }
+                if self.advice.is_some_and(|known| !known.contains(advice)) =>
+            {
+                return None;
+            }
+            _ => {}
+        }
+        if !self.absurd {
+            step.call = self.sane(&step.call)?;
+        }
+        Some(step)
+    }
+
+    /// The same call about whole pages within the range.
+    fn sane(&self, call: &Call) -> Option<Call> {
+        let kind = call.kind();
+        let touches = matches!(
+            kind,
+            CallKind::Load | CallKind::Store | CallKind::Exec | CallKind::Reclaim | CallKind::Brk
+        );
+        let mut words = shape::words(call);
+        let mut room = u64::MAX;
+        for (word, param) in words.iter_mut().zip(shape::params(kind)) {
+            match param {
+                Param::Addr => {
+                    if !touches {
+                        *word &= !(PAGE_SIZE - 1);
+                    }
+                    // Of mmap and mremap, an address that nobody asks for.
+                    let unasked = *word == 0 && matches!(kind, CallKind::Mmap | CallKind::Mremap);
+                    if !unasked {
+                        *word = self.inside(*word);
+                        room = self.range.1 - (*word & !(PAGE_SIZE - 1));
+                    }
+                }
+                Param::Len => {
+                    let whole = (*word).clamp(1, LONGEST).next_multiple_of(PAGE_SIZE);
+                    *word = whole.min(room);
+                }
+                Param::Off => *word &= !(PAGE_SIZE - 1),
+                _ => {}
+            }
+        }
+        let call = shape::build(kind, &words);
+        match call {
+            Call::Mmap { addr: 0, flags, .. }
+                if flags.intersects(MapFlags::FIXED | MapFlags::FIXED_NOREPLACE) =>
+            {
+                None
+            }
+            Call::Mremap {
+                addr,
+                new_len,
+                new_addr,
+                flags,
+                old_len,
+            } => {
+                let apart = new_addr >= addr + old_len.max(new_len) || addr >= new_addr + new_len;
+                let is_fixed = flags.contains(MoveFlags::FIXED);
+                let may_move = flags.contains(MoveFlags::MAYMOVE);
+                let fits = new_addr + new_len <= self.range.1;
+                (!is_fixed || (apart && may_move && fits && new_addr != 0)).then_some(call)
+            }
+            call => Some(call),
+        }
+    }
+
+    /// An address of the range: this one, or the one as far from its start.
+    fn inside(&self, addr: u64) -> u64 {
+        let (start, end) = self.range;
+        if (start..end).contains(&addr) {
+            return addr;
+        }
+        let pages = (end - start) / PAGE_SIZE;
+        // Few enough that programs meet.
+        start + (addr / PAGE_SIZE) % pages.clamp(1, 64) * PAGE_SIZE
+    }
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::mutate::{Flavour, Profile, generate};
+
+    #[test]
+    fn what_is_narrowed_is_in_the_world_and_stays() {
+        let worlds = [
+            World::plain(),
+            World::plain().calls(&[CallKind::Mmap, CallKind::Munmap]),
+            World::plain().within(0x10_0000..0x11_0000).tasks(3),
+            World::plain().with_limits().with_failures(),
+            World::all().prot(Prot::READ),
+        ];
+        for world in worlds {
+            let mut left = 0;
+            for seed in 0..2000 {
+                let mut program = generate(seed, &Profile::default());
+                world.narrow(&mut program);
+                left += program.calls.len();
+                let out = program.calls.iter().find(|step| !world.has(step));
+                assert_eq!(out, None, "{world:?}, seed {seed}");
+                let once = program.clone();
+                world.narrow(&mut program);
+                assert_eq!(program, once);
+            }
+            assert!(left > 2000, "{world:?} leaves {left} calls");
+        }
+    }
+
+    #[test]
+    fn the_whole_world_changes_nothing() {
+        for seed in 0..500 {
+            let profile = Profile {
+                flavour: Flavour::Serial,
+                ..Profile::default()
+            };
+            let program = generate(seed, &profile);
+            let mut narrowed = program.clone();
+            World::all().narrow(&mut narrowed);
+            assert_eq!(narrowed, program);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Calls as a layer's methods, and areas as a state has them.
+
+use std::ops::Range;
+
+use vmadiff_contract::{
+    Advice, Call, Errno, MapFlags, MmId, MoveFlags, Outcome, Prot, SegvCode, Snapshot, VmFlags,
+    VmaState,
+};
+
+use super::scale::Scale;
+use crate::areas::{Areas, Move, Place};
+use crate::memory::{Fault, Memory};
+
+/// A call about areas, in the manager's own addresses.
+pub enum Asked {
+    Map(Range<u64>, Prot, Place),
+    Unmap(Range<u64>),
+    Protect(Range<u64>, Prot),
+    Remap(Range<u64>, u64, Move),
+}
+
+/// Has a call about areas made. `make` answers an address of the manager's; one that there is none
+/// of is that of address 0.
+pub fn answer(
+    scale: Scale,
+    call: &Call,
+    make: impl FnOnce(Asked) -> Result<u64, Errno>,
+) -> Outcome {
+    let asked = match *call {
+        Call::Mmap {
+            addr,
+            len,
+            prot,
+            flags,
+            ..
+        } => {
+            let how = place(flags);
+            let range = if addr == 0 && how == Place::Anywhere {
+                0..scale.len(len)
+            } else {
+                scale.range(addr, len)
+            };
+            Asked::Map(range, prot, how)
+        }
+        Call::Munmap { addr, len } => Asked::Unmap(scale.range(addr, len)),
+        Call::Mprotect { addr, len, prot } => Asked::Protect(scale.range(addr, len), prot),
+        Call::Mremap {
+            addr,
+            old_len,
+            new_len,
+            flags,
+            new_addr,
+        } => {
+            let how = if flags.contains(MoveFlags::FIXED) {
+                Move::To(scale.up(new_addr))
+            } else if flags.contains(MoveFlags::MAYMOVE) {
+                Move::IfNeeded
+            } else {
+                Move::Never
+            };
+            Asked::Remap(scale.range(addr, old_len), scale.len(new_len), how)
+        }
+        _ => return Outcome::Unsupported,
+    };
+    make(asked).map_or_else(Outcome::Errno, |addr| Outcome::Value(scale.down(addr)))
+}
+
+/// Makes a call of those that are about areas.
+pub fn of_areas<M: Areas>(space: &mut M, scale: Scale, call: &Call) -> Outcome {
+    answer(scale, call, |asked| match asked {
+        Asked::Map(range, prot, how) => space.map(range, prot, how),
+        Asked::Unmap(range) => space.unmap(range).map(|()| scale.base),
+        Asked::Protect(range, prot) => space.protect(range, prot).map(|()| scale.base),
+        Asked::Remap(from, len, how) => space.remap(from, len, how),
+    })
+}
+
+/// Makes a call of those that are about areas and memory.
+pub fn of_memory<M: Memory>(space: &mut M, scale: Scale, call: &Call) -> Outcome {
+    match *call {
+        Call::Load { addr } => answer_access(space.load(scale.byte(addr)).map(u64::from)),
+        Call::Store { addr, value } => {
+            answer_access(space.store(scale.byte(addr), value).map(|()| 0))
+        }
+        Call::Exec { addr } => answer_access(space.exec(scale.byte(addr)).map(|()| 0)),
+        Call::Madvise {
+            addr,
+            len,
+            advice: Advice::DontNeed,
+        } => {
+            let discarded = space.discard(scale.range(addr, len));
+            discarded.map_or_else(Outcome::Errno, |()| Outcome::Value(0))
+        }
+        _ => of_areas(space, scale, call),
+    }
+}
+
+/// What an access comes to.
+pub fn answer_access(made: Result<u64, Fault>) -> Outcome {
+    match made {
+        Ok(value) => Outcome::Value(value),
+        Err(Fault::Unmapped) => Outcome::Segv(SegvCode::MapErr),
+        Err(Fault::Refused) => Outcome::Segv(SegvCode::AccErr),
+        Err(Fault::NoFrame) => Outcome::Oom,
+        Err(Fault::NotHad) => Outcome::Unsupported,
+    }
+}
+
+fn place(flags: MapFlags) -> Place {
+    // The newer flag is the stronger one (mmap(2)).
+    if flags.contains(MapFlags::FIXED_NOREPLACE) {
+        Place::IfFree
+    } else if flags.contains(MapFlags::FIXED) {
+        Place::Over
+    } else {
+        Place::Anywhere
+    }
+}
+
+/// What may be done, as a call asks for it and as an area has it.
+const ALLOWED: [(Prot, VmFlags); 3] = [
+    (Prot::READ, VmFlags::READ),
+    (Prot::WRITE, VmFlags::WRITE),
+    (Prot::EXEC, VmFlags::EXEC),
+];
+
+/// Adds an area to a state.
+pub fn push_area(range: Range<u64>, prot: Prot, scale: Scale, mm: MmId, into: &mut Snapshot) {
+    let mut flags = VmFlags::empty();
+    for (asked, flag) in ALLOWED {
+        flags.set(flag, prot.contains(asked));
+    }
+    into.vmas.push(VmaState {
+        mm,
+        start: scale.down(range.start),
+        end: scale.down(range.end),
+        flags,
+        ..VmaState::default()
+    });
+}
+
+/// Maps the areas of a state in a fresh address space. Whether it let itself be mapped so.
+pub fn take_on<M: Areas>(space: &mut M, scale: Scale, mm: MmId, state: &Snapshot) -> bool {
+    let mut areas = state.vmas.iter().filter(|area| area.mm == mm);
+    areas.all(|area| {
+        let range = scale.range(area.start, area.end - area.start);
+        let allowed = ALLOWED
+            .iter()
+            .filter(|(_, flag)| area.flags.contains(*flag));
+        let prot = allowed.map(|(asked, _)| *asked).collect();
+        space.map(range.clone(), prot, Place::IfFree) == Ok(range.start)
+    })
+}

@@ -1,0 +1,12 @@
+//! Adapters: one makes the one boxed [`Manager`](vmadiff_contract::Manager) of what any layer has, so
+//! that there is one harness for all.
+
+mod adapter;
+mod calls;
+mod layer;
+mod open;
+mod scale;
+
+pub use adapter::boot;
+pub use layer::{OfAreas, OfEvents, OfMemory, OfProcesses};
+pub use open::Open;

@@ -1,0 +1,90 @@
+//! A manager whose calls can be interleaved, as the harness runs it: no lock stands around a call.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use vmadiff_contract::{
+    Call, Capabilities, Config, EventSink, Fail, Manager, MmId, MmState, Outcome, Snapshot, TaskId,
+    TaskState,
+};
+
+use super::calls::{Asked, answer, answer_access, push_area};
+use super::scale::Scale;
+use crate::interleaved::{self, Interleaved};
+
+/// The one address space.
+const MM: MmId = MmId(1);
+
+/// A manager behind the trait that the harness runs.
+pub struct Open<M> {
+    space: M,
+    config: Config,
+    scale: Scale,
+}
+
+impl<M: Interleaved> Open<M> {
+    /// A manager that has booted.
+    pub fn new(config: &Config, _: PhantomData<M>) -> Self {
+        Self {
+            space: M::boot(config),
+            config: config.clone(),
+            scale: Scale::new(M::PAGE_SIZE, M::BASE),
+        }
+    }
+}
+
+impl<M: Interleaved> Manager for Open<M> {
+    fn boot(config: &Config, events: Arc<dyn EventSink>) -> Box<dyn Manager> {
+        interleaved::boot::<M>(config, events, &[])
+    }
+
+    fn reset(&mut self, config: &Config) {
+        self.config.clone_from(config);
+        self.space = M::boot(config);
+    }
+
+    fn name(&self) -> &'static str {
+        std::any::type_name::<M>()
+    }
+
+    fn supports(&self) -> Capabilities {
+        Capabilities::of(M::HAS).and(super::layer::OF_AREAS.or(super::layer::OF_MEMORY))
+    }
+
+    fn call(&self, task: TaskId, call: &Call, _: Fail) -> Outcome {
+        if task.0 == 0 || task.0 > self.config.tasks {
+            return Outcome::NoTask;
+        }
+        let (space, scale) = (&self.space, self.scale);
+        match *call {
+            Call::Load { addr } => answer_access(space.load(scale.byte(addr)).map(u64::from)),
+            Call::Store { addr, value } => {
+                answer_access(space.store(scale.byte(addr), value).map(|()| 0))
+            }
+            call => answer(scale, &call, |asked| match asked {
+                Asked::Map(range, prot, how) => space.map(range, prot, how),
+                Asked::Unmap(range) => space.unmap(range).map(|()| scale.base),
+                Asked::Protect(range, prot) => space.protect(range, prot).map(|()| scale.base),
+                Asked::Remap(..) => Err(vmadiff_contract::Errno::EOPNOTSUPP),
+            }),
+        }
+    }
+
+    fn snapshot(&self, into: &mut Snapshot) {
+        into.clear();
+        into.mms.push(MmState {
+            mm: MM,
+            ..MmState::default()
+        });
+        into.tasks
+            .extend((1..=self.config.tasks).map(|task| TaskState {
+                task: TaskId(task),
+                mm: MM,
+                ..TaskState::default()
+            }));
+        self.space
+            .each(|range, prot| push_area(range, prot, self.scale, MM, into));
+    }
+
+    fn quiesce(&self) {}
+}

@@ -1,0 +1,80 @@
+//! Addresses of programs and those of a manager that has other pages, or begins elsewhere.
+
+use std::ops::Range;
+
+use vmadiff_contract::PAGE_SIZE;
+
+/// Which address of a manager stands for which of a program.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale {
+    /// Of address 0.
+    pub base: u64,
+    /// Bytes of a page of the manager for a byte of a page of the program, a power of two.
+    pub times: u64,
+}
+
+impl Scale {
+    /// Of a manager with such pages, whose addresses begin at `base`.
+    ///
+    /// # Panics
+    /// If there are no such pages: this is said once, at the first boot.
+    pub fn new(page_size: u64, base: u64) -> Self {
+        assert!(
+            page_size.is_power_of_two() && page_size >= PAGE_SIZE,
+            "found pages of {page_size} bytes, expected a power of two of at least {PAGE_SIZE}"
+        );
+        assert!(
+            base.is_multiple_of(page_size),
+            "found a base of {base:#x}, expected a multiple of {page_size:#x}"
+        );
+        Self {
+            base,
+            times: page_size / PAGE_SIZE,
+        }
+    }
+
+    /// The manager's page for a program's, or what its end is.
+    pub fn up(self, addr: u64) -> u64 {
+        addr.wrapping_mul(self.times).wrapping_add(self.base)
+    }
+
+    /// The program's page for a manager's. One that is no whole page of the manager's is seen where
+    /// it begins, an end where it ends: both are then off, and differ.
+    pub fn down(self, addr: u64) -> u64 {
+        let offset = addr.wrapping_sub(self.base);
+        offset / self.times + offset % self.times
+    }
+
+    /// The manager's range of whole pages for a program's.
+    pub fn range(self, start: u64, len: u64) -> Range<u64> {
+        self.up(start)..self.up(start.wrapping_add(len))
+    }
+
+    /// The manager's length for a program's.
+    pub fn len(self, len: u64) -> u64 {
+        len.wrapping_mul(self.times)
+    }
+
+    /// The manager's byte for one of a program's: as far into its page.
+    pub fn byte(self, addr: u64) -> u64 {
+        self.up(addr & !(PAGE_SIZE - 1)) + addr % PAGE_SIZE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_lead_to_pages_and_back() {
+        for (page_size, base) in [(4096, 0), (0x4000, 0x4000), (4096, 0xffff_8000_0000_0000)] {
+            let scale = Scale::new(page_size, base);
+            for page in [0, 0x1f0, 0x210] {
+                let addr = page * PAGE_SIZE;
+                assert_eq!(scale.up(addr), base + page * page_size);
+                assert_eq!(scale.down(scale.up(addr)), addr);
+                assert_eq!(scale.byte(addr + 5), base + page * page_size + 5);
+            }
+        }
+    }
+}

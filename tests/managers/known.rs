@@ -1,0 +1,82 @@
+//! Differences that are no news: told, counted, and gone past.
+
+use vmadiff::compare::{Compare, Passed};
+use vmadiff::judge::Verdict;
+use vmadiff::{CallKind, Placement, View, compare};
+
+use super::space::{self, Space};
+use super::{agrees, case, finds, first};
+
+const NAME: &str = "protect goes on behind a hole";
+
+fn with_holes<const BUG: u8>() -> Compare {
+    compare::<Space<BUG>>("space")
+        .view(View::areas().joined())
+        .placement(Placement::FollowReference)
+        .known(NAME, |step, difference| {
+            step.call.kind() == CallKind::Mprotect && difference.names_a_hole()
+        })
+}
+
+const TEXT: &str = "\
+    mmap(0x1f0000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)\n\
+    mmap(0x1f2000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)\n\
+    mprotect(0x1f0000, 0x3000, PROT_READ|PROT_WRITE)\n\
+    munmap(0x1f0000, 0x3000)\n";
+
+#[test]
+fn a_run_goes_on_past_a_known_difference() {
+    let ran = with_holes::<{ space::SKIPS_HOLES }>()
+        .pair()
+        .observe(&case(TEXT).program);
+    assert_eq!(ran.verdict, Verdict::Agree);
+    let passed = Passed {
+        at: 2,
+        name: NAME,
+        went_on: true,
+    };
+    assert_eq!(ran.known, [passed]);
+    // What is behind it was run: from the same state, nothing is left.
+    assert_eq!(ran.candidate.calls.len(), 4);
+    assert!(ran.candidate.calls[3].state.vmas.is_empty());
+}
+
+#[test]
+fn known_differences_are_counted_and_others_are_found() {
+    let mut pair = with_holes::<{ space::SKIPS_HOLES }>().pair();
+    assert!(first(&mut pair, 2000).is_none());
+    let tally = pair.tally();
+    assert!(tally.met[NAME] > 100, "{tally:?}");
+    assert!(tally.ended.is_empty(), "{tally:?}");
+    finds(
+        with_holes::<{ space::LEAVES_LAST }>(),
+        "state/munmap/vmas.extra",
+        2,
+    );
+}
+
+#[test]
+fn what_is_known_is_no_more_than_it_says() {
+    agrees(with_holes::<{ space::RIGHT }>(), 500);
+    let nothing = compare::<Space<{ space::SKIPS_HOLES }>>("space")
+        .view(View::areas().joined())
+        .placement(Placement::FollowReference)
+        .known("never", |_, _| false);
+    finds(nothing, "outcome/mprotect/succeeded", 2);
+}
+
+/// Children cannot be brought to another state: a run that has some ends at the difference, as known.
+#[test]
+fn a_run_that_cannot_go_on_ends_as_known() {
+    let text = format!("fork()\n{TEXT}");
+    let ran = vmadiff::processes::compare::<Space<{ space::SKIPS_HOLES }>>("space")
+        .view(View::processes().joined())
+        .placement(Placement::FollowReference)
+        .known(NAME, |_, difference| difference.names_a_hole())
+        .pair()
+        .observe(&case(&text).program);
+    assert_eq!(ran.verdict, Verdict::Agree);
+    assert_eq!(ran.known.len(), 1);
+    assert!(!ran.known[0].went_on);
+    assert_eq!(ran.candidate.calls.len(), 4);
+}

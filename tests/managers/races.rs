@@ -1,0 +1,154 @@
+//! Races of a manager of somebody else's: some order of whole calls explains them, or they are found.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Mutex;
+
+use vmadiff::areas::Place;
+use vmadiff::interleave::RwSem;
+use vmadiff::interleaved::{self, Interleaved};
+use vmadiff::judge::Verdict;
+use vmadiff::pair::{Pair, Ran};
+use vmadiff::program::mutate::{Flavour, generate};
+use vmadiff::{Config, Errno, Prot, View};
+
+use super::{case, divergence};
+
+vmadiff::interleave::sites! {
+    WRITE = "space.write";
+    AGAIN = "space.again";
+}
+
+/// A lock is left behind.
+const LEAVES_LOCK: u8 = 1;
+/// A range is unmapped in two sections.
+const IN_TWO: u8 = 2;
+
+/// Pages under one lock, with one bug.
+struct Locked<const BUG: u8> {
+    lock: RwSem,
+    pages: Mutex<BTreeMap<u64, Prot>>,
+}
+
+impl<const BUG: u8> Locked<BUG> {
+    fn pages(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Prot>> {
+        self.pages.lock().expect("nobody panicked")
+    }
+}
+
+impl<const BUG: u8> Interleaved for Locked<BUG> {
+    const SITES: &'static [&'static [&'static str]] = &[NAMES];
+
+    fn boot(_: &Config) -> Self {
+        Self {
+            lock: RwSem::new(),
+            pages: Mutex::default(),
+        }
+    }
+
+    fn map(&self, range: Range<u64>, prot: Prot, how: Place) -> Result<u64, Errno> {
+        let _held = self.lock.write(WRITE);
+        let mut pages = self.pages();
+        let size = range.end - range.start;
+        let free = |at: &u64| pages.range(*at..*at + size).next().is_none();
+        let start = match how {
+            Place::IfFree if !free(&range.start) => return Err(Errno::EEXIST),
+            Place::Anywhere => (1..).map(|n| n << 16).find(free).expect("room"),
+            Place::IfFree | Place::Over => range.start,
+        };
+        pages.extend((start..start + size).step_by(4096).map(|page| (page, prot)));
+        Ok(start)
+    }
+
+    fn unmap(&self, range: Range<u64>) -> Result<(), Errno> {
+        let held = self.lock.write(WRITE);
+        if BUG == IN_TWO {
+            let first = range.start..range.start + 4096;
+            self.pages().retain(|page, _| !first.contains(page));
+            drop(held);
+            let _held = self.lock.write(AGAIN);
+            self.pages().retain(|page, _| !range.contains(page));
+            return Ok(());
+        }
+        self.pages().retain(|page, _| !range.contains(page));
+        if BUG == LEAVES_LOCK {
+            std::mem::forget(held);
+        }
+        Ok(())
+    }
+
+    fn protect(&self, range: Range<u64>, prot: Prot) -> Result<(), Errno> {
+        let _held = self.lock.write(WRITE);
+        for page in range.step_by(4096) {
+            *self.pages().get_mut(&page).ok_or(Errno::ENOMEM)? = prot;
+        }
+        Ok(())
+    }
+
+    fn each(&self, mut visit: impl FnMut(Range<u64>, Prot)) {
+        for (page, prot) in &*self.pages() {
+            visit(*page..*page + 4096, *prot);
+        }
+    }
+}
+
+fn pair<const BUG: u8>() -> Pair {
+    interleaved::compare::<Locked<BUG>>("locked")
+        .view(View::areas().joined())
+        .pair()
+}
+
+/// Runs so many fresh races; the first that is objected to, and how many raced.
+fn races(pair: &mut Pair, count: u64) -> (Option<Ran>, u32) {
+    let profile = pair.profile(Flavour::Interleaved);
+    let mut raced = 0;
+    for seed in 0..count {
+        let program = generate(seed, &profile);
+        raced += u32::from(!program.schedule.is_serial());
+        if let Some(ran) = pair.run(&program, &mut ()) {
+            return (Some(*ran), raced);
+        }
+    }
+    (None, raced)
+}
+
+#[test]
+fn races_that_some_order_explains_agree() {
+    let mut pair = pair::<0>();
+    assert!(pair.interleaves());
+    let (found, raced) = races(&mut pair, 2000);
+    assert_eq!(found.map(|ran| ran.verdict), None);
+    assert!(raced > 1000, "only {raced} programs raced");
+}
+
+#[test]
+fn a_call_in_two_sections_is_found() {
+    let (found, _) = races(&mut pair::<IN_TWO>(), 20_000);
+    let found = found.expect("a race that no order explains");
+    let signature = divergence(&found)
+        .expect("it diverges")
+        .signature
+        .to_string();
+    assert!(signature.ends_with("/order"), "{signature}");
+}
+
+#[test]
+fn a_lock_that_is_left_is_found() {
+    let (found, _) = races(&mut pair::<LEAVES_LOCK>(), 200);
+    let found = found.expect("a lock that is left");
+    let signature = divergence(&found)
+        .expect("it diverges")
+        .signature
+        .to_string();
+    assert_eq!(signature, "lock-left/munmap/space.write");
+}
+
+#[test]
+fn a_race_with_a_call_that_is_not_had_is_not_run() {
+    let race = case("munmap(0x1f0000, 0x1000)\n[2] fork()\npolicy: random seed=3\n");
+    let verdict = pair::<0>().observe(&race.program).verdict;
+    assert!(
+        matches!(&verdict, Verdict::Skip(why) if why.contains("call 2")),
+        "{verdict:?}"
+    );
+}
