@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use hearing::{Hearing, Ruling};
 pub use settled::Settled;
-use vmadiff_contract::{Call, Config, Event, EventSink, Fail, Manager, Outcome, Snapshot, TaskId};
+use vmadiff_contract::{
+    Call, Capabilities, Config, Event, EventSink, Fail, Manager, Outcome, Snapshot, TaskId,
+};
 
 use crate::diff::{Areas, Difference};
 use crate::known::{Known, Merges};
@@ -88,6 +90,11 @@ impl Trial {
             manager,
             snapshot,
         }
+    }
+
+    /// The calls that the manager knows: others are no matter of a trial.
+    pub fn supports(&self) -> Capabilities {
+        self.manager.supports()
     }
 
     /// Runs a program on both and compares. If something differs without a look after each call,

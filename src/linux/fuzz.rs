@@ -182,7 +182,7 @@ impl<'a> Job<'a> {
     ) -> Result<Self, Stopped> {
         vmadiff_linux::stay_on_one_processor(number);
         let court = Trial::new(Linux::new()?, boot);
-        let programs = Programs::new(campaign.seed, court.linux.machine());
+        let programs = Programs::new(campaign.seed, court.linux.machine(), court.supports());
         Ok(Self {
             campaign,
             number,

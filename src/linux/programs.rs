@@ -5,6 +5,8 @@ use vmadiff_contract::Capabilities;
 use vmadiff_linux::Machine;
 
 use super::narrow;
+use crate::compare::World;
+use crate::pair::reference_supports;
 use crate::program::Program;
 use crate::program::mutate::{Flavour, Profile, generate, mutate};
 
@@ -21,24 +23,29 @@ pub struct Programs {
 const POOL: usize = 256;
 
 impl Programs {
-    /// Those of a campaign with this seed on this machine.
-    pub fn new(seed: u64, machine: &Machine) -> Self {
+    /// Those of a campaign with this seed on this machine, for a manager that knows these calls.
+    pub fn new(seed: u64, machine: &Machine, known: Capabilities) -> Self {
         Self {
             seed,
             machine: machine.clone(),
             profile: Profile {
                 flavour: Flavour::Serial,
-                calls: Capabilities::of(vmadiff_linux::CALLS),
+                calls: Capabilities::of(vmadiff_linux::CALLS).and(known),
+                world: World {
+                    calls: known,
+                    ..World::all()
+                },
                 ..Profile::default()
             },
             pool: Vec::new(),
         }
     }
 
-    /// The program `number` of a campaign with so many jobs, as the job that runs it makes it.
+    /// The program `number` of a campaign of the reference with so many jobs, as the job that runs
+    /// it makes it.
     pub fn of_number(seed: u64, machine: &Machine, jobs: u32, number: u64) -> Program {
         let jobs = u64::from(jobs.max(1));
-        let mut programs = Self::new(seed, machine);
+        let mut programs = Self::new(seed, machine, reference_supports());
         let mut next = number % jobs;
         loop {
             let program = programs.next(next);
@@ -86,12 +93,13 @@ impl Programs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use vmadiff_contract::CallKind;
 
     #[test]
     fn a_program_can_be_had_again_by_its_number() {
         let machine = Machine::ideal();
         for (jobs, job) in [(1, 0), (3, 2)] {
-            let mut programs = Programs::new(7, &machine);
+            let mut programs = Programs::new(7, &machine, reference_supports());
             let numbers = (job..).step_by(jobs as usize).take(40);
             let made: Vec<(u64, Program)> = numbers
                 .map(|number| (number, programs.next(number)))
@@ -101,5 +109,15 @@ mod tests {
             }
             assert_ne!(made[0].1, made[39].1);
         }
+    }
+
+    #[test]
+    fn a_manager_is_not_asked_for_calls_that_it_does_not_know() {
+        let known = Capabilities::of(&[CallKind::Mmap, CallKind::Munmap, CallKind::Store]);
+        let mut programs = Programs::new(3, &Machine::ideal(), known);
+        let steps = (0..300).flat_map(|number| programs.next(number).calls);
+        let kinds: Vec<CallKind> = steps.map(|step| step.call.kind()).collect();
+        assert!(kinds.len() > 300, "{} calls", kinds.len());
+        assert!(kinds.iter().all(|kind| known.knows(*kind)));
     }
 }
