@@ -48,6 +48,7 @@ pub const AIMS: &[Point] = &[
             "flush_tlb.",
         ],
     ),
+    at(Aim::Call(CallKind::Evict), EVICT),
     at(Aim::Call(CallKind::Collapse), &["collapse"]),
     at(
         Aim::Call(CallKind::NumaScan),
@@ -146,4 +147,5 @@ const UNMAP: &[&str] = &[
 ];
 const MOVE: &[&str] = &["mremap.", "move_vma.", "move_ptes.", "move_normal_pmd."];
 const LOCK: &[&str] = &["mlock", "munlock", "mm_populate."];
+const EVICT: &[&str] = &["evict.", "try_to_unmap.", "flush_tlb.", "remove_mapping."];
 const ZAP: &[&str] = &["zap_pte_range.", "flush_tlb.", "tlb_flush_mmu."];

@@ -55,6 +55,7 @@ vmadiff_interleave::sites! {
     COPY_ONE_PTE__WRPROTECT = "copy_one_pte.wrprotect";
     COPY_PTE_RANGE__DST_PTL = "copy_pte_range.dst_ptl";
     COPY_PTE_RANGE__SRC_PTL = "copy_pte_range.src_ptl";
+    COPY_SIGNAL__TASK_LOCK = "copy_signal.task_lock";
     COW_USER_PAGE__COPY = "cow_user_page.copy";
     COW_USER_PAGE__COPY_FILE = "cow_user_page.copy_file";
     DETACH_VMAS__MAP_COUNT = "detach_vmas.map_count";
@@ -75,6 +76,8 @@ vmadiff_interleave::sites! {
     DO_NUMA_PAGE__SET_PTE = "do_numa_page.set_pte";
     DO_PAGE_FAULT__MMAP_SEM = "do_page_fault.mmap_sem";
     DO_PAGE_FAULT__VM_START = "do_page_fault.vm_start";
+    DO_PRLIMIT__RLIM = "do_prlimit.rlim";
+    DO_PRLIMIT__TASK_LOCK = "do_prlimit.task_lock";
     DO_SWAP_PAGE__PTE_SAME = "do_swap_page.pte_same";
     DO_SWAP_PAGE__PTE_UNMAP_SAME = "do_swap_page.pte_unmap_same";
     DO_SWAP_PAGE__PUT_PAGE = "do_swap_page.put_page";
@@ -90,6 +93,10 @@ vmadiff_interleave::sites! {
     DUP_MMAP__CHILD_MMAP_SEM = "dup_mmap.child_mmap_sem";
     DUP_MMAP__MMAP_SEM = "dup_mmap.mmap_sem";
     DUP_MMAP__MPOL_PUT = "dup_mmap.mpol_put";
+    EVICT__I_MMAP = "evict.i_mmap";
+    EVICT__LOCK_PAGE = "evict.lock_page";
+    EVICT__MMAP_SEM = "evict.mmap_sem";
+    EVICT__SIZE = "evict.size";
     EXIT__MPOL_PUT = "exit.mpol_put";
     EXIT__TASK = "exit.task";
     EXPAND_DOWNWARDS__LOCK = "expand_downwards.lock";
@@ -98,6 +105,7 @@ vmadiff_interleave::sites! {
     EXPAND_DOWNWARDS__VM_START = "expand_downwards.vm_start";
     FALLOCATE__FGET = "fallocate.fget";
     FALLOCATE__INODE_LOCK = "fallocate.inode_lock";
+    FALLOCATE__PAGES = "fallocate.pages";
     FALLOCATE__SET_SIZE = "fallocate.set_size";
     FALLOCATE__SIZE = "fallocate.size";
     FIND_VMA__RB_LEFT = "find_vma.rb_left";
@@ -120,6 +128,7 @@ vmadiff_interleave::sites! {
     FTRUNCATE__FGET = "ftruncate.fget";
     FTRUNCATE__INODE_LOCK = "ftruncate.inode_lock";
     GET_FILE__REFS = "get_file.refs";
+    GET_MEMPOLICY__MMAP_SEM = "get_mempolicy.mmap_sem";
     HANDLE_MM_FAULT__PAGE_TABLE_LOCK = "handle_mm_fault.page_table_lock";
     HANDLE_PTE_FAULT__PMD = "handle_pte_fault.pmd";
     HANDLE_PTE_FAULT__PTE = "handle_pte_fault.pte";
@@ -136,6 +145,7 @@ vmadiff_interleave::sites! {
     MADVISE_FREE__PTE = "madvise_free.pte";
     MADVISE_FREE__PTL = "madvise_free.ptl";
     MADVISE_FREE__SWAP_FREE = "madvise_free.swap_free";
+    MADVISE_WILLNEED__PAGES = "madvise_willneed.pages";
     MADVISE__MMAP_SEM = "madvise.mmap_sem";
     MADVISE__MMAP_SEM_READ = "madvise.mmap_sem_read";
     MAY_EXPAND_VM__DATA_VM = "may_expand_vm.data_vm";
@@ -198,6 +208,7 @@ vmadiff_interleave::sites! {
     PUD_OFFSET__PGD = "pud_offset.pgd";
     PUNCH_HOLE__CONTENTS = "punch_hole.contents";
     PUNCH_HOLE__PAGES = "punch_hole.pages";
+    REMOVE_MAPPING__PAGE = "remove_mapping.page";
     REMOVE_VMA__VM_FILE = "remove_vma.vm_file";
     REUSABLE_ANON_VMA__ANON_VMA = "reusable_anon_vma.anon_vma";
     SET_MEMPOLICY__MEMPOLICY = "set_mempolicy.mempolicy";

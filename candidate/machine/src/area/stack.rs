@@ -1,6 +1,6 @@
 //! Stacks that grow down to a fault (`expand_downwards`), under mmap_sem for reading.
 
-use vmadiff_contract::{Errno, VmFlags};
+use vmadiff_contract::{Errno, Resource, VmFlags};
 
 use crate::area::vma::Vma;
 use crate::core::current::Current;
@@ -61,7 +61,7 @@ impl<D: Design> Current<'_, D> {
     /// The limits on a stack, and its charge (`acct_stack_growth`).
     fn acct_stack_growth(&self, vma: Ref<'_, Vma>, size: u64, grow: u64) -> Result<(), Errno> {
         let flags = vma.flags();
-        if !self.may_expand_vm(flags, grow) || size > self.config().rlimit_stack {
+        if !self.may_expand_vm(flags, grow) || size > self.rlimit(Resource::Stack) {
             return Err(Errno::ENOMEM);
         }
         self.mlock_future_check(flags, grow << 12)

@@ -1,6 +1,6 @@
 //! brk: the heap's end.
 
-use vmadiff_contract::{Note, VmFlags};
+use vmadiff_contract::{Note, Resource, VmFlags};
 
 use crate::area::adjust::Adjust;
 use crate::area::merge::Range;
@@ -24,10 +24,10 @@ impl<D: Design> Current<'_, D> {
         let mm = self.mm_struct();
         let write = Section::enter(self, mm, site::BRK__MMAP_SEM);
         let old = mm.brk.peek();
-        let config = self.config();
-        let data = brk.wrapping_sub(config.start_brk);
-        let over = config.rlimit_data < u64::MAX && data > config.rlimit_data;
-        if brk < config.start_brk || over {
+        let start_brk = self.config().start_brk;
+        let limit = self.rlimit(Resource::Data);
+        let over = limit < u64::MAX && brk.wrapping_sub(start_brk) > limit;
+        if brk < start_brk || over {
             return old;
         }
         let (new_page, old_page) = (page_align(brk), page_align(old));

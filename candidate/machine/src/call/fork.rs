@@ -27,6 +27,7 @@ impl<D: Design> Current<'_, D> {
         let handle = self.mm_alloc();
         let child = self.mm(handle);
         self.dup_fd(self.mm_struct(), child);
+        child.rlimits.copy(&self.mm_struct().rlimits);
         if let Err(no_memory) = self.dup_mmap(child, handle) {
             self.exit_mmap(handle);
             self.exit_files(child);

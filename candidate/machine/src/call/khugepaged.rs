@@ -56,8 +56,10 @@ impl<D: Design> Current<'_, D> {
         let vma = self.find_vma(addr)?;
         let inside = vma.start() <= addr && end <= vma.end();
         let anonymous = vma.ops() == Ops::Anonymous && !vma.anon_vma().peek().is_null();
-        let missing = vma.flags().contains(VmFlags::UFFD_MISSING);
-        (inside && anonymous && !missing).then_some(Part { vma, addr, end })
+        let unwanted = vma
+            .flags()
+            .intersects(VmFlags::UFFD_MISSING | VmFlags::NOHUGEPAGE);
+        (inside && anonymous && !unwanted).then_some(Part { vma, addr, end })
     }
 
     /// Deviation (collapse-isolates-first): pages are isolated before the middle entry is cleared.

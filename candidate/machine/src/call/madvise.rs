@@ -38,7 +38,10 @@ impl<D: Design> Current<'_, D> {
             return Ok(0);
         }
         let mm = self.mm_struct();
-        let pages = matches!(advice, Advice::DontNeed | Advice::Free | Advice::Remove);
+        let pages = matches!(
+            advice,
+            Advice::DontNeed | Advice::Free | Advice::Remove | Advice::WillNeed
+        );
         let mut held = if pages {
             Held::Read(Some(mm.mmap_sem.read(site::MADVISE__MMAP_SEM_READ)))
         } else {
@@ -77,6 +80,7 @@ impl<D: Design> Current<'_, D> {
             prev = match advice {
                 Advice::DontNeed => Some(self.madvise_dontneed(vma, start, to)?),
                 Advice::Free => Some(self.madvise_free(vma, start, to)?),
+                Advice::WillNeed => Some(self.madvise_willneed(vma, start, to)),
                 Advice::Remove => {
                     self.madvise_remove(vma, start, to, held)?;
                     None
@@ -115,6 +119,8 @@ impl<D: Design> Current<'_, D> {
             Advice::DontDump => old | VmFlags::DONTDUMP,
             Advice::DoDump => old - VmFlags::DONTDUMP,
             Advice::KeepOnFork => old - VmFlags::WIPEONFORK,
+            Advice::HugePage | Advice::NoHugePage => hugepage_madvise(old, advice),
+            Advice::Mergeable | Advice::Unmergeable => ksm_madvise(old, advice),
             _ => {
                 let file = !vma.vm_file().peek().is_null();
                 if file || old.contains(VmFlags::SHARED) {
@@ -140,6 +146,18 @@ impl<D: Design> Current<'_, D> {
         vma.set_flags(site::MADVISE_BEHAVIOR__VM_FLAGS, flags);
         D::changed(self, vma, Why::Advise);
         Ok(vma)
+    }
+
+    /// Reads in what the page cache lacks (`madvise_willneed`, `force_shm_swapin_readahead`). Swapped-out
+    /// private pages stay where they are: there is no swap cache to read them to.
+    fn madvise_willneed<'a>(&'a self, vma: Ref<'a, Vma>, start: u64, end: u64) -> Ref<'a, Vma> {
+        if let Some(file) = vma.vm_file().peek().some() {
+            let file = self.files.get(file);
+            let _pages = file.pages().lock(site::MADVISE_WILLNEED__PAGES);
+            let first = vma.pgoff_of(start);
+            file.absent().read_in(first, first + ((end - start) >> 12));
+        }
+        vma
     }
 
     fn madvise_dontneed<'a>(
@@ -220,5 +238,23 @@ impl<D: Design> Current<'_, D> {
             *guard = Some(sem.read(site::MADVISE__MMAP_SEM_READ));
         }
         punched.map(|_| ())
+    }
+}
+
+/// Huge pages are wanted, or are not (`hugepage_madvise`).
+fn hugepage_madvise(flags: VmFlags, advice: Advice) -> VmFlags {
+    match advice {
+        Advice::HugePage => (flags - VmFlags::NOHUGEPAGE) | VmFlags::HUGEPAGE,
+        _ => (flags - VmFlags::HUGEPAGE) | VmFlags::NOHUGEPAGE,
+    }
+}
+
+/// Pages of equal contents may become one, or stay apart (`ksm_madvise`). What is or may be shared is
+/// passed over. No page was ever merged, so none is parted.
+fn ksm_madvise(flags: VmFlags, advice: Advice) -> VmFlags {
+    match advice {
+        Advice::Mergeable if flags.intersects(VmFlags::SHARED | VmFlags::MAYSHARE) => flags,
+        Advice::Mergeable => flags | VmFlags::MERGEABLE,
+        _ => flags - VmFlags::MERGEABLE,
     }
 }

@@ -131,12 +131,13 @@ impl<D: Design> Current<'_, D> {
             return Ok(());
         };
         let kind = policy.kind();
-        let count = u32::from(self.config().nodes.clamp(1, 64));
+        let online = self.nodes_online();
+        let count = online.count_ones();
         let nodes = if kind.flags.contains(PolicyFlags::RELATIVE_NODES) {
             let bits = (0..64).filter(|bit| asked >> bit & 1 != 0);
             bits.fold(0, |nodes, bit| nodes | 1 << (bit % count))
         } else {
-            asked & u64::MAX >> (64 - count)
+            asked & online
         };
         if asked != 0 && nodes == 0 {
             return Err(Errno::EINVAL);

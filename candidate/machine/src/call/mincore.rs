@@ -47,19 +47,32 @@ impl<D: Design> Current<'_, D> {
         Ok(sum)
     }
 
+    /// As far as a piece of an area maps pages of its file: where that ends, and the addresses of those
+    /// that the page cache lacks (`mincore_page`).
+    fn pages_of_file(&self, vma: Ref<'_, Vma>, addr: u64, end: u64) -> (u64, Vec<u64>) {
+        let Some(file) = vma.vm_file().peek().some() else {
+            return (addr, Vec::new());
+        };
+        let file = self.files.get(file);
+        let first = vma.pgoff_of(addr);
+        let here = file.pages_in(site::MINCORE__SIZE).saturating_sub(first);
+        let here = here.min((end - addr) >> 12);
+        let missing = file.absent().among(first, first + here);
+        let at = |page: u64| addr + (page - first) * 4096;
+        (addr + here * 4096, missing.into_iter().map(at).collect())
+    }
+
     /// The sum over a piece of an area (`do_mincore`); pages are numbered from `base`. A page that
     /// is not mapped may be in its file (`__mincore_unmapped_range`); a swapped one is in no cache.
     fn do_mincore(&self, vma: Ref<'_, Vma>, base: u64, addr: u64, end: u64) -> u64 {
-        let in_file = match vma.vm_file().peek().some() {
-            Some(file) => {
-                let size = self.files.get(file).pages_in(site::MINCORE__SIZE);
-                let here = size.saturating_sub(vma.pgoff_of(addr));
-                addr + here.min((end - addr) >> 12) * 4096
-            }
-            None => addr,
-        };
+        let (in_file, missing) = self.pages_of_file(vma, addr, end);
         let number = |addr: u64| (addr - base) >> 12;
+        let bit = |addr: u64| 1 << (number(addr) % 64);
         let mut sum = ones_below(number(in_file)).wrapping_sub(ones_below(number(addr)));
+        for page in &missing {
+            sum = sum.wrapping_sub(bit(*page));
+        }
+        let cached = |page| page < in_file && !missing.contains(&page);
         let mut from = addr;
         while let Some(part) = self.next_pte_table(self.mm_struct(), from, end) {
             let _ptl = part.table.ptl().lock(site::MINCORE__PTL);
@@ -69,10 +82,9 @@ impl<D: Design> Current<'_, D> {
                 entry = at + 1;
                 let page = part.addr + ((at - first) as u64) * 4096;
                 let present = part.table.pte(site::MINCORE__PTE, at).present();
-                let bit = 1 << (number(page) % 64);
-                match (page < in_file, present) {
-                    (true, false) => sum = sum.wrapping_sub(bit),
-                    (false, true) => sum = sum.wrapping_add(bit),
+                match (cached(page), present) {
+                    (true, false) => sum = sum.wrapping_sub(bit(page)),
+                    (false, true) => sum = sum.wrapping_add(bit(page)),
                     _ => {}
                 }
             }

@@ -1,6 +1,6 @@
 //! Locking areas into memory: mlock, mlock2, munlock, mlockall, munlockall.
 
-use vmadiff_contract::{Errno, LockAllFlags, LockFlags, VmFlags};
+use vmadiff_contract::{Errno, LockAllFlags, LockFlags, Resource, VmFlags};
 
 use crate::area::merge::Range;
 use crate::area::split::SplitError;
@@ -45,7 +45,7 @@ impl<D: Design> Current<'_, D> {
         {
             let mm = self.mm_struct();
             let _write = Section::enter(self, mm, site::MLOCK__MMAP_SEM);
-            let limit = self.config().rlimit_memlock >> 12;
+            let limit = self.rlimit(Resource::MemLock) >> 12;
             let mut locked = (len >> 12).saturating_add(mm.locked_vm.peek());
             if locked > limit {
                 locked = locked.saturating_sub(self.count_mm_mlocked_page_nr(start, len));
@@ -86,7 +86,7 @@ impl<D: Design> Current<'_, D> {
         {
             let mm = self.mm_struct();
             let _write = Section::enter(self, mm, site::MLOCKALL__MMAP_SEM);
-            let fits = mm.total_vm.peek() <= self.config().rlimit_memlock >> 12;
+            let fits = mm.total_vm.peek() <= self.rlimit(Resource::MemLock) >> 12;
             if current && !fits && !self.config().cap_ipc_lock {
                 return Err(Errno::ENOMEM);
             }

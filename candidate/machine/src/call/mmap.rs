@@ -2,6 +2,7 @@
 
 use vmadiff_contract::{Access, Errno, Fd, MapFlags, Prot, VmFlags};
 
+use crate::call::hugetlb::{hstate_sizelog, huge_page_align, prepare_hugepage_range};
 use crate::core::current::Current;
 use crate::core::file::File;
 use crate::core::section::Section;
@@ -24,6 +25,17 @@ pub struct MapRequest {
     pub fd: Fd,
     /// Offset in the file, bytes.
     pub off: u64,
+}
+
+/// What is mapped.
+#[derive(Clone, Copy)]
+pub enum Backing<'a> {
+    /// Memory without a name, private or shared.
+    Anonymous,
+    /// A file.
+    File(Ref<'a, File>),
+    /// The file that stands for huge pages of this size, bytes (`hugetlb_file_setup`).
+    HugeTlb(u64),
 }
 
 /// The low bits of the flags (MAP_TYPE).
@@ -49,28 +61,31 @@ impl<D: Design> Current<'_, D> {
         if request.off & 4095 != 0 {
             return Err(Errno::EINVAL);
         }
-        let file = if request.flags.contains(MapFlags::ANONYMOUS) {
-            None
-        } else {
+        let huge = request.flags.contains(MapFlags::HUGETLB);
+        if !request.flags.contains(MapFlags::ANONYMOUS) {
             let file = self.fget(site::MMAP__FGET, self.mm_struct(), request.fd);
-            Some(file.ok_or(Errno::EBADF)?)
-        };
-        let mapped = self.vm_mmap_pgoff(&request, file);
-        if let Some(file) = file {
+            let file = file.ok_or(Errno::EBADF)?;
+            let mapped = if huge {
+                Err(Errno::EINVAL)
+            } else {
+                self.vm_mmap_pgoff(&request, Backing::File(file))
+            };
             self.fput(file);
+            return mapped;
         }
-        mapped
+        if !huge {
+            return self.vm_mmap_pgoff(&request, Backing::Anonymous);
+        }
+        let size = hstate_sizelog(request.flags)?;
+        let len = huge_page_align(request.len, size);
+        self.vm_mmap_pgoff(&MapRequest { len, ..request }, Backing::HugeTlb(size))
     }
 
     /// Maps under mmap_sem, and populates afterwards.
-    fn vm_mmap_pgoff(
-        &self,
-        request: &MapRequest,
-        file: Option<Ref<'_, File>>,
-    ) -> Result<u64, Errno> {
+    fn vm_mmap_pgoff(&self, request: &MapRequest, backing: Backing<'_>) -> Result<u64, Errno> {
         let (addr, populate) = {
             let _write = Section::enter(self, self.mm_struct(), site::MMAP__MMAP_SEM);
-            self.do_mmap(request, file)?
+            self.do_mmap(request, backing)?
         };
         if populate {
             self.mm_populate(addr, page_align(request.len));
@@ -79,11 +94,7 @@ impl<D: Design> Current<'_, D> {
     }
 
     /// `do_mmap`: the address, and whether it is to be populated.
-    fn do_mmap(
-        &self,
-        request: &MapRequest,
-        file: Option<Ref<'_, File>>,
-    ) -> Result<(u64, bool), Errno> {
+    fn do_mmap(&self, request: &MapRequest, backing: Backing<'_>) -> Result<(u64, bool), Errno> {
         let mut flags = request.flags;
         if request.len == 0 {
             return Err(Errno::EINVAL);
@@ -107,6 +118,9 @@ impl<D: Design> Current<'_, D> {
         if mm.map_count.peek() > u64::from(self.config().max_map_count) {
             return Err(Errno::ENOMEM);
         }
+        if let (true, Backing::HugeTlb(size)) = (fixed, backing) {
+            prepare_hugepage_range(hint, len, size, self.config().task_size)?;
+        }
         let addr = self.get_unmapped_area(hint, len, fixed)?;
         if noreplace && self.find_vma_intersection(addr, addr + len).is_some() {
             return Err(Errno::EEXIST);
@@ -121,9 +135,14 @@ impl<D: Design> Current<'_, D> {
             }
         }
         self.mlock_future_check(vm_flags, len)?;
-        let pgoff = match file {
-            Some(file) => {
-                file_flags(file, request, len, &mut flags, &mut vm_flags)?;
+        let access = match backing {
+            Backing::Anonymous => None,
+            Backing::File(file) => Some(file.access()),
+            Backing::HugeTlb(_) => Some(Access::READ | Access::WRITE),
+        };
+        let pgoff = match access {
+            Some(access) => {
+                file_flags(access, request, len, &mut flags, &mut vm_flags)?;
                 pgoff
             }
             None => anonymous_offset(addr, flags, &mut vm_flags)?,
@@ -131,7 +150,7 @@ impl<D: Design> Current<'_, D> {
         if flags.contains(MapFlags::NORESERVE) && self.config().commit_limit == u64::MAX {
             vm_flags |= VmFlags::NORESERVE;
         }
-        self.mmap_region(file, addr, len, vm_flags, pgoff)?;
+        self.mmap_region(backing, addr, len, vm_flags, pgoff)?;
         let asked = flags & (MapFlags::POPULATE | MapFlags::NONBLOCK) == MapFlags::POPULATE;
         Ok((addr, vm_flags.contains(VmFlags::LOCKED) || asked))
     }
@@ -149,7 +168,7 @@ impl<D: Design> Current<'_, D> {
 
 /// The checks of a file mapping, and the flags that come of them.
 fn file_flags(
-    file: Ref<'_, File>,
+    access: Access,
     request: &MapRequest,
     len: u64,
     flags: &mut MapFlags,
@@ -159,7 +178,6 @@ fn file_flags(
     if len > largest || request.off >> 12 > (largest - len) >> 12 {
         return Err(Errno::EOVERFLOW);
     }
-    let access = file.access();
     let kind = MapFlags::from_bits_retain(flags.bits() & TYPE);
     if kind == MapFlags::SHARED || kind == MapFlags::SHARED_VALIDATE {
         let unknown = flags.bits() & !LEGACY != 0;

@@ -5,6 +5,8 @@ use vmadiff_contract::{Access, Errno, Note, VmFlags};
 use crate::area::merge::Range;
 use crate::area::ops::{Ops, PageProt};
 use crate::area::vma::Vma;
+use crate::call::hugetlb::hugetlbfs_file_mmap;
+use crate::call::mmap::Backing;
 use crate::core::account::accountable_mapping;
 use crate::core::current::Current;
 use crate::core::file::File;
@@ -17,7 +19,7 @@ impl<D: Design> Current<'_, D> {
     /// not bring back what was there.
     pub fn mmap_region(
         &self,
-        file: Option<Ref<'_, File>>,
+        backing: Backing<'_>,
         addr: u64,
         len: u64,
         mut flags: VmFlags,
@@ -39,7 +41,12 @@ impl<D: Design> Current<'_, D> {
                 links.map_err(|_| Errno::ENOMEM)?
             }
         };
-        if accountable_mapping(flags) {
+        let (file, huge) = match backing {
+            Backing::Anonymous => (None, None),
+            Backing::File(file) => (Some(file), None),
+            Backing::HugeTlb(size) => (None, Some(size)),
+        };
+        if accountable_mapping(flags) && huge.is_none() {
             self.vm_enough_memory(pages)?;
             flags |= VmFlags::ACCOUNT;
         }
@@ -51,6 +58,12 @@ impl<D: Design> Current<'_, D> {
             pgoff,
             ..Range::default()
         };
+        if let Some(size) = huge {
+            let vma = self.vm_area_alloc().ok_or(Errno::ENOMEM)?;
+            self.vm_area_free(vma);
+            self.note(Note::Undo("mmap_region"));
+            return Err(hugetlbfs_file_mmap(pgoff, size));
+        }
         let vma = match self.vma_merge(links.prev, &range) {
             Some(vma) => vma,
             None => {

@@ -3,9 +3,12 @@
 
 pub mod access;
 pub mod brk;
+pub mod evict;
 pub mod exit;
 pub mod fault;
 pub mod fork;
+pub mod get_mempolicy;
+pub mod hugetlb;
 pub mod khugepaged;
 pub mod madvise;
 pub mod mempolicy;
@@ -22,6 +25,7 @@ pub mod munmap;
 pub mod numa;
 pub mod open;
 pub mod reclaim;
+pub mod setrlimit;
 pub mod truncate;
 pub mod userfaultfd;
 
@@ -31,6 +35,7 @@ use crate::call::mempolicy::Asked;
 use crate::call::mmap::MapRequest;
 use crate::call::mremap::Remap;
 use crate::core::current::Current;
+use crate::core::rlimit::Rlimit;
 use crate::design::Design;
 use crate::page::pte::Need;
 
@@ -109,10 +114,13 @@ impl<D: Design> Current<'_, D> {
             Call::UffdUnregister { addr, len } => self.sys_uffd_unregister(addr, len),
             Call::Collapse { addr, len } => Ok(self.step_collapse(addr, len)),
             Call::NumaScan { addr, len } => Ok(self.step_numa_scan(addr, len)),
-            // Not known ([`SUPPORTED`](crate::core::machine)).
-            Call::SetRlimit { .. } | Call::GetMempolicy { .. } | Call::Evict { .. } => {
-                return Outcome::Unsupported;
-            }
+            Call::SetRlimit {
+                resource,
+                soft,
+                hard,
+            } => self.sys_setrlimit(resource, Rlimit { soft, hard }),
+            Call::GetMempolicy { addr, flags } => self.sys_get_mempolicy(addr, flags),
+            Call::Evict { addr } => Ok(self.step_evict(addr)),
             // Made by no task in particular, before one is looked up.
             Call::Softirq => return Outcome::Unsupported,
         };

@@ -1,6 +1,6 @@
 //! mremap: resizing in place, and moving to another place.
 
-use vmadiff_contract::{Errno, MoveFlags, VmFlags};
+use vmadiff_contract::{Errno, MoveFlags, Resource, VmFlags};
 
 use crate::area::adjust::Adjust;
 use crate::area::vma::Vma;
@@ -187,7 +187,7 @@ impl<D: Design> Current<'_, D> {
         let grow = asked.new_len - asked.old_len;
         if flags.contains(VmFlags::LOCKED) {
             let locked = self.mm_struct().locked_vm.peek() << 12;
-            let over = locked.saturating_add(grow) > self.config().rlimit_memlock;
+            let over = locked.saturating_add(grow) > self.rlimit(Resource::MemLock);
             if over && !self.config().cap_ipc_lock {
                 return Err(Errno::EAGAIN);
             }

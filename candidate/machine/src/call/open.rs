@@ -1,6 +1,6 @@
 //! open and close: a new file with a descriptor, and the descriptor's end.
 
-use vmadiff_contract::{Access, Errno, Fd, FileKind};
+use vmadiff_contract::{Access, Errno, Fd, FileKind, Resource};
 use vmadiff_interleave::at;
 
 use crate::core::current::Current;
@@ -19,7 +19,7 @@ impl<D: Design> Current<'_, D> {
         }
         let files = &self.mm_struct().files;
         let _lock = files.file_lock.lock(site::OPEN__FILE_LOCK);
-        if !files.has_room(self.config().rlimit_nofile) {
+        if !files.has_room(self.rlimit(Resource::NoFile)) {
             return Err(Errno::EMFILE);
         }
         let number = FileKind::ALL

@@ -8,6 +8,7 @@ use crate::core::current::Current;
 use crate::core::slab::{Handle, Ref};
 use crate::design::Design;
 use crate::page::frame::Frame;
+use crate::page::pte::Maps;
 use crate::page::table::{Table, index};
 use crate::sites as site;
 
@@ -94,9 +95,10 @@ impl<D: Design> Current<'_, D> {
         let Some(anon) = self.anons.find(page.anon().peek()) else {
             return false;
         };
+        let maps = Maps::Anon(page.handle());
         let mut locked = false;
         self.rmap_walk_anon(anon, page, |vma, addr| {
-            locked |= vma.flags().contains(VmFlags::LOCKED) && self.maps_page(vma, addr, page);
+            locked |= vma.flags().contains(VmFlags::LOCKED) && self.maps_page(vma, addr, maps);
         });
         if locked {
             return false;

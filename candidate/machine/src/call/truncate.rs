@@ -76,7 +76,16 @@ impl<D: Design> Current<'_, D> {
         let _inode = file.i_rwsem().write(site::FALLOCATE__INODE_LOCK);
         if flags.contains(punch) {
             self.punch_hole(file, off, end);
-        } else if !flags.contains(keep) && end > file.size().get(site::FALLOCATE__SIZE) {
+            return Ok(0);
+        }
+        if !file
+            .absent()
+            .among(off >> 12, end.div_ceil(4096))
+            .is_empty()
+        {
+            self.fallocate_missing(file, off, end);
+        }
+        if !flags.contains(keep) && end > file.size().get(site::FALLOCATE__SIZE) {
             file.size().set(site::FALLOCATE__SET_SIZE, end);
             at::section();
         }
@@ -110,6 +119,15 @@ impl<D: Design> Machine<D> {
         unmap();
         file.contents()
             .clear_range(site::TRUNCATE__CONTENTS, size, u64::MAX);
+        // The page that is cut was read in for that; those behind are gone, and none of them is missed.
+        file.absent().read_in(size >> 12, u64::MAX);
+        at::section();
+    }
+
+    /// Reads in the pages of a range that the page cache lacks (`shmem_fallocate`).
+    fn fallocate_missing(&self, file: Ref<'_, File>, from: u64, to: u64) {
+        let _pages = file.pages().lock(site::FALLOCATE__PAGES);
+        file.absent().read_in(from / 4096, to.div_ceil(4096));
         at::section();
     }
 
@@ -127,6 +145,8 @@ impl<D: Design> Machine<D> {
         unmap();
         file.contents()
             .clear_range(site::PUNCH_HOLE__CONTENTS, from, to);
+        // Pages that are cut were read in for that; a hole is there.
+        file.absent().read_in(from / 4096, to.div_ceil(4096));
         at::section();
     }
 

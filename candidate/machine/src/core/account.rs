@@ -1,6 +1,6 @@
 //! Counting pages against limits: areas by kind, committed memory, locked memory.
 
-use vmadiff_contract::{Errno, VmFlags};
+use vmadiff_contract::{Errno, Resource, VmFlags};
 
 use crate::core::current::Current;
 use crate::core::machine::Machine;
@@ -60,20 +60,27 @@ impl<D: Design> Machine<D> {
 
 impl<D: Design> Current<'_, D> {
     /// Whether so many pages more of such areas keep to RLIMIT_AS and RLIMIT_DATA
-    /// (`may_expand_vm`).
+    /// (`may_expand_vm`). A soft data limit of 0 is for the heap alone; areas meet the hard one then.
     pub fn may_expand_vm(&self, flags: VmFlags, pages: u64) -> bool {
         let mm = self.mm_struct();
         let total = mm.total_vm.get(site::MAY_EXPAND_VM__TOTAL_VM);
-        if total.saturating_add(pages) > self.config().rlimit_as >> 12 {
+        if total.saturating_add(pages) > self.rlimit(Resource::As) >> 12 {
             return false;
         }
-        let data = || mm.data_vm.get(site::MAY_EXPAND_VM__DATA_VM);
-        !is_data_mapping(flags) || data().saturating_add(pages) <= self.config().rlimit_data >> 12
+        if !is_data_mapping(flags) {
+            return true;
+        }
+        let data = mm.data_vm.get(site::MAY_EXPAND_VM__DATA_VM);
+        let limit = match self.rlimit(Resource::Data) {
+            0 => self.rlimit_max(Resource::Data),
+            soft => soft,
+        };
+        data.saturating_add(pages) <= limit >> 12
     }
 
     /// Whether the task may lock memory at all (`can_do_mlock`).
     pub fn can_do_mlock(&self) -> bool {
-        self.config().rlimit_memlock != 0 || self.config().cap_ipc_lock
+        self.rlimit(Resource::MemLock) != 0 || self.config().cap_ipc_lock
     }
 
     /// Whether a new area of such flags keeps to RLIMIT_MEMLOCK (`mlock_future_check`).
@@ -82,7 +89,7 @@ impl<D: Design> Current<'_, D> {
     /// EAGAIN if it does not.
     pub fn mlock_future_check(&self, flags: VmFlags, len: u64) -> Result<(), Errno> {
         let locked = self.mm_struct().locked_vm.peek().saturating_add(len >> 12);
-        let fits = locked <= self.config().rlimit_memlock >> 12;
+        let fits = locked <= self.rlimit(Resource::MemLock) >> 12;
         if !flags.contains(VmFlags::LOCKED) || fits || self.config().cap_ipc_lock {
             return Ok(());
         }

@@ -1,7 +1,7 @@
 //! Files with their contents, and the descriptors of processes.
 //!
-//! All files live in memory with every page there, as tmpfs would have them: a file's page is its
-//! contents and takes no frame. Shared anonymous memory is such a file without a kind.
+//! All files live in memory, as tmpfs would have them: a file's page is its contents and takes no
+//! frame, also while the page cache lacks it. Shared anonymous memory is such a file without a kind.
 
 use parking_lot::Mutex;
 use vmadiff_contract::{Access, Event, Fd, FileId, FileKind, Misuse};
@@ -13,6 +13,7 @@ use crate::core::machine::Machine;
 use crate::core::mm::Mm;
 use crate::core::slab::{Handle, Ref, object};
 use crate::design::Design;
+use crate::page::cache::Absent;
 use crate::page::sparse::Sparse;
 use crate::sites as site;
 
@@ -40,10 +41,12 @@ object! {
         /// (`inode_lock`).
         i_rwsem: RwSem,
         /// Stands for the locks of all its pages: held from the look at the size until the page is
-        /// mapped, and while pages are thrown away.
+        /// mapped, and while pages are thrown away, leave the page cache or are read into it.
         pages: SpinLock,
         /// Its bytes.
         contents: Sparse,
+        /// Its pages that the page cache lacks.
+        absent: Absent,
     }
 }
 
@@ -97,13 +100,13 @@ impl Descriptors {
     }
 
     /// Whether a number below `limit` is free.
-    pub fn has_room(&self, limit: u32) -> bool {
+    pub fn has_room(&self, limit: u64) -> bool {
         let slots = self.slots.lock();
         let lowest = slots
             .iter()
             .position(|file| file.is_null())
             .unwrap_or(slots.len());
-        lowest + FIRST_FD < limit as usize
+        ((lowest + FIRST_FD) as u64) < limit
     }
 
     /// Gives the lowest free number.
@@ -158,6 +161,7 @@ impl<D: Design> Machine<D> {
         file.i_mmap().init(Handle::NULL);
         file.refs().init(1);
         file.contents().init();
+        file.absent().init();
         file
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use vmadiff_contract::{
-    Attribute, Call, CallKind, Capabilities, Config, DesignInfo, Event, EventSink, Fail, Manager,
-    Misuse, Note, Outcome, Snapshot, TaskId,
+    Call, CallKind, Capabilities, Config, DesignInfo, Event, EventSink, Fail, Manager, Misuse,
+    Note, Outcome, Snapshot, TaskId,
 };
 use vmadiff_interleave::{Cell, Irqs, Rcu, Site};
 
@@ -69,11 +69,6 @@ pub enum Deferred {
     /// The memory of a policy.
     FreePolicy(Handle<Policy>),
 }
-
-/// The calls that the machine knows: all.
-const SUPPORTED: Capabilities = Capabilities::of(CallKind::ALL)
-    .without(&[CallKind::SetRlimit, CallKind::GetMempolicy, CallKind::Evict])
-    .lacking(Attribute::ALL);
 
 impl<D: Design> Machine<D> {
     /// Boots as [`Manager::boot`] does, with the defects of these names. Called in a design's own
@@ -263,7 +258,7 @@ impl<D: Design> Manager for Machine<D> {
     }
 
     fn supports(&self) -> Capabilities {
-        SUPPORTED
+        Capabilities::of(CallKind::ALL)
     }
 
     fn call(&self, task: TaskId, call: &Call, fail: Fail) -> Outcome {

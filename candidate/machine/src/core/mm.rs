@@ -6,6 +6,7 @@ use vmadiff_interleave::{Cell, RwSem, SpinLock};
 use crate::area::vma::Vma;
 use crate::core::file::Descriptors;
 use crate::core::machine::Machine;
+use crate::core::rlimit::Rlimits;
 use crate::core::slab::{Handle, Object};
 use crate::design::Design;
 use crate::page::table::Entries;
@@ -55,6 +56,8 @@ pub struct Mm {
     pub def_flags: Cell<u32>,
     /// Open descriptors.
     pub files: Descriptors,
+    /// Limits of its process.
+    pub rlimits: Rlimits,
 }
 
 impl Object for Mm {
@@ -78,6 +81,7 @@ impl Mm {
         self.brk.init(config.start_brk);
         self.def_flags.init(0);
         self.files.init();
+        self.rlimits.init();
     }
 
     /// Its name.

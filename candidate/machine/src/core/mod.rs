@@ -7,6 +7,7 @@ pub mod file;
 pub mod machine;
 pub mod mm;
 pub mod policy;
+pub mod rlimit;
 pub mod section;
 pub mod slab;
 pub mod snapshot;

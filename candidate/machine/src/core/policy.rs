@@ -90,6 +90,11 @@ impl<D: Design> Current<'_, D> {
 }
 
 impl<D: Design> Machine<D> {
+    /// The nodes that there are, a bit each.
+    pub fn nodes_online(&self) -> u64 {
+        u64::MAX >> (64 - u32::from(self.config().nodes.clamp(1, 64)))
+    }
+
     /// Whether two policies say the same (`mpol_equal`).
     pub fn mpol_equal(&self, a: Handle<Policy>, b: Handle<Policy>) -> bool {
         if a == b {

@@ -1,8 +1,8 @@
 //! What can be seen of a manager between calls.
 
 use vmadiff_contract::{
-    AnonId, ByteState, FdState, FileByte, FileId, FileState, MmId, MmState, PageState, PolicyId,
-    Protocol, Snapshot, TaskId, TaskState, VmFlags, VmaState,
+    AbsentPage, AnonId, ByteState, FdState, FileByte, FileId, FileState, MmId, MmState, PageState,
+    PolicyId, Protocol, Snapshot, TaskId, TaskState, VmFlags, VmaState,
 };
 use vmadiff_interleave::Word;
 
@@ -69,6 +69,7 @@ impl<D: Design> Machine<D> {
             left -= 1;
         }
         self.show_pages(mm, handle, into);
+        mm.rlimits.each(id, |limit| into.limits.push(limit));
         mm.files.each(|fd, file| {
             into.fds.push(FdState {
                 mm: id,
@@ -162,6 +163,9 @@ fn show_file(file: Ref<'_, File>, into: &mut Snapshot) {
         refs: file.refs().peek(),
         size: file.size().shown(),
     });
+    for index in file.absent().among(0, u64::MAX) {
+        into.absent.push(AbsentPage { file: id, index });
+    }
     file.contents().each(|offset, value| {
         into.file_bytes.push(FileByte {
             file: id,

@@ -26,6 +26,16 @@ impl<D: Design> Current<'_, D> {
         }
     }
 
+    /// Finds a file's page in the page cache, or reads it in (`shmem_fault`), under the lock of its pages:
+    /// what the fault is, if it is served.
+    fn filemap_page(&self, file: Ref<'_, File>, page: u64) -> Fault {
+        if file.absent().read_in(page, page + 1) {
+            Fault::MAJOR
+        } else {
+            Fault::MINOR
+        }
+    }
+
     /// Maps the file's own page (`do_read_fault`, `do_shared_fault`).
     fn do_read_or_shared_fault<'a>(&'a self, vmf: &mut Vmf<'a, D>, file: Ref<'_, File>) -> Fault {
         let page = vmf.pgoff;
@@ -34,12 +44,13 @@ impl<D: Design> Current<'_, D> {
         if page >= file.pages_in(site::DO_FAULT__SIZE) {
             return Fault::Bus;
         }
+        let served = self.filemap_page(file, page);
         let maps = Maps::File(file.handle().index(), page);
         let pte = Pte::make(maps, vmf.vma_page_prot);
         if self.finish_fault(vmf, pte) {
             self.mm_struct().rss_file.count(1);
         }
-        Fault::MINOR
+        served
     }
 
     /// Maps a private copy of the file's page (`do_cow_fault`).
@@ -56,6 +67,7 @@ impl<D: Design> Current<'_, D> {
             self.put_page(site::DO_COW_FAULT__PUT_PAGE, copy);
             return Fault::Bus;
         }
+        let served = self.filemap_page(file, page);
         copy.contents()
             .init_page(site::DO_COW_FAULT__COPY, file.contents(), page << 12);
         self.page_add_new_anon_rmap(copy, vmf.anon_vma(), vmf.pgoff);
@@ -64,7 +76,7 @@ impl<D: Design> Current<'_, D> {
         } else {
             self.put_page(site::DO_COW_FAULT__PUT_PAGE, copy);
         }
-        Fault::MINOR
+        served
     }
 
     /// Sets the entry (`finish_fault`); false: another fault was faster.

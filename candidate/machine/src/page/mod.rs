@@ -1,6 +1,7 @@
 //! Pages: tables and their entries, frames and their contents, TLBs, what faults do to an entry, and
 //! how pages are taken out.
 
+pub mod cache;
 pub mod filemap;
 pub mod frame;
 pub mod gather;

@@ -4,11 +4,12 @@
 use crate::area::anon_vma::AnonVma;
 use crate::area::vma::Vma;
 use crate::core::current::Current;
+use crate::core::file::File;
 use crate::core::machine::Machine;
 use crate::core::slab::{Handle, Ref};
 use crate::design::Design;
 use crate::page::frame::{Frame, SwapSlot};
-use crate::page::pte::Pte;
+use crate::page::pte::{Maps, Pte};
 use crate::page::table::index;
 use crate::sites as site;
 
@@ -50,16 +51,50 @@ impl<D: Design> Current<'_, D> {
         }
     }
 
-    /// Whether the entry of an address maps the page (`page_vma_mapped_walk`).
-    pub fn maps_page(&self, vma: Ref<'_, Vma>, addr: u64, page: Ref<'_, Frame>) -> bool {
+    /// Shows each area that may map a page of a file, with the address (`rmap_walk_file`), under the
+    /// lock of the file's list.
+    pub fn rmap_walk_file<'a>(
+        &'a self,
+        file: Ref<'_, File>,
+        index: u64,
+        mut see: impl FnMut(Ref<'a, Vma>, u64),
+    ) {
+        let mut next = self.vma_opt(file.i_mmap().peek());
+        while let Some(vma) = next {
+            next = self.vma_opt(vma.shared_next().peek());
+            let at = index.wrapping_sub(vma.vm_pgoff().peek());
+            if at < vma.pages() {
+                see(vma, vma.start() + at * 4096);
+            }
+        }
+    }
+
+    /// Whether the entry of an address maps this page (`page_vma_mapped_walk`).
+    pub fn maps_page(&self, vma: Ref<'_, Vma>, addr: u64, page: Maps) -> bool {
         let mm = self.mm(vma.vm_mm().peek());
         self.pte_table(mm, addr).is_some_and(|table| {
             let _ptl = table.ptl().lock(site::PAGE_VMA_MAPPED__PTL);
-            table
-                .pte(site::PAGE_VMA_MAPPED__PTE, index(addr, 12))
-                .anon()
-                == Some(page.handle())
+            let pte = table.pte(site::PAGE_VMA_MAPPED__PTE, index(addr, 12));
+            pte.maps() == Some(page)
         })
+    }
+
+    /// Clears one entry that maps a page of a file (`try_to_unmap_one`); false if it does not.
+    pub fn try_to_unmap_file_page(&self, vma: Ref<'_, Vma>, addr: u64, page: Maps) -> bool {
+        let handle = vma.vm_mm().peek();
+        let mm = self.mm(handle);
+        let Some(table) = self.pte_table(mm, addr) else {
+            return false;
+        };
+        let _ptl = table.ptl().lock(site::TRY_TO_UNMAP__PTL);
+        let at = index(addr, 12);
+        if table.pte(site::TRY_TO_UNMAP__PTE, at).maps() != Some(page) {
+            return false;
+        }
+        table.set_pte(site::TRY_TO_UNMAP__CLEAR, at, Pte::NONE);
+        self.flush_tlb_page(handle, addr);
+        mm.rss_file.count(1u64.wrapping_neg());
+        true
     }
 
     /// Makes one entry a swap entry (`try_to_unmap_one`).
