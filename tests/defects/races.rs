@@ -20,6 +20,7 @@ const ABOUT: &[(&str, &str)] = &[
     ("lock-freed-before-its-table", "n11-lock-freed-early"),
     ("stack-grows-into-an-unmapping", "munmap-beside-stack"),
     ("table-made-late", "n1-table-made-late"),
+    ("evicted-under-load", "evict-unlocked"),
     ("dontneed-twice", "a11-bracket-under-read"),
     ("fork-stale-entry", "a4-fork-without-bracket"),
     ("found-while-merged", "put-without-grace-period"),

@@ -95,6 +95,22 @@ defects! {
         "A move does not keep its distance from the limit on areas."
         from "move_vma, sysctl_max_map_count - 3; made up"
         fires "outcome";
+    AdviceMerges Serial "merge-forgets-advice"
+        "Areas merge that differ in the advice on huge pages alone."
+        from "is_mergeable_vma, VM_HUGEPAGE and VM_NOHUGEPAGE; made up"
+        fires "state", "events";
+    LimitBeforeOverlap Serial "limit-before-overlap"
+        "A mapping that replaces another meets RLIMIT_AS and RLIMIT_DATA as if it came beside it."
+        from "mmap_region, count_vma_pages_range; made up"
+        fires "outcome";
+    EvictLeavesEntries Serial "evict-leaves-entries"
+        "A page that leaves the page cache goes from the first area that maps it, and stays in the others."
+        from "try_to_unmap, rmap_walk_file; made up"
+        fires "state";
+    EvictUnlocked Interleaved "evict-unlocked"
+        "A page leaves the page cache without its lock, and a fault maps it meanwhile."
+        from "shrink_page_list, trylock_page; made up"
+        fires "state", "outcome";
     CollapseUnnoticed Interleaved "a10-collapse-unnoticed"
         "A collapse shuts no fault out, and the page-table lock is taken without a look at whether the \
          table is still the one that was found."

@@ -200,7 +200,9 @@ impl<D: Design> Current<'_, D> {
 
     /// `is_mergeable_vma`, `is_mergeable_anon_vma` and the policies.
     fn is_mergeable_vma(&self, vma: Ref<'_, Vma>, range: &Range) -> bool {
-        vma.flags() == range.flags
+        let advice = VmFlags::HUGEPAGE | VmFlags::NOHUGEPAGE;
+        let differ = vma.flags() ^ range.flags;
+        (differ.is_empty() || (advice.contains(differ) && defect!(self, AdviceMerges)))
             && vma.vm_file().peek() == range.file
             && (!vma.ops().close() || defect!(self, MergeForgetsClose))
             && vma.vm_userfaultfd_ctx().peek() == range.uffd

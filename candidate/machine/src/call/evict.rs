@@ -7,6 +7,7 @@ use vmadiff_interleave::at;
 use crate::core::current::Current;
 use crate::core::file::File;
 use crate::core::slab::Ref;
+use crate::defects::defect;
 use crate::design::Design;
 use crate::page::pte::Maps;
 use crate::sites as site;
@@ -38,7 +39,8 @@ impl<D: Design> Current<'_, D> {
     /// gone from the page cache no fault maps it. Here the lock is waited for, since it is that of all
     /// pages of the file, and others are no reason to leave this one.
     fn shrink_file_page(&self, file: Ref<'_, File>, page: u64) -> bool {
-        let _page = file.pages().lock(site::EVICT__LOCK_PAGE);
+        let _page =
+            (!defect!(self, EvictUnlocked)).then(|| file.pages().lock(site::EVICT__LOCK_PAGE));
         if page >= file.pages_in(site::EVICT__SIZE) || file.absent().lacks(page) {
             return false;
         }
@@ -52,8 +54,11 @@ impl<D: Design> Current<'_, D> {
             if locked {
                 return false;
             }
+            let mut unmapped = false;
             self.rmap_walk_file(file, page, |vma, addr| {
-                self.try_to_unmap_file_page(vma, addr, maps);
+                if !(unmapped && defect!(self, EvictLeavesEntries)) {
+                    unmapped |= self.try_to_unmap_file_page(vma, addr, maps);
+                }
             });
         }
         file.absent().delete(site::REMOVE_MAPPING__PAGE, page);

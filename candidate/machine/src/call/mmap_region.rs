@@ -11,6 +11,7 @@ use crate::core::account::accountable_mapping;
 use crate::core::current::Current;
 use crate::core::file::File;
 use crate::core::slab::Ref;
+use crate::defects::defect;
 use crate::design::{Design, Why};
 use crate::sites as site;
 
@@ -27,7 +28,11 @@ impl<D: Design> Current<'_, D> {
     ) -> Result<(), Errno> {
         let (mm, pages, end) = (self.mm_struct(), len >> 12, addr + len);
         if !self.may_expand_vm(flags, pages) {
-            let overlapped = self.count_vma_pages_range(addr, end);
+            let overlapped = if defect!(self, LimitBeforeOverlap) {
+                0
+            } else {
+                self.count_vma_pages_range(addr, end)
+            };
             if !self.may_expand_vm(flags, pages - overlapped) {
                 return Err(Errno::ENOMEM);
             }
