@@ -38,6 +38,8 @@ pub(crate) struct Fault {
     frame: Option<FrameId>,
     /// It has read from a device.
     major: bool,
+    /// Pages that its stack grows by.
+    charged: u64,
 }
 
 const DECIDE: u8 = 0;
@@ -46,13 +48,14 @@ const MEND: u8 = 2;
 const LENDER: u8 = 3;
 const PREV: u8 = 4;
 const ATTACH: u8 = 5;
-const GROW: u8 = 6;
-const FRAME: u8 = 7;
-const LOOK: u8 = 8;
-const COPY: u8 = 9;
-const CLEAR: u8 = 10;
-const FLUSH: u8 = 11;
-const WRITE: u8 = 12;
+const CHARGE: u8 = 6;
+const GROW: u8 = 7;
+const FRAME: u8 = 8;
+const LOOK: u8 = 9;
+const COPY: u8 = 10;
+const CLEAR: u8 = 11;
+const FLUSH: u8 = 12;
+const WRITE: u8 = 13;
 
 impl List for Fault {
     rows! { "fault"
@@ -68,8 +71,10 @@ impl List for Fault {
             lender_before or may_fail: "whether the area before lends its own; else a new one";
         Anon Read "anon_vma_prepare: anon_vma_lock_write, page_table_lock"
             attach: "the area gets it, if none was faster";
-        Resize Read "expand_downwards: page_table_lock, anon_vma_lock_write"
-            grow: "the stack's start and offset, charge and counters";
+        Charge Read "acct_stack_growth: security_vm_enough_memory_mm, a counter; anon_vma_lock_write"
+            charge unless may_charge: "limits, and the pages that the stack grows by";
+        Resize Read "expand_downwards: page_table_lock; the same hold of the anon_vma's lock"
+            grow: "the stack's start, offset and counters";
         Allocate None "alloc_page_vma: nobody else has the page yet"
             frame or may_fail: "a frame";
         Decide None "__do_fault: shmem_fault, lock_page"
@@ -164,6 +169,10 @@ impl Fault {
         }
         if let Some((anon, true)) = self.anon.take() {
             world.put_anon(anon);
+        }
+        if self.charged > 0 {
+            world.uncharge(std::mem::take(&mut self.charged));
+            world.has_grown(self.area);
         }
     }
 
@@ -378,7 +387,7 @@ impl Fault {
             .touched
             .extend(world.driven.then_some(About::Area(area.id)));
         if area.rmap.anon.is_some() {
-            return Ok(Flow::To(if it.growing { GROW } else { FRAME }));
+            return Ok(Flow::To(if it.growing { CHARGE } else { FRAME }));
         }
         it.anon = world.lent_by_next(it.m, i, area).map(|anon| (anon, false));
         if it.anon.is_some() {
@@ -429,10 +438,26 @@ impl Fault {
             world.put_anon(anon);
         }
         if it.growing {
-            it.go(world, GROW)
+            it.go(world, CHARGE)
         } else {
             it.go(world, FRAME)
         }
+    }
+
+    fn may_charge(world: &World, it: &Self) -> Option<Guard> {
+        let grows = world.growing.iter().any(|&(_, area)| area == it.area);
+        world.wait_if(Guard::AnonLock, grows)
+    }
+
+    fn charge(world: &mut World, it: &mut Self) -> Step {
+        let Some(i) = it.area_to_prepare(world) else {
+            return Ok(Flow::To(it.restart(world)));
+        };
+        match world.charge_stack(it.m, i, page_down(it.addr)) {
+            Ok(pages) => it.charged = pages,
+            Err(_) => return it.no_area(world),
+        }
+        it.go(world, GROW)
     }
 
     fn grow(world: &mut World, it: &mut Self) -> Step {
@@ -440,11 +465,9 @@ impl Fault {
             return Ok(Flow::To(it.restart(world)));
         };
         world.about(About::Area(it.area));
-        it.growing = false;
-        match world.grow_stack(it.m, i, page_down(it.addr)) {
-            Ok(()) => it.found(world, i),
-            Err(_) => it.no_area(world),
-        }
+        world.grow_stack(it.m, i, it.charged);
+        (it.growing, it.charged) = (false, 0);
+        it.found(world, i)
     }
 
     fn frame(world: &mut World, it: &mut Self) -> Step {

@@ -441,7 +441,9 @@ impl World {
             file.bytes.clear();
             file.absent.clear();
             let charged = file.charged;
-            self.committed -= charged;
+            if charged > 0 {
+                self.uncharge(charged);
+            }
             self.raise(Event::FileFree { file: id });
         }
     }

@@ -1,6 +1,6 @@
 //! A stack that grows downwards at a fault (section 15).
 
-use vmadiff_contract::{PAGE_SIZE, Resource, VmFlags};
+use vmadiff_contract::{PAGE_SIZE, Resource, VmFlags, VmaId};
 
 use crate::area::ACCESS;
 use crate::world::{NoMemory, World};
@@ -16,11 +16,12 @@ impl World {
         addr >= self.config.mmap_min_addr && !near
     }
 
-    /// Extends area `i`, which has an anon_vma, down to the page at `addr` (`expand_downwards`).
-    /// The charge is made even for areas that never give it back.
-    pub fn grow_stack(&mut self, m: usize, i: usize, addr: u64) -> Result<(), NoMemory> {
+    /// Charges what area `i`, which has an anon_vma, grows by down to the page at `addr`, if limits
+    /// allow it (`acct_stack_growth`), and answers it. The charge is made even for areas that never give
+    /// it back.
+    pub fn charge_stack(&mut self, m: usize, i: usize, addr: u64) -> Result<u64, NoMemory> {
         let area = &self.mms[m].areas[i];
-        let (flags, size) = (area.flags, area.end - addr);
+        let (id, flags, size) = (area.id, area.flags, area.end - addr);
         let pages = (area.start - addr) / PAGE_SIZE;
         let locked = flags.contains(VmFlags::LOCKED);
         if pages > area.pgoff
@@ -31,13 +32,29 @@ impl World {
             return Err(NoMemory);
         }
         self.charge(pages)?;
+        if self.driven {
+            self.growing.push((self.now, id));
+        }
+        Ok(pages)
+    }
+
+    /// Extends area `i` downwards by so many pages (`expand_downwards`).
+    pub fn grow_stack(&mut self, m: usize, i: usize, pages: u64) {
         let mm = &mut self.mms[m];
+        let area = &mut mm.areas[i];
+        area.start -= pages * PAGE_SIZE;
+        area.pgoff -= pages;
+        let (id, flags) = (area.id, area.flags);
         mm.account(flags, pages);
-        if locked {
+        if flags.contains(VmFlags::LOCKED) {
             mm.locked += pages;
         }
-        mm.areas[i].start = addr;
-        mm.areas[i].pgoff -= pages;
-        Ok(())
+        self.has_grown(id);
+    }
+
+    /// The running task has done with the growth of an area.
+    pub fn has_grown(&mut self, area: VmaId) {
+        let grown = (self.now, area);
+        self.growing.retain(|grows| *grows != grown);
     }
 }

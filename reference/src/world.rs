@@ -109,6 +109,8 @@ pub(crate) struct World {
     pub tables: Vec<TableLock>,
     /// Areas that were taken out and whose entries are not, by address space.
     pub detaching: Vec<(usize, Area)>,
+    /// Stacks for whose growth a task has charged, with the anon_vma's lock until they have grown.
+    pub growing: Vec<(usize, VmaId)>,
     /// What went wrong with a frame.
     pub misuse: Option<Misuse>,
 }
@@ -156,6 +158,7 @@ impl World {
             flights: Vec::new(),
             tables: Vec::new(),
             detaching: Vec::new(),
+            growing: Vec::new(),
             misuse: None,
         }
     }
@@ -196,6 +199,7 @@ impl World {
         self.flights.clear();
         self.tables.clear();
         self.detaching.clear();
+        self.growing.clear();
     }
 
     /// A living task, by place.
@@ -377,6 +381,7 @@ impl Hash for World {
             &self.flights,
             &self.tables,
             &self.detaching,
+            &self.growing,
             self.misuse,
         )
             .hash(state);

@@ -463,6 +463,7 @@ const NEEDED: &[(Guard, &str, Law)] = &[
         "a stack grows beside mprotect of it",
         Law::Linear,
     ),
+    (Guard::AnonLock, "two stacks' growths", Law::Linear),
     (Guard::NoPass, "munmap beside a first store", Law::Sound),
     (Guard::SameEntry, "two first stores", Law::Sound),
     (
