@@ -152,6 +152,14 @@ pub enum Choice {
     Again,
     /// Of the tasks that are left to be flushed this one comes next; without a choice the first.
     Of(TaskId),
+    /// Of the areas of a file or an anon_vma the one that maps its pages here comes next; without a
+    /// choice the first. They have no order in Linux.
+    At {
+        /// The address space.
+        mm: MmId,
+        /// The first address.
+        addr: u64,
+    },
     /// A step of the kernel gives up, since another call is at the page.
     GiveUp,
 }

@@ -121,6 +121,9 @@ impl Access {
             }
             world.about(About::Tlb(TaskId(world.now as u8 + 1)));
         }
+        if by.dropped {
+            return Ok(Flow::Done(0));
+        }
         let offset = it.addr % PAGE_SIZE;
         let value = match (by.entry, it.want) {
             (Entry::Anon(frame), want) => {

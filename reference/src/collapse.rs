@@ -50,7 +50,7 @@ impl Collapse {
     }
 
     fn end(&self) -> u64 {
-        self.start + self.len
+        self.start.wrapping_add(self.len)
     }
 
     /// It was not done.

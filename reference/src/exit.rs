@@ -5,7 +5,7 @@ use vmadiff_contract::{About, TaskId};
 use crate::job::{DONE, Flow, List, Step, rows};
 use crate::munmap::Gone;
 use crate::world::World;
-use crate::zap::{What, Zap};
+use crate::zap::Zap;
 
 /// Tears an address space down when its last task ends, or when the fork that made it fails.
 #[derive(Clone, Debug, Hash)]
@@ -18,7 +18,9 @@ pub(crate) struct Exit {
 
 const DETACH: u8 = 2;
 const LEAVE: u8 = 3;
-const POLICY: u8 = 8;
+const FINISH: u8 = 5;
+const PUT: u8 = 6;
+const POLICY: u8 = 9;
 
 impl List for Exit {
     rows! { "exit"
@@ -32,6 +34,8 @@ impl List for Exit {
             leave: "an area, from all anon_vmas of its chain";
         Put None "unlink_anon_vmas: put_anon_vma, a counter"
             put_anon: "an anon_vma that has no areas left";
+        Decide None "exit_mmap: tlb_finish_mmu, after free_pgtables"
+            finish: "the zap's flush, and its frames";
         Put None "exit_mmap, remove_vma: nobody else has the area"
             put: "an area: off the counters, closed, its file and policy put, freed";
         Uncharge None "exit_mmap: vm_unacct_memory, a counter"
@@ -71,8 +75,7 @@ impl Exit {
     }
 
     fn zap(world: &mut World, it: &mut Self) -> Step {
-        let zap = Zap::new(it.m, 0, u64::MAX, What::All).by_writer();
-        world.call(zap, DETACH)
+        world.call(Zap::of_detached(it.m, 0, u64::MAX), DETACH)
     }
 
     fn detach(world: &mut World, it: &mut Self) -> Step {
@@ -82,11 +85,15 @@ impl Exit {
     }
 
     fn leave(world: &mut World, it: &mut Self) -> Step {
-        it.gone.leave(world, LEAVE + 2)
+        it.gone.leave(world, FINISH)
     }
 
     fn put_anon(world: &mut World, it: &mut Self) -> Step {
         it.gone.put_anon(world, LEAVE)
+    }
+
+    fn finish(world: &mut World, _: &mut Self) -> Step {
+        Zap::finish(world, PUT)
     }
 
     fn put(world: &mut World, it: &mut Self) -> Step {

@@ -380,6 +380,11 @@ impl FileCall {
         world.about(About::File(file));
         world.file(file).zero(it.drop.start, it.drop.end);
         world.file(file).dropping = (0, 0);
+        // munmap takes areas out of the file's tree before it flushes.
+        for held in world.tlbs.iter_mut().flatten() {
+            let of = |index| it.pages.contains(&index);
+            held.dropped |= matches!(held.entry, Entry::File(id, index) if id == file && of(index));
+        }
         if world.driven && it.truncates() {
             Ok(Flow::Next)
         } else {

@@ -6,7 +6,7 @@ use vmadiff_contract::{About, AnonId, Errno, Event, Note, VmFlags};
 use crate::area::{Area, is_aligned, page_up};
 use crate::job::{DONE, Flow, List, Row, Sem, Step, rows};
 use crate::world::{Answer, World};
-use crate::zap::{What, Zap};
+use crate::zap::Zap;
 
 /// Unmaps a range (`__do_munmap`).
 #[derive(Clone, Debug, Hash)]
@@ -22,6 +22,8 @@ pub(crate) struct Munmap {
 const DETACH: u8 = 2;
 const ZAP: u8 = 3;
 const LEAVE: u8 = 4;
+const FINISH: u8 = 6;
+const PUT: u8 = 7;
 
 impl List for Munmap {
     rows! { "munmap"
@@ -37,6 +39,8 @@ impl List for Munmap {
             leave: "an area, from all anon_vmas of its chain";
         Put Read "unlink_anon_vmas: put_anon_vma, a counter"
             put_anon: "an anon_vma that has no areas left";
+        Decide Read "unmap_region: tlb_finish_mmu, after free_pgtables"
+            finish: "the zap's flush, and its frames";
         Put Read "remove_vma_list, remove_vma: nobody else has the area; plain counters"
             put: "an area: the counters are read; then they are written, and it is closed, its file and policy put, freed";
         Uncharge Read "vm_unacct_memory: a counter"
@@ -133,16 +137,19 @@ impl Munmap {
         if !world.driven && world.mms[it.m].pages_in(it.start, it.end).is_empty() {
             return it.go(world, LEAVE);
         }
-        let zap = Zap::new(it.m, it.start, it.end, What::All).by_writer();
-        world.call(zap, LEAVE)
+        world.call(Zap::of_detached(it.m, it.start, it.end), LEAVE)
     }
 
     fn leave(world: &mut World, it: &mut Self) -> Step {
-        it.gone.leave(world, LEAVE + 2)
+        it.gone.leave(world, FINISH)
     }
 
     fn put_anon(world: &mut World, it: &mut Self) -> Step {
         it.gone.put_anon(world, LEAVE)
+    }
+
+    fn finish(world: &mut World, _: &mut Self) -> Step {
+        Zap::finish(world, PUT)
     }
 
     fn put(world: &mut World, it: &mut Self) -> Step {

@@ -36,6 +36,9 @@ pub(crate) struct Page {
     pub executable: bool,
     /// Allows nothing until the next fault, which learns who uses it (`numa_scan`, section 30).
     pub hinting: bool,
+    /// Only in a TLB: the file's page was dropped, and nobody else has it. Loads find zeros, and stores
+    /// are lost (section 18).
+    pub dropped: bool,
     /// Cleared, with its table locked until the entry that replaces it is set (section 20).
     pub clearing: bool,
 }
@@ -70,6 +73,7 @@ impl Page {
             writable,
             executable: flags.contains(VmFlags::EXEC),
             hinting: false,
+            dropped: false,
             clearing: false,
         }
     }

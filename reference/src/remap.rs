@@ -12,6 +12,7 @@ use crate::munmap::Munmap;
 use crate::page::Page;
 use crate::populate::Populate;
 use crate::world::{Answer, World};
+use crate::zap::TABLE;
 
 /// The arguments of mremap; the lengths are rounded up.
 #[derive(Clone, Copy, Debug, Hash)]
@@ -253,12 +254,15 @@ pub(crate) struct Move {
     flags: VmFlags,
     old: VmaId,
     new: VmaId,
+    /// Up to here entries were moved, and before this address they were flushed, too.
     moved: u64,
+    flushed: u64,
     /// What of the source remains, pages, and whether in two pieces.
     remaining: u64,
     in_two: bool,
 }
 
+const PASS: u8 = 1;
 const FLUSH: u8 = 2;
 const COUNT: u8 = 3;
 const UNMAP: u8 = 4;
@@ -271,7 +275,7 @@ impl List for Move {
         Pass Write "move_ptes: both page tables' locks"
             pass unless may_pass: "an entry, as it is, and the stretch without entries before it";
         Flush Write "move_ptes: flush_tlb_range, an interrupt to each processor"
-            flush or flushes: "what was moved, from each TLB that holds something of it";
+            flush or flushes: "what was moved, from each TLB that holds something of it; then the next page table";
         Count Write "move_vma: vm_stat_account, mmap_sem; plain counters"
             count: "the new range in; the source's charge is hidden";
         Decide Write "move_vma: do_munmap under mmap_sem"
@@ -292,6 +296,7 @@ impl Move {
             old: VmaId(0),
             new: VmaId(0),
             moved: ask.addr,
+            flushed: ask.addr,
             remaining: 0,
             in_two: false,
         }
@@ -315,6 +320,17 @@ impl Move {
         Ok(Flow::Next)
     }
 
+    /// Where the page tables end that entries are moved from and to just now (`move_page_tables`).
+    fn border(&self, world: &World) -> u64 {
+        if !world.driven {
+            return self.end();
+        }
+        let left = |addr: u64| TABLE - addr % TABLE;
+        let to = self.flushed - self.ask.addr + self.to;
+        self.end()
+            .min(self.flushed + left(self.flushed).min(left(to)))
+    }
+
     /// A file's entries are not moved while they are looked for to be unmapped.
     fn may_pass(world: &World, it: &Self) -> Option<Guard> {
         let file = world.mms[it.m]
@@ -323,23 +339,24 @@ impl Move {
         let busy = file.is_some_and(|file| world.files[file.0 as usize - 1].unmapping > 0);
         world
             .wait_if(Guard::Mapping, busy)
-            .or_else(|| world.cleared_in(it.m, it.moved, it.end()))
+            .or_else(|| world.cleared_in(it.m, it.moved, it.border(world)))
     }
 
     /// Entries move swapped or not, as they are (`move_page_tables`).
     fn pass(world: &mut World, it: &mut Self) -> Step {
-        if it.moved == it.ask.addr {
-            let len = it.ask.old_len;
-            world.lock_tables(it.m, it.ask.addr, it.end());
-            world.lock_tables(it.m, it.to, it.to + len);
+        let border = it.border(world);
+        if it.moved == it.flushed {
+            let to = it.moved - it.ask.addr + it.to;
+            world.lock_tables(it.m, it.moved, border);
+            world.lock_tables(it.m, to, to + (border - it.moved));
         }
-        let stop = world.next_stop(it.m, it.moved, it.end());
+        let stop = world.next_stop(it.m, it.moved, border);
         world.pass_over(it.m, it.moved, stop, true);
         let to = it.moved - it.ask.addr + it.to;
         world.pass_over(it.m, to, to + (stop - it.moved), true);
         world.move_pages(it.m, it.moved, stop - it.moved, to);
         it.moved = stop;
-        if stop < it.end() {
+        if stop < border {
             return Ok(Flow::Again);
         }
         if world.driven {
@@ -349,21 +366,22 @@ impl Move {
         }
     }
 
-    fn flushed(&self, world: &mut World) -> Step {
-        if world.has_to_flush(self.m, self.ask.addr, self.end()) {
+    fn flushed(&mut self, world: &mut World) -> Step {
+        if world.has_to_flush(self.m, self.flushed, self.moved) {
             return Ok(Flow::To(FLUSH));
         }
         world.unlock_tables();
-        Ok(Flow::To(COUNT))
+        self.flushed = self.moved;
+        Ok(Flow::To(if self.moved < self.end() { PASS } else { COUNT }))
     }
 
     fn flush(world: &mut World, it: &mut Self) -> Step {
-        world.flush(it.m, it.ask.addr, it.end());
+        world.flush(it.m, it.flushed, it.moved);
         it.flushed(world)
     }
 
     fn flushes(world: &World, it: &Self, into: &mut Vec<Choice>) {
-        world.whose(it.m, it.ask.addr, it.end(), into);
+        world.whose(it.m, it.flushed, it.moved, into);
     }
 
     /// Counts the new range in. The charge of the old one has gone with the pages: it is hidden

@@ -16,25 +16,29 @@ pub(crate) struct Reclaim {
     addr: u64,
     frame: FrameId,
     slot: u32,
-    /// The entries that it took, by address space.
+    /// The entries that it took, by address space; the last one may be cleared and not set yet.
     taken: Vec<(usize, Page)>,
+    copied: bool,
 }
 
 const TAKE: u8 = 1;
 const FLUSH: u8 = 2;
-const WRITE_OUT: u8 = 3;
-const PUT_BACK: u8 = 4;
+const COPY: u8 = 3;
+const SET: u8 = 4;
+const PUT_BACK: u8 = 5;
 
 impl List for Reclaim {
     rows! { "reclaim"
         Decide None "shrink_page_list: trylock_page; page_referenced"
             decide or may_give_up: "the page, if it is private and no area that maps it is locked";
-        Entry None "try_to_unmap_one: the page table's lock; anon_vma_lock_read, lock_page"
-            take unless may_take: "an entry that maps it; a locked area: all are put back";
-        Flush None "try_to_unmap_flush_dirty: an interrupt to each processor"
+        Entry None "try_to_unmap_one: the page table's lock until it is set; anon_vma_lock_read, lock_page"
+            take unless may_take or which: "an entry that maps it is cleared; a locked area: all are put back";
+        Flush None "ptep_clear_flush: an interrupt to each processor"
             flush or flushes: "the page, from each TLB that holds it";
-        Copy None "pageout, __remove_mapping: lock_page; nobody else has the page"
-            write_out unless may_copy: "the contents, to the slot; the frame is freed";
+        Copy None "pageout: lock_page; nobody stores to the page"
+            copy unless may_copy: "the contents, to the slot";
+        Entry None "try_to_unmap_one: set_pte_at, the same hold of the lock"
+            set: "the entry, to the slot; the next one, or the frame is freed";
         Entry None "the swap cache, which the model does not have: lock_page"
             put_back: "the entries, as they were";
     }
@@ -42,13 +46,14 @@ impl List for Reclaim {
 
 impl Reclaim {
     pub fn new(m: usize, addr: u64) -> Self {
-        let (frame, slot, taken) = (FrameId(0), 0, Vec::new());
+        let (frame, slot, taken, copied) = (FrameId(0), 0, Vec::new(), false);
         Self {
             m,
             addr: page_down(addr),
             frame,
             slot,
             taken,
+            copied,
         }
     }
 
@@ -84,96 +89,119 @@ impl Reclaim {
         Ok(Flow::Next)
     }
 
-    /// The next entry that maps the page.
-    fn next_entry(&self, world: &World) -> Option<(usize, usize)> {
-        let is = |page: &Page| page.entry == Entry::Anon(self.frame);
-        let mut mms = world.mms[..world.mm_count].iter().enumerate();
-        mms.find_map(|(m, mm)| Some((m, mm.pages.iter().position(is)?)))
+    /// The entries that map the page, by address space.
+    fn entries<'a>(&'a self, world: &'a World) -> impl Iterator<Item = (usize, u64)> + 'a {
+        let is = |page: &&Page| page.entry == Entry::Anon(self.frame);
+        let mms = world.mms[..world.mm_count].iter().enumerate();
+        mms.flat_map(move |(m, mm)| {
+            let pages = mm.pages.iter().filter(is);
+            pages.map(move |page| (m, page.addr))
+        })
+    }
+
+    /// Those that can come next: the areas of an anon_vma have no order.
+    fn free<'a>(&'a self, world: &'a World) -> impl Iterator<Item = (usize, u64)> + 'a {
+        self.entries(world).filter(|&(m, addr)| {
+            let locked = world.cleared_in(m, addr, addr + PAGE_SIZE);
+            locked.is_none()
+        })
+    }
+
+    fn which(world: &World, it: &Self, into: &mut Vec<Choice>) {
+        world.which(it.free(world), into);
     }
 
     fn may_take(world: &World, it: &Self) -> Option<Guard> {
-        let (m, at) = it.next_entry(world)?;
-        let addr = world.mms[m].pages[at].addr;
-        world.cleared_in(m, addr, addr + PAGE_SIZE)
+        let none = it.free(world).next().is_none() && it.entries(world).next().is_some();
+        world.wait_if(Guard::TableLock, none)
     }
 
     fn take(world: &mut World, it: &mut Self) -> Step {
-        while let Some((m, at)) = it.next_entry(world) {
-            let mm = &mut world.mms[m];
-            let page = mm.pages[at];
-            if mm
-                .at(page.addr)
-                .is_some_and(|i| mm.areas[i].flags.contains(VmFlags::LOCKED))
-            {
-                return Ok(Flow::To(PUT_BACK));
-            }
-            mm.pages[at] = Page::new(page.addr, Entry::Swap(it.slot), VmFlags::empty(), false);
-            (mm.rss_anon, mm.swap_entries) = (mm.rss_anon - 1, mm.swap_entries + 1);
-            world.frame(it.frame).mapped -= 1;
-            world.slots[it.slot as usize].count += 1;
-            if world.driven {
-                it.taken.push((m, page));
-                world.about_entry(m, page.addr);
-                if it.next_entry(world).is_some() {
-                    return Ok(Flow::To(TAKE));
-                }
-                break;
-            }
+        let next = world.chosen_place().or_else(|| it.free(world).next());
+        let found = next.and_then(|(m, addr)| Some((m, world.page_at(m, addr).ok()?)));
+        let Some((m, at)) = found else {
+            return it.done(world);
+        };
+        let mm = &mut world.mms[m];
+        let page = mm.pages[at];
+        let area = mm.at(page.addr).map(|i| &mm.areas[i]);
+        if area.is_some_and(|area| area.flags.contains(VmFlags::LOCKED)) {
+            return Ok(Flow::To(PUT_BACK));
         }
-        if world.driven {
-            it.flushed(world)
-        } else {
-            Self::write_out(world, it)
+        mm.pages[at].clearing = true;
+        it.taken.push((m, page));
+        if !world.driven {
+            return Self::copy(world, it);
         }
+        world.about_entry(m, page.addr);
+        it.flushed(world)
     }
 
-    /// The first entry that a TLB is left to be flushed of.
-    fn left_to_flush(&self, world: &mut World) -> Option<(usize, u64)> {
-        let mut taken = self.taken.iter().map(|&(m, page)| (m, page.addr));
-        taken.find(|&(m, addr)| world.has_to_flush(m, addr, addr + PAGE_SIZE))
+    /// The entry that is cleared.
+    fn cleared(&self) -> (usize, u64) {
+        self.taken
+            .last()
+            .map_or((0, 0), |&(m, page)| (m, page.addr))
     }
 
     fn flushed(&self, world: &mut World) -> Step {
-        let more = self.left_to_flush(world).is_some();
-        Ok(Flow::To(if more { FLUSH } else { WRITE_OUT }))
+        let (m, addr) = self.cleared();
+        let then = if self.copied { SET } else { COPY };
+        let more = world.has_to_flush(m, addr, addr + PAGE_SIZE);
+        Ok(Flow::To(if more { FLUSH } else { then }))
     }
 
     fn flush(world: &mut World, it: &mut Self) -> Step {
-        if let Some(task) = world.whose {
-            // All of the page's entries that this TLB may hold.
-            let of = |&&(m, _): &&(usize, Page)| world.tasks[usize::from(task.0) - 1].mm == m;
-            if let Some(&(m, page)) = it.taken.iter().find(of) {
-                world.flush(m, page.addr, page.addr + PAGE_SIZE);
-            }
-        } else if let Some((m, addr)) = it.left_to_flush(world) {
-            world.flush(m, addr, addr + PAGE_SIZE);
-        }
+        let (m, addr) = it.cleared();
+        world.flush(m, addr, addr + PAGE_SIZE);
         it.flushed(world)
     }
 
     fn flushes(world: &World, it: &Self, into: &mut Vec<Choice>) {
-        for &(m, page) in &it.taken {
-            world.whose(m, page.addr, page.addr + PAGE_SIZE, into);
-        }
+        let (m, addr) = it.cleared();
+        world.whose(m, addr, addr + PAGE_SIZE, into);
     }
 
     fn may_copy(world: &World, it: &Self) -> Option<Guard> {
         world.wait_if(Guard::CopyStill, world.may_store(it.frame))
     }
 
-    /// All may have let go of it meanwhile: then there is nothing to keep.
-    fn write_out(world: &mut World, it: &mut Self) -> Step {
-        let bytes = std::mem::take(&mut world.frame(it.frame).bytes);
-        let slot = &mut world.slots[it.slot as usize];
+    fn copy(world: &mut World, it: &mut Self) -> Step {
+        it.copied = true;
+        let bytes = world.frame(it.frame).bytes.clone();
+        world.slots[it.slot as usize].bytes = bytes;
+        world.about(About::Frame(it.frame));
+        it.go(world, SET)
+    }
+
+    fn set(world: &mut World, it: &mut Self) -> Step {
+        let (m, addr) = it.cleared();
+        if let Ok(at) = world.page_at(m, addr) {
+            let mm = &mut world.mms[m];
+            mm.pages[at] = Page::new(addr, Entry::Swap(it.slot), VmFlags::empty(), false);
+            (mm.rss_anon, mm.swap_entries) = (mm.rss_anon - 1, mm.swap_entries + 1);
+            world.frame(it.frame).mapped -= 1;
+            world.slots[it.slot as usize].count += 1;
+            world.about_entry(m, addr);
+        }
+        if it.entries(world).next().is_some() {
+            return Ok(Flow::To(TAKE));
+        }
+        it.done(world)
+    }
+
+    /// All may have let go of the page meanwhile: then there is nothing to keep.
+    fn done(&mut self, world: &mut World) -> Step {
+        let slot = &mut world.slots[self.slot as usize];
         slot.writing = None;
         if slot.count > 0 {
-            slot.bytes = bytes;
             world.live_frames += 1;
+        } else {
+            slot.bytes = Bytes::new();
         }
-        world.about(About::Frame(it.frame));
-        world.free_if_unused(it.frame);
-        let took = !world.driven || !it.taken.is_empty();
-        Ok(Flow::Done(u64::from(took)))
+        world.about(About::Frame(self.frame));
+        world.free_if_unused(self.frame);
+        Ok(Flow::Done(u64::from(!self.taken.is_empty())))
     }
 
     /// What faults would find in the swap cache.
@@ -207,7 +235,8 @@ impl Reclaim {
                 world.about_entry(m, addr);
             }
         }
-        world.slots[it.slot as usize].writing = None;
+        let slot = &mut world.slots[it.slot as usize];
+        (slot.writing, slot.bytes) = (None, Bytes::new());
         world.free_if_unused(it.frame);
         Ok(Flow::Done(0))
     }

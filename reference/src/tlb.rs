@@ -42,11 +42,24 @@ impl World {
         tlb.sort_unstable_by_key(|held| held.addr);
     }
 
-    /// The tasks of an address space whose TLBs hold something of a range.
-    pub fn stale(&self, m: usize, start: u64, end: u64) -> impl Iterator<Item = usize> {
-        let holds = move |page: &Page| start <= page.addr && page.addr < end;
-        (0..self.tlbs.len())
-            .filter(move |&t| self.tasks[t].mm == m && self.tlbs[t].iter().any(&holds))
+    /// Whether the table has no such entry any more, or one with fewer rights.
+    fn is_stale(&self, m: usize, held: &Page) -> bool {
+        let Ok(at) = self.page_at(m, held.addr) else {
+            return true;
+        };
+        let now = &self.mms[m].pages[at];
+        let fewer = held.readable && !now.readable
+            || held.writable && !now.writable
+            || held.executable && !now.executable;
+        now.entry != held.entry || now.hinting || now.clearing || fewer
+    }
+
+    /// The tasks of an address space whose TLBs hold something of a range that the tables have no
+    /// more: what the running call took from them, and what another has taken and not flushed yet
+    /// (`mm_tlb_flush_nested`). What is still there may be in a TLB at any time.
+    fn stale(&self, m: usize, start: u64, end: u64) -> impl Iterator<Item = usize> {
+        let of = move |held: &Page| start <= held.addr && held.addr < end && self.is_stale(m, held);
+        (0..self.tlbs.len()).filter(move |&t| self.tasks[t].mm == m && self.tlbs[t].iter().any(&of))
     }
 
     /// The tasks that the running task's flush of a range has yet to reach. One that was reached
@@ -72,7 +85,9 @@ impl World {
         let Some(t) = chosen.or_else(|| self.unreached(m, start, end).next()) else {
             return;
         };
-        self.tlbs[t].retain(|held| held.addr < start || end <= held.addr);
+        let mut tlb = std::mem::take(&mut self.tlbs[t]);
+        tlb.retain(|held| held.addr < start || end <= held.addr || !self.is_stale(m, held));
+        self.tlbs[t] = tlb;
         self.flushed[self.now] |= 1 << t;
         self.about(About::Tlb(TaskId(t as u8 + 1)));
     }
@@ -81,6 +96,27 @@ impl World {
     pub fn whose(&self, m: usize, start: u64, end: u64, into: &mut Vec<Choice>) {
         let left = self.unreached(m, start, end);
         into.extend(left.map(|t| Choice::Of(TaskId(t as u8 + 1))));
+    }
+
+    /// What a walk over areas or entries comes to next, if it has more than one place left: address
+    /// spaces with addresses.
+    pub fn which(&self, left: impl Iterator<Item = (usize, u64)>, into: &mut Vec<Choice>) {
+        let first = into.len();
+        into.extend(left.map(|(m, addr)| Choice::At {
+            mm: self.mms[m].id,
+            addr,
+        }));
+        if into.len() == first + 1 {
+            into.pop();
+        }
+    }
+
+    /// The place that was chosen, by address space.
+    pub fn chosen_place(&self) -> Option<(usize, u64)> {
+        match self.choice {
+            Choice::At { mm, addr } => Some((usize::from(mm.0) - 1, addr)),
+            _ => None,
+        }
     }
 
     /// Whether a TLB may still store to a frame.

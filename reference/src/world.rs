@@ -17,6 +17,7 @@ use crate::mm::Mm;
 use crate::page::{Frame, Page, Slot};
 use crate::policy::Policy;
 use crate::tlb::{Flight, TableLock};
+use crate::zap::Zap;
 
 /// What a system call answers.
 pub(crate) type Answer<T = u64> = Result<T, Errno>;
@@ -109,6 +110,8 @@ pub(crate) struct World {
     pub tables: Vec<TableLock>,
     /// Areas that were taken out and whose entries are not, by address space.
     pub detaching: Vec<(usize, Area)>,
+    /// Zaps that have passed and not flushed yet, by task.
+    pub gathers: Vec<(usize, Zap)>,
     /// Stacks for whose growth a task has charged, with the anon_vma's lock until they have grown.
     pub growing: Vec<(usize, VmaId)>,
     /// What went wrong with a frame.
@@ -158,6 +161,7 @@ impl World {
             flights: Vec::new(),
             tables: Vec::new(),
             detaching: Vec::new(),
+            gathers: Vec::new(),
             growing: Vec::new(),
             misuse: None,
         }
@@ -199,6 +203,7 @@ impl World {
         self.flights.clear();
         self.tables.clear();
         self.detaching.clear();
+        self.gathers.clear();
         self.growing.clear();
     }
 
@@ -381,6 +386,7 @@ impl Hash for World {
             &self.flights,
             &self.tables,
             &self.detaching,
+            &self.gathers,
             &self.growing,
             self.misuse,
         )

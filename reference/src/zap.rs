@@ -1,6 +1,6 @@
 //! Taking entries away: a pass over them, the flush, and only then the frames.
 
-use vmadiff_contract::{About, Choice, FileId, PAGE_SIZE, VmaId};
+use vmadiff_contract::{About, Choice, FileId, PAGE_SIZE};
 
 use crate::area::Area;
 use crate::guard::Guard;
@@ -19,6 +19,12 @@ pub(crate) enum What {
     Swapped,
 }
 
+/// Frames that a gather holds at most; Linux: as many as it finds memory for (section 18).
+pub(crate) const BATCH: usize = 32;
+
+/// Pages of a page table.
+pub(crate) const TABLE: u64 = 512 * PAGE_SIZE;
+
 /// Takes the entries of a range away (`zap_page_range`).
 #[derive(Clone, Debug, Hash)]
 pub(crate) struct Zap {
@@ -28,12 +34,17 @@ pub(crate) struct Zap {
     what: What,
     /// It holds mmap_sem for writing, or did until its areas were detached.
     writer: bool,
+    /// After the pass it waits until its caller finishes it.
+    waits: bool,
+    /// The row that it begins with.
+    first: u8,
     at: u64,
     /// What it took itself: all that it would flush without [`Guard::Nested`].
     taken: Vec<u64>,
     held: Held,
 }
 
+const PASS: u8 = 0;
 const FLUSH: u8 = 1;
 const PUT: u8 = 2;
 
@@ -41,10 +52,14 @@ impl List for Zap {
     rows! { "zap"
         Pass None "zap_pte_range: the page table's lock"
             pass unless may_pass: "an entry, and the stretch without entries before it";
-        Flush None "tlb_finish_mmu: an interrupt to each processor"
+        Flush None "tlb_finish_mmu; tlb_flush_mmu_tlbonly under the page table's lock, if the batch is full: an interrupt to each processor"
             flush or flushes: "the range, also what was found cleared, from each TLB that holds something of it";
         Put None "tlb_flush_mmu_free: put_page, a counter"
-            put: "a frame, which goes if nothing else maps or holds it";
+            put: "a frame, which goes if nothing else maps or holds it; then on with the pass, if the batch was full";
+    }
+
+    fn first(&self) -> u8 {
+        self.first
     }
 }
 
@@ -56,17 +71,40 @@ impl Zap {
             end,
             what,
             writer: false,
+            waits: false,
+            first: PASS,
             at: start,
             taken: Vec::new(),
             held: Held::new(),
         }
     }
 
-    /// Of areas that faults were kept from: what decided before the pass does not write after it.
-    pub fn by_writer(self) -> Self {
+    /// Of areas that are out, or never were in: what decided before the pass does not write after
+    /// it, and what is left of it waits for [`Zap::finish`].
+    pub fn of_detached(m: usize, start: u64, end: u64) -> Self {
+        let (writer, waits) = (true, true);
         Self {
-            writer: true,
-            ..self
+            writer,
+            waits,
+            ..Self::new(m, start, end, What::All)
+        }
+    }
+
+    /// Flushes, and puts the frames, of the running task's zap that waits (`tlb_finish_mmu`); then
+    /// on with this row.
+    pub fn finish(world: &mut World, then: u8) -> Step {
+        let t = world.now;
+        let waiting = world.gathers.iter().position(|gather| gather.0 == t);
+        let Some(waiting) = waiting else {
+            return Ok(Flow::To(then));
+        };
+        let (_, mut zap) = world.gathers.swap_remove(waiting);
+        match zap.goes_on(world) {
+            Ok(Flow::To(first)) => {
+                zap.first = first;
+                world.call(zap, then)
+            }
+            _ => Ok(Flow::To(then)),
         }
     }
 
@@ -98,22 +136,25 @@ impl Zap {
             }
         }
         it.at = stop;
+        if !world.driven {
+            return DONE;
+        }
+        if it.held.len() >= BATCH {
+            let table = (stop - 1) / TABLE * TABLE;
+            world.lock_tables(it.m, table, table + TABLE);
+            return it.goes_on(world);
+        }
         if stop < it.end {
             return Ok(Flow::Again);
         }
-        if !world.driven {
-            return Self::put(world, it);
-        }
         if !world.keeps(Guard::FreeLast) {
-            Self::put(world, it)?;
+            it.put_frames(world, usize::MAX);
         }
-        if it.is_to_flush(world) {
-            return Ok(Flow::To(FLUSH));
-        }
-        if it.held.is_empty() {
+        if it.waits {
+            world.gathers.push((world.now, it.clone()));
             return DONE;
         }
-        Ok(Flow::To(PUT))
+        it.goes_on(world)
     }
 
     fn take(&mut self, world: &mut World, i: usize) {
@@ -127,10 +168,27 @@ impl Zap {
         }
     }
 
+    /// What follows a pass or a flush: the rest of the flush, then frames, then what is left of the
+    /// range.
+    fn goes_on(&mut self, world: &mut World) -> Step {
+        if self.is_to_flush(world) {
+            return Ok(Flow::To(FLUSH));
+        }
+        world.unlock_tables();
+        self.taken.clear();
+        if !self.held.is_empty() {
+            Ok(Flow::To(PUT))
+        } else if self.at < self.end {
+            Ok(Flow::To(PASS))
+        } else {
+            DONE
+        }
+    }
+
     /// Without [`Guard::Nested`] it flushes the entries that it took, and no others.
     fn is_to_flush(&self, world: &mut World) -> bool {
         if world.keeps(Guard::Nested) {
-            return world.has_to_flush(self.m, self.start, self.end);
+            return world.has_to_flush(self.m, self.start, self.at);
         }
         let mut taken = self.taken.iter();
         taken.any(|&addr| world.has_to_flush(self.m, addr, addr + PAGE_SIZE))
@@ -138,7 +196,7 @@ impl Zap {
 
     fn flush(world: &mut World, it: &mut Self) -> Step {
         if world.keeps(Guard::Nested) {
-            world.flush(it.m, it.start, it.end);
+            world.flush(it.m, it.start, it.at);
         } else {
             for &addr in &it.taken {
                 while world.has_to_flush(it.m, addr, addr + PAGE_SIZE) {
@@ -146,17 +204,11 @@ impl Zap {
                 }
             }
         }
-        if it.is_to_flush(world) {
-            Ok(Flow::Again)
-        } else if it.held.is_empty() {
-            DONE
-        } else {
-            Ok(Flow::Next)
-        }
+        it.goes_on(world)
     }
 
     fn flushes(world: &World, it: &Self, into: &mut Vec<Choice>) {
-        world.whose(it.m, it.start, it.end, into);
+        world.whose(it.m, it.start, it.at, into);
     }
 
     /// Puts so many of the frames that it holds.
@@ -169,40 +221,37 @@ impl Zap {
     }
 
     fn put(world: &mut World, it: &mut Self) -> Step {
-        let at_once = if world.keeps(Guard::FreeLast) {
-            1
-        } else {
-            usize::MAX
-        };
-        it.put_frames(world, at_once);
-        if it.held.is_empty() {
-            DONE
-        } else {
+        it.put_frames(world, 1);
+        if !it.held.is_empty() {
             Ok(Flow::Again)
+        } else if it.at < it.end {
+            Ok(Flow::To(PASS))
+        } else {
+            DONE
         }
     }
 }
 
 /// Takes the entries of pages of a file away wherever it is mapped (`unmap_mapping_range`,
-/// section 24), area by area.
+/// section 24), area by area, in any order.
 #[derive(Clone, Debug, Hash)]
 pub(crate) struct ZapFile {
     file: FileId,
     first: u64,
     last: u64,
     what: What,
-    /// The first address, by address space and byte, that it has yet to look at.
-    m: usize,
-    at: u64,
     begun: bool,
-    /// The last detached area that it has looked at.
-    detached: VmaId,
+    /// The parts of areas that it has come to: address space, first and last address.
+    done: Vec<Part>,
 }
+
+/// Where an area of an address space maps some pages: from its first byte up to the last.
+type Part = (usize, u64, u64);
 
 impl List for ZapFile {
     rows! { "unmap a file's pages"
         Decide None "unmap_mapping_pages: i_mmap_lock_write"
-            area: "the next area that maps them, whose entries are zapped";
+            area or which: "the next area that maps them, whose entries are zapped";
     }
 }
 
@@ -214,24 +263,39 @@ impl ZapFile {
         } else {
             What::FilePages
         };
-        let (m, at, begun, detached) = (0, 0, false, VmaId(0));
+        let (begun, done) = (false, Vec::new());
         Self {
             file,
             first,
             last,
             what,
-            m,
-            at,
             begun,
-            detached,
+            done,
         }
     }
 
-    /// The addresses at which an area maps the pages.
-    fn part(&self, area: &Area) -> (u64, u64) {
+    /// The part of an area that maps the pages, if it has not come to it.
+    fn part(&self, m: usize, area: &Area) -> Option<Part> {
         let from = self.first.saturating_sub(area.pgoff).min(area.pages());
         let to = self.last.saturating_sub(area.pgoff).min(area.pages());
-        (area.start + from * PAGE_SIZE, area.start + to * PAGE_SIZE)
+        let (start, end) = (area.start + from * PAGE_SIZE, area.start + to * PAGE_SIZE);
+        let done = |part: &Part| part.0 == m && part.1 <= start && end <= part.2;
+        let new = area.file == Some(self.file) && start < end && !self.done.iter().any(done);
+        new.then_some((m, start, end))
+    }
+
+    /// The areas that are left. Those that munmap has taken out are found until they leave the
+    /// file's tree, too.
+    fn left<'a>(&'a self, world: &'a World) -> impl Iterator<Item = Part> + 'a {
+        let mms = world.mms[..world.mm_count].iter().enumerate();
+        let linked = mms.flat_map(|(m, mm)| mm.areas.iter().map(move |area| (m, area)));
+        let all = linked.chain(world.detaching.iter().map(|(m, area)| (*m, area)));
+        all.filter_map(|(m, area)| self.part(m, area))
+    }
+
+    fn which(world: &World, it: &Self, into: &mut Vec<Choice>) {
+        let places = it.left(world).map(|(m, start, _)| (m, start));
+        world.which(places, into);
     }
 
     fn area(world: &mut World, it: &mut Self) -> Step {
@@ -239,31 +303,13 @@ impl ZapFile {
             it.begun = true;
             world.file(it.file).unmapping += 1;
         }
-        while it.m < world.mm_count {
-            let (m, areas) = (it.m, &world.mms[it.m].areas);
-            let next = areas
-                .iter()
-                .find(|area| area.end > it.at && area.file == Some(it.file));
-            let Some(area) = next else {
-                (it.m, it.at) = (it.m + 1, 0);
-                continue;
-            };
-            let (start, end) = it.part(area);
-            let start = start.max(it.at);
-            it.at = area.end;
-            if start < end {
-                return world.call(Zap::new(m, start, end, it.what), 0);
-            }
-        }
-        // Areas that munmap has taken out are found until they leave the file's tree, too.
-        let left = world
-            .detaching
-            .iter()
-            .filter(|(_, area)| area.id > it.detached && area.file == Some(it.file));
-        if let Some((m, area)) = left.min_by_key(|(_, area)| area.id) {
-            let (m, (start, end)) = (*m, it.part(area));
-            it.detached = area.id;
-            return world.call(Zap::new(m, start, end.max(start), it.what), 0);
+        let chosen = world.chosen_place();
+        let next = it
+            .left(world)
+            .find(|&(m, start, _)| chosen.is_none_or(|at| at == (m, start)));
+        if let Some((m, start, end)) = next {
+            it.done.push((m, start, end));
+            return world.call(Zap::new(m, start, end, it.what), 0);
         }
         world.file(it.file).unmapping -= 1;
         DONE

@@ -10,8 +10,8 @@ use vmadiff_contract::{
 use super::{Log, MAPERR, RW, at, map, map_with, store, unmap};
 use crate::Reference;
 
-const ONE: TaskId = TaskId(1);
-const TWO: TaskId = TaskId(2);
+pub(super) const ONE: TaskId = TaskId(1);
+pub(super) const TWO: TaskId = TaskId(2);
 
 /// A driven machine with pages 0 and 1 mapped, and a byte stored to page 1.
 fn driven() -> Reference {
@@ -23,11 +23,11 @@ fn driven() -> Reference {
     reference
 }
 
-fn begin(reference: &mut dyn Stepped, task: TaskId, call: &Call) {
+pub(super) fn begin(reference: &mut dyn Stepped, task: TaskId, call: &Call) {
     assert_eq!(reference.begin(task, call, Fail::NONE), Ok(()));
 }
 
-fn legal(reference: &dyn Stepped, task: TaskId) -> Vec<Offer> {
+pub(super) fn legal(reference: &dyn Stepped, task: TaskId) -> Vec<Offer> {
     let mut offers = Vec::new();
     reference.legal(&mut offers);
     offers.retain(|offer| offer.task == task);
@@ -35,14 +35,14 @@ fn legal(reference: &dyn Stepped, task: TaskId) -> Vec<Offer> {
 }
 
 /// Takes steps of a task until the next one is of this kind.
-fn until(reference: &mut dyn Stepped, task: TaskId, kind: StepKind) {
+pub(super) fn until(reference: &mut dyn Stepped, task: TaskId, kind: StepKind) {
     while legal(reference, task)[0].kind != kind {
         assert_eq!(reference.take(task, Choice::Go), Ok(Taken::Step));
     }
 }
 
 /// Takes all steps of a task.
-fn finish(reference: &mut dyn Stepped, task: TaskId) -> Outcome {
+pub(super) fn finish(reference: &mut dyn Stepped, task: TaskId) -> Outcome {
     loop {
         match reference.take(task, Choice::Go) {
             Ok(Taken::Step) => {}

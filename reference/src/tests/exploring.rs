@@ -358,7 +358,7 @@ fn excuse(first: &Call, second: &Call) -> Option<&'static str> {
         )
     };
     let both = [first, second];
-    let numbers: [(bool, usize); 8] = [
+    let numbers: [(bool, usize); 9] = [
         (both.iter().any(shrinks), 1),
         (both.iter().any(removes), 2),
         (either(CallKind::Mincore), 3),
@@ -366,6 +366,7 @@ fn excuse(first: &Call, second: &Call) -> Option<&'static str> {
         (either(CallKind::Reclaim), 6),
         (both.iter().any(populates), 5),
         (either(CallKind::Close), 7),
+        (either(CallKind::Mmap) && either(CallKind::Ftruncate), 8),
         (
             either(CallKind::Store)
                 && (either(CallKind::Collapse) || either(CallKind::UffdRegister)),
@@ -508,7 +509,11 @@ const NEEDED: &[(Guard, &str, Law)] = &[
         "ftruncate beside mremaps there and back",
         Law::Linear,
     ),
-    (Guard::SwapLock, "reclaim beside a store", Law::Linear),
+    (
+        Guard::SwapLock,
+        "reclaim of a shared page beside a copy",
+        Law::Linear,
+    ),
 ];
 
 /// Guards that another one covers in every race that is known, and what shows that they do hold:

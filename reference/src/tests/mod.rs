@@ -10,6 +10,7 @@ mod cost;
 mod dice;
 mod driving;
 mod exploring;
+mod flushing;
 mod invariant;
 mod lists;
 mod locks;

@@ -234,6 +234,12 @@ races! {
         [ftruncate(1)] [mremap(4, 2, 0), load(1)];
     "ftruncate beside munmap" 2 [one(open(2)), one(map_file(0, 2, MapFlags::SHARED)), one(store(1, 7))]
         [ftruncate(1)] [munmap(0, 2)];
+    "munmap beside ftruncates and a store by the TLB" 3
+        [one(open(2)), one(map_file(0, 2, MapFlags::SHARED)), one(store(1, 7)), (3, store(1, 7))]
+        [munmap(1, 1)] [ftruncate(1), ftruncate(2)] [store(1, 1)];
+    "mprotect beside ftruncate and a store by the TLB" 3
+        [one(open(1)), one(map_file(0, 1, MapFlags::SHARED)), one(store(0, 7)), (3, store(0, 7))]
+        [mprotect(0, 1, RO)] [ftruncate(0), ftruncate(1)] [store(0, 1)];
     "close beside mmap" 2 [one(open(1))]
         [Call::Close { fd: Fd(3) }] [map_file(0, 1, MapFlags::SHARED), load(0)];
     "fork beside open and close" 2 [one(open(1))]
@@ -451,5 +457,11 @@ pub(super) const EXCUSES: &[(&str, usize, Call, Call)] = &[
         3,
         ftruncate(1),
         Call::Close { fd: Fd(3) },
+    ),
+    (
+        "an area leaves its file before TLBs are flushed, in free_pgtables",
+        4,
+        map(1, 1),
+        ftruncate(1),
     ),
 ];

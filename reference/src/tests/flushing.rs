@@ -1,0 +1,218 @@
+//! When passes are flushed, and what may come before that: driven step by step.
+
+use std::sync::Arc;
+
+use vmadiff_contract::{
+    About, Access, Advice, Call, Choice, Config, Fail, FallocFlags, Fd, FileKind, Manager,
+    MapFlags, MoveFlags, Outcome, StepKind, Stepped, Taken, TaskId,
+};
+
+use super::driving::{ONE, TWO, begin, finish, legal, until};
+use super::{Log, RO, RW, Step, at, fork, load, map, map_with, protect, store, unmap};
+use crate::Reference;
+
+const THREE: TaskId = TaskId(3);
+
+/// A driven machine of three threads on which these calls were made.
+fn after(setup: &[Step]) -> Reference {
+    let config = Config {
+        tasks: 3,
+        ..Config::default()
+    };
+    let mut reference = Reference::new(&config, Arc::new(Log::default()));
+    reference.drive(&config);
+    for step in setup {
+        assert_eq!(reference.call(step.task, &step.call, Fail::NONE), step.want);
+    }
+    reference
+}
+
+/// Opens a file of so many pages.
+fn open(pages: u64) -> Step {
+    let (kind, access, size) = (FileKind::Plain, Access::all(), pages * 4096);
+    Step::new(Call::Open { kind, access, size }).is(3)
+}
+
+fn truncate(pages: u64) -> Call {
+    let (fd, size) = (Fd(3), pages * 4096);
+    Call::Ftruncate { fd, size }
+}
+
+fn advise(page: u64, pages: u64, advice: Advice) -> Call {
+    let (addr, len) = (at(page), pages * 4096);
+    Call::Madvise { addr, len, advice }
+}
+
+/// The kinds of the steps that a call takes from here, each run of one kind once, and its answer.
+fn kinds(reference: &mut dyn Stepped, task: TaskId) -> (Vec<StepKind>, Outcome) {
+    let mut kinds = Vec::new();
+    loop {
+        let kind = legal(reference, task)[0].kind;
+        match reference.take(task, Choice::Go) {
+            Ok(Taken::Returned(outcome)) => {
+                kinds.dedup();
+                return (kinds, outcome);
+            }
+            Ok(Taken::Step) => kinds.push(kind),
+            Err(refusal) => panic!("{refusal:?}"),
+        }
+    }
+}
+
+fn kinds_of(reference: &mut Reference, call: &Call) -> Vec<StepKind> {
+    begin(reference, ONE, call);
+    let (mut kinds, _) = kinds(reference, ONE);
+    kinds.retain(|kind| *kind != StepKind::Decide);
+    kinds
+}
+
+/// unmap_region: free_pgtables, and only then tlb_finish_mmu.
+#[test]
+fn munmap_flushes_after_its_areas_have_left_their_anon_vmas() {
+    use StepKind::{Cut, Detach, Flush, Pass, Put, Uncharge, Unlink};
+    let mut reference = after(&[map(0, 1), store(0, 7)]);
+    let kinds = kinds_of(&mut reference, &unmap(0, 1).call);
+    let last = [Unlink, Flush, Put, Uncharge]; // none is left to unlink; then the flush
+    assert_eq!(
+        kinds,
+        [&[Cut, Detach, Pass, Unlink, Put][..], &last].concat()
+    );
+}
+
+/// A TLB may have a file's page that was dropped since munmap took the area out of the file.
+#[test]
+fn stores_to_a_page_of_a_file_that_was_dropped_are_lost() {
+    let shared = map_with(0, 1, RW, MapFlags::SHARED | MapFlags::FIXED, 3);
+    let mut reference = after(&[open(1), shared, store(0, 7).by(2)]);
+    let reference: &mut dyn Stepped = &mut reference;
+    begin(reference, ONE, &unmap(0, 1).call);
+    until(reference, ONE, StepKind::Flush);
+    begin(reference, THREE, &truncate(0));
+    assert_eq!(finish(reference, THREE), Outcome::Value(0));
+    begin(reference, TWO, &store(0, 9).call);
+    assert_eq!(reference.take(TWO, Choice::Stale), Ok(Taken::Step));
+    assert_eq!(finish(reference, TWO), Outcome::Value(0));
+    begin(reference, THREE, &truncate(1));
+    assert_eq!(finish(reference, THREE), Outcome::Value(0));
+    assert_eq!(finish(reference, ONE), Outcome::Value(0));
+    let mut seen = vmadiff_contract::Snapshot::default();
+    reference.see(&mut seen);
+    assert_eq!(seen.file_bytes, []);
+}
+
+/// When a call has returned, no task may use an entry that one of its passes has found cleared.
+#[test]
+fn what_was_found_cleared_is_flushed_before_the_call_returns() {
+    let private = [map(0, 1), store(0, 7), store(0, 7).by(2)];
+    let shared = map_with(0, 1, RW, MapFlags::SHARED | MapFlags::FIXED, 3);
+    let shared = [open(1), shared, store(0, 7), store(0, 7).by(2)];
+    let dontneed = advise(0, 1, Advice::DontNeed);
+    let races: [(&[Step], Call, Call); 5] = [
+        (&private, dontneed, dontneed),
+        (&shared, truncate(0), dontneed),
+        (&shared, truncate(0), unmap(0, 1).call),
+        (&shared, truncate(0), protect(0, 1, RO).call),
+        (&shared, dontneed, truncate(0)),
+    ];
+    for (setup, first, second) in races {
+        let mut reference = after(setup);
+        let reference: &mut dyn Stepped = &mut reference;
+        begin(reference, ONE, &first);
+        until(reference, ONE, StepKind::Flush);
+        begin(reference, THREE, &second);
+        assert_eq!(finish(reference, THREE), Outcome::Value(0));
+        begin(reference, TWO, &load(0, 0).call);
+        let ways = legal(reference, TWO);
+        assert!(
+            ways.iter().all(|offer| offer.choice != Choice::Stale),
+            "{first:x?} {second:x?}: {ways:?}"
+        );
+    }
+}
+
+/// tlb_finish_mmu without a changed entry, change_protection_range without pages.
+#[test]
+fn what_a_pass_has_not_changed_is_not_flushed() {
+    let private = map_with(0, 1, RW, MapFlags::PRIVATE | MapFlags::FIXED, 3);
+    let mut copied = after(&[open(1), private, store(0, 7)]);
+    let punch = Call::Fallocate {
+        fd: Fd(3),
+        flags: FallocFlags::PUNCH_HOLE | FallocFlags::KEEP_SIZE,
+        off: 0,
+        len: 4096,
+    };
+    let mut none = after(&[map(0, 1)]);
+    for kinds in [
+        kinds_of(&mut copied, &punch),
+        kinds_of(&mut none, &advise(0, 1, Advice::DontNeed)),
+        kinds_of(&mut none, &protect(0, 1, RO).call),
+    ] {
+        assert!(kinds.contains(&StepKind::Pass) && !kinds.contains(&StepKind::Flush));
+    }
+}
+
+/// A gather holds 32 frames: then they are flushed and put, in the middle of the pass.
+#[test]
+fn a_full_batch_is_put_before_the_pass_goes_on() {
+    use StepKind::{Flush, Pass, Put};
+    let mut setup = vec![map(0, 40)];
+    setup.extend((0..40).map(|page| store(page, 1)));
+    let mut reference = after(&setup);
+    let kinds = kinds_of(&mut reference, &advise(0, 40, Advice::DontNeed));
+    assert_eq!(kinds, [Pass, Flush, Put, Pass, Flush, Put]);
+}
+
+/// move_ptes flushes before it unlocks its tables.
+#[test]
+fn a_move_flushes_each_page_table_before_the_next() {
+    use StepKind::{Flush, Pass};
+    let tables = 2 << 20;
+    let border = at(0).next_multiple_of(tables);
+    let page = (border - at(0)) / 4096;
+    let mut reference = after(&[map(page - 1, 2), store(page - 1, 1), store(page, 2)]);
+    let mremap = Call::Mremap {
+        addr: border - 4096,
+        old_len: 2 * 4096,
+        new_len: 2 * 4096,
+        flags: MoveFlags::MAYMOVE | MoveFlags::FIXED,
+        new_addr: border + tables,
+    };
+    let mut kinds = kinds_of(&mut reference, &mremap);
+    kinds.retain(|kind| [Flush, Pass].contains(kind));
+    assert_eq!(kinds[..4], [Pass, Flush, Pass, Flush]);
+}
+
+/// try_to_unmap_one: cleared, flushed, and set, under the page table's lock; whose entry comes
+/// first is open.
+#[test]
+fn reclaim_clears_flushes_copies_and_sets_each_entry() {
+    use StepKind::{Copy, Entry, Flush};
+    let setup = [
+        map(0, 1),
+        store(0, 7),
+        fork(4),
+        load(0, 7),
+        load(0, 7).by(4),
+    ];
+    let mut reference = after(&setup);
+    let reference: &mut dyn Stepped = &mut reference;
+    begin(reference, ONE, &Call::Reclaim { addr: at(0) });
+    until(reference, ONE, Entry);
+    let ways: Vec<Choice> = legal(reference, ONE).iter().map(|way| way.choice).collect();
+    let place = |mm| Choice::At {
+        mm: vmadiff_contract::MmId(mm),
+        addr: at(0),
+    };
+    assert_eq!(ways, [Choice::Go, place(1), place(2)]);
+    assert_eq!(reference.take(ONE, place(2)), Ok(Taken::Step));
+    let mut about = Vec::new();
+    reference.footprint(&mut about);
+    let (mm, addr) = (vmadiff_contract::MmId(2), at(0));
+    assert_eq!(about, [About::Entry { mm, addr }]);
+    begin(reference, TWO, &unmap(0, 1).call);
+    let (kinds, outcome) = kinds(reference, ONE);
+    assert_eq!(kinds, [Flush, Copy, Entry, Flush, Entry]);
+    assert_eq!(outcome, Outcome::Value(1));
+    assert_eq!(finish(reference, TWO), Outcome::Value(0));
+    assert_eq!(legal(reference, ONE), []);
+}
