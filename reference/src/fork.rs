@@ -206,12 +206,23 @@ impl Fork {
             world.put_policy(it.copy_policy);
             return it.undo_copy(world);
         }
+        it.about_links(world);
         let faulted = world.mms[it.parent].areas[it.i].rmap.anon.is_some();
         Ok(if faulted && it.rmap.anon.is_none() {
             Flow::Next
         } else {
             Flow::To(LINK)
         })
+    }
+
+    /// Its step is about the copy's links.
+    fn about_links(&self, world: &mut World) {
+        if !self.rmap.chain.is_empty() {
+            world.about(About::Area(self.copy));
+        }
+        for &anon in &self.rmap.chain {
+            world.about(About::Anon(anon));
+        }
     }
 
     fn own_anon(world: &mut World, it: &mut Self) -> Step {
@@ -222,6 +233,7 @@ impl Fork {
             world.put_policy(it.copy_policy);
             return it.undo_copy(world);
         }
+        it.about_links(world);
         Ok(Flow::Next)
     }
 

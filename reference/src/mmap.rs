@@ -120,7 +120,9 @@ impl Mmap {
 
     fn look_up(world: &mut World, it: &mut Self) -> Step {
         if !it.ask.flags.contains(MapFlags::ANONYMOUS) {
-            it.file = Some(world.lookup(it.m, it.ask.fd)?);
+            let (mm, fd) = (world.mms[it.m].id, it.ask.fd);
+            world.about(About::Descriptor { mm, fd });
+            it.file = Some(world.lookup(it.m, fd)?);
             world.get_file(it.file);
             if it.ask.flags.contains(MapFlags::HUGETLB) {
                 return it.refuse(world, Errno::EINVAL);

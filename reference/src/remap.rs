@@ -427,8 +427,11 @@ impl Move {
         } else if it.remaining > 0 {
             let i = world.by_name(it.m, it.old);
             let pieces = if it.in_two { i..i + 2 } else { i..i + 1 };
-            for area in &mut world.mms[it.m].areas[pieces] {
+            for i in pieces {
+                let area = &mut world.mms[it.m].areas[i];
                 area.flags |= VmFlags::ACCOUNT;
+                let about = About::Area(area.id);
+                world.about(about);
             }
         }
         let locked = it.flags.contains(VmFlags::LOCKED);
