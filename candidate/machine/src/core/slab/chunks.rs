@@ -29,10 +29,10 @@ impl<S: Default> Chunks<S> {
         }
     }
 
-    #[cold]
     fn at_of_more(&self, index: usize) -> &S {
+        // The first chunk's length is a power of two.
         let length = self.first.len();
-        let chunk_number = (index / length).ilog2() as usize;
+        let chunk_number = (index.ilog2() - length.ilog2()) as usize;
         let begin = length << chunk_number;
         match self.more.get(chunk_number) {
             Some(more) => &more.get_or_init(|| chunk(begin))[index - begin],
