@@ -175,6 +175,8 @@ impl<D: Design> Current<'_, D> {
             self.insert_shared_vm_struct(insert, file);
         }
         let _tree = self.lock_anon_vma_of(vma, next.filter(|_| matches!(fate, Next::Moves(_))));
+        let highest = next.map_or(vma.end(), Ref::end).max(end);
+        mm.holes.changed(vma.start().min(to.start), highest);
         if vma.start() != to.start {
             vma.vm_start().set(site::VMA_ADJUST__VM_START, to.start);
         }

@@ -39,15 +39,7 @@ impl<D: Design> Current<'_, D> {
     pub fn find_vma_prev(&self, addr: u64) -> (Option<Ref<'_, Vma>>, Option<Ref<'_, Vma>>) {
         match self.find_vma(addr) {
             Some(vma) => (self.prev(vma), Some(vma)),
-            None => {
-                let mut last = None;
-                let mut next = self.first_vma(self.mm_struct());
-                while let Some(vma) = next {
-                    last = Some(vma);
-                    next = self.next(vma);
-                }
-                (last, None)
-            }
+            None => (self.last_vma(), None),
         }
     }
 

@@ -63,6 +63,7 @@ impl<D: Design> Current<'_, D> {
 
     /// Into the tree (`__vma_link_rb`).
     fn __vma_link_rb(&self, mm: &Mm, vma: Ref<'_, Vma>, place: Place) {
+        mm.holes.changed(vma.start(), vma.end());
         D::change_tree(self, mm, vma, InTree::Link, || {
             self.tree(mm).insert(vma, place);
             vma.linked().init(true);
@@ -75,6 +76,7 @@ impl<D: Design> Current<'_, D> {
 
     /// Out of the tree (`__vma_rb_erase`).
     pub fn __vma_rb_erase(&self, mm: &Mm, vma: Ref<'_, Vma>, how: Died) {
+        mm.holes.changed(vma.start(), vma.end());
         D::change_tree(self, mm, vma, InTree::Erase, || {
             self.tree(mm).erase(vma);
             vma.linked().init(false);

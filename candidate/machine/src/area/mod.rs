@@ -5,6 +5,7 @@ pub mod adjust;
 pub mod anon_vma;
 pub mod anon_vma_links;
 pub mod find;
+pub mod holes;
 pub mod link;
 pub mod merge;
 pub mod ops;

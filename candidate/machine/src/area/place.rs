@@ -1,10 +1,11 @@
 //! Where a mapping goes (`get_unmapped_area`): Linux's generic top-down search, or bottom-up.
 //!
-//! The kernel finds gaps by the tree's subtree maxima; here the list is walked. The answer is the
-//! same, and no lookup without mmap_sem reads those.
+//! The kernel finds gaps by the tree's subtree maxima; here the list is walked, from where
+//! [`holes`](super::holes) says. The answer is the same, and no lookup without mmap_sem reads those.
 
 use vmadiff_contract::{Errno, VmFlags};
 
+use crate::area::holes::LONG;
 use crate::area::vma::Vma;
 use crate::core::current::Current;
 use crate::core::slab::{Handle, Ref};
@@ -74,30 +75,79 @@ impl<D: Design> Current<'_, D> {
 
     /// The highest room (`unmapped_area_topdown`).
     fn unmapped_area_topdown(&self, window: Window) -> Option<u64> {
-        let mut gap_end = u64::MAX;
-        let mut above = self.last_vma();
+        let holes = &self.mm_struct().holes;
+        let (mut gap_end, mut below) = match holes.none_from(window.length) {
+            None => (u64::MAX, self.last_vma()),
+            Some(from) => self.highest_gap_below(from),
+        };
+        let (mut passed, mut from) = (0, u64::MAX);
         loop {
-            let gap_start = above.map_or(0, Ref::end);
-            if window.fits(gap_start, gap_end) {
+            let gap_start = below.map_or(0, Ref::end);
+            let fits = window.fits(gap_start, gap_end);
+            if passed > LONG && (fits || below.is_none()) {
+                holes.passed_down_to(window.length, from);
+            }
+            if fits {
                 return Some(gap_end.min(window.high) - window.length);
             }
-            gap_end = self.vm_start_gap(above?);
-            above = self.prev(above?);
+            (passed, from) = (passed + 1, gap_start);
+            gap_end = self.vm_start_gap(below?);
+            below = self.prev(below?);
+        }
+    }
+
+    /// The highest gap that begins below an address: its end, and the area below it.
+    fn highest_gap_below(&self, addr: u64) -> (u64, Option<Ref<'_, Vma>>) {
+        match self.lowest_vma(|vma| vma.end() >= addr) {
+            Some(above) => (self.vm_start_gap(above), self.prev(above)),
+            None => (u64::MAX, self.last_vma()),
         }
     }
 
     /// The lowest room (`unmapped_area`).
     fn unmapped_area(&self, window: Window) -> Option<u64> {
-        let mut gap_start = 0;
-        let mut next = self.first_vma(self.mm_struct());
+        let holes = &self.mm_struct().holes;
+        let (mut gap_start, mut next) = match holes.none_to(window.length) {
+            None => (0, self.first_vma(self.mm_struct())),
+            Some(to) => self.lowest_gap_above(to),
+        };
+        let (mut passed, mut to) = (0, 0);
         loop {
             let gap_end = next.map_or(u64::MAX, |next| self.vm_start_gap(next));
-            if window.fits(gap_start, gap_end) {
+            let fits = window.fits(gap_start, gap_end);
+            if passed > LONG && (fits || next.is_none()) {
+                holes.passed_up_to(window.length, to);
+            }
+            if fits {
                 return Some(gap_start.max(window.low));
             }
+            (passed, to) = (passed + 1, next?.start());
             gap_start = next?.end();
             next = self.next(next?);
         }
+    }
+
+    /// The lowest gap under an area that starts above an address: where it begins, and that area; the last
+    /// gap of all if there is none.
+    fn lowest_gap_above(&self, addr: u64) -> (u64, Option<Ref<'_, Vma>>) {
+        let next = self.lowest_vma(|vma| vma.start() > addr);
+        let below = next.map_or_else(|| self.last_vma(), |next| self.prev(next));
+        (below.map_or(0, Ref::end), next)
+    }
+
+    /// The lowest area from which on `all` are so.
+    fn lowest_vma(&self, all: impl Fn(Ref<'_, Vma>) -> bool) -> Option<Ref<'_, Vma>> {
+        let mut found = None;
+        let mut next = self.vma_opt(self.mm_struct().mm_rb.peek());
+        while let Some(vma) = next {
+            next = if all(vma) {
+                found = Some(vma);
+                self.vma_opt(vma.rb_left().peek())
+            } else {
+                self.vma_opt(vma.rb_right().peek())
+            };
+        }
+        found
     }
 
     /// Where an area begins for its neighbours: a stack keeps a gap below it (`vm_start_gap`).
@@ -110,7 +160,8 @@ impl<D: Design> Current<'_, D> {
         start
     }
 
-    fn last_vma(&self) -> Option<Ref<'_, Vma>> {
+    /// The highest area.
+    pub fn last_vma(&self) -> Option<Ref<'_, Vma>> {
         let mut last: Handle<Vma> = self.mm_struct().mm_rb.peek();
         while let Some(right) = self.vma_opt(last)?.rb_right().peek().some() {
             last = right;

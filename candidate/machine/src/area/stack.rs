@@ -50,6 +50,7 @@ impl<D: Design> Current<'_, D> {
                 mm.locked_vm.count(grow);
             }
             self.vm_stat_account(mm, vma.flags(), grow);
+            mm.holes.changed(addr, vma.end());
             vma.vm_start().set(site::EXPAND_DOWNWARDS__SET_START, addr);
             vma.vm_pgoff()
                 .set(site::EXPAND_DOWNWARDS__SET_PGOFF, pgoff - grow);

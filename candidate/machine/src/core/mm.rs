@@ -3,6 +3,7 @@
 use vmadiff_contract::{Config, Misuse, MmId, VmFlags};
 use vmadiff_interleave::{Cell, RwSem, SpinLock};
 
+use crate::area::holes::Holes;
 use crate::area::vma::Vma;
 use crate::core::file::Descriptors;
 use crate::core::machine::Machine;
@@ -28,6 +29,8 @@ pub struct Mm {
     pub page_table_lock: SpinLock,
     /// The top page table.
     pub pgd: Entries,
+    /// Where a search for room need not look again.
+    pub holes: Holes,
     /// Moves whenever an area goes: what tasks cached before is void.
     pub vmacache_seqnum: Cell<u64>,
     /// Tasks.
@@ -73,6 +76,7 @@ impl Mm {
         self.mmap.init(Handle::NULL);
         self.mm_rb.init(Handle::NULL);
         self.pgd.clear();
+        self.holes.init();
         self.vmacache_seqnum.init(0);
         self.mm_users.init(0);
         for counter in self.counters() {
