@@ -15,6 +15,17 @@ pub trait EventSink: Send + Sync {
     /// not mark.
     fn mark(&self, _: Mark) {}
 
+    /// Names this moment of the run, for [`EventSink::mark_since`].
+    fn moment(&self) -> u64 {
+        0
+    }
+
+    /// Takes a mark of what was so from `moment` on and is known to have counted only now: what a
+    /// fault has read without a lock, once it has been confirmed.
+    fn mark_since(&self, _moment: u64, mark: Mark) {
+        self.mark(mark);
+    }
+
     /// Whether marks are listened to. A manager that tells them asks at each boot and reset, and
     /// spares itself the work for who does not follow steps.
     fn listens(&self) -> bool {

@@ -82,13 +82,14 @@ impl<const MENDED: bool> Design for Toy<MENDED> {
     fn fault(cx: &Current<'_, Self>, addr: u64, need: Need) -> Fault {
         let mm = cx.mm_struct();
         let count = cx.space(mm).writes.read(site::FOUND);
+        let moment = cx.moment();
         if count & 1 == 1 {
             return cx.give_up(&reason::WRITER);
         }
         let found = {
             let _rcu = cx.rcu.read_lock(site::RCU);
             let vma = cx.tree(mm).find(addr);
-            vma.and_then(|vma| copy(vma, addr, need, count))
+            vma.and_then(|vma| copy(vma, addr, need, (count, moment)))
         };
         let Some(found) = found else {
             return cx.give_up(&reason::NO_AREA);
@@ -158,7 +159,7 @@ fn copy<const MENDED: bool>(
     vma: Ref<'_, Vma>,
     addr: u64,
     need: Need,
-    count: u32,
+    (count, moment): (u32, u64),
 ) -> Option<Found<'_, Toy<MENDED>>> {
     let start = vma.vm_start().get(site::START);
     let inside = start <= addr && addr < vma.vm_end().get(site::STOP);
@@ -189,5 +190,6 @@ fn copy<const MENDED: bool>(
         page_prot,
         pgoff: pages.wrapping_add(vma.vm_pgoff().get(site::PGOFF)),
         policy: Handle::NULL,
+        moment,
     })
 }

@@ -16,6 +16,7 @@ const ABOUT: &[(&str, &str)] = &[
     ("bounds-then-count", "a6-bounds-before-count"),
     ("cached-while-unmapped", "a23-lookup-by-cache"),
     ("collapse-replaces-the-table", "a10-collapse-unnoticed"),
+    ("dontneed-beside-dontneed", "e1-nested-flush-unnoticed"),
     ("entry-cleared-in-the-walk", "n10-upper-read-again"),
     ("lock-freed-before-its-table", "n11-lock-freed-early"),
     ("stack-grows-into-an-unmapping", "munmap-beside-stack"),
@@ -40,6 +41,15 @@ const ABOUT: &[(&str, &str)] = &[
     ("recheck-under-lock", "skip-last-recheck"),
     ("table-cleared", "a29-pmd-read-again"),
 ];
+
+/// Defects that the judge of whole calls lets go in their races (`docs/compared.md`); that they happen
+/// there is for tests/marks.
+const LET_GO: &[&str] = &["e1-nested-flush-unnoticed"];
+
+/// Whether the judge of whole calls lets a defect go.
+pub fn let_go(defect: &str) -> bool {
+    LET_GO.contains(&defect)
+}
 
 /// The first program that is about a defect, with its name.
 pub fn about(info: &DefectInfo) -> Option<(&'static str, Program)> {
@@ -73,6 +83,7 @@ fn each_finds_the_defect_that_it_is_about() {
             {
                 println!("{defect}: {}", found.what);
             }
+            _ if let_go(defect) => {}
             other => wrong.push(format!("{name} with {defect}: {other:#?}")),
         }
     }
@@ -84,7 +95,7 @@ fn each_finds_the_defect_that_it_is_about() {
 #[test]
 fn a_free_is_told_before_the_use() {
     use vmadiff::report::{WIDTH, explain};
-    for &(name, defect) in ABOUT {
+    for &(name, defect) in ABOUT.iter().filter(|(_, defect)| !let_go(defect)) {
         let case = read(&folder().join(name).with_extension("vma"));
         let ran = pair(&Planted::defect(defect)).observe(&case.program);
         let Verdict::Diverge(found) = &ran.verdict else {

@@ -132,6 +132,11 @@ defects! {
         "A fault asks a stack that another fault is growing for the index of its new page."
         from "Linux 5.1, expand_downwards and linear_page_index; found by this project"
         fires "outcome", "state";
+    NestedFlushUnnoticed Interleaved "e1-nested-flush-unnoticed"
+        "Who finds entries cleared does not flush the TLBs, though the one who cleared them has not \
+         done so yet."
+        from "before 99baac21e458"
+        fires "outcome";
     DowngradeBesideStack Interleaved "munmap-beside-stack"
         "munmap goes on under mmap_sem for reading though a stack above can grow into its range."
         from "Linux 5.1, __do_munmap; 246c320a8cfe"

@@ -77,7 +77,11 @@ pub trait Design: Sized + Send + Sync + 'static {
     /// stays an area for as long as it is looked at, fills a [`Vmf`] and lets the machine do the page
     /// work: an optimistic design by [`Current::walk_irqs_off`] and [`Current::handle_pte_fault`], one
     /// that holds a lock by [`Current::handle_held_fault`]. The machine counts a fault that was served;
-    /// whatever was taken the design gives back before it returns.
+    /// whatever was taken the design gives back before it returns. A design that refuses an access
+    /// itself does so by [`Current::refuse`].
+    ///
+    /// A judge follows the fault by what it read, which the machine tells once [`Design::still`] has
+    /// confirmed it: of when that was, [`Found::moment`](crate::Found) is to say.
     ///
     /// An area without an anon_vma is not for stores without mmap_sem: to find one its neighbours are
     /// read.

@@ -51,12 +51,6 @@ pub static KERNEL: &[Deviation] = &[
          another.",
     ),
     stays(
-        "no-pending-flush",
-        "5.1 counts flushes that are pending, and ends a nested one by flushing all; here each flushes \
-         what it has cleared itself.",
-        "Entries that one call cleared and another, which found nothing left, does not flush.",
-    ),
-    stays(
         "one-hold",
         "5.1 gives a page-table lock up in the midst of a zap, and of fork's copy; here a table's part \
          of the range is one hold.",

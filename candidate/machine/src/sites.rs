@@ -26,6 +26,8 @@ vmadiff_interleave::sites! {
     BRK__BRK = "brk.brk";
     BRK__MMAP_SEM = "brk.mmap_sem";
     BRK__RESTORE = "brk.restore";
+    CHANGE_PROTECTION__DONE = "change_protection.done";
+    CHANGE_PROTECTION__PENDING = "change_protection.pending";
     CHANGE_PROT_NUMA__MAPCOUNT = "change_prot_numa.mapcount";
     CHANGE_PROT_NUMA__PTE = "change_prot_numa.pte";
     CHANGE_PROT_NUMA__PTL = "change_prot_numa.ptl";
@@ -221,7 +223,10 @@ vmadiff_interleave::sites! {
     SOFTIRQ__POP = "softirq.pop";
     SPLIT_VMA__MPOL_PUT = "split_vma.mpol_put";
     TAKE_RMAP_LOCKS__I_MMAP = "take_rmap_locks.i_mmap";
+    TLB_FINISH_MMU__DONE = "tlb_finish_mmu.done";
+    TLB_FINISH_MMU__PENDING = "tlb_finish_mmu.pending";
     TLB_FLUSH_MMU__PUT_PAGE = "tlb_flush_mmu.put_page";
+    TLB_GATHER_MMU__PENDING = "tlb_gather_mmu.pending";
     TRUNCATE__CONTENTS = "truncate.contents";
     TRUNCATE__PAGES = "truncate.pages";
     TRUNCATE__SET_SIZE = "truncate.set_size";

@@ -52,6 +52,7 @@ impl Design for Held {
             return cx.give_up(&NOTHING);
         };
         let hold = cx.area(vma).lock.read(LOCK);
+        let moment = cx.moment();
         let flags = vma.flags();
         let allowed = match need {
             Need::Write => flags.contains(VmFlags::WRITE),
@@ -69,6 +70,7 @@ impl Design for Held {
             page_prot: PageProt::of(flags),
             pgoff: vma.pgoff_of(addr),
             policy: Handle::NULL,
+            moment,
         };
         let mut vmf = Vmf::new(cx, found, addr, need == Need::Write);
         let fault = cx.handle_held_fault(&mut vmf);

@@ -71,6 +71,7 @@ fn check_vma<'a, R: References>(
     let faulted_before = defect!(cx, AnonBeforeCount).then(faulted);
     let sequence = &cx.area(vma).vm_sequence;
     let sequence = sequence.read(site::HANDLE_SPECULATIVE_FAULT__SEQUENCE);
+    let moment = cx.moment();
     if !vma.alive() || sequence & 1 != 0 {
         return Err(cx.give_up(&reason::SEQUENCE_ODD));
     }
@@ -109,6 +110,7 @@ fn check_vma<'a, R: References>(
         page_prot: PageProt::from_bits(page_prot),
         pgoff,
         policy,
+        moment,
     })
 }
 
@@ -156,11 +158,8 @@ fn refuse<R: References>(
         !count.changed(site::HANDLE_SPECULATIVE_FAULT__RETRY, sequence)
     };
     if defect!(cx, WrongSegv) || (maperr && vouched()) {
-        return Some(if maperr {
-            Fault::SegvMapErr
-        } else {
-            Fault::Segv
-        });
+        let segv = cx.refuse(vma, cx.moment());
+        return Some(if maperr { Fault::SegvMapErr } else { segv });
     }
     None
 }

@@ -1,5 +1,6 @@
 //! Moving the bounds of an area, with what that does to its neighbour (`__vma_adjust`).
 
+use vmadiff_contract::StepKind;
 use vmadiff_interleave::WriteGuard;
 
 use crate::area::anon_vma_links::NoMemory;
@@ -203,6 +204,20 @@ impl<D: Design> Current<'_, D> {
                 }
             }
         }
+        if fate != Next::BothGo {
+            self.adjusted(vma, to);
+        }
+    }
+
+    /// Tells what the adjustment has come to, its locks still held.
+    fn adjusted(&self, vma: Ref<'_, Vma>, to: &Adjust<'_>) {
+        let (kind, about) = match (to.insert, to.expand) {
+            (Some(new), _) => (StepKind::Cut, new),
+            (None, Some(survivor)) if to.keep_locked => (StepKind::Link, survivor),
+            (None, Some(survivor)) => (StepKind::Merge, survivor),
+            (None, None) => (StepKind::Resize, vma),
+        };
+        self.mark_done(kind, about.about());
     }
 
     fn lock_anon_vma_of(
@@ -228,7 +243,7 @@ impl<D: Design> Current<'_, D> {
         }
         if !gone.anon_vma().peek().is_null() {
             // anon_vma_merge
-            self.unlink_anon_vmas(gone);
+            self.unlink_anon_vmas(gone, false);
         }
         mm.map_count.set(
             site::VMA_ADJUST__MAP_COUNT,

@@ -2,7 +2,7 @@
 //!
 //! Deviation (links-unseen): links are written and walked without scheduling points.
 
-use vmadiff_contract::{Note, VmFlags};
+use vmadiff_contract::{Note, StepKind, VmFlags};
 
 use crate::area::anon_vma::AnonVma;
 use crate::area::vma::Vma;
@@ -21,6 +21,11 @@ impl<D: Design> Current<'_, D> {
     /// Gives an area an anon_vma if it has none (`anon_vma_prepare`): a neighbour's, or a new one.
     /// Called under mmap_sem, for reading at least.
     pub fn anon_vma_prepare(&self, vma: Ref<'_, Vma>) -> Result<(), NoMemory> {
+        self.prepare_anon_vma(vma, true)
+    }
+
+    /// The same; `told`: whose anon_vma it may be is decided beside others.
+    pub fn prepare_anon_vma(&self, vma: Ref<'_, Vma>, told: bool) -> Result<(), NoMemory> {
         if !vma
             .anon_vma()
             .get(site::ANON_VMA_PREPARE__ANON_VMA)
@@ -28,7 +33,7 @@ impl<D: Design> Current<'_, D> {
         {
             return Ok(());
         }
-        let (anon, allocated) = match self.find_mergeable_anon_vma(vma) {
+        let (anon, allocated) = match self.find_mergeable_anon_vma(vma, told) {
             Some(anon) => (anon, false),
             None => (self.anon_vma_alloc().ok_or(NoMemory)?, true),
         };
@@ -48,6 +53,7 @@ impl<D: Design> Current<'_, D> {
                 self.anon_vma_chain_link(vma, avc, anon);
                 anon.degree().init(anon.degree().peek() + 1);
             }
+            self.mark_done(StepKind::Anon, vma.about());
             raced
         };
         if raced {
@@ -61,13 +67,22 @@ impl<D: Design> Current<'_, D> {
 
     /// An anon_vma that a neighbour has and the area may share (`find_mergeable_anon_vma`), so that
     /// the two can become one again.
-    fn find_mergeable_anon_vma(&self, vma: Ref<'_, Vma>) -> Option<Ref<'_, AnonVma>> {
-        self.next(vma)
-            .and_then(|next| self.reusable_anon_vma(next, vma, next))
-            .or_else(|| {
-                self.prev(vma)
-                    .and_then(|prev| self.reusable_anon_vma(prev, prev, vma))
-            })
+    fn find_mergeable_anon_vma(&self, vma: Ref<'_, Vma>, told: bool) -> Option<Ref<'_, AnonVma>> {
+        let decided = || {
+            if told {
+                self.mark_done(StepKind::Decide, vma.about());
+            }
+        };
+        let next = self.next(vma);
+        let lent = next.and_then(|next| self.reusable_anon_vma(next, vma, next));
+        decided();
+        if lent.is_some() {
+            return lent;
+        }
+        let prev = self.prev(vma);
+        let lent = prev.and_then(|prev| self.reusable_anon_vma(prev, prev, vma));
+        decided();
+        lent
     }
 
     /// `donor`'s anon_vma, if `a` and `b`, which is above, might have been split apart.
@@ -94,6 +109,16 @@ impl<D: Design> Current<'_, D> {
     /// Links `dst` to all that `src` is linked to (`anon_vma_clone`). If `dst` points at no
     /// anon_vma, as in fork, it takes the first that nobody else uses any more.
     pub fn anon_vma_clone(&self, dst: Ref<'_, Vma>, src: Ref<'_, Vma>) -> Result<(), NoMemory> {
+        self.clone_anon_vmas(dst, src, false)
+    }
+
+    /// The same; `told`: as a step of its own, not a part of a cut or a merge.
+    fn clone_anon_vmas(
+        &self,
+        dst: Ref<'_, Vma>,
+        src: Ref<'_, Vma>,
+        told: bool,
+    ) -> Result<(), NoMemory> {
         let src_anon = src.anon_vma().peek();
         let mut tree = None;
         let mut link = src.chain_last().peek();
@@ -103,7 +128,7 @@ impl<D: Design> Current<'_, D> {
                 // The degree was not raised yet, so unlinking must not lower it.
                 dst.anon_vma().set(site::ANON_VMA_CLONE__UNDO, Handle::NULL);
                 if !defect!(self, CloneNotUndone) {
-                    self.unlink_anon_vmas(dst);
+                    self.unlink_anon_vmas(dst, false);
                 }
                 self.note(Note::Undo("anon_vma_clone"));
                 return Err(NoMemory);
@@ -123,6 +148,9 @@ impl<D: Design> Current<'_, D> {
             let anon = self.anon(anon);
             anon.degree().init(anon.degree().peek() + 1);
         }
+        if told {
+            self.mark_done(StepKind::Anon, dst.about());
+        }
         Ok(())
     }
 
@@ -133,12 +161,12 @@ impl<D: Design> Current<'_, D> {
             return Ok(());
         };
         vma.anon_vma().init(Handle::NULL);
-        self.anon_vma_clone(vma, pvma)?;
+        self.clone_anon_vmas(vma, pvma, true)?;
         if !vma.anon_vma().peek().is_null() {
             return Ok(());
         }
         let Some(anon) = self.anon_vma_alloc() else {
-            self.unlink_anon_vmas(vma);
+            self.unlink_anon_vmas(vma, false);
             self.note(Note::Undo("anon_vma_fork"));
             return Err(NoMemory);
         };
@@ -154,6 +182,7 @@ impl<D: Design> Current<'_, D> {
         let _tree = self.anon_vma_lock(anon.handle());
         self.anon_vma_chain_link(vma, avc, anon);
         parent.degree().init(parent.degree().peek() + 1);
+        self.mark_done(StepKind::Anon, vma.about());
         Ok(())
     }
 }
@@ -162,7 +191,8 @@ impl<D: Design> Machine<D> {
     /// Takes all links of an area away (`unlink_anon_vmas`); anon_vmas that it leaves without any
     /// are put. The lock of the tree is held from the first link until the area counts in no degree
     /// any more: an anon_vma whose last other area goes meanwhile would be freed under it.
-    pub fn unlink_anon_vmas(&self, vma: Ref<'_, Vma>) {
+    /// `told`: as a step of its own, not a part of another.
+    pub fn unlink_anon_vmas(&self, vma: Ref<'_, Vma>, told: bool) {
         let mut tree = None;
         let mut link = vma.chain_first().peek();
         while let Some(avc) = link.some().map(|link| self.avcs.get(link)) {
@@ -170,6 +200,9 @@ impl<D: Design> Machine<D> {
             let anon = self.anon(avc.anon().peek());
             tree = Some(self.lock_anon_vma_root(tree, anon));
             self.anon_vma_remove(avc, anon);
+            if told {
+                self.mark_done(StepKind::Unlink, anon.about());
+            }
             if anon.first().peek().is_null() {
                 // Stays in the chain: it is put below, without the lock.
                 let parent = self.anon(anon.parent().peek());
@@ -192,6 +225,9 @@ impl<D: Design> Machine<D> {
             let anon = self.anon(avc.anon().peek());
             self.anon_vma_chain_free(vma, avc);
             self.put_anon_vma(anon);
+            if told {
+                self.mark_done(StepKind::Put, anon.about());
+            }
         }
     }
 }

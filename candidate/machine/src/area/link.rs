@@ -1,6 +1,6 @@
 //! Areas into and out of their address space: list, tree, and their file's list.
 
-use vmadiff_contract::Event;
+use vmadiff_contract::{Event, StepKind};
 
 use crate::area::tree::{Links, Place};
 use crate::area::vma::Vma;
@@ -15,8 +15,9 @@ use crate::sites as site;
 impl<D: Design> Current<'_, D> {
     /// Links a new area (`vma_link`): list, tree, its file's list.
     pub fn vma_link(&self, mm: &Mm, vma: Ref<'_, Vma>, links: &Links<'_>) {
-        self.__vma_link(mm, vma, links);
-        if let Some(file) = vma.vm_file().peek().some() {
+        let file = vma.vm_file().peek().some();
+        self.__vma_link(mm, vma, links, file.is_none());
+        if let Some(file) = file {
             self.__vma_link_file(vma, self.files.get(file));
         }
         mm.map_count
@@ -26,16 +27,16 @@ impl<D: Design> Current<'_, D> {
     /// Links the other half of a split (`__insert_vm_struct`), which overlaps nothing.
     pub fn __insert_vm_struct(&self, mm: &Mm, vma: Ref<'_, Vma>) {
         if let Ok(links) = self.tree(mm).find_links(vma.start(), vma.end()) {
-            self.__vma_link(mm, vma, &links);
+            self.__vma_link(mm, vma, &links, false);
             mm.map_count
                 .set(site::VMA_LINK__MAP_COUNT, mm.map_count.peek() + 1);
         }
     }
 
-    /// List and tree alone.
-    pub fn __vma_link(&self, mm: &Mm, vma: Ref<'_, Vma>, links: &Links<'_>) {
+    /// List and tree alone. `found`: with this the area is where all can find it.
+    pub fn __vma_link(&self, mm: &Mm, vma: Ref<'_, Vma>, links: &Links<'_>, found: bool) {
         self.__vma_link_list(mm, vma, links.prev);
-        self.__vma_link_rb(mm, vma, links.place);
+        self.__vma_link_rb(mm, vma, links.place, found);
     }
 
     fn __vma_link_list(&self, mm: &Mm, vma: Ref<'_, Vma>, prev: Option<Ref<'_, Vma>>) {
@@ -62,7 +63,7 @@ impl<D: Design> Current<'_, D> {
     }
 
     /// Into the tree (`__vma_link_rb`).
-    fn __vma_link_rb(&self, mm: &Mm, vma: Ref<'_, Vma>, place: Place) {
+    fn __vma_link_rb(&self, mm: &Mm, vma: Ref<'_, Vma>, place: Place, found: bool) {
         mm.holes.changed(vma.start(), vma.end());
         D::change_tree(self, mm, vma, InTree::Link, || {
             self.tree(mm).insert(vma, place);
@@ -71,15 +72,20 @@ impl<D: Design> Current<'_, D> {
                 vma: vma.id(),
                 mm: mm_id(vma.vm_mm().peek()),
             });
+            if found {
+                self.mark_done(StepKind::Link, vma.about());
+            }
         });
     }
 
     /// Out of the tree (`__vma_rb_erase`).
-    pub fn __vma_rb_erase(&self, mm: &Mm, vma: Ref<'_, Vma>, how: Died) {
+    /// `then` comes at once, with no moment between.
+    pub fn __vma_rb_erase(&self, mm: &Mm, vma: Ref<'_, Vma>, how: Died, then: impl FnOnce()) {
         mm.holes.changed(vma.start(), vma.end());
         D::change_tree(self, mm, vma, InTree::Erase, || {
             self.tree(mm).erase(vma);
             vma.linked().init(false);
+            then();
         });
         self.raise(Event::VmaUnlink { vma: vma.id() });
         D::erased(self, vma, how);
@@ -87,7 +93,7 @@ impl<D: Design> Current<'_, D> {
 
     /// Out of tree and list, when it is merged away (`__vma_unlink_common`).
     pub fn __vma_unlink_common(&self, mm: &Mm, vma: Ref<'_, Vma>) {
-        self.__vma_rb_erase(mm, vma, Died::Merged);
+        self.__vma_rb_erase(mm, vma, Died::Merged, || {});
         let (prev, next) = (vma.vm_prev().peek(), vma.vm_next().peek());
         match self.vma_opt(prev) {
             Some(prev) => prev.vm_next().set(site::VMA_UNLINK__VM_NEXT, next),
@@ -105,6 +111,7 @@ impl<D: Design> Machine<D> {
     fn __vma_link_file(&self, vma: Ref<'_, Vma>, file: Ref<'_, File>) {
         let _lock = file.i_mmap_rwsem().write(site::VMA_LINK_FILE__I_MMAP);
         self.insert_shared_vm_struct(vma, file);
+        self.mark_done(StepKind::Link, vma.about());
     }
 
     /// The same under the list's lock.
@@ -136,6 +143,7 @@ impl<D: Design> Machine<D> {
         original
             .shared_next()
             .set(site::VMA_LINK_FILE__INSERT, vma.handle());
+        self.mark_done(StepKind::Link, vma.about());
     }
 
     /// Out of its file's list (`unlink_file_vma`), if it maps one.

@@ -55,7 +55,8 @@ impl Range {
         }
     }
 
-    fn pages(&self) -> u64 {
+    /// Its length in pages.
+    pub fn pages(&self) -> u64 {
         (self.end - self.addr) >> 12
     }
 }

@@ -1,6 +1,6 @@
 //! Changing a range piece by piece: what mprotect, mlock and their like do with each area of it.
 
-use vmadiff_contract::Errno;
+use vmadiff_contract::{Errno, StepKind, Told};
 
 use crate::area::merge::Range;
 use crate::area::split::SplitError;
@@ -38,10 +38,11 @@ impl<D: Design> Current<'_, D> {
                 return Ok(());
             }
             prev = Some(done);
-            vma = self
-                .next(done)
-                .filter(|next| next.start() == from)
-                .ok_or(Errno::ENOMEM)?;
+            let next = self.next(done).filter(|next| next.start() == from);
+            if next.is_none() {
+                self.mark(StepKind::Decide, self.areas(), Told::Refused);
+            }
+            vma = next.ok_or(Errno::ENOMEM)?;
         }
     }
 
@@ -56,12 +57,21 @@ impl<D: Design> Current<'_, D> {
         if let Some(merged) = self.vma_merge(prev, range) {
             return Ok(merged);
         }
-        if range.addr != vma.start() {
-            self.split_vma(vma, range.addr, true)?;
-        }
-        if range.end != vma.end() {
-            self.split_vma(vma, range.end, false)?;
-        }
+        self.split_around(vma, range.addr, range.end)?;
         Ok(vma)
+    }
+
+    /// Splits off what an area has beyond these bounds.
+    pub fn split_around(&self, vma: Ref<'_, Vma>, start: u64, end: u64) -> Result<(), SplitError> {
+        let refused = |_: &SplitError| {
+            self.mark(StepKind::Cut, vma.about(), Told::Refused);
+        };
+        if start != vma.start() {
+            self.split_vma(vma, start, true).inspect_err(refused)?;
+        }
+        if end != vma.end() {
+            self.split_vma(vma, end, false).inspect_err(refused)?;
+        }
+        Ok(())
     }
 }

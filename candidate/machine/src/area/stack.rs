@@ -1,6 +1,6 @@
 //! Stacks that grow down to a fault (`expand_downwards`), under mmap_sem for reading.
 
-use vmadiff_contract::{Errno, Resource, VmFlags};
+use vmadiff_contract::{Errno, Resource, StepKind, Told, VmFlags};
 
 use crate::area::vma::Vma;
 use crate::core::current::Current;
@@ -19,6 +19,7 @@ impl<D: Design> Current<'_, D> {
     pub fn expand_downwards(&self, vma: Ref<'_, Vma>, addr: u64) -> Result<(), Errno> {
         let addr = addr & !4095;
         if addr < self.config().mmap_min_addr {
+            self.mark(StepKind::Decide, vma.about(), Told::Refused);
             return Err(Errno::EPERM);
         }
         let rwx = VmFlags::READ | VmFlags::WRITE | VmFlags::EXEC;
@@ -27,18 +28,24 @@ impl<D: Design> Current<'_, D> {
             && prev.flags().intersects(rwx)
             && addr - prev.end() < self.config().stack_guard_gap.saturating_mul(4096)
         {
+            self.mark(StepKind::Decide, vma.about(), Told::Refused);
             return Err(Errno::ENOMEM);
+        }
+        if !vma.anon_vma().peek().is_null() {
+            self.mark_done(StepKind::Decide, vma.about());
         }
         self.anon_vma_prepare(vma).map_err(|_| Errno::ENOMEM)?;
         let _tree = self.anon_vma_lock(vma.anon_vma().peek());
         let start = vma.vm_start().get(site::EXPAND_DOWNWARDS__VM_START);
         if addr >= start {
             // Another fault was faster.
+            self.mark_done(StepKind::Resize, vma.about());
             return Ok(());
         }
         let grow = (start - addr) >> 12;
         let pgoff = vma.vm_pgoff().peek();
         if grow > pgoff {
+            self.mark(StepKind::Charge, vma.about(), Told::Refused);
             return Err(Errno::ENOMEM);
         }
         self.acct_stack_growth(vma, vma.end() - addr, grow)?;
@@ -54,6 +61,7 @@ impl<D: Design> Current<'_, D> {
             vma.vm_start().set(site::EXPAND_DOWNWARDS__SET_START, addr);
             vma.vm_pgoff()
                 .set(site::EXPAND_DOWNWARDS__SET_PGOFF, pgoff - grow);
+            self.mark_done(StepKind::Resize, vma.about());
         }
         D::changed(self, vma, Why::Grow);
         Ok(())
@@ -62,11 +70,11 @@ impl<D: Design> Current<'_, D> {
     /// The limits on a stack, and its charge (`acct_stack_growth`).
     fn acct_stack_growth(&self, vma: Ref<'_, Vma>, size: u64, grow: u64) -> Result<(), Errno> {
         let flags = vma.flags();
-        if !self.may_expand_vm(flags, grow) || size > self.rlimit(Resource::Stack) {
+        let fits = self.may_expand_vm(flags, grow) && size <= self.rlimit(Resource::Stack);
+        if !fits || self.mlock_future_check(flags, grow << 12).is_err() {
+            self.mark(StepKind::Charge, vma.about(), Told::Refused);
             return Err(Errno::ENOMEM);
         }
-        self.mlock_future_check(flags, grow << 12)
-            .map_err(|_| Errno::ENOMEM)?;
         self.vm_enough_memory(grow)
     }
 }

@@ -1,6 +1,6 @@
 //! An access to memory: the processor's side, and what becomes of a fault.
 
-use vmadiff_contract::{FileId, Misuse, Outcome, SegvCode};
+use vmadiff_contract::{About, FileId, Misuse, Outcome, SegvCode, StepKind, Told};
 use vmadiff_interleave::{Word, at};
 
 use crate::core::current::Current;
@@ -28,6 +28,8 @@ impl<D: Design> Current<'_, D> {
     /// `load`, `store` and `exec` of one byte.
     pub fn access(&self, addr: u64, need: Need, value: u8) -> Outcome {
         if addr >= self.config().task_size {
+            self.mark_walk(addr, Pte::NONE);
+            self.mark(StepKind::Decide, self.areas(), Told::Refused);
             return Outcome::Segv(SegvCode::MapErr);
         }
         for served in 0..=PATIENCE {
@@ -54,13 +56,28 @@ impl<D: Design> Current<'_, D> {
     /// The entry that refuses it.
     fn touch(&self, addr: u64, need: Need, value: u8) -> Result<u8, Pte> {
         let _irq = self.irqs.disable(site::ACCESS__IRQ);
+        if !self.listens() {
+            return self.walk_and_transfer(addr, need, value);
+        }
+        self.task.accessing.init(true);
+        let touched = self.walk_and_transfer(addr, need, value);
+        self.task.accessed.init(self.moment());
+        self.task.accessing.init(false);
+        touched
+    }
+
+    fn walk_and_transfer(&self, addr: u64, need: Need, value: u8) -> Result<u8, Pte> {
         let flushes = self.task.flushes();
         let cached = self.task.cached(addr).filter(|pte| pte.allows(need));
         let pte = match cached {
-            Some(pte) => pte,
+            Some(pte) => {
+                self.mark_walk(addr, pte);
+                pte
+            }
             None => {
                 // What the TLB refuses is looked up again before it is a fault.
                 let pte = self.walk_by_hardware(addr);
+                self.mark_walk(addr, pte);
                 if !pte.allows(need) {
                     return Err(pte);
                 }
@@ -73,7 +90,31 @@ impl<D: Design> Current<'_, D> {
         };
         let byte = self.transfer(pte, addr & 4095, need, value);
         at::access();
+        self.mark_done(StepKind::Touch, self.touched(pte, need));
         Ok(byte)
+    }
+
+    fn mark_walk(&self, addr: u64, pte: Pte) {
+        if self.listens() {
+            self.tell_pte(None, StepKind::Walk, self.mm, addr, (pte, pte));
+        }
+    }
+
+    /// What an access by this entry reads or writes.
+    fn touched(&self, pte: Pte, need: Need) -> About {
+        match pte.maps() {
+            _ if need == Need::Exec => self.tlb(),
+            Some(Maps::Anon(frame)) => self.frame(frame).about(),
+            Some(Maps::File(slot, page)) => match self.files.at(slot) {
+                Some(file) => file.page(page),
+                None => self.tlb(),
+            },
+            None | Some(Maps::Zero | Maps::Swap(_)) => self.tlb(),
+        }
+    }
+
+    fn tlb(&self) -> About {
+        About::Tlb(self.task_id(self.task))
     }
 
     /// The processor's own walk: one step but for the lowest entry.

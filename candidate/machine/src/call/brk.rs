@@ -1,6 +1,6 @@
 //! brk: the heap's end.
 
-use vmadiff_contract::{Note, Resource, VmFlags};
+use vmadiff_contract::{Note, Resource, StepKind, Told, VmFlags};
 
 use crate::area::adjust::Adjust;
 use crate::area::merge::Range;
@@ -28,15 +28,19 @@ impl<D: Design> Current<'_, D> {
         let limit = self.rlimit(Resource::Data);
         let over = limit < u64::MAX && brk.wrapping_sub(start_brk) > limit;
         if brk < start_brk || over {
+            self.mark(StepKind::Decide, self.counters(), Told::Refused);
             return old;
         }
+        let decided = || self.mark(StepKind::Decide, self.counters(), Told::Number(old));
         let (new_page, old_page) = (page_align(brk), page_align(old));
         if new_page == old_page {
             mm.brk.set(site::BRK__BRK, brk);
+            decided();
             return brk;
         }
         if brk <= old {
             mm.brk.set(site::BRK__BRK, brk);
+            decided();
             // The lock is downgraded on the way and given back at the end of the unmapping; if that
             // fails it is still held, so that nobody sees a heap that was never there.
             let mut write = Some(write);
@@ -44,21 +48,23 @@ impl<D: Design> Current<'_, D> {
                 Ok(()) => brk,
                 Err(_) => {
                     mm.brk.set(site::BRK__RESTORE, old);
+                    self.mark_done(StepKind::Resize, self.counters());
                     old
                 }
             };
         }
+        decided();
         let next = self.find_vma(old_page);
         if next.is_some_and(|next| new_page.wrapping_add(4096) > self.vm_start_gap(next)) {
+            self.mark(StepKind::Charge, self.areas(), Told::Refused);
             return old;
         }
-        if self
-            .do_brk_flags(old_page, new_page.wrapping_sub(old_page))
-            .is_err()
-        {
+        let len = new_page.wrapping_sub(old_page);
+        if self.do_brk_flags(old_page, len).is_err() {
             return old;
         }
         mm.brk.set(site::BRK__BRK, brk);
+        self.mark_done(StepKind::Resize, self.counters());
         drop(write);
         if mm.default_flags().contains(VmFlags::LOCKED) {
             self.mm_populate(old_page, new_page - old_page);
@@ -76,9 +82,12 @@ impl<D: Design> Current<'_, D> {
             | VmFlags::MAYEXEC
             | VmFlags::ACCOUNT
             | mm.default_flags();
-        self.get_unmapped_area(addr, len, true)
-            .map_err(|_| Refused)?;
-        self.mlock_future_check(flags, len).map_err(|_| Refused)?;
+        let place = self.get_unmapped_area(addr, len, true);
+        let may = place.and_then(|_| self.mlock_future_check(flags, len));
+        if may.is_err() {
+            self.mark(StepKind::Charge, self.areas(), Told::Refused);
+            return Err(Refused);
+        }
         let (end, pages) = (addr + len, len >> 12);
         let links = match self.tree(mm).find_links(addr, end) {
             Ok(links) => links,
@@ -91,6 +100,7 @@ impl<D: Design> Current<'_, D> {
         if !self.may_expand_vm(flags, pages)
             || mm.map_count.peek() > u64::from(self.config().max_map_count)
         {
+            self.mark(StepKind::Charge, self.areas(), Told::Refused);
             return Err(Refused);
         }
         self.vm_enough_memory(pages).map_err(|_| Refused)?;
@@ -114,6 +124,7 @@ impl<D: Design> Current<'_, D> {
         if flags.contains(VmFlags::LOCKED) {
             mm.locked_vm.count(pages);
         }
+        self.mark_done(StepKind::Count, self.counters());
         Ok(())
     }
 

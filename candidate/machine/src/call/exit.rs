@@ -1,11 +1,11 @@
 //! exit, and the teardown of an address space (`exit_mmap`).
 
-use vmadiff_contract::VmFlags;
+use vmadiff_contract::{About, StepKind, VmFlags};
 use vmadiff_interleave::at;
 
 use crate::core::current::Current;
 use crate::core::machine::Machine;
-use crate::core::mm::Mm;
+use crate::core::mm::{Mm, mm_id};
 use crate::core::slab::Handle;
 use crate::design::{Design, Died};
 use crate::page::gather::Gather;
@@ -19,6 +19,8 @@ impl<D: Design> Current<'_, D> {
         self.task.live.set(site::EXIT__TASK, false);
         let users = mm.mm_users.add(site::MMPUT__MM_USERS, 1u64.wrapping_neg());
         at::section();
+        let task = About::Task(self.task_id(self.task));
+        self.mark_done(StepKind::Decide, task);
         if users == 1 {
             self.exit_mmap(self.mm);
             self.exit_files(mm);
@@ -39,11 +41,11 @@ impl<D: Design> Machine<D> {
         let mut next = Some(first);
         while let Some(vma) = next.filter(|_| mm.locked_vm.peek() != 0) {
             if vma.flags().contains(VmFlags::LOCKED) {
-                self.munlock_vma_pages_range(vma);
+                self.munlock_vma_pages_range(vma, false);
             }
             next = self.next(vma);
         }
-        let mut gather = Gather::new(self, handle);
+        let mut gather = Gather::new(self, handle, 0, u64::MAX);
         self.unmap_vmas(&mut gather, first, 0, u64::MAX);
         self.free_pgtables(&mut gather, first, 0, 0);
         gather.finish();
@@ -57,6 +59,7 @@ impl<D: Design> Machine<D> {
             vma.linked().init(false);
             D::erased(self, vma, Died::Exit);
             next = self.remove_vma(vma, Died::Exit);
+            self.mark_done(StepKind::Put, About::Counters(mm_id(handle)));
         }
         self.vm_unacct_memory(accounted);
     }

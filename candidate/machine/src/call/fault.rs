@@ -1,6 +1,6 @@
 //! A page fault: the architecture's handler, and the way under mmap_sem.
 
-use vmadiff_contract::{Note, Reason, SegvCode, VmFlags};
+use vmadiff_contract::{Note, Reason, SegvCode, StepKind, Told, VmFlags};
 use vmadiff_interleave::at;
 
 use crate::area::ops::PageProt;
@@ -11,7 +11,7 @@ use crate::core::slab::{Handle, Ref};
 use crate::defects::defect;
 use crate::design::Design;
 use crate::page::pte::{Need, Pte};
-use crate::page::vmf::{Fault, Vmf};
+use crate::page::vmf::{Fault, Reads, Vmf};
 use crate::sites as site;
 
 impl<D: Design> Current<'_, D> {
@@ -44,8 +44,19 @@ impl<D: Design> Current<'_, D> {
 
     /// The fault under mmap_sem; whether a device was read.
     fn do_classic_fault(&self, addr: u64, need: Need, refused: Pte) -> Result<bool, Unserved> {
-        let vma = self.area_for_fault(addr)?;
-        if access_error(vma.flags(), need, refused) {
+        let (vma, grown) = self.area_for_fault(addr)?;
+        let flags = vma.flags();
+        let wrong = access_error(flags, need, refused);
+        // Of a stack that grew they were told before it did.
+        if !grown {
+            let told = if wrong {
+                Told::Refused
+            } else {
+                Told::Flags(flags)
+            };
+            self.mark(StepKind::Decide, vma.about(), told);
+        }
+        if wrong {
             return Err(Unserved::Segv(SegvCode::AccErr));
         }
         match self.handle_mm_fault(vma, addr, need == Need::Write) {
@@ -60,6 +71,12 @@ impl<D: Design> Current<'_, D> {
         Fault::Retry
     }
 
+    /// Answers SIGSEGV without mmap_sem, by what was read of an area at `moment`.
+    pub fn refuse(&self, vma: Ref<'_, Vma>, moment: u64) -> Fault {
+        self.mark_since(moment, StepKind::Decide, vma.about(), Told::Refused);
+        Fault::Segv
+    }
+
     /// Counts a fault that was served.
     pub fn count_fault(&self, major: bool) {
         if major {
@@ -69,18 +86,24 @@ impl<D: Design> Current<'_, D> {
         }
     }
 
-    /// The area that holds an address, a stack that can grow to it included.
-    fn area_for_fault(&self, addr: u64) -> Result<Ref<'_, Vma>, Unserved> {
+    /// The area that holds an address, a stack that can grow to it included; whether it grew.
+    fn area_for_fault(&self, addr: u64) -> Result<(Ref<'_, Vma>, bool), Unserved> {
         let bad_area = Unserved::Segv(SegvCode::MapErr);
-        let vma = self.find_vma(addr).ok_or(bad_area)?;
+        let Some(vma) = self.find_vma(addr) else {
+            self.mark(StepKind::Decide, self.areas(), Told::Refused);
+            return Err(bad_area);
+        };
         if vma.vm_start().get(site::DO_PAGE_FAULT__VM_START) <= addr {
-            return Ok(vma);
+            return Ok((vma, false));
         }
-        let grows = vma.flags().contains(VmFlags::GROWSDOWN);
-        if !grows || self.expand_downwards(vma, addr).is_err() {
+        let flags = vma.flags();
+        if !flags.contains(VmFlags::GROWSDOWN) {
+            self.mark(StepKind::Decide, self.areas(), Told::Refused);
             return Err(bad_area);
         }
-        Ok(vma)
+        self.mark(StepKind::Decide, vma.about(), Told::Flags(flags));
+        self.expand_downwards(vma, addr).map_err(|_| bad_area)?;
+        Ok((vma, true))
     }
 
     /// Serves a fault in an area that allows it, mmap_sem held (`__handle_mm_fault`).
@@ -104,6 +127,7 @@ impl<D: Design> Current<'_, D> {
             table: None,
             orig_pte: Pte::NONE,
             ptl: None,
+            reads: Reads::default(),
         };
         self.handle_pte_fault(&mut vmf)
     }
@@ -111,6 +135,7 @@ impl<D: Design> Current<'_, D> {
     /// Serves a fault in an area that the design holds by a lock ([`Design::OPTIMISTIC`] is false), as
     /// one under mmap_sem: makes the tables that are missing, and waits for locks.
     pub fn handle_held_fault<'a>(&'a self, vmf: &mut Vmf<'a, D>) -> Fault {
+        self.tell_reads(vmf);
         vmf.pmd = self.pmd_alloc(self.mm_struct(), vmf.address);
         self.handle_pte_fault(vmf)
     }

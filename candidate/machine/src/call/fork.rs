@@ -1,6 +1,6 @@
 //! fork: the areas (`dup_mmap`) and their pages (`copy_page_range`).
 
-use vmadiff_contract::{Errno, MAX_TASKS, Note, VmFlags};
+use vmadiff_contract::{About, Errno, MAX_TASKS, Note, StepKind, TaskId, Told, VmFlags};
 
 use crate::area::anon_vma_links::NoMemory;
 use crate::area::ops::is_cow_mapping;
@@ -12,13 +12,14 @@ use crate::core::slab::{Handle, Ref};
 use crate::design::{Design, Why};
 use crate::page::pgtable::PteTable;
 use crate::page::pte::{Maps, Pte};
-use crate::page::table::{Table, index};
+use crate::page::table::Table;
 use crate::sites as site;
 
 impl<D: Design> Current<'_, D> {
     /// `fork`: the child's number.
     pub fn sys_fork(&self) -> Result<u64, Errno> {
         if self.last_task.get(site::FORK__LAST_TASK) >= MAX_TASKS.into() {
+            self.mark(StepKind::Decide, self.areas(), Told::Refused);
             return Err(Errno::EAGAIN);
         }
         let policy = self
@@ -29,6 +30,7 @@ impl<D: Design> Current<'_, D> {
         self.dup_fd(self.mm_struct(), child);
         child.rlimits.copy(&self.mm_struct().rlimits);
         if let Err(no_memory) = self.dup_mmap(child, handle) {
+            self.mark(StepKind::Decide, self.areas(), Told::Refused);
             self.exit_mmap(handle);
             self.exit_files(child);
             self.mms.free(handle);
@@ -39,6 +41,7 @@ impl<D: Design> Current<'_, D> {
         let number = self.last_task.add(site::FORK__NEW_TASK, 1) + 1;
         let Some(task) = self.tasks().get(number as usize) else {
             // Two forks raced for the last number.
+            self.mark(StepKind::Number, self.areas(), Told::Refused);
             self.last_task
                 .add(site::FORK__NEW_TASK, 1u64.wrapping_neg());
             self.exit_mmap(handle);
@@ -47,6 +50,7 @@ impl<D: Design> Current<'_, D> {
             self.mpol_put(site::FORK__MPOL_PUT, policy);
             return Err(Errno::EAGAIN);
         };
+        self.mark_done(StepKind::Number, About::Task(TaskId(number as u8)));
         child.mm_users.init(1);
         task.init(handle);
         task.mempolicy.init(policy);
@@ -60,6 +64,7 @@ impl<D: Design> Current<'_, D> {
         let mm = self.mm_struct();
         let _write = Section::enter(self, mm, site::DUP_MMAP__MMAP_SEM);
         let _write_child = Section::enter_child(self, child, site::DUP_MMAP__CHILD_MMAP_SEM);
+        self.mark_done(StepKind::Decide, self.areas());
         child.total_vm.init(mm.total_vm.peek());
         child.data_vm.init(mm.data_vm.peek());
         child.exec_vm.init(mm.exec_vm.peek());
@@ -100,16 +105,13 @@ impl<D: Design> Current<'_, D> {
             return Err(Errno::ENOMEM);
         };
         if let Ok(links) = self.tree(child).find_links(copy.start(), copy.end()) {
-            if let Some(file) = copy
-                .vm_file()
-                .peek()
-                .some()
-                .map(|file| self.files.get(file))
-            {
+            let file = copy.vm_file().peek().some();
+            let found = file.is_none();
+            if let Some(file) = file.map(|file| self.files.get(file)) {
                 self.get_file(file);
                 self.vma_link_file_after(copy, vma, file);
             }
-            self.__vma_link(child, copy, &links);
+            self.__vma_link(child, copy, &links, found);
             child.map_count.init(child.map_count.peek() + 1);
         }
         if !vma.flags().contains(VmFlags::WIPEONFORK) {
@@ -138,7 +140,7 @@ impl<D: Design> Current<'_, D> {
             // It still stands between the parent's neighbours, and may take an anon_vma of theirs.
             copy.vm_next().init(vma.vm_next().peek());
             copy.vm_prev().init(vma.vm_prev().peek());
-            self.anon_vma_prepare(copy)
+            self.prepare_anon_vma(copy, false)
         } else {
             self.anon_vma_fork(copy, vma)
         };
@@ -172,7 +174,7 @@ impl<D: Design> Current<'_, D> {
             return;
         }
         let mut addr = vma.start();
-        while let Some(part) = self.next_pte_table(self.mm_struct(), addr, vma.end()) {
+        while let Some(part) = self.pass_table(self.mm_struct(), addr, vma.end()) {
             let pmd = self.pmd_alloc(child, part.addr);
             let table = self.pte_alloc(child, pmd, part.addr);
             self.copy_pte_range(child, table, part, vma.flags());
@@ -181,19 +183,19 @@ impl<D: Design> Current<'_, D> {
     }
 
     fn copy_pte_range(&self, child: &Mm, dst: Ref<'_, Table>, part: PteTable<'_>, flags: VmFlags) {
-        let PteTable { addr, end, table } = part;
-        let last = index(end - 1, 12);
+        let table = part.table;
         let _dst_ptl = dst.ptl().lock(site::COPY_PTE_RANGE__DST_PTL);
         let _src_ptl = (dst != table).then(|| table.ptl().lock(site::COPY_PTE_RANGE__SRC_PTL));
-        let mut from = index(addr, 12);
-        while let Some(at) = table.entries().next(from).filter(|&at| at <= last) {
-            from = at + 1;
+        for at in self.pass(part) {
             let pte = table.pte(site::COPY_ONE_PTE__PTE, at);
             let copy = self.copy_one_pte(child, pte, flags);
             if copy != pte {
-                table.set_pte(site::COPY_ONE_PTE__WRPROTECT, at, copy);
+                let wrprotect = site::COPY_ONE_PTE__WRPROTECT;
+                self.set_pte(StepKind::Pass, wrprotect, table, at, copy);
+            } else {
+                self.passed(table, at, pte);
             }
-            dst.set_pte(site::COPY_ONE_PTE__SET_PTE, at, copy);
+            self.set_copied_pte(site::COPY_ONE_PTE__SET_PTE, dst, at, copy);
         }
     }
 

@@ -1,12 +1,13 @@
 //! Collapsing a range (`collapse_huge_page`): every page of it is replaced by a fresh one, as if by
 //! one huge page. What the huge entry would be stays a table here, a new one.
 
-use vmadiff_contract::VmFlags;
+use vmadiff_contract::{About, StepKind, Told, VmFlags};
 use vmadiff_interleave::{Word, WriteGuard};
 
 use crate::area::ops::{Ops, PageProt};
 use crate::area::vma::Vma;
 use crate::core::current::Current;
+use crate::core::mm::mm_id;
 use crate::core::section::Section;
 use crate::core::slab::{Handle, Ref};
 use crate::defects::defect;
@@ -14,7 +15,7 @@ use crate::design::{Design, Why};
 use crate::page::frame::Frame;
 use crate::page::pgtable::PteTable;
 use crate::page::pte::{Maps, Pte};
-use crate::page::table::{PMD_SHIFT, index};
+use crate::page::table::{PMD_SHIFT, Table, index};
 use crate::sites as site;
 
 /// Pages that are collapsed at most (HPAGE_PMD_NR).
@@ -33,6 +34,7 @@ impl<D: Design> Current<'_, D> {
     pub fn step_collapse(&self, addr: u64, len: u64) -> u64 {
         let _write = Section::enter(self, self.mm_struct(), site::COLLAPSE__MMAP_SEM);
         let Some(part) = self.hugepage_vma_revalidate(addr, len) else {
+            self.mark_decided(addr, addr.saturating_add(len), Told::Refused);
             return 0;
         };
         // Faults that began before are kept off by the middle table's entry, too, which changes.
@@ -62,11 +64,20 @@ impl<D: Design> Current<'_, D> {
         (inside && anonymous && !unwanted).then_some(Part { vma, addr, end })
     }
 
+    /// Tells whether a range will do.
+    fn mark_decided(&self, start: u64, end: u64, told: Told) {
+        let mm = mm_id(self.mm);
+        self.mark(StepKind::Decide, About::Range { mm, start, end }, told);
+    }
+
     /// Deviation (collapse-isolates-first): pages are isolated before the middle entry is cleared.
     fn collapse_huge_page(&self, part: Part<'_>) -> bool {
         // Nobody finds the pages by their anon_vma meanwhile.
         let tree: WriteGuard<'_> = self.anon_vma_lock(part.vma.anon_vma().peek());
-        if !self.collapse_huge_page_isolate(part) {
+        let may = self.collapse_huge_page_isolate(part);
+        let told = if may { Told::Done } else { Told::Refused };
+        self.mark_decided(part.addr, part.end, told);
+        if !may {
             return false;
         }
         let Some(fresh) = self.alloc_fresh(part) else {
@@ -136,17 +147,21 @@ impl<D: Design> Current<'_, D> {
         let pmd = self.pmd_alloc(mm, part.addr);
         let table = self.pte_alloc(mm, pmd, part.addr);
         let at = index(part.addr, PMD_SHIFT);
-        let alone = self.covers_alone(part.vma, part.addr);
-        if alone {
-            let _lock = mm.page_table_lock.lock(site::COLLAPSE__PMD_LOCK);
-            pmd.entries().set(site::COLLAPSE__CLEAR_PMD, at, 0);
-        }
         let old = PteTable {
             addr: part.addr,
             end: part.end,
             table,
         };
+        let alone = self.covers_alone(part.vma, part.addr);
+        if alone {
+            let _lock = mm.page_table_lock.lock(site::COLLAPSE__PMD_LOCK);
+            pmd.entries().set(site::COLLAPSE__CLEAR_PMD, at, 0);
+            self.unhung(old);
+        }
         let pages = self.clear_pages(old);
+        if alone {
+            table.unhang();
+        }
         self.flush_tlb_range(self.mm, part.addr, part.end);
         let target = if alone {
             self.table_for_collapse(table)
@@ -159,7 +174,13 @@ impl<D: Design> Current<'_, D> {
                 let addr = part.addr + ((entry - index(part.addr, 12)) as u64) * 4096;
                 if let Some(page) = fresh.next() {
                     let pte = self.collapse_page(part.vma, addr, old, self.frame(page));
-                    target.set_pte(site::COLLAPSE_COPY__SET, entry, pte);
+                    self.set_pte(
+                        StepKind::Entry,
+                        site::COLLAPSE_COPY__SET,
+                        target,
+                        entry,
+                        pte,
+                    );
                 }
             }
         }
@@ -168,6 +189,7 @@ impl<D: Design> Current<'_, D> {
                 let _lock = mm.page_table_lock.lock(site::COLLAPSE__PMD_LOCK);
                 pmd.entries()
                     .set(site::COLLAPSE__SET_PMD, at, target.handle().to_word());
+                self.hung(part, target);
             }
             self.free_table(table);
         }
@@ -181,15 +203,39 @@ impl<D: Design> Current<'_, D> {
             && self.next(vma).is_none_or(|next| next.start() >= end)
     }
 
+    /// A table hangs in the tree no longer: the entries of the range are gone, all at once. What else
+    /// it holds will be there again, as it was; a fault that has the table's lock may still write it.
+    fn unhung(&self, part: PteTable<'_>) {
+        for at in self.pass(part) {
+            let ptes = (part.table.peek_pte(at), Pte::NONE);
+            self.mark_entry(StepKind::Pass, part.table, at, ptes);
+        }
+        let last = index(part.end - 1, 12);
+        part.table.set_gone(index(part.addr, 12), last + 1);
+    }
+
+    /// A table hangs in the tree from now on, with what it holds of the range.
+    fn hung(&self, part: Part<'_>, table: Ref<'_, Table>) {
+        table.hang(self.mm, part.addr);
+        let range = index(part.addr, 12)..=index(part.end - 1, 12);
+        let entries = table.entries().iter();
+        for (at, word) in entries.filter(|(at, _)| range.contains(at)) {
+            let ptes = (Pte::NONE, Pte::from_word(word));
+            self.mark_entry(StepKind::Entry, table, at, ptes);
+        }
+    }
+
     /// Clears a range's entries and answers them, one for each page.
     fn clear_pages(&self, part: PteTable<'_>) -> Vec<Pte> {
-        let _ptl = part.table.ptl().lock(site::COLLAPSE_COPY__PTL);
+        let table = part.table;
+        let _ptl = table.ptl().lock(site::COLLAPSE_COPY__PTL);
+        let mut pass = self.pass(part).peekable();
         (index(part.addr, 12)..=index(part.end - 1, 12))
             .map(|at| {
-                let pte = part.table.pte(site::COLLAPSE_COPY__PTE, at);
-                if !pte.is_none() {
-                    part.table
-                        .set_pte(site::COLLAPSE_COPY__CLEAR, at, Pte::NONE);
+                let pte = table.pte(site::COLLAPSE_COPY__PTE, at);
+                if pass.next_if_eq(&at).is_some() {
+                    let clear = site::COLLAPSE_COPY__CLEAR;
+                    self.set_pte(StepKind::Pass, clear, table, at, Pte::NONE);
                 }
                 pte
             })
@@ -197,18 +243,16 @@ impl<D: Design> Current<'_, D> {
     }
 
     /// A table that holds what another has left.
-    fn table_for_collapse(
-        &self,
-        from: Ref<'_, crate::page::table::Table>,
-    ) -> Ref<'_, crate::page::table::Table> {
+    fn table_for_collapse(&self, from: Ref<'_, Table>) -> Ref<'_, Table> {
         let new = self.alloc_table(12);
         let _ptl = from.ptl().lock(site::COLLAPSE_COPY__PTL);
         let mut entry = 0;
         while let Some(at) = from.entries().next(entry) {
             entry = at + 1;
             let pte = from.pte(site::COLLAPSE_COPY__PTE, at);
-            new.set_pte(site::COLLAPSE_COPY__SET, at, pte);
-            from.set_pte(site::COLLAPSE_COPY__CLEAR, at, Pte::NONE);
+            let (set, clear) = (site::COLLAPSE_COPY__SET, site::COLLAPSE_COPY__CLEAR);
+            self.set_pte(StepKind::Entry, set, new, at, pte);
+            self.set_pte(StepKind::Entry, clear, from, at, Pte::NONE);
         }
         new
     }

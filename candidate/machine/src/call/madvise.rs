@@ -1,6 +1,6 @@
 //! madvise.
 
-use vmadiff_contract::{Advice, Errno, FallocFlags, VmFlags};
+use vmadiff_contract::{Advice, Errno, FallocFlags, StepKind, Told, VmFlags};
 use vmadiff_interleave::{ReadGuard, at};
 
 use crate::area::merge::Range;
@@ -12,8 +12,8 @@ use crate::core::current::Current;
 use crate::core::section::Section;
 use crate::core::slab::Ref;
 use crate::design::{Design, Why};
+use crate::page::gather::Gather;
 use crate::page::pte::{Maps, Pte};
-use crate::page::table::index;
 use crate::page::zap::Which;
 use crate::sites as site;
 
@@ -68,7 +68,10 @@ impl<D: Design> Current<'_, D> {
             prev = Some(vma);
         }
         loop {
-            let vma = next.ok_or(Errno::ENOMEM)?;
+            let Some(vma) = next else {
+                self.mark(StepKind::Decide, self.areas(), Told::Refused);
+                return Err(Errno::ENOMEM);
+            };
             if start < vma.start() {
                 hole = Err(Errno::ENOMEM);
                 start = vma.start();
@@ -124,11 +127,13 @@ impl<D: Design> Current<'_, D> {
             _ => {
                 let file = !vma.vm_file().peek().is_null();
                 if file || old.contains(VmFlags::SHARED) {
+                    self.mark(StepKind::Decide, vma.about(), Told::Refused);
                     return Err(Errno::EINVAL);
                 }
                 old | VmFlags::WIPEONFORK
             }
         };
+        self.mark_done(StepKind::Decide, vma.about());
         if flags == old {
             return Ok(vma);
         }
@@ -144,6 +149,7 @@ impl<D: Design> Current<'_, D> {
             })?;
         D::change(self, vma, Why::Advise);
         vma.set_flags(site::MADVISE_BEHAVIOR__VM_FLAGS, flags);
+        self.mark(StepKind::Flags, vma.about(), Told::Flags(flags));
         D::changed(self, vma, Why::Advise);
         Ok(vma)
     }
@@ -160,15 +166,20 @@ impl<D: Design> Current<'_, D> {
         vma
     }
 
+    /// Tells whether an area allows the advice.
+    fn may_advise(&self, vma: Ref<'_, Vma>, may: bool, errno: Errno) -> Result<(), Errno> {
+        let told = if may { Told::Done } else { Told::Refused };
+        self.mark(StepKind::Decide, vma.about(), told);
+        may.then_some(()).ok_or(errno)
+    }
+
     fn madvise_dontneed<'a>(
         &'a self,
         vma: Ref<'a, Vma>,
         start: u64,
         end: u64,
     ) -> Result<Ref<'a, Vma>, Errno> {
-        if vma.flags().contains(VmFlags::LOCKED) {
-            return Err(Errno::EINVAL);
-        }
+        self.may_advise(vma, !vma.flags().contains(VmFlags::LOCKED), Errno::EINVAL)?;
         self.zap_page_range(vma, start, end, Which::All);
         Ok(vma)
     }
@@ -181,27 +192,31 @@ impl<D: Design> Current<'_, D> {
         start: u64,
         end: u64,
     ) -> Result<Ref<'a, Vma>, Errno> {
-        if vma.flags().contains(VmFlags::LOCKED) || vma.ops() != Ops::Anonymous {
-            return Err(Errno::EINVAL);
-        }
+        let may = !vma.flags().contains(VmFlags::LOCKED) && vma.ops() == Ops::Anonymous;
+        self.may_advise(vma, may, Errno::EINVAL)?;
         D::change(self, vma, Why::Free);
         let mm = self.mm_struct();
+        let mut gather = Gather::new(self, self.mm, start, end);
         let mut addr = start;
-        while let Some(part) = self.next_pte_table(mm, addr, end) {
-            let last = index(part.end - 1, 12);
-            let _ptl = part.table.ptl().lock(site::MADVISE_FREE__PTL);
-            let mut from = index(part.addr, 12);
-            while let Some(at) = part.table.entries().next(from).filter(|&at| at <= last) {
-                from = at + 1;
-                let pte = part.table.pte(site::MADVISE_FREE__PTE, at);
+        while let Some(part) = self.pass_table(mm, addr, end) {
+            let table = part.table;
+            let _ptl = table.ptl().lock(site::MADVISE_FREE__PTL);
+            for at in self.pass(part) {
+                let pte = table.pte(site::MADVISE_FREE__PTE, at);
                 if let Some(Maps::Swap(slot)) = pte.maps() {
-                    part.table.set_pte(site::MADVISE_FREE__CLEAR, at, Pte::NONE);
+                    let clear = site::MADVISE_FREE__CLEAR;
+                    self.set_pte(StepKind::Pass, clear, table, at, Pte::NONE);
                     mm.swap_entries.count(1u64.wrapping_neg());
                     self.swap_free(site::MADVISE_FREE__SWAP_FREE, slot);
+                } else {
+                    // It is made old and clean, which processors have to see.
+                    self.passed(table, at, pte);
+                    gather.cleared((part.addr >> 21 << 21) + (at as u64) * 4096);
                 }
             }
             addr = part.end;
         }
+        gather.finish();
         D::changed(self, vma, Why::Free);
         Ok(vma)
     }
@@ -215,15 +230,13 @@ impl<D: Design> Current<'_, D> {
         held: &mut Held<'a, D>,
     ) -> Result<(), Errno> {
         let flags = vma.flags();
-        let Some(file) = vma.vm_file().peek().some() else {
-            return Err(Errno::EINVAL);
-        };
-        if flags.contains(VmFlags::LOCKED) {
-            return Err(Errno::EINVAL);
+        let file = vma.vm_file().peek();
+        let may = !file.is_null() && !flags.contains(VmFlags::LOCKED);
+        if !may {
+            return self.may_advise(vma, false, Errno::EINVAL);
         }
-        if !flags.contains(VmFlags::SHARED | VmFlags::WRITE) {
-            return Err(Errno::EACCES);
-        }
+        let shared = flags.contains(VmFlags::SHARED | VmFlags::WRITE);
+        self.may_advise(vma, shared, Errno::EACCES)?;
         let file = self.files.get(file);
         let offset = vma.pgoff_of(start) << 12;
         self.get_file(file);
@@ -232,7 +245,7 @@ impl<D: Design> Current<'_, D> {
         }
         let hole = FallocFlags::KEEP_SIZE | FallocFlags::PUNCH_HOLE;
         let punched = self.vfs_fallocate(file, hole, offset, end - start);
-        self.fput(file);
+        self.put_file(file, true);
         if let Held::Read(guard) = held {
             let sem = &self.mm_struct().mmap_sem;
             *guard = Some(sem.read(site::MADVISE__MMAP_SEM_READ));

@@ -1,6 +1,6 @@
 //! Policies of ranges and of tasks: mbind, set_mempolicy. What a policy is, `policy` says.
 
-use vmadiff_contract::{Errno, Mode, PolicyFlags};
+use vmadiff_contract::{About, Errno, Mode, PolicyFlags, StepKind, Told};
 use vmadiff_interleave::at;
 
 use crate::area::merge::Range;
@@ -89,6 +89,8 @@ impl<D: Design> Current<'_, D> {
             .mempolicy
             .set(site::SET_MEMPOLICY__MEMPOLICY, policy);
         at::section();
+        let task = About::Task(self.task_id(self.task));
+        self.mark_done(StepKind::Policy, task);
         self.mpol_put(site::SET_MEMPOLICY__MPOL_PUT, old);
         Ok(0)
     }
@@ -160,6 +162,7 @@ impl<D: Design> Current<'_, D> {
             next = self.next(vma);
             let last = next.is_none() && vma.end() < end;
             if last || prev.is_some_and(|prev| prev.end() < vma.start()) {
+                self.mark(StepKind::Decide, self.areas(), Told::Refused);
                 return Err(Errno::EFAULT);
             }
             prev = Some(vma);
@@ -169,10 +172,11 @@ impl<D: Design> Current<'_, D> {
 
     /// Gives the areas of a range a policy (`mbind_range`).
     fn mbind_range(&self, start: u64, end: u64, policy: Handle<Policy>) -> Result<(), Errno> {
-        let first = self
-            .find_vma(start)
-            .filter(|vma| vma.start() <= start)
-            .ok_or(Errno::EFAULT)?;
+        let first = self.find_vma(start).filter(|vma| vma.start() <= start);
+        if first.is_none() {
+            self.mark(StepKind::Decide, self.areas(), Told::Refused);
+        }
+        let first = first.ok_or(Errno::EFAULT)?;
         let mut prev = if start > first.start() {
             Some(first)
         } else {
@@ -221,16 +225,8 @@ impl<D: Design> Current<'_, D> {
             }
             return Ok(kept);
         }
-        let split = |addr, below| {
-            self.split_vma(vma, addr, below)
-                .map_err(|_: SplitError| Errno::ENOMEM)
-        };
-        if vma.start() != from {
-            split(from, true)?;
-        }
-        if vma.end() != to {
-            split(to, false)?;
-        }
+        self.split_around(vma, from, to)
+            .map_err(|_: SplitError| Errno::ENOMEM)?;
         self.vma_replace_policy(vma, policy)?;
         Ok(vma)
     }
@@ -243,6 +239,7 @@ impl<D: Design> Current<'_, D> {
         let old = vma.vm_policy().peek();
         vma.vm_policy()
             .set(site::VMA_REPLACE_POLICY__VM_POLICY, new);
+        self.mark_done(StepKind::Policy, vma.about());
         D::changed(self, vma, Why::Policy);
         self.mpol_put(site::VMA_REPLACE_POLICY__MPOL_PUT, old);
         Ok(())

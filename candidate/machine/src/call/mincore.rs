@@ -1,6 +1,6 @@
 //! mincore: which pages of a range are resident.
 
-use vmadiff_contract::Errno;
+use vmadiff_contract::{Errno, StepKind, Told};
 use vmadiff_interleave::at;
 
 use crate::area::vma::Vma;
@@ -36,6 +36,7 @@ impl<D: Design> Current<'_, D> {
         while addr < end {
             let Some(vma) = next.filter(|vma| vma.start() <= addr) else {
                 at::section();
+                self.mark(StepKind::Decide, self.areas(), Told::Refused);
                 return Err(Errno::ENOMEM);
             };
             let to = end.min(vma.end());
@@ -74,15 +75,14 @@ impl<D: Design> Current<'_, D> {
         }
         let cached = |page| page < in_file && !missing.contains(&page);
         let mut from = addr;
-        while let Some(part) = self.next_pte_table(self.mm_struct(), from, end) {
+        while let Some(part) = self.seen_table(StepKind::Decide, self.mm_struct(), from, end) {
             let _ptl = part.table.ptl().lock(site::MINCORE__PTL);
-            let (first, last) = (index(part.addr, 12), index(part.end - 1, 12));
-            let mut entry = first;
-            while let Some(at) = part.table.entries().next(entry).filter(|&at| at <= last) {
-                entry = at + 1;
+            let first = index(part.addr, 12);
+            for at in self.seen(StepKind::Decide, part) {
                 let page = part.addr + ((at - first) as u64) * 4096;
-                let present = part.table.pte(site::MINCORE__PTE, at).present();
-                match (cached(page), present) {
+                let pte = part.table.pte(site::MINCORE__PTE, at);
+                self.mark_entry(StepKind::Decide, part.table, at, (pte, pte));
+                match (cached(page), pte.present()) {
                     (true, false) => sum = sum.wrapping_sub(bit(page)),
                     (false, true) => sum = sum.wrapping_add(bit(page)),
                     _ => {}

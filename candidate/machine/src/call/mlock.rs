@@ -1,6 +1,6 @@
 //! Locking areas into memory: mlock, mlock2, munlock, mlockall, munlockall.
 
-use vmadiff_contract::{Errno, LockAllFlags, LockFlags, Resource, VmFlags};
+use vmadiff_contract::{Errno, LockAllFlags, LockFlags, Resource, StepKind, Told, VmFlags};
 
 use crate::area::merge::Range;
 use crate::area::split::SplitError;
@@ -50,9 +50,8 @@ impl<D: Design> Current<'_, D> {
             if locked > limit {
                 locked = locked.saturating_sub(self.count_mm_mlocked_page_nr(start, len));
             }
-            if locked > limit && !self.config().cap_ipc_lock {
-                return Err(Errno::ENOMEM);
-            }
+            let fits = locked <= limit || self.config().cap_ipc_lock;
+            self.decided(self.counters(), fits.then_some(()).ok_or(Errno::ENOMEM))?;
             self.apply_vma_lock_flags(start, len, locks)?;
         }
         // As POSIX has it (`__mlock_posix_error_return`).
@@ -69,6 +68,7 @@ impl<D: Design> Current<'_, D> {
     pub fn sys_munlock(&self, start: u64, len: u64) -> Result<u64, Errno> {
         let len = page_align(len.wrapping_add(start & 4095));
         let _write = Section::enter(self, self.mm_struct(), site::MUNLOCK__MMAP_SEM);
+        self.mark_done(StepKind::Decide, self.counters());
         self.apply_vma_lock_flags(start & !4095, len, VmFlags::empty())?;
         Ok(0)
     }
@@ -88,6 +88,7 @@ impl<D: Design> Current<'_, D> {
             let _write = Section::enter(self, mm, site::MLOCKALL__MMAP_SEM);
             let fits = mm.total_vm.peek() <= self.rlimit(Resource::MemLock) >> 12;
             if current && !fits && !self.config().cap_ipc_lock {
+                self.mark(StepKind::Decide, self.counters(), Told::Refused);
                 return Err(Errno::ENOMEM);
             }
             self.apply_mlockall_flags(mm, flags);
@@ -113,10 +114,11 @@ impl<D: Design> Current<'_, D> {
         if end == start {
             return Ok(());
         }
-        let first = self
-            .find_vma(start)
-            .filter(|vma| vma.start() <= start)
-            .ok_or(Errno::ENOMEM)?;
+        let first = self.find_vma(start).filter(|vma| vma.start() <= start);
+        if first.is_none() {
+            self.mark(StepKind::Decide, self.areas(), Told::Refused);
+        }
+        let first = first.ok_or(Errno::ENOMEM)?;
         self.change_pieces(first, start, end, |vma, prev, from, to| {
             let flags = (vma.flags() - LOCKS) | locks;
             self.mlock_fixup(vma, prev, from, to, flags)
@@ -140,6 +142,7 @@ impl<D: Design> Current<'_, D> {
         let defaults = (mm.default_flags() - LOCKS) | given(future);
         mm.def_flags
             .set(site::APPLY_MLOCKALL__DEF_FLAGS, defaults.bits());
+        self.mark_done(StepKind::Decide, self.counters());
         if future && !current {
             return;
         }
@@ -184,9 +187,10 @@ impl<D: Design> Current<'_, D> {
         if lock {
             D::change(self, vma, Why::Lock);
             vma.set_flags(site::MLOCK_FIXUP__VM_FLAGS, flags);
+            self.mark(StepKind::Flags, vma.about(), Told::Flags(flags));
             D::changed(self, vma, Why::Lock);
         } else {
-            self.munlock_vma_pages_range(vma);
+            self.munlock_vma_pages_range(vma, true);
         }
         Ok(vma)
     }
@@ -209,9 +213,14 @@ impl<D: Design> Current<'_, D> {
 impl<D: Design> Machine<D> {
     /// Takes an area's lock flags away (`munlock_vma_pages_range`). Its pages are
     /// where they were: the model has no list of pages that cannot be evicted.
-    pub fn munlock_vma_pages_range(&self, vma: Ref<'_, Vma>) {
+    /// `told`: as a step of its own, not a part of an unmapping.
+    pub fn munlock_vma_pages_range(&self, vma: Ref<'_, Vma>, told: bool) {
         D::change(self, vma, Why::Unlock);
-        vma.set_flags(site::MUNLOCK_VMA_PAGES__VM_FLAGS, vma.flags() - LOCKS);
+        let flags = vma.flags() - LOCKS;
+        vma.set_flags(site::MUNLOCK_VMA_PAGES__VM_FLAGS, flags);
+        if told {
+            self.mark(StepKind::Flags, vma.about(), Told::Flags(flags));
+        }
         D::changed(self, vma, Why::Unlock);
     }
 }

@@ -2,11 +2,12 @@
 
 use vmadiff_contract::{Access, Errno, Fd, MapFlags, Prot, VmFlags};
 
+use crate::area::merge::Range;
 use crate::call::hugetlb::{hstate_sizelog, huge_page_align, prepare_hugepage_range};
 use crate::core::current::Current;
 use crate::core::file::File;
 use crate::core::section::Section;
-use crate::core::slab::Ref;
+use crate::core::slab::{Handle, Ref};
 use crate::design::Design;
 use crate::sites as site;
 
@@ -63,7 +64,7 @@ impl<D: Design> Current<'_, D> {
         }
         let huge = request.flags.contains(MapFlags::HUGETLB);
         if !request.flags.contains(MapFlags::ANONYMOUS) {
-            let file = self.fget(site::MMAP__FGET, self.mm_struct(), request.fd);
+            let file = self.fget(site::MMAP__FGET, request.fd);
             let file = file.ok_or(Errno::EBADF)?;
             let mapped = if huge {
                 Err(Errno::EINVAL)
@@ -95,6 +96,19 @@ impl<D: Design> Current<'_, D> {
 
     /// `do_mmap`: the address, and whether it is to be populated.
     fn do_mmap(&self, request: &MapRequest, backing: Backing<'_>) -> Result<(u64, bool), Errno> {
+        let checked = self.mmap_checks(request, backing);
+        let (range, populate) = self.decided(self.areas(), checked)?;
+        self.mmap_region(backing, range)?;
+        Ok((range.addr, populate))
+    }
+
+    /// All that is asked before anything is done: the range as it is to be, and whether it is to be
+    /// populated.
+    fn mmap_checks(
+        &self,
+        request: &MapRequest,
+        backing: Backing<'_>,
+    ) -> Result<(Range, bool), Errno> {
         let mut flags = request.flags;
         if request.len == 0 {
             return Err(Errno::EINVAL);
@@ -150,9 +164,20 @@ impl<D: Design> Current<'_, D> {
         if flags.contains(MapFlags::NORESERVE) && self.config().commit_limit == u64::MAX {
             vm_flags |= VmFlags::NORESERVE;
         }
-        self.mmap_region(backing, addr, len, vm_flags, pgoff)?;
+        let range = Range {
+            addr,
+            end: addr + len,
+            flags: vm_flags,
+            file: match backing {
+                Backing::File(file) => file.handle(),
+                Backing::Anonymous | Backing::HugeTlb(_) => Handle::NULL,
+            },
+            pgoff,
+            ..Range::default()
+        };
+        self.may_map_region(&range)?;
         let asked = flags & (MapFlags::POPULATE | MapFlags::NONBLOCK) == MapFlags::POPULATE;
-        Ok((addr, vm_flags.contains(VmFlags::LOCKED) || asked))
+        Ok((range, vm_flags.contains(VmFlags::LOCKED) || asked))
     }
 
     fn round_hint_to_min(&self, hint: u64) -> u64 {

@@ -1,6 +1,6 @@
 //! A new mapping takes the place of what is there (`mmap_region`).
 
-use vmadiff_contract::{Access, Errno, Note, VmFlags};
+use vmadiff_contract::{Access, Errno, Note, StepKind, VmFlags};
 
 use crate::area::merge::Range;
 use crate::area::ops::{Ops, PageProt};
@@ -16,27 +16,30 @@ use crate::design::{Design, Why};
 use crate::sites as site;
 
 impl<D: Design> Current<'_, D> {
-    /// Replaces what is there by the new mapping (`mmap_region`). An error after the unmapping does
-    /// not bring back what was there.
-    pub fn mmap_region(
-        &self,
-        backing: Backing<'_>,
-        addr: u64,
-        len: u64,
-        mut flags: VmFlags,
-        pgoff: u64,
-    ) -> Result<(), Errno> {
-        let (mm, pages, end) = (self.mm_struct(), len >> 12, addr + len);
-        if !self.may_expand_vm(flags, pages) {
+    /// Whether there may be so much memory more, what is there not counted.
+    ///
+    /// # Errors
+    /// ENOMEM: RLIMIT_AS or RLIMIT_DATA.
+    pub fn may_map_region(&self, range: &Range) -> Result<(), Errno> {
+        let pages = range.pages();
+        if !self.may_expand_vm(range.flags, pages) {
             let overlapped = if defect!(self, LimitBeforeOverlap) {
                 0
             } else {
-                self.count_vma_pages_range(addr, end)
+                self.count_vma_pages_range(range.addr, range.end)
             };
-            if !self.may_expand_vm(flags, pages - overlapped) {
+            if !self.may_expand_vm(range.flags, pages - overlapped) {
                 return Err(Errno::ENOMEM);
             }
         }
+        Ok(())
+    }
+
+    /// Replaces what is there by the new mapping (`mmap_region`). An error after the unmapping does
+    /// not bring back what was there.
+    pub fn mmap_region(&self, backing: Backing<'_>, mut range: Range) -> Result<(), Errno> {
+        let (mm, pages, len) = (self.mm_struct(), range.pages(), range.end - range.addr);
+        let Range { addr, end, .. } = range;
         let links = match self.tree(mm).find_links(addr, end) {
             Ok(links) => links,
             Err(_) => {
@@ -51,23 +54,16 @@ impl<D: Design> Current<'_, D> {
             Backing::File(file) => (Some(file), None),
             Backing::HugeTlb(size) => (None, Some(size)),
         };
-        if accountable_mapping(flags) && huge.is_none() {
+        if accountable_mapping(range.flags) && huge.is_none() {
             self.vm_enough_memory(pages)?;
-            flags |= VmFlags::ACCOUNT;
+            range.flags |= VmFlags::ACCOUNT;
         }
-        let range = Range {
-            addr,
-            end,
-            flags,
-            file: file.map(Ref::handle).unwrap_or_default(),
-            pgoff,
-            ..Range::default()
-        };
+        let flags = range.flags;
         if let Some(size) = huge {
             let vma = self.vm_area_alloc().ok_or(Errno::ENOMEM)?;
             self.vm_area_free(vma);
             self.note(Note::Undo("mmap_region"));
-            return Err(hugetlbfs_file_mmap(pgoff, size));
+            return Err(hugetlbfs_file_mmap(range.pgoff, size));
         }
         let vma = match self.vma_merge(links.prev, &range) {
             Some(vma) => vma,
@@ -86,6 +82,7 @@ impl<D: Design> Current<'_, D> {
         if flags.contains(VmFlags::LOCKED) {
             mm.locked_vm.count(pages);
         }
+        self.mark_done(StepKind::Count, self.counters());
         // The kernel marks it soft-dirty here, which can change the protection of entries.
         D::change(self, vma, Why::Map);
         self.vma_set_page_prot(vma);

@@ -3,7 +3,7 @@
 //! Nothing of a move can fail once the copy is linked: page tables never do, and no file's
 //! operations have a say. So there is no way back.
 
-use vmadiff_contract::{Errno, Note, VmFlags};
+use vmadiff_contract::{Errno, Note, StepKind, Told, VmFlags};
 
 use crate::area::anon_vma_links::NoMemory;
 use crate::area::merge::Range;
@@ -30,13 +30,16 @@ impl<D: Design> Current<'_, D> {
     /// The destination changes from before it can be found until the entries are there, the source
     /// until it is unmapped.
     pub fn move_vma(&self, vma: Ref<'_, Vma>, asked: &Remap) -> Result<Moved, Errno> {
-        if self.map_has_no_room_for(0) {
-            return Err(Errno::ENOMEM);
-        }
         let flags = vma.flags();
-        let copied = self
-            .copy_vma(vma, asked)
-            .map_err(|NoMemory| Errno::ENOMEM)?;
+        let copied = if self.map_has_no_room_for(0) {
+            Err(NoMemory)
+        } else {
+            self.copy_vma(vma, asked)
+        };
+        if copied.is_err() {
+            self.mark(StepKind::Link, self.areas(), Told::Refused);
+        }
+        let copied = copied.map_err(|NoMemory| Errno::ENOMEM)?;
         let (vma, new) = (copied.source, copied.new);
         if vma != new {
             D::change(self, vma, Why::MoveFrom);
@@ -49,6 +52,7 @@ impl<D: Design> Current<'_, D> {
         let locked = flags.contains(VmFlags::LOCKED);
         if locked {
             self.mm_struct().locked_vm.count(asked.new_len >> 12);
+            self.mark_done(StepKind::Flags, self.counters());
         }
         Ok((asked.new_addr, locked))
     }
@@ -66,6 +70,7 @@ impl<D: Design> Current<'_, D> {
             split = addr > start && addr + old_len < end;
         }
         self.vm_stat_account(mm, vma.flags(), asked.new_len >> 12);
+        self.mark_done(StepKind::Count, self.counters());
         if self.__do_munmap(addr, old_len, &mut None).is_err() {
             self.vm_unacct_memory(excess);
             excess = 0;
@@ -76,6 +81,7 @@ impl<D: Design> Current<'_, D> {
             for piece in [Some(vma), next].into_iter().flatten() {
                 let flags = piece.flags() | VmFlags::ACCOUNT;
                 piece.set_flags(site::MOVE_VMA__SHOW_ACCOUNT, flags);
+                self.mark(StepKind::Flags, piece.about(), Told::Flags(flags));
             }
         }
         let mut next = self.find_vma_intersection(start, end);

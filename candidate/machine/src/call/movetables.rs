@@ -5,7 +5,7 @@
 //! for most moves, so the locks of these lists are always held (`take_rmap_locks`): Deviation
 //! (move-locks-lists).
 
-use vmadiff_contract::VmFlags;
+use vmadiff_contract::{StepKind, VmFlags};
 use vmadiff_interleave::{Word, WriteGuard};
 
 use crate::area::vma::Vma;
@@ -29,7 +29,7 @@ impl<D: Design> Current<'_, D> {
         let mm = self.mm_struct();
         let old_end = asked.addr + asked.old_len;
         let mut addr = asked.addr;
-        while let Some(part) = self.next_pte_table(mm, addr, old_end) {
+        while let Some(part) = self.pass_table(mm, addr, old_end) {
             let new_addr = asked.new_addr + (part.addr - asked.addr);
             let whole = part.end - part.addr == PMD_SIZE && new_addr & (PMD_SIZE - 1) == 0;
             if whole && self.move_normal_pmd(vma, part, new_addr) {
@@ -72,8 +72,24 @@ impl<D: Design> Current<'_, D> {
                 .entries()
                 .set(site::MOVE_NORMAL_PMD__SET, new_at, table);
         }
+        self.table_moved(part, new_addr);
         self.flush_tlb_range(self.mm, part.addr, part.end);
         true
+    }
+
+    /// Tells where the entries of a table that was moved are now.
+    fn table_moved(&self, part: PteTable<'_>, new_addr: u64) {
+        let (mm, table) = (self.mm, part.table);
+        if self.listens() {
+            for at in self.pass(part) {
+                let pte = table.peek_pte(at);
+                let old = part.addr + (at as u64) * 4096;
+                let new = new_addr + (at as u64) * 4096;
+                self.tell_pte(None, StepKind::Pass, mm, old, (pte, Pte::NONE));
+                self.tell_pte(None, StepKind::Pass, mm, new, (Pte::NONE, pte));
+            }
+        }
+        table.hang(mm, new_addr);
     }
 
     /// Moves entries of one table to one other (`move_ptes`). The TLBs are flushed before the locks
@@ -86,16 +102,14 @@ impl<D: Design> Current<'_, D> {
         let from: Ref<'_, Table> = part.table;
         let _old_ptl = from.ptl().lock(site::MOVE_PTES__OLD_PTL);
         let _new_ptl = (to != from).then(|| to.ptl().lock(site::MOVE_PTES__NEW_PTL));
-        let (first, last) = (index(part.addr, 12), index(part.end - 1, 12));
-        let new_first = index(new_addr, 12);
+        let (first, new_first) = (index(part.addr, 12), index(new_addr, 12));
         let mut present = false;
-        let mut entry = first;
-        while let Some(at) = from.entries().next(entry).filter(|&at| at <= last) {
-            entry = at + 1;
+        for at in self.pass(part) {
             let pte = from.pte(site::MOVE_PTES__PTE, at);
-            from.set_pte(site::MOVE_PTES__CLEAR, at, Pte::NONE);
+            self.set_pte(StepKind::Pass, site::MOVE_PTES__CLEAR, from, at, Pte::NONE);
             present |= pte.present();
-            to.set_pte(site::MOVE_PTES__SET, new_first + (at - first), pte);
+            let at = new_first + (at - first);
+            self.set_pte(StepKind::Pass, site::MOVE_PTES__SET, to, at, pte);
         }
         if present {
             self.flush_tlb_range(self.mm, part.addr, part.end);

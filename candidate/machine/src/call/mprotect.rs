@@ -1,6 +1,6 @@
 //! mprotect: area by area, and the entries of those that changed.
 
-use vmadiff_contract::{Errno, Note, Prot, VmFlags};
+use vmadiff_contract::{Errno, Note, Prot, StepKind, Told, VmFlags};
 
 use crate::area::merge::Range;
 use crate::area::ops::PageProt;
@@ -35,8 +35,12 @@ impl<D: Design> Current<'_, D> {
             return Err(Errno::EINVAL);
         }
         let _write = Section::enter(self, self.mm_struct(), site::MPROTECT__MMAP_SEM);
-        let vma = self.find_vma(addr).ok_or(Errno::ENOMEM)?;
-        let start = first_address(vma, addr, end, prot)?;
+        let found = self.find_vma(addr).ok_or(Errno::ENOMEM);
+        let start = found.and_then(|vma| Ok((vma, first_address(vma, addr, end, prot)?)));
+        if start.is_err() {
+            self.mark(StepKind::Decide, self.areas(), Told::Refused);
+        }
+        let (vma, start) = start?;
         self.mprotect_areas(vma, start, end, vm_prot_bits(prot))?;
         Ok(0)
     }
@@ -52,6 +56,7 @@ impl<D: Design> Current<'_, D> {
             let flags = prot | (vma.flags() - RWX);
             let may = VmFlags::from_bits_retain(flags.bits() >> 4);
             if !(flags - may).intersection(RWX).is_empty() {
+                self.mark(StepKind::Decide, vma.about(), Told::Refused);
                 return Err(Errno::EACCES);
             }
             self.mprotect_fixup(vma, prev, from, to, flags)
@@ -68,14 +73,21 @@ impl<D: Design> Current<'_, D> {
         mut flags: VmFlags,
     ) -> Result<Ref<'a, Vma>, Errno> {
         let (mm, old, pages) = (self.mm_struct(), vma.flags(), (end - start) >> 12);
+        let writable = flags.contains(VmFlags::WRITE);
+        if flags != old
+            && writable
+            && !self.may_expand_vm(flags, pages)
+            && self.may_expand_vm(old, pages)
+        {
+            self.mark(StepKind::Decide, vma.about(), Told::Refused);
+            return Err(Errno::ENOMEM);
+        }
+        self.mark_done(StepKind::Decide, vma.about());
         if flags == old {
             return Ok(vma);
         }
         let mut charged = 0;
-        if flags.contains(VmFlags::WRITE) {
-            if !self.may_expand_vm(flags, pages) && self.may_expand_vm(old, pages) {
-                return Err(Errno::ENOMEM);
-            }
+        if writable {
             let charged_or_never =
                 VmFlags::ACCOUNT | VmFlags::WRITE | VmFlags::SHARED | VmFlags::NORESERVE;
             if !old.intersects(charged_or_never) {
@@ -96,6 +108,7 @@ impl<D: Design> Current<'_, D> {
         // One change: flags, protection and entries.
         D::change(self, vma, Why::Protect);
         vma.set_flags(site::MPROTECT_FIXUP__VM_FLAGS, flags);
+        self.mark(StepKind::Flags, vma.about(), Told::Flags(flags));
         self.vma_set_page_prot(vma);
         self.change_protection(vma, start, end, NewProt::Of(PageProt::of(flags)));
         D::changed(self, vma, Why::Protect);
@@ -105,6 +118,7 @@ impl<D: Design> Current<'_, D> {
         }
         self.vm_stat_account(mm, old, pages.wrapping_neg());
         self.vm_stat_account(mm, flags, pages);
+        self.mark_done(StepKind::Count, self.counters());
         Ok(vma)
     }
 }

@@ -1,6 +1,6 @@
 //! mremap: resizing in place, and moving to another place.
 
-use vmadiff_contract::{Errno, MoveFlags, Resource, VmFlags};
+use vmadiff_contract::{Errno, MoveFlags, Resource, StepKind, Told, VmFlags};
 
 use crate::area::adjust::Adjust;
 use crate::area::vma::Vma;
@@ -82,10 +82,15 @@ impl<D: Design> Current<'_, D> {
                 .expand_in_place(vma, grow)
                 .map(|locked| (asked.addr, locked));
         }
-        if !asked.flags.contains(MoveFlags::MAYMOVE) {
-            return Err(Errno::ENOMEM);
+        let place = if asked.flags.contains(MoveFlags::MAYMOVE) {
+            self.get_unmapped_area(0, asked.new_len, false)
+        } else {
+            Err(Errno::ENOMEM)
+        };
+        if place.is_err() {
+            self.mark(StepKind::Decide, self.areas(), Told::Refused);
         }
-        let new_addr = self.get_unmapped_area(0, asked.new_len, false)?;
+        let new_addr = place?;
         self.move_vma(vma, &Remap { new_addr, ..*asked })
     }
 
@@ -105,6 +110,7 @@ impl<D: Design> Current<'_, D> {
         if locked {
             mm.locked_vm.count(grow >> 12);
         }
+        self.mark_done(StepKind::Resize, self.counters());
         Ok(locked)
     }
 
@@ -137,6 +143,7 @@ impl<D: Design> Current<'_, D> {
             return Err(Errno::EINVAL);
         }
         if self.map_has_no_room_for(2) {
+            self.mark(StepKind::Decide, self.areas(), Told::Refused);
             return Err(Errno::ENOMEM);
         }
         self.__do_munmap(new_addr, new_len, &mut None)?;
@@ -150,7 +157,11 @@ impl<D: Design> Current<'_, D> {
             asked.old_len = new_len;
         }
         let (vma, charged) = self.vma_to_resize(&asked)?;
-        self.get_unmapped_area(new_addr, new_len, true)
+        let place = self.get_unmapped_area(new_addr, new_len, true);
+        if place.is_err() {
+            self.mark(StepKind::Decide, self.areas(), Told::Refused);
+        }
+        place
             .and_then(|_| self.move_vma(vma, &asked))
             .inspect_err(|_| self.vm_unacct_memory(charged))
     }
@@ -165,6 +176,15 @@ impl<D: Design> Current<'_, D> {
 
     /// The area that is to be resized, and what was charged for its growth (`vma_to_resize`).
     fn vma_to_resize(&self, asked: &Remap) -> Result<(Ref<'_, Vma>, u64), Errno> {
+        let found = self.find_to_resize(asked);
+        match found {
+            Ok((vma, _)) => self.mark_done(StepKind::Charge, vma.about()),
+            Err(_) => self.mark(StepKind::Charge, self.areas(), Told::Refused),
+        }
+        found
+    }
+
+    fn find_to_resize(&self, asked: &Remap) -> Result<(Ref<'_, Vma>, u64), Errno> {
         let vma = self
             .find_vma(asked.addr)
             .filter(|vma| vma.start() <= asked.addr)

@@ -1,6 +1,6 @@
 //! msync: asks about a range, and has nothing to write back.
 
-use vmadiff_contract::{Errno, SyncFlags, VmFlags};
+use vmadiff_contract::{Errno, StepKind, SyncFlags, Told, VmFlags};
 use vmadiff_interleave::at;
 
 use crate::call::mmap::page_align;
@@ -35,7 +35,10 @@ impl<D: Design> Current<'_, D> {
         let mut hole = Ok(());
         let mut next = self.find_vma(start);
         loop {
-            let vma = next.ok_or(Errno::ENOMEM)?;
+            let Some(vma) = next else {
+                self.mark(StepKind::Decide, self.areas(), Told::Refused);
+                return Err(Errno::ENOMEM);
+            };
             if start < vma.start() {
                 hole = Err(Errno::ENOMEM);
                 if vma.start() >= end {
@@ -43,8 +46,10 @@ impl<D: Design> Current<'_, D> {
                 }
             }
             if flags.contains(SyncFlags::INVALIDATE) && vma.flags().contains(VmFlags::LOCKED) {
+                self.mark(StepKind::Decide, vma.about(), Told::Refused);
                 return Err(Errno::EBUSY);
             }
+            self.mark_done(StepKind::Decide, vma.about());
             start = vma.end();
             if start >= end {
                 return hole;

@@ -1,12 +1,12 @@
 //! munmap: splitting at the edges, detaching, and removing what was detached.
 
-use vmadiff_contract::{Errno, Event, VmFlags};
+use vmadiff_contract::{About, Errno, Event, StepKind, Told, VmFlags};
 
 use crate::area::vma::Vma;
 use crate::call::mmap::page_align;
 use crate::core::current::Current;
 use crate::core::machine::Machine;
-use crate::core::mm::Mm;
+use crate::core::mm::{Mm, mm_id};
 use crate::core::section::Section;
 use crate::core::slab::{Handle, Ref};
 use crate::defects::defect;
@@ -77,16 +77,18 @@ impl<D: Design> Current<'_, D> {
     ) -> Result<Option<Ref<'a, Vma>>, Errno> {
         let mut prev = self.prev(first);
         if start > first.start() {
-            if end < first.end() && self.map_is_full() {
+            let full = end < first.end() && self.map_is_full();
+            if full || self.__split_vma(first, start, false).is_err() {
+                self.mark(StepKind::Cut, first.about(), Told::Refused);
                 return Err(Errno::ENOMEM);
             }
-            self.__split_vma(first, start, false)
-                .map_err(|_| Errno::ENOMEM)?;
             prev = Some(first);
         }
-        if let Some(last) = self.find_vma(end).filter(|last| last.start() < end) {
-            self.__split_vma(last, end, true)
-                .map_err(|_| Errno::ENOMEM)?;
+        if let Some(last) = self.find_vma(end).filter(|last| last.start() < end)
+            && self.__split_vma(last, end, true).is_err()
+        {
+            self.mark(StepKind::Cut, last.about(), Told::Refused);
+            return Err(Errno::ENOMEM);
         }
         Ok(prev)
     }
@@ -100,7 +102,7 @@ impl<D: Design> Current<'_, D> {
         while let Some(vma) = next.filter(|vma| vma.start() < end) {
             if vma.flags().contains(VmFlags::LOCKED) {
                 mm.locked_vm.count(vma.pages().wrapping_neg());
-                self.munlock_vma_pages_range(vma);
+                self.munlock_vma_pages_range(vma, false);
             }
             next = self.next(vma);
         }
@@ -120,7 +122,12 @@ impl<D: Design> Current<'_, D> {
         let mut tail = first;
         let mut next = Some(first);
         while let Some(vma) = next.filter(|vma| vma.start() < end) {
-            self.__vma_rb_erase(mm, vma, Died::Unmapped);
+            let last = self.next(vma).is_none_or(|next| next.start() >= end);
+            self.__vma_rb_erase(mm, vma, Died::Unmapped, || {
+                if last {
+                    self.mark_detached(first, end);
+                }
+            });
             let count = mm.map_count.peek().wrapping_sub(1);
             mm.map_count.set(site::DETACH_VMAS__MAP_COUNT, count);
             tail = vma;
@@ -139,6 +146,15 @@ impl<D: Design> Current<'_, D> {
         self.vmacache_invalidate(mm);
         next
     }
+
+    /// Tells that the areas up to here are out of the tree, the last of them just now.
+    fn mark_detached(&self, first: Ref<'_, Vma>, end: u64) {
+        let mut next = Some(first).filter(|_| self.listens());
+        while let Some(vma) = next.filter(|vma| vma.start() < end) {
+            self.mark_done(StepKind::Detach, vma.about());
+            next = self.next(vma);
+        }
+    }
 }
 
 impl<D: Design> Machine<D> {
@@ -151,7 +167,10 @@ impl<D: Design> Machine<D> {
             if flags.contains(VmFlags::ACCOUNT) {
                 accounted += pages;
             }
+            let counters = About::Counters(mm_id(mm.name()));
+            self.mark_done(StepKind::Put, counters);
             self.vm_stat_account(mm, flags, pages.wrapping_neg());
+            self.mark_done(StepKind::Put, counters);
             next = self.remove_vma(vma, Died::Unmapped);
         }
         self.vm_unacct_memory(accounted);

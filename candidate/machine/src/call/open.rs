@@ -20,6 +20,7 @@ impl<D: Design> Current<'_, D> {
         let files = &self.mm_struct().files;
         let _lock = files.file_lock.lock(site::OPEN__FILE_LOCK);
         if !files.has_room(self.rlimit(Resource::NoFile)) {
+            self.mark_descriptor(Fd(-1), false);
             return Err(Errno::EMFILE);
         }
         let number = FileKind::ALL
@@ -32,15 +33,17 @@ impl<D: Design> Current<'_, D> {
             .init_with(marks.take_while(|&(at, _)| at < size));
         let fd = files.install(file.handle());
         at::section();
+        self.mark_descriptor(Fd(-1), true);
+        self.mark_descriptor(fd, true);
         Ok(fd.0 as u64)
     }
 
     /// `close`.
     pub fn sys_close(&self, fd: Fd) -> Result<u64, Errno> {
-        let file = self.mm_struct().files.remove(fd);
+        let file = self.take_descriptor(fd);
         at::section();
         let file = file.ok_or(Errno::EBADF)?;
-        self.fput(self.files.get(file));
+        self.put_file(self.files.get(file), true);
         Ok(0)
     }
 }

@@ -1,14 +1,15 @@
 //! Writing a private page out to the swap device (`shrink_page_list`, `try_to_unmap`).
 
-use vmadiff_contract::VmFlags;
+use vmadiff_contract::{About, StepKind, Told, VmFlags};
 use vmadiff_interleave::at;
 
 use crate::area::anon_vma::AnonVma;
 use crate::core::current::Current;
+use crate::core::mm::mm_id;
 use crate::core::slab::{Handle, Ref};
 use crate::design::Design;
 use crate::page::frame::Frame;
-use crate::page::pte::Maps;
+use crate::page::pte::{Maps, Pte};
 use crate::page::table::{Table, index};
 use crate::sites as site;
 
@@ -48,13 +49,20 @@ impl<D: Design> Current<'_, D> {
     fn isolate_page(&self, addr: u64) -> Isolated<'_> {
         // Tables are found by the lower bits of an address; access_ok keeps such walks from others.
         if addr >= self.config().task_size {
+            self.mark_looked_for(addr, Pte::NONE);
             return None;
         }
         let _read = self.mm_struct().mmap_sem.read(site::ISOLATE_PAGE__MMAP_SEM);
         loop {
             let irq = self.irqs.disable(site::ISOLATE_PAGE__IRQ);
             let table = self.pte_table_irqs_off(self.mm_struct(), addr);
-            let tried = table.map_or(Ok(None), |table| self.try_isolate_page(table, addr));
+            let tried = match table {
+                Some(table) => self.try_isolate_page(table, addr),
+                None => {
+                    self.mark_looked_for(addr, Pte::NONE);
+                    Ok(None)
+                }
+            };
             self.task.walking.init(Handle::NULL);
             drop(irq);
             match tried {
@@ -73,6 +81,7 @@ impl<D: Design> Current<'_, D> {
         let ptl = table.ptl().try_lock(site::ISOLATE_PAGE__PTL);
         let _ptl = ptl.ok_or(LockTaken(table))?;
         let pte = table.pte(site::ISOLATE_PAGE__PTE, index(addr, 12));
+        self.mark_looked_for(addr, pte);
         let Some(page) = pte.anon().map(|page| self.frame(page)) else {
             return Ok(None);
         };
@@ -84,6 +93,21 @@ impl<D: Design> Current<'_, D> {
         }
         self.get_page(site::ISOLATE_PAGE__GET_PAGE, page);
         Ok(Some((page, root)))
+    }
+
+    /// Tells which entry was found.
+    fn mark_looked_for(&self, addr: u64, pte: Pte) {
+        if !self.listens() {
+            return;
+        }
+        self.tell_pte(None, StepKind::Decide, self.mm, addr, (pte, pte));
+        if pte.anon().is_none() {
+            let entry = About::Entry {
+                mm: mm_id(self.mm),
+                addr: addr & !4095,
+            };
+            self.mark(StepKind::Decide, entry, Told::Refused);
+        }
     }
 
     /// Makes every entry that maps the page a swap entry, unless a locked area maps it.
@@ -101,6 +125,7 @@ impl<D: Design> Current<'_, D> {
             locked |= vma.flags().contains(VmFlags::LOCKED) && self.maps_page(vma, addr, maps);
         });
         if locked {
+            self.mark(StepKind::Decide, page.about(), Told::Refused);
             return false;
         }
         let slot = self.get_swap_page();

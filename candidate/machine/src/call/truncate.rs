@@ -1,6 +1,6 @@
 //! Changing files under their mappings: ftruncate, fallocate, punching holes.
 
-use vmadiff_contract::{Access, Errno, FallocFlags, Fd};
+use vmadiff_contract::{Access, Errno, FallocFlags, Fd, StepKind, Told};
 use vmadiff_interleave::at;
 
 use crate::core::current::Current;
@@ -17,9 +17,7 @@ impl<D: Design> Current<'_, D> {
         if size > i64::MAX as u64 {
             return Err(Errno::EINVAL);
         }
-        let file = self
-            .fget(site::FTRUNCATE__FGET, self.mm_struct(), fd)
-            .ok_or(Errno::EBADF)?;
+        let file = self.fget(site::FTRUNCATE__FGET, fd).ok_or(Errno::EBADF)?;
         let truncated = if !file.access().contains(Access::WRITE) {
             Err(Errno::EINVAL)
         } else if size > MAX_SIZE {
@@ -29,7 +27,10 @@ impl<D: Design> Current<'_, D> {
             self.truncate_setsize(file, size);
             Ok(0)
         };
-        self.fput(file);
+        if truncated.is_err() {
+            self.mark(StepKind::Size, file.about(), Told::Refused);
+        }
+        self.put_file(file, true);
         truncated
     }
 
@@ -41,11 +42,9 @@ impl<D: Design> Current<'_, D> {
         off: u64,
         len: u64,
     ) -> Result<u64, Errno> {
-        let file = self
-            .fget(site::FALLOCATE__FGET, self.mm_struct(), fd)
-            .ok_or(Errno::EBADF)?;
+        let file = self.fget(site::FALLOCATE__FGET, fd).ok_or(Errno::EBADF)?;
         let allocated = self.vfs_fallocate(file, flags, off, len);
-        self.fput(file);
+        self.put_file(file, true);
         allocated
     }
 
@@ -57,27 +56,19 @@ impl<D: Design> Current<'_, D> {
         off: u64,
         len: u64,
     ) -> Result<u64, Errno> {
-        let largest = i64::MAX as u64;
-        if off > largest || len == 0 || len > largest {
-            return Err(Errno::EINVAL);
-        }
-        let (keep, punch) = (FallocFlags::KEEP_SIZE, FallocFlags::PUNCH_HOLE);
-        let alone = flags.contains(punch) && !flags.contains(keep);
-        if !(flags - keep - punch).is_empty() || alone {
-            return Err(Errno::EOPNOTSUPP);
-        }
-        if !file.access().contains(Access::WRITE) {
-            return Err(Errno::EBADF);
+        if let Err(errno) = may_allocate(file, flags, off, len) {
+            self.mark(StepKind::Size, file.about(), Told::Refused);
+            return Err(errno);
         }
         let end = off + len;
-        if end > MAX_SIZE {
-            return Err(Errno::EFBIG);
-        }
         let _inode = file.i_rwsem().write(site::FALLOCATE__INODE_LOCK);
-        if flags.contains(punch) {
+        if flags.contains(FallocFlags::PUNCH_HOLE) {
+            let size = file.size().peek();
+            self.mark(StepKind::Size, file.about(), Told::Number(size));
             self.punch_hole(file, off, end);
             return Ok(0);
         }
+        let mut size = file.size().peek();
         if !file
             .absent()
             .among(off >> 12, end.div_ceil(4096))
@@ -85,12 +76,34 @@ impl<D: Design> Current<'_, D> {
         {
             self.fallocate_missing(file, off, end);
         }
-        if !flags.contains(keep) && end > file.size().get(site::FALLOCATE__SIZE) {
+        if !flags.contains(FallocFlags::KEEP_SIZE) && end > file.size().get(site::FALLOCATE__SIZE) {
             file.size().set(site::FALLOCATE__SET_SIZE, end);
             at::section();
+            size = end;
         }
+        self.mark(StepKind::Size, file.about(), Told::Number(size));
         Ok(0)
     }
+}
+
+/// What is asked before a file is changed.
+fn may_allocate(file: Ref<'_, File>, flags: FallocFlags, off: u64, len: u64) -> Result<(), Errno> {
+    let largest = i64::MAX as u64;
+    if off > largest || len == 0 || len > largest {
+        return Err(Errno::EINVAL);
+    }
+    let (keep, punch) = (FallocFlags::KEEP_SIZE, FallocFlags::PUNCH_HOLE);
+    let alone = flags.contains(punch) && !flags.contains(keep);
+    if !(flags - keep - punch).is_empty() || alone {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    if !file.access().contains(Access::WRITE) {
+        return Err(Errno::EBADF);
+    }
+    if off + len > MAX_SIZE {
+        return Err(Errno::EFBIG);
+    }
+    Ok(())
 }
 
 impl<D: Design> Machine<D> {
@@ -102,6 +115,7 @@ impl<D: Design> Machine<D> {
     fn truncate_setsize(&self, file: Ref<'_, File>, size: u64) {
         let old = file.size().get(site::TRUNCATE__SIZE);
         file.size().set(site::TRUNCATE__SET_SIZE, size);
+        self.mark(StepKind::Size, file.about(), Told::Number(size));
         if size > old {
             at::section();
             return;
@@ -113,15 +127,23 @@ impl<D: Design> Machine<D> {
             }
         };
         unmap();
-        let _pages = file.pages().lock(site::TRUNCATE__PAGES);
-        // Faults that had looked at the size before it was set may have mapped pages since; what
-        // is still mapped goes from the mappings before its contents do (`truncate_cleanup_page`).
+        {
+            let _pages = file.pages().lock(site::TRUNCATE__PAGES);
+            // Faults that had looked at the size before it was set may have mapped pages since; what
+            // is still mapped goes from the mappings before its contents do
+            // (`truncate_cleanup_page`).
+            unmap();
+            file.contents()
+                .clear_range(site::TRUNCATE__CONTENTS, size, u64::MAX);
+            // The page that is cut was read in for that; those behind are gone, and none of them is
+            // missed.
+            file.absent().read_in(size >> 12, u64::MAX);
+            self.mark_done(StepKind::Drop, file.about());
+            at::section();
+        }
+        // Private copies that were made meanwhile; there are none here, where a copy is made and
+        // mapped under the page's lock.
         unmap();
-        file.contents()
-            .clear_range(site::TRUNCATE__CONTENTS, size, u64::MAX);
-        // The page that is cut was read in for that; those behind are gone, and none of them is missed.
-        file.absent().read_in(size >> 12, u64::MAX);
-        at::section();
     }
 
     /// Reads in the pages of a range that the page cache lacks (`shmem_fallocate`).
@@ -147,6 +169,7 @@ impl<D: Design> Machine<D> {
             .clear_range(site::PUNCH_HOLE__CONTENTS, from, to);
         // Pages that are cut were read in for that; a hole is there.
         file.absent().read_in(from / 4096, to.div_ceil(4096));
+        self.mark_done(StepKind::Drop, file.about());
         at::section();
     }
 

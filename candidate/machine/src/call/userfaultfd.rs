@@ -1,7 +1,7 @@
 //! userfaultfd: a range is registered for its missing pages, or taken back. One file for each
 //! address space, that is told by signals only. Faults without mmap_sem are to leave such areas alone.
 
-use vmadiff_contract::{Errno, VmFlags};
+use vmadiff_contract::{Errno, StepKind, Told, VmFlags};
 
 use crate::area::merge::Range;
 use crate::area::ops::Ops;
@@ -29,11 +29,17 @@ impl<D: Design> Current<'_, D> {
         let end = start + len;
         let _write = Section::enter(self, self.mm_struct(), site::USERFAULTFD__MMAP_SEM);
         let (prev, vma) = self.find_vma_prev(start);
-        let vma = vma.ok_or(Errno::ENOMEM)?;
-        if vma.start() >= end {
-            return Err(Errno::EINVAL);
+        let found = vma.ok_or(Errno::ENOMEM);
+        let checked = found.and_then(|vma| {
+            if vma.start() >= end {
+                return Err(Errno::EINVAL);
+            }
+            self.check_areas(vma, end, register).map(|()| vma)
+        });
+        if checked.is_err() {
+            self.mark(StepKind::Decide, self.areas(), Told::Refused);
         }
-        self.check_areas(vma, end, register)?;
+        let vma = checked?;
         let prev = if vma.start() < start { Some(vma) } else { prev };
         self.change_areas(vma, prev, start, end, register)?;
         Ok(0)
@@ -93,6 +99,7 @@ impl<D: Design> Current<'_, D> {
                     .map_err(|_: SplitError| Errno::ENOMEM)?;
                 D::change(self, vma, Why::Userfault);
                 vma.set_flags(site::USERFAULTFD__VM_FLAGS, flags);
+                self.mark(StepKind::Flags, vma.about(), Told::Flags(flags));
                 vma.vm_userfaultfd_ctx()
                     .set(site::USERFAULTFD__CTX, register);
                 D::changed(self, vma, Why::Userfault);

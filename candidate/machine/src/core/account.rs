@@ -1,6 +1,6 @@
 //! Counting pages against limits: areas by kind, committed memory, locked memory.
 
-use vmadiff_contract::{Errno, Resource, VmFlags};
+use vmadiff_contract::{About, Errno, Resource, StepKind, Told, VmFlags};
 
 use crate::core::current::Current;
 use crate::core::machine::Machine;
@@ -43,17 +43,31 @@ impl<D: Design> Machine<D> {
         let limit = self.config().commit_limit;
         let before = self.committed.add(site::VM_ENOUGH_MEMORY__COMMITTED, pages);
         if limit == u64::MAX || before.saturating_add(pages) < limit {
+            if pages != 0 {
+                let told = Told::Number(pages);
+                self.mark(StepKind::Charge, About::Committed, told);
+            }
             return Ok(());
         }
-        self.vm_unacct_memory(pages);
+        // Others see the charge until it is given back.
+        self.mark(StepKind::Charge, About::Committed, Told::Refused);
+        if pages != 0 {
+            self.uncharge(pages);
+        }
         Err(Errno::ENOMEM)
+    }
+
+    /// Gives a charge back as a part of another step.
+    pub fn uncharge(&self, pages: u64) {
+        let less = pages.wrapping_neg();
+        self.committed.add(site::VM_UNACCT_MEMORY__COMMITTED, less);
     }
 
     /// Gives a charge back (`vm_unacct_memory`).
     pub fn vm_unacct_memory(&self, pages: u64) {
         if pages != 0 {
-            let less = pages.wrapping_neg();
-            self.committed.add(site::VM_UNACCT_MEMORY__COMMITTED, less);
+            self.uncharge(pages);
+            self.mark(StepKind::Uncharge, About::Committed, Told::Number(pages));
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::ops::Deref;
 
+use vmadiff_contract::{StepKind, Told};
+
 use crate::core::machine::Machine;
 use crate::core::mm::Mm;
 use crate::core::slab::Handle;
@@ -42,6 +44,9 @@ impl<'a, D: Design> Current<'a, D> {
     pub fn fails(&self) -> bool {
         let left = self.countdown.get();
         self.countdown.set(left.saturating_sub(1));
+        if left == 1 {
+            self.mark(StepKind::Allocate, self.areas(), Told::Refused);
+        }
         left == 1
     }
 }

@@ -4,13 +4,14 @@
 //! frame, also while the page cache lacks it. Shared anonymous memory is such a file without a kind.
 
 use parking_lot::Mutex;
-use vmadiff_contract::{Access, Event, Fd, FileId, FileKind, Misuse};
+use vmadiff_contract::{About, Access, Event, Fd, FileId, FileKind, Misuse, StepKind, Told};
 use vmadiff_interleave::{RefCount, RwSem, Site, SpinLock};
 
 use crate::area::ops::Ops;
 use crate::area::vma::Vma;
+use crate::core::current::Current;
 use crate::core::machine::Machine;
-use crate::core::mm::Mm;
+use crate::core::mm::{Mm, mm_id};
 use crate::core::slab::{Handle, Ref, object};
 use crate::design::Design;
 use crate::page::cache::Absent;
@@ -124,9 +125,14 @@ impl Descriptors {
         Fd((lowest + FIRST_FD) as i32)
     }
 
-    /// Takes a descriptor away.
-    pub fn remove(&self, fd: Fd) -> Option<Handle<File>> {
-        let _lock = self.file_lock.lock(site::CLOSE__FILE_LOCK);
+    /// What a number opens; the lock is held.
+    fn at(&self, fd: Fd) -> Option<Handle<File>> {
+        let at = usize::try_from(fd.0).ok()?.checked_sub(FIRST_FD)?;
+        self.slots.lock().get(at)?.some()
+    }
+
+    /// Takes what a number opens; the lock is held.
+    fn take(&self, fd: Fd) -> Option<Handle<File>> {
         let at = usize::try_from(fd.0).ok()?.checked_sub(FIRST_FD)?;
         std::mem::take(self.slots.lock().get_mut(at)?).some()
     }
@@ -172,22 +178,21 @@ impl<D: Design> Machine<D> {
         }
     }
 
-    /// The file of a number, with a reference (`fget`): taken before the number can be closed.
-    pub fn fget(&self, site: Site, mm: &Mm, fd: Fd) -> Option<Ref<'_, File>> {
-        let _lock = mm.files.file_lock.lock(site);
-        let at = usize::try_from(fd.0).ok()?.checked_sub(FIRST_FD)?;
-        let file = mm.files.slots.lock().get(at)?.some()?;
-        let file = self.files.get(file);
-        self.get_file(file);
-        Some(file)
-    }
-
     /// Puts a reference (`fput`): the file goes with the last.
     pub fn fput(&self, file: Ref<'_, File>) {
+        self.put_file(file, false);
+    }
+
+    /// The same; `told`: as a step of its own.
+    pub fn put_file(&self, file: Ref<'_, File>, told: bool) {
         if !file.alive() {
             return;
         }
-        match file.refs().put(site::FPUT__REFS) {
+        let put = file.refs().put(site::FPUT__REFS);
+        if told {
+            self.mark_done(StepKind::Put, file.about());
+        }
+        match put {
             Ok(0) => self.free_file(file),
             Ok(_) => {}
             Err(_) => self.misuse(Misuse::DeadFile(FileId(file.ordinal()))),
@@ -195,11 +200,19 @@ impl<D: Design> Machine<D> {
     }
 
     fn free_file(&self, file: Ref<'_, File>) {
-        self.vm_unacct_memory(file.charged().peek());
+        self.uncharge_file(file.charged().peek());
         if self.files.free(file.handle()) {
             self.raise(Event::FileFree {
                 file: FileId(file.ordinal()),
             });
+        }
+    }
+
+    /// The pages of shared memory that goes (`shmem_unacct_size`).
+    fn uncharge_file(&self, pages: u64) {
+        if pages != 0 {
+            self.uncharge(pages);
+            self.mark(StepKind::Put, About::Committed, Told::Number(pages));
         }
     }
 
@@ -214,12 +227,14 @@ impl<D: Design> Machine<D> {
 
     /// Copies a process's descriptors for its child (`dup_fd`).
     pub fn dup_fd(&self, from: &Mm, to: &Mm) {
-        let _lock = from.files.file_lock.lock(site::DUP_FD__FILE_LOCK);
         let slots = |at| to.files.slots.lock().get(at).copied();
+        let _lock = from.files.file_lock.lock(site::DUP_FD__FILE_LOCK);
         to.files.slots.lock().clone_from(&*from.files.slots.lock());
         for file in (0..).map_while(slots).filter_map(Handle::some) {
             self.get_file(self.files.get(file));
         }
+        let (mm, fd) = (mm_id(from.name()), Fd(-1));
+        self.mark_done(StepKind::Descriptor, About::Descriptor { mm, fd });
     }
 
     /// Closes all descriptors of a process, by number (`exit_files`).
@@ -227,5 +242,34 @@ impl<D: Design> Machine<D> {
         while let Some(file) = mm.files.pop_first() {
             self.fput(self.files.get(file));
         }
+    }
+}
+
+impl<D: Design> Current<'_, D> {
+    /// The file of a number, with a reference (`fget`): taken before the number can be closed.
+    pub fn fget(&self, site: Site, fd: Fd) -> Option<Ref<'_, File>> {
+        let files = &self.mm_struct().files;
+        let _lock = files.file_lock.lock(site);
+        let found = files.at(fd).map(|file| self.files.get(file));
+        if let Some(file) = found {
+            self.get_file(file);
+        }
+        self.mark_descriptor(fd, found.is_some());
+        found
+    }
+
+    /// Takes a descriptor away.
+    pub fn take_descriptor(&self, fd: Fd) -> Option<Handle<File>> {
+        let files = &self.mm_struct().files;
+        let _lock = files.file_lock.lock(site::CLOSE__FILE_LOCK);
+        let taken = files.take(fd);
+        self.mark_descriptor(fd, taken.is_some());
+        taken
+    }
+
+    /// Tells what was found of a descriptor.
+    pub fn mark_descriptor(&self, fd: Fd, there: bool) {
+        let told = if there { Told::Done } else { Told::Refused };
+        self.mark(StepKind::Descriptor, self.descriptor(fd), told);
     }
 }

@@ -29,6 +29,8 @@ pub struct Machine<D: Design> {
     name: &'static str,
     defects: Defects,
     events: Arc<dyn EventSink>,
+    /// Whether marks are listened to.
+    listens: bool,
     tasks: [Task; TASKS],
     /// Tasks that there ever were, and a lock for the next fork.
     pub last_task: Cell<u64>,
@@ -135,6 +137,7 @@ impl<D: Design> Machine<D> {
             committed: Cell::new(0),
             rcu: Rcu::new(),
             irqs: Irqs::new(),
+            listens: false,
             events,
         };
         machine.reset(config);
@@ -161,6 +164,17 @@ impl<D: Design> Machine<D> {
     /// All tasks that there can be, live or not; the kernel's own is the first.
     pub fn tasks(&self) -> &[Task; TASKS] {
         &self.tasks
+    }
+
+    /// Whether marks are listened to.
+    #[inline]
+    pub fn listens(&self) -> bool {
+        self.listens
+    }
+
+    /// Where events and marks go.
+    pub fn sink(&self) -> &dyn EventSink {
+        &*self.events
     }
 
     /// Sends an event.
@@ -229,6 +243,7 @@ impl<D: Design> Manager for Machine<D> {
 
     fn reset(&mut self, config: &Config) {
         self.config.clone_from(config);
+        self.listens = self.events.listens();
         let reuse = config.reuse_slots;
         self.mms.reset(reuse);
         self.vmas.reset(reuse);

@@ -27,6 +27,8 @@ pub struct Mm {
     pub mm_rb: Cell<Handle<Vma>>,
     /// Guards the upper page tables, anon_vma pointers, and stacks that grow.
     pub page_table_lock: SpinLock,
+    /// Who takes pages out, or rights, and has not flushed the TLBs yet (`tlb_flush_pending`).
+    pub tlb_flush_pending: Cell<u64>,
     /// The top page table.
     pub pgd: Entries,
     /// Where a search for room need not look again.
@@ -79,6 +81,7 @@ impl Mm {
         self.holes.init();
         self.vmacache_seqnum.init(0);
         self.mm_users.init(0);
+        self.tlb_flush_pending.init(0);
         for counter in self.counters() {
             counter.init(0);
         }

@@ -5,6 +5,7 @@ pub mod account;
 pub mod current;
 pub mod file;
 pub mod machine;
+pub mod marks;
 pub mod mm;
 pub mod policy;
 pub mod rlimit;

@@ -1,14 +1,15 @@
 //! What can be seen of a manager between calls.
 
 use vmadiff_contract::{
-    AbsentPage, AnonId, ByteState, FdState, FileByte, FileId, FileState, MmId, MmState, PageState,
-    PolicyId, Protocol, Snapshot, TaskId, TaskState, VmFlags, VmaState,
+    AbsentPage, AnonId, ByteState, FdState, FileByte, FileId, FileState, MmId, MmState, PolicyId,
+    Protocol, Snapshot, TaskId, TaskState, VmFlags, VmaState,
 };
 use vmadiff_interleave::Word;
 
 use crate::area::vma::Vma;
 use crate::core::file::File;
 use crate::core::machine::Machine;
+use crate::core::marks::page_state;
 use crate::core::mm::{Mm, mm_id};
 use crate::core::slab::{Handle, Ref};
 use crate::design::Design;
@@ -131,16 +132,7 @@ impl<D: Design> Machine<D> {
 
     fn show_page(&self, mm: MmId, addr: u64, pte: Pte, into: &mut Snapshot) {
         let maps = pte.maps();
-        into.pages.push(PageState {
-            mm,
-            addr,
-            present: pte.present(),
-            readable: pte.readable(),
-            writable: pte.writable(),
-            executable: pte.executable(),
-            anon: matches!(maps, Some(Maps::Anon(_) | Maps::Swap(_))),
-            zero: maps == Some(Maps::Zero),
-        });
+        into.pages.extend(page_state(mm, addr, pte));
         let contents = match maps {
             Some(Maps::Anon(frame)) => self.frames.find(frame).map(Ref::<Frame>::contents),
             Some(Maps::Swap(slot)) => self.swap.find(slot).map(Ref::<SwapSlot>::contents),

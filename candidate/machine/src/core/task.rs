@@ -46,6 +46,10 @@ pub struct Task {
     tlb: [Translation; TLB],
     /// Flushes that reached it: what was read before one must not be cached after it.
     flushes: Cell<u64>,
+    /// It makes an access, with interrupts off; kept for marks only, as is the next.
+    pub accessing: Cell<bool>,
+    /// The moment at which its last access ended.
+    pub accessed: Cell<u64>,
 }
 
 /// An entry of a TLB: the page's number plus 1, and the page-table entry it was made from.
@@ -67,6 +71,7 @@ impl Task {
         }
         self.vmacache_seqnum.init(0);
         self.walking.init(Handle::NULL);
+        self.accessing.init(false);
         self.flush_all();
         self.live.init(true);
     }

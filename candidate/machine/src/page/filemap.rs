@@ -1,6 +1,6 @@
 //! Faults on pages of files, shared anonymous memory included (`do_fault`). Only under mmap_sem.
 
-use vmadiff_contract::VmFlags;
+use vmadiff_contract::{StepKind, Told, VmFlags};
 
 use crate::core::current::Current;
 use crate::core::file::File;
@@ -41,7 +41,7 @@ impl<D: Design> Current<'_, D> {
         let page = vmf.pgoff;
         // From the look at the size until it is mapped the page is locked, and so not truncated.
         let _pages = file.pages().lock(site::DO_FAULT__PAGE_LOCK);
-        if page >= file.pages_in(site::DO_FAULT__SIZE) {
+        if !self.page_is_there(file, page) {
             return Fault::Bus;
         }
         let served = self.filemap_page(file, page);
@@ -63,13 +63,14 @@ impl<D: Design> Current<'_, D> {
         };
         let page = vmf.pgoff;
         let _pages = file.pages().lock(site::DO_FAULT__PAGE_LOCK);
-        if page >= file.pages_in(site::DO_FAULT__SIZE) {
+        if !self.page_is_there(file, page) {
             self.put_page(site::DO_COW_FAULT__PUT_PAGE, copy);
             return Fault::Bus;
         }
         let served = self.filemap_page(file, page);
         copy.contents()
             .init_page(site::DO_COW_FAULT__COPY, file.contents(), page << 12);
+        self.mark_done(StepKind::Copy, copy.about());
         self.page_add_new_anon_rmap(copy, vmf.anon_vma(), vmf.pgoff);
         if self.finish_fault(vmf, writable_entry(vmf, copy)) {
             self.mm_struct().rss_anon.count(1);
@@ -77,6 +78,14 @@ impl<D: Design> Current<'_, D> {
             self.put_page(site::DO_COW_FAULT__PUT_PAGE, copy);
         }
         served
+    }
+
+    /// Whether a file has a page, which is locked.
+    fn page_is_there(&self, file: Ref<'_, File>, page: u64) -> bool {
+        let there = page < file.pages_in(site::DO_FAULT__SIZE);
+        let told = if there { Told::Done } else { Told::Refused };
+        self.mark(StepKind::Decide, file.page(page), told);
+        there
     }
 
     /// Sets the entry (`finish_fault`); false: another fault was faster.
@@ -89,7 +98,9 @@ impl<D: Design> Current<'_, D> {
         }
         let first = vmf.pte(site::FINISH_FAULT__PTE).is_none();
         if first {
-            vmf.set_pte(site::FINISH_FAULT__SET_PTE, pte);
+            self.set_fault_pte(vmf, site::FINISH_FAULT__SET_PTE, pte);
+        } else {
+            self.leave_pte(vmf);
         }
         vmf.served();
         first

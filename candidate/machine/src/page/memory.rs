@@ -1,9 +1,10 @@
 //! Serving a fault by what the page's entry holds (mm/memory.c).
 
-use vmadiff_contract::{Note, VmFlags};
+use vmadiff_contract::{About, Note, StepKind, Told, VmFlags};
 
 use crate::area::anon_vma_links::NoMemory;
 use crate::core::current::Current;
+use crate::core::mm::mm_id;
 use crate::core::slab::Ref;
 use crate::defects::defect;
 use crate::design::Design;
@@ -29,6 +30,10 @@ impl<D: Design> Current<'_, D> {
             let table = vmf.pmd.lower(site::HANDLE_PTE_FAULT__PMD, entry).some();
             vmf.table = table.map(|table| self.table(table));
             vmf.orig_pte = vmf.pte(site::HANDLE_PTE_FAULT__PTE);
+            if self.listens() {
+                let ptes = (vmf.orig_pte, vmf.orig_pte);
+                self.tell_pte(None, StepKind::Decide, self.mm, vmf.address, ptes);
+            }
         }
         match vmf.orig_pte.maps() {
             None if vmf.is_anonymous() => self.do_anonymous_page(vmf),
@@ -51,6 +56,7 @@ impl<D: Design> Current<'_, D> {
         if same && vmf.write && !vmf.orig_pte.writable() {
             return self.do_wp_page(vmf);
         }
+        self.leave_pte(vmf);
         vmf.served();
         Fault::MINOR
     }
@@ -73,11 +79,13 @@ impl<D: Design> Current<'_, D> {
             }
             if vmf.pte(site::DO_ANONYMOUS_PAGE__PTE).is_none() {
                 if missing {
-                    vmf.unlock();
+                    self.refuse_missing(vmf);
                     return Fault::Bus;
                 }
                 let zero = Pte::make(Maps::Zero, vmf.vma_page_prot).wrprotect();
-                vmf.set_pte(site::DO_ANONYMOUS_PAGE__SET_ZERO, zero);
+                self.set_fault_pte(vmf, site::DO_ANONYMOUS_PAGE__SET_ZERO, zero);
+            } else {
+                self.leave_pte(vmf);
             }
             vmf.served();
             return Fault::MINOR;
@@ -86,7 +94,7 @@ impl<D: Design> Current<'_, D> {
             return Fault::Oom;
         }
         let Some(page) = self.alloc_page_for(vmf) else {
-            return Fault::Oom;
+            return self.out_of_memory(vmf);
         };
         if !self.pte_map_lock(vmf) {
             self.put_page(site::DO_ANONYMOUS_PAGE__PUT_PAGE, page);
@@ -94,18 +102,23 @@ impl<D: Design> Current<'_, D> {
         }
         let free = vmf.pte(site::DO_ANONYMOUS_PAGE__PTE).is_none();
         if free && missing {
-            vmf.unlock();
+            self.refuse_missing(vmf);
             self.put_page(site::DO_ANONYMOUS_PAGE__PUT_PAGE, page);
             return Fault::Bus;
         }
         if !free {
+            self.leave_pte(vmf);
             vmf.served();
             self.put_page(site::DO_ANONYMOUS_PAGE__PUT_PAGE, page);
             return Fault::MINOR;
         }
         self.mm_struct().rss_anon.count(1);
         self.page_add_new_anon_rmap(page, vmf.anon_vma(), self.index_of(vmf));
-        vmf.set_pte(site::DO_ANONYMOUS_PAGE__SET_PTE, writable_entry(vmf, page));
+        self.set_fault_pte(
+            vmf,
+            site::DO_ANONYMOUS_PAGE__SET_PTE,
+            writable_entry(vmf, page),
+        );
         vmf.served();
         Fault::MINOR
     }
@@ -117,6 +130,25 @@ impl<D: Design> Current<'_, D> {
             self.pte_alloc(self.mm_struct(), vmf.pmd, vmf.address);
             vmf.pmd.alive();
         }
+    }
+
+    /// There is no page. What a fault without mmap_sem has gone by is confirmed before the task gets
+    /// to hear of it: the area may be gone, or have the page by now.
+    pub fn out_of_memory<'a>(&'a self, vmf: &mut Vmf<'a, D>) -> Fault {
+        if vmf.optimistic() {
+            if !self.pte_map_lock(vmf) {
+                return Fault::Retry;
+            }
+            vmf.unlock();
+        }
+        Fault::Oom
+    }
+
+    /// A missing page of a registered area is told by a signal.
+    fn refuse_missing(&self, vmf: &mut Vmf<'_, D>) {
+        let (mm, addr) = (mm_id(self.mm), vmf.address);
+        self.mark(StepKind::Entry, About::Entry { mm, addr }, Told::Refused);
+        vmf.unlock();
     }
 
     /// Makes sure that the fault's area has an anon_vma (`anon_vma_prepare`).
@@ -183,6 +215,7 @@ impl<D: Design> Current<'_, D> {
                     return self.wp_page_reuse(vmf);
                 }
                 self.get_page(site::DO_WP_PAGE__GET_PAGE, page);
+                self.leave_pte(vmf);
                 vmf.unlock();
                 self.wp_page_copy(vmf, Some(page))
             }
@@ -190,6 +223,7 @@ impl<D: Design> Current<'_, D> {
                 self.wp_page_reuse(vmf)
             }
             _ => {
+                self.leave_pte(vmf);
                 vmf.unlock();
                 self.wp_page_copy(vmf, None)
             }
@@ -201,7 +235,7 @@ impl<D: Design> Current<'_, D> {
         if vmf.vma_flags.contains(VmFlags::WRITE) {
             pte = pte.mkwrite();
         }
-        vmf.set_pte(site::WP_PAGE_REUSE__SET_PTE, pte);
+        self.set_fault_pte(vmf, site::WP_PAGE_REUSE__SET_PTE, pte);
         self.note(Note::Reuse);
         vmf.served();
         Fault::MINOR
@@ -224,14 +258,19 @@ impl<D: Design> Current<'_, D> {
             return Fault::Oom;
         }
         let Some(new) = self.alloc_page_for(vmf) else {
-            return Fault::Oom;
+            return self.out_of_memory(vmf);
         };
         self.cow_user_page(new, vmf.orig_pte, old);
+        let copied = self.moment();
         if !self.pte_map_lock(vmf) {
             self.put_page(site::WP_PAGE_COPY__PUT_NEW, new);
             return Fault::Retry;
         }
+        if !matches!(vmf.orig_pte.maps(), Some(Maps::Zero)) {
+            self.mark_since(copied, StepKind::Copy, new.about(), Told::Done);
+        }
         if vmf.pte(site::WP_PAGE_COPY__PTE_SAME) != vmf.orig_pte {
+            self.leave_pte(vmf);
             vmf.served();
             self.put_page(site::WP_PAGE_COPY__PUT_NEW, new);
             return Fault::MINOR;
@@ -244,10 +283,10 @@ impl<D: Design> Current<'_, D> {
             }
         }
         // No processor may go on reading the old page while another stores to the new one.
-        vmf.set_pte(site::WP_PAGE_COPY__CLEAR, Pte::NONE);
+        self.set_fault_pte(vmf, site::WP_PAGE_COPY__CLEAR, Pte::NONE);
         self.flush_tlb_page(self.mm, vmf.address);
         self.page_add_new_anon_rmap(new, vmf.anon_vma(), self.index_of(vmf));
-        vmf.set_pte(site::WP_PAGE_COPY__SET_PTE, writable_entry(vmf, new));
+        self.set_fault_pte(vmf, site::WP_PAGE_COPY__SET_PTE, writable_entry(vmf, new));
         self.note(Note::Cow);
         if let Some(old) = old {
             self.page_remove_rmap(old.handle());
@@ -283,7 +322,9 @@ impl<D: Design> Current<'_, D> {
             if vmf.orig_pte.saved_write() {
                 pte = pte.mkwrite();
             }
-            vmf.set_pte(site::DO_NUMA_PAGE__SET_PTE, pte);
+            self.set_fault_pte(vmf, site::DO_NUMA_PAGE__SET_PTE, pte);
+        } else {
+            self.leave_pte(vmf);
         }
         vmf.served();
         Fault::MINOR

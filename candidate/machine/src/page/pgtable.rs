@@ -1,6 +1,6 @@
 //! Walking, growing and pruning the page tables of an address space.
 
-use vmadiff_contract::{Event, Misuse, TableId};
+use vmadiff_contract::{Event, Misuse, StepKind, TableId};
 use vmadiff_interleave::{Site, Word};
 
 use crate::core::current::Current;
@@ -28,7 +28,70 @@ fn next_boundary(addr: u64, shift: u32) -> u64 {
     ((addr >> shift) + 1) << shift
 }
 
+/// A pass over the entries of a table's part, its lock held, which tells what it finds empty.
+pub struct Pass<'a, D: Design> {
+    machine: &'a Machine<D>,
+    kind: StepKind,
+    table: Ref<'a, Table>,
+    next: usize,
+    last: usize,
+    told: usize,
+}
+
+impl<D: Design> Pass<'_, D> {
+    /// Nothing was found up to here.
+    #[inline]
+    fn tell_gap(&mut self, at: usize) {
+        let from = std::mem::replace(&mut self.told, at + 1);
+        if self.machine.listens()
+            && from < at
+            && !self.table.is_gone(from)
+            && let Some((mm, base)) = self.table.place()
+        {
+            let addr = |at: usize| base + (at as u64) * 4096;
+            self.machine.mark_gap(self.kind, mm, addr(from), addr(at));
+        }
+    }
+}
+
+impl<D: Design> Iterator for Pass<'_, D> {
+    /// Where in the table an entry stands.
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        let next = self.table.entries().next(self.next);
+        let Some(at) = next.filter(|&at| at <= self.last) else {
+            self.tell_gap(self.last + 1);
+            return None;
+        };
+        self.tell_gap(at);
+        self.next = at + 1;
+        Some(at)
+    }
+}
+
 impl<D: Design> Machine<D> {
+    /// Goes over the entries of a table's part, its lock held.
+    #[inline]
+    pub fn pass<'a>(&'a self, part: PteTable<'a>) -> Pass<'a, D> {
+        self.seen(StepKind::Pass, part)
+    }
+
+    /// The same for steps of another kind.
+    #[inline]
+    pub fn seen<'a>(&'a self, kind: StepKind, part: PteTable<'a>) -> Pass<'a, D> {
+        let first = index(part.addr, 12);
+        Pass {
+            machine: self,
+            kind,
+            table: part.table,
+            next: first,
+            last: index(part.end - 1, 12),
+            told: first,
+        }
+    }
+
     /// The table of this name.
     #[inline]
     pub fn table(&self, table: Handle<Table>) -> Ref<'_, Table> {
@@ -52,26 +115,24 @@ impl<D: Design> Machine<D> {
 
     /// The middle table that covers an address, made if need be (`pud_alloc`, `pmd_alloc`).
     pub fn pmd_alloc(&self, mm: &Mm, addr: u64) -> Ref<'_, Table> {
-        let at = index(addr, PGD_SHIFT);
-        let pud = self.lower_or_alloc(mm, &mm.pgd, at, PUD_SHIFT, site::PUD_ALLOC__PGD);
-        let at = index(addr, PUD_SHIFT);
-        self.lower_or_alloc(mm, pud.entries(), at, PMD_SHIFT, site::PMD_ALLOC__PUD)
+        let pud = self.lower_or_alloc(mm, &mm.pgd, addr, PUD_SHIFT, site::PUD_ALLOC__PGD);
+        self.lower_or_alloc(mm, pud.entries(), addr, PMD_SHIFT, site::PMD_ALLOC__PUD)
     }
 
     /// The lowest table that covers an address, made if need be (`pte_alloc`).
     pub fn pte_alloc(&self, mm: &Mm, pmd: Ref<'_, Table>, addr: u64) -> Ref<'_, Table> {
-        let at = index(addr, PMD_SHIFT);
-        self.lower_or_alloc(mm, pmd.entries(), at, 12, site::PTE_ALLOC__PMD)
+        self.lower_or_alloc(mm, pmd.entries(), addr, 12, site::PTE_ALLOC__PMD)
     }
 
     fn lower_or_alloc(
         &self,
         mm: &Mm,
         upper: &Entries,
-        at: usize,
+        addr: u64,
         shift: u32,
         site: Site,
     ) -> Ref<'_, Table> {
+        let at = index(addr, if shift == 12 { PMD_SHIFT } else { shift + 9 });
         if let Some(table) = Handle::from_word(upper.get(site, at)).some() {
             return self.table(table);
         }
@@ -83,6 +144,7 @@ impl<D: Design> Machine<D> {
             return self.table(table);
         }
         upper.set(site::PTE_ALLOC__POPULATE, at, new.handle().to_word());
+        new.hang(mm.name(), addr);
         new
     }
 
@@ -91,6 +153,7 @@ impl<D: Design> Machine<D> {
         let table = self.tables.alloc();
         table.shift().init(shift);
         table.ptl_gone().init(false);
+        table.unhang();
         table.entries().clear();
         self.raise(Event::TableAlloc {
             table: TableId(table.ordinal()),
@@ -111,26 +174,59 @@ impl<D: Design> Machine<D> {
 
     /// The first lowest table in a range, with the part of the range that it covers. What is empty
     /// is skipped, however large it is.
-    pub fn next_pte_table(&self, mm: &Mm, mut addr: u64, end: u64) -> Option<PteTable<'_>> {
+    pub fn next_pte_table(&self, mm: &Mm, addr: u64, end: u64) -> Option<PteTable<'_>> {
+        self.next_part(mm, addr, end, |_, _| {})
+    }
+
+    /// The same for a pass, which tells what it finds empty.
+    pub fn pass_table(&self, mm: &Mm, addr: u64, end: u64) -> Option<PteTable<'_>> {
+        self.seen_table(StepKind::Pass, mm, addr, end)
+    }
+
+    /// The same for steps of another kind.
+    pub fn seen_table(&self, kind: StepKind, mm: &Mm, addr: u64, end: u64) -> Option<PteTable<'_>> {
+        self.next_part(mm, addr, end, |from, to| {
+            self.mark_gap(kind, mm.name(), from, to.min(end));
+        })
+    }
+
+    /// `skipped` is shown each stretch without tables, at the moment at which it was seen.
+    #[inline]
+    fn next_part(
+        &self,
+        mm: &Mm,
+        mut addr: u64,
+        end: u64,
+        skipped: impl Fn(u64, u64),
+    ) -> Option<PteTable<'_>> {
         while addr < end {
-            let (pud, at) = self.next_lower(&mm.pgd, addr, end, PGD_SHIFT)?;
+            let Some((pud, at)) = self.next_lower(&mm.pgd, addr, end, PGD_SHIFT) else {
+                skipped(addr, end);
+                return None;
+            };
+            let from = addr;
             addr = addr.max(at);
             let Some((pmd, at)) = self.next_lower(pud.entries(), addr, end, PUD_SHIFT) else {
                 addr = next_boundary(addr, PGD_SHIFT);
+                skipped(from, addr);
                 continue;
             };
             addr = addr.max(at);
             let Some((table, at)) = self.next_lower(pmd.entries(), addr, end, PMD_SHIFT) else {
                 addr = next_boundary(addr, PUD_SHIFT);
+                skipped(from, addr);
                 continue;
             };
             addr = addr.max(at);
+            skipped(from, addr);
             // The entry may be read while a fault elsewhere in the table's range fills another.
             if pmd.lower(site::WALK__PMD, index(addr, PMD_SHIFT)) == table.handle() {
                 let end = end.min(next_boundary(addr, PMD_SHIFT));
                 return Some(PteTable { addr, end, table });
             }
+            let from = addr;
             addr = next_boundary(addr, PMD_SHIFT);
+            skipped(from, addr);
         }
         None
     }

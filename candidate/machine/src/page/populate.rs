@@ -1,6 +1,6 @@
 //! Faulting a range in ahead of its use (`mm_populate`, `get_user_pages`).
 
-use vmadiff_contract::{Errno, POPULATE_MAX_PAGES, VmFlags};
+use vmadiff_contract::{Errno, POPULATE_MAX_PAGES, StepKind, VmFlags};
 use vmadiff_interleave::at;
 
 use crate::area::vma::Vma;
@@ -97,12 +97,13 @@ impl<D: Design> Current<'_, D> {
 
     /// The entry of an address, read under its lock.
     pub fn pte_of(&self, addr: u64) -> Pte {
-        match self.pte_table(self.mm_struct(), addr) {
-            Some(table) => {
-                let _ptl = table.ptl().lock(site::FOLLOW_PAGE__PTL);
-                table.pte(site::FOLLOW_PAGE__PTE, index(addr, 12))
-            }
-            None => Pte::NONE,
+        let table = self.pte_table(self.mm_struct(), addr);
+        let _ptl = table.map(|table| table.ptl().lock(site::FOLLOW_PAGE__PTL));
+        let at = index(addr, 12);
+        let pte = table.map_or(Pte::NONE, |table| table.pte(site::FOLLOW_PAGE__PTE, at));
+        if self.listens() {
+            self.tell_pte(None, StepKind::Decide, self.mm, addr, (pte, pte));
         }
+        pte
     }
 }

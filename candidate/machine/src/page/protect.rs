@@ -1,5 +1,7 @@
 //! Giving the present entries of a range another protection (mm/mprotect.c).
 
+use vmadiff_contract::StepKind;
+
 use crate::area::ops::PageProt;
 use crate::area::vma::Vma;
 use crate::core::machine::Machine;
@@ -7,7 +9,6 @@ use crate::core::slab::Ref;
 use crate::design::Design;
 use crate::page::pgtable::PteTable;
 use crate::page::pte::{Maps, Pte};
-use crate::page::table::index;
 use crate::sites as site;
 
 /// What entries are to allow.
@@ -24,20 +25,23 @@ impl<D: Design> Machine<D> {
     /// one (`change_protection`).
     pub fn change_protection(&self, vma: Ref<'_, Vma>, start: u64, end: u64, to: NewProt) {
         let mm = vma.vm_mm().peek();
+        let pending = &self.mm(mm).tlb_flush_pending;
+        pending.add(site::CHANGE_PROTECTION__PENDING, 1);
         let mut changed = false;
         let mut addr = start;
-        while let Some(part) = self.next_pte_table(self.mm(mm), addr, end) {
+        while let Some(part) = self.pass_table(self.mm(mm), addr, end) {
             changed |= self.change_pte_range(part, to);
             addr = part.end;
         }
         if changed {
             self.flush_tlb_range(mm, start, end);
         }
+        pending.add(site::CHANGE_PROTECTION__DONE, 1u64.wrapping_neg());
     }
 
     /// The entries of one lowest table.
     fn change_pte_range(&self, part: PteTable<'_>, to: NewProt) -> bool {
-        let PteTable { addr, end, table } = part;
+        let table = part.table;
         let (lock, read, set) = match to {
             NewProt::Of(_) => (
                 site::CHANGE_PTE_RANGE__PTL,
@@ -50,20 +54,19 @@ impl<D: Design> Machine<D> {
                 site::CHANGE_PROT_NUMA__SET,
             ),
         };
-        let last = index(end - 1, 12);
         let _ptl = table.ptl().lock(lock);
         let mut changed = false;
-        let mut from = index(addr, 12);
-        while let Some(at) = table.entries().next(from).filter(|&at| at <= last) {
-            from = at + 1;
+        for at in self.pass(part) {
             let pte = table.pte(read, at);
             let new = match to {
                 NewProt::Of(prot) => pte.present().then(|| pte.modify(prot)),
                 NewProt::Numa => self.is_worth_a_fault(pte).then(|| pte.mknuma()),
             };
             if let Some(new) = new {
-                table.set_pte(set, at, new);
+                self.set_pte(StepKind::Pass, set, table, at, new);
                 changed = true;
+            } else {
+                self.passed(table, at, pte);
             }
         }
         changed

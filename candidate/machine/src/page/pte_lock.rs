@@ -84,6 +84,7 @@ impl<D: Design> Current<'_, D> {
             return Ok(None);
         };
         D::still(self, vmf, true)?;
+        self.tell_reads(vmf);
         Ok(Some(ptl))
     }
 
@@ -165,6 +166,7 @@ impl<D: Design> Current<'_, D> {
         })?);
         vmf.table = Some(table);
         vmf.orig_pte = table.pte(at.pte, index(addr, 12));
+        vmf.reads.entry = self.moment();
         Ok(())
     }
 }

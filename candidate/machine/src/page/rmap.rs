@@ -1,6 +1,8 @@
 //! From a page to the entries that map it, and back (mm/rmap.c). How areas come by the anon_vmas that
 //! this goes by, `area::anon_vma` says.
 
+use vmadiff_contract::StepKind;
+
 use crate::area::anon_vma::AnonVma;
 use crate::area::vma::Vma;
 use crate::core::current::Current;
@@ -91,7 +93,13 @@ impl<D: Design> Current<'_, D> {
         if table.pte(site::TRY_TO_UNMAP__PTE, at).maps() != Some(page) {
             return false;
         }
-        table.set_pte(site::TRY_TO_UNMAP__CLEAR, at, Pte::NONE);
+        self.set_pte(
+            StepKind::Entry,
+            site::TRY_TO_UNMAP__CLEAR,
+            table,
+            at,
+            Pte::NONE,
+        );
         self.flush_tlb_page(handle, addr);
         mm.rss_file.count(1u64.wrapping_neg());
         true
@@ -115,16 +123,30 @@ impl<D: Design> Current<'_, D> {
         if table.pte(site::TRY_TO_UNMAP__PTE, at).anon() != Some(page.handle()) {
             return false;
         }
-        table.set_pte(site::TRY_TO_UNMAP__CLEAR, at, Pte::NONE);
+        self.set_pte(
+            StepKind::Entry,
+            site::TRY_TO_UNMAP__CLEAR,
+            table,
+            at,
+            Pte::NONE,
+        );
         self.flush_tlb_page(handle, addr);
         // No processor can store to it any more, unless another entry is writable: then this one
         // was the first to go, and the contents are taken again with that one.
         slot.contents()
             .init_page(site::TRY_TO_UNMAP__WRITE_OUT, page.contents(), 0);
+        self.mark_done(StepKind::Copy, page.about());
         self.swap_duplicate(site::TRY_TO_UNMAP__SWAP_DUPLICATE, slot.handle());
         mm.rss_anon.count(1u64.wrapping_neg());
         mm.swap_entries.count(1);
-        table.set_pte(site::TRY_TO_UNMAP__SET_SWAP, at, Pte::swap(slot.handle()));
+        let swapped = Pte::swap(slot.handle());
+        self.set_pte(
+            StepKind::Entry,
+            site::TRY_TO_UNMAP__SET_SWAP,
+            table,
+            at,
+            swapped,
+        );
         self.page_remove_rmap(page.handle());
         self.put_page(site::TRY_TO_UNMAP__PUT_PAGE, page);
         true

@@ -4,6 +4,8 @@
 //! fault without mmap_sem reads only what one entry names; Linux would have to read ahead otherwise,
 //! under mmap_sem.
 
+use vmadiff_contract::{StepKind, Told};
+
 use crate::core::current::Current;
 use crate::core::slab::Handle;
 use crate::design::Design;
@@ -24,6 +26,9 @@ impl<D: Design> Current<'_, D> {
                 return Fault::Retry;
             }
             let same = vmf.pte(site::DO_SWAP_PAGE__PTE_UNMAP_SAME) == vmf.orig_pte;
+            if !same {
+                self.leave_pte(vmf);
+            }
             vmf.unlock();
             if !same {
                 vmf.mark();
@@ -36,15 +41,18 @@ impl<D: Design> Current<'_, D> {
             return self.give_up(&reason::SWAP_READ);
         }
         let Some(page) = self.alloc_page_for(vmf) else {
-            return Fault::Oom;
+            return self.out_of_memory(vmf);
         };
         page.contents()
             .init_page(site::DO_SWAP_PAGE__READ, from.contents(), 0);
+        let read = self.moment();
         if !self.pte_map_lock(vmf) {
             self.put_page(site::DO_SWAP_PAGE__PUT_PAGE, page);
             return Fault::Retry;
         }
+        self.mark_since(read, StepKind::Copy, page.about(), Told::Done);
         if vmf.pte(site::DO_SWAP_PAGE__PTE_SAME) != vmf.orig_pte {
+            self.leave_pte(vmf);
             vmf.served();
             self.put_page(site::DO_SWAP_PAGE__PUT_PAGE, page);
             return Fault::MAJOR;
@@ -58,7 +66,7 @@ impl<D: Design> Current<'_, D> {
         } else {
             Pte::make(Maps::Anon(page.handle()), vmf.vma_page_prot).wrprotect()
         };
-        vmf.set_pte(site::DO_SWAP_PAGE__SET_PTE, pte);
+        self.set_fault_pte(vmf, site::DO_SWAP_PAGE__SET_PTE, pte);
         vmf.mark();
         self.swap_free(site::DO_SWAP_PAGE__SWAP_FREE, slot);
         vmf.unlock();

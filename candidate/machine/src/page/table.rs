@@ -3,10 +3,13 @@
 //! The top one stands in its address space; the others are objects. Each notes which of its
 //! entries are set, so that walks over huge ranges skip what is empty and cost nothing.
 
-use vmadiff_contract::{Misuse, TableId};
+use vmadiff_contract::{Misuse, StepKind, TableId};
 use vmadiff_interleave::{Cell, Site, SpinLock};
 
+use crate::core::machine::Machine;
+use crate::core::mm::Mm;
 use crate::core::slab::{Handle, Ref, object};
+use crate::design::Design;
 use crate::page::pte::Pte;
 
 /// Entries in a table.
@@ -119,6 +122,13 @@ object! {
         shift: u32,
         /// The memory of its lock was freed before its own.
         ptl_gone: bool,
+        /// In whose tree it hangs; none while nobody finds it there.
+        mm: Handle<Mm>,
+        /// The first address that it covers there.
+        base: u64,
+        /// Which of its entries are gone for others, though they stand there yet (collapse): from
+        /// this one, in the lower half, to before that one.
+        gone: u64,
     }
     parts {
         /// What it holds.
@@ -143,6 +153,13 @@ impl<'a> Ref<'a, Table> {
         self.checked(word)
     }
 
+    /// What stands there, dead or alive: for marks.
+    #[inline]
+    fn shown_pte(self, at: usize) -> Pte {
+        use vmadiff_interleave::Word;
+        Pte::from_word(self.entries().peek(at))
+    }
+
     #[inline]
     fn checked(self, word: u64) -> Pte {
         use vmadiff_interleave::Word;
@@ -153,9 +170,39 @@ impl<'a> Ref<'a, Table> {
         }
     }
 
-    /// Writes a lowest table's entry, under the table's lock.
+    /// Where it hangs: in whose tree, and the first address that it covers.
+    pub fn place(self) -> Option<(Handle<Mm>, u64)> {
+        let mm = self.mm().shown().some()?;
+        self.lives().then(|| (mm, self.base().shown()))
+    }
+
+    /// It hangs in a tree from now on.
+    pub fn hang(self, mm: Handle<Mm>, addr: u64) {
+        self.mm().init(mm);
+        self.base().init(addr >> PMD_SHIFT << PMD_SHIFT);
+        self.gone().init(0);
+    }
+
+    /// It hangs in none.
+    pub fn unhang(self) {
+        self.mm().init(Handle::NULL);
+        self.gone().init(0);
+    }
+
+    /// These entries are gone for others.
+    pub fn set_gone(self, from: usize, to: usize) {
+        self.gone().init((to as u64) << 32 | from as u64);
+    }
+
+    /// Whether an entry is gone for others.
+    pub fn is_gone(self, at: usize) -> bool {
+        let gone = self.gone().shown();
+        (gone as u32 as usize..(gone >> 32) as usize).contains(&at)
+    }
+
+    /// Writes a lowest table's entry ([`Machine::set_pte`](crate::Machine::set_pte), which tells it).
     #[inline]
-    pub fn set_pte(self, site: Site, at: usize, pte: Pte) {
+    fn write_pte(self, site: Site, at: usize, pte: Pte) {
         use vmadiff_interleave::Word;
         if self.alive() {
             self.entries().set(site, at, pte.to_word());
@@ -173,6 +220,32 @@ impl<'a> Ref<'a, Table> {
         } else {
             Handle::NULL
         }
+    }
+}
+
+impl<D: Design> Machine<D> {
+    /// Writes a lowest table's entry, under the table's lock, as a step of this kind.
+    #[inline]
+    pub fn set_pte(&self, kind: StepKind, site: Site, table: Ref<'_, Table>, at: usize, pte: Pte) {
+        let before = if self.listens() {
+            table.shown_pte(at)
+        } else {
+            Pte::NONE
+        };
+        table.write_pte(site, at, pte);
+        self.mark_entry(kind, table, at, (before, pte));
+    }
+
+    /// Writes an entry of a child that fork is still making: the parent's tells of both.
+    #[inline]
+    pub fn set_copied_pte(&self, site: Site, table: Ref<'_, Table>, at: usize, pte: Pte) {
+        table.write_pte(site, at, pte);
+    }
+
+    /// A pass has looked at an entry and leaves it.
+    #[inline]
+    pub fn passed(&self, table: Ref<'_, Table>, at: usize, pte: Pte) {
+        self.mark_entry(StepKind::Pass, table, at, (pte, pte));
     }
 }
 

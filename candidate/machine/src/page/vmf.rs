@@ -1,11 +1,12 @@
 //! A fault under way (`vm_fault`), and how it takes the page-table lock.
 
-use vmadiff_contract::VmFlags;
+use vmadiff_contract::{StepKind, Told, VmFlags};
 use vmadiff_interleave::{Site, SpinGuard, at};
 
 use crate::area::anon_vma::AnonVma;
 use crate::area::ops::{Ops, PageProt};
 use crate::area::vma::Vma;
+use crate::core::current::Current;
 use crate::core::machine::Machine;
 use crate::core::policy::Policy;
 use crate::core::slab::{Handle, Ref};
@@ -70,6 +71,61 @@ pub struct Vmf<'a, D: Design> {
     pub orig_pte: Pte,
     /// The lowest table's lock, while it is held.
     pub ptl: Option<SpinGuard<'a>>,
+    /// What it went by, which is told once it is confirmed.
+    pub reads: Reads,
+}
+
+/// When a fault without mmap_sem has read what it goes by.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reads {
+    /// The area ([`Found::moment`]).
+    pub area: u64,
+    /// The entry.
+    pub entry: u64,
+    /// It was told.
+    pub told: bool,
+}
+
+impl<D: Design> Current<'_, D> {
+    /// Writes a fault's entry; its table's lock is held.
+    pub fn set_fault_pte(&self, vmf: &Vmf<'_, D>, site: Site, pte: Pte) {
+        if let Some(table) = vmf.table {
+            self.set_pte(StepKind::Entry, site, table, vmf.at(), pte);
+            if table.is_gone(vmf.at()) {
+                self.leave_pte(vmf);
+            }
+        }
+    }
+
+    /// Tells what a fault without mmap_sem went by, now that it is confirmed.
+    pub fn tell_reads(&self, vmf: &mut Vmf<'_, D>) {
+        let told = std::mem::replace(&mut vmf.reads.told, true);
+        if !self.listens() || told {
+            return;
+        }
+        let flags = Told::Flags(vmf.vma_flags);
+        self.mark_since(vmf.reads.area, StepKind::Decide, vmf.vma.about(), flags);
+        if vmf.optimistic() {
+            let (since, pte) = (Some(vmf.reads.entry), vmf.orig_pte);
+            self.tell_pte(since, StepKind::Decide, self.mm, vmf.address, (pte, pte));
+        }
+    }
+
+    /// A fault leaves its entry: it needs nothing, or is not as it was found any more. In a table
+    /// that was taken out of the tree (collapse) there is none for others.
+    pub fn leave_pte(&self, vmf: &Vmf<'_, D>) {
+        if self.listens()
+            && let Some(table) = vmf.table
+        {
+            let gone = table.is_gone(vmf.at());
+            let pte = if gone {
+                Pte::NONE
+            } else {
+                table.peek_pte(vmf.at())
+            };
+            self.tell_pte(None, StepKind::Entry, self.mm, vmf.address, (pte, pte));
+        }
+    }
 }
 
 /// What a design has copied of an area that it does not keep.
@@ -97,6 +153,10 @@ pub struct Found<'a, D: Design> {
     pub pgoff: u64,
     /// The policy to allocate by, held, or none.
     pub policy: Handle<Policy>,
+    /// The moment ([`Machine::moment`]) right behind the read that vouches for all this, so that it
+    /// is so then if it is still so when the entry is written: a count that was sampled, a lock that
+    /// was taken.
+    pub moment: u64,
 }
 
 impl<'a, D: Design> Vmf<'a, D> {
@@ -117,6 +177,10 @@ impl<'a, D: Design> Vmf<'a, D> {
             table: None,
             orig_pte: Pte::NONE,
             ptl: None,
+            reads: Reads {
+                area: found.moment,
+                ..Reads::default()
+            },
         }
     }
 
@@ -153,13 +217,6 @@ impl<D: Design> Vmf<'_, D> {
     pub fn pte(&self, site: Site) -> Pte {
         self.table
             .map_or(Pte::NONE, |table| table.pte(site, self.at()))
-    }
-
-    /// Writes the entry; its table's lock is held.
-    pub fn set_pte(&self, site: Site, pte: Pte) {
-        if let Some(table) = self.table {
-            table.set_pte(site, self.at(), pte);
-        }
     }
 
     /// Gives the page-table lock back.

@@ -4,6 +4,8 @@
 //! truncation). A VMA that is being unmapped has left the tree; one that stays may be faulted in
 //! again at any time.
 
+use vmadiff_contract::StepKind;
+
 use crate::area::vma::Vma;
 use crate::core::machine::Machine;
 use crate::core::mm::Mm;
@@ -12,7 +14,6 @@ use crate::design::{Design, Why};
 use crate::page::gather::Gather;
 use crate::page::pgtable::PteTable;
 use crate::page::pte::{Maps, Pte};
-use crate::page::table::index;
 use crate::sites as site;
 
 /// Which pages are taken out.
@@ -51,7 +52,7 @@ impl<D: Design> Machine<D> {
     ) {
         D::change(self, vma, Why::Zap);
         let (mut addr, end) = (vma.start().max(start), vma.end().min(end));
-        while let Some(part) = self.next_pte_table(gather.mm(), addr, end) {
+        while let Some(part) = self.pass_table(gather.mm(), addr, end) {
             self.zap_pte_range(gather, part, which);
             addr = part.end;
         }
@@ -62,20 +63,24 @@ impl<D: Design> Machine<D> {
     ///
     /// Deviation (one-hold): the lock is held from the first entry to the last.
     fn zap_pte_range(&self, gather: &mut Gather<'_, D>, part: PteTable<'_>, which: Which) {
-        let PteTable { addr, end, table } = part;
+        let PteTable { addr, table, .. } = part;
         let mm = gather.mm();
         let base = addr >> 21 << 21;
-        let last = index(end - 1, 12);
         let _ptl = table.ptl().lock(site::ZAP_PTE_RANGE__PTL);
-        let mut from = index(addr, 12);
-        while let Some(at) = table.entries().next(from).filter(|&at| at <= last) {
-            from = at + 1;
+        for at in self.pass(part) {
             let pte = table.pte(site::ZAP_PTE_RANGE__PTE, at);
             let Some(maps) = pte.maps() else { continue };
             if which == Which::FileOnly && !matches!(maps, Maps::File(..)) {
+                self.passed(table, at, pte);
                 continue;
             }
-            table.set_pte(site::ZAP_PTE_RANGE__CLEAR, at, Pte::NONE);
+            self.set_pte(
+                StepKind::Pass,
+                site::ZAP_PTE_RANGE__CLEAR,
+                table,
+                at,
+                Pte::NONE,
+            );
             if pte.present() {
                 gather.cleared(base + (at as u64) * 4096);
             }
@@ -97,7 +102,7 @@ impl<D: Design> Machine<D> {
 
     /// Takes out the pages of a range of one area, TLBs included (`zap_page_range`).
     pub fn zap_page_range(&self, vma: Ref<'_, Vma>, start: u64, end: u64, which: Which) {
-        let mut gather = Gather::new(self, vma.vm_mm().peek());
+        let mut gather = Gather::new(self, vma.vm_mm().peek(), start, end);
         self.unmap_single_vma(&mut gather, vma, start, end, which);
         gather.finish();
     }
@@ -113,7 +118,7 @@ impl<D: Design> Machine<D> {
         start: u64,
         end: u64,
     ) {
-        let mut gather = Gather::new(self, mm);
+        let mut gather = Gather::new(self, mm, start, end);
         self.unmap_vmas(&mut gather, first, start, end);
         let floor = prev.map_or(0, Ref::end);
         let ceiling = next.map_or(0, |next| next.vm_start().get(site::UNMAP_REGION__CEILING));
@@ -152,7 +157,7 @@ impl<D: Design> Machine<D> {
 
     fn unlink_from_rmap(&self, vma: Ref<'_, Vma>) {
         D::change(self, vma, Why::Unlink);
-        self.unlink_anon_vmas(vma);
+        self.unlink_anon_vmas(vma, true);
         D::changed(self, vma, Why::Unlink);
         self.unlink_file_vma(vma);
     }
