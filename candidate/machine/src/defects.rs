@@ -137,6 +137,38 @@ defects! {
          done so yet."
         from "before 99baac21e458"
         fires "outcome";
+    DescriptorUnlocked Interleaved "e2-descriptor-unlocked"
+        "fork copies the first descriptor before it has the lock of all."
+        from "dup_fd, files->file_lock; made up"
+        fires "outcome", "state", "events", "misuse-dead-file";
+    ZeroPageWritable Serial "e3-zero-page-writable"
+        "A store to the zero page that gets no page of its own makes the zero page writable."
+        from "wp_page_copy, VM_FAULT_OOM; made up"
+        fires "outcome", "state";
+    DescriptorLookedUpTwice Interleaved "e4-descriptor-looked-up-twice"
+        "mmap checks one file and maps the one that its descriptor opens by then."
+        from "ksys_mmap_pgoff, fget; made up"
+        fires "outcome", "state";
+    NumaScanUnlocked Interleaved "e5-numa-scan-unlocked"
+        "A NUMA scan changes entries without the lock of their table."
+        from "change_pte_range, the page table's lock; made up"
+        fires "outcome", "state", "misuse-dead-frame", "misuse-freed-in-tlb", "frame-leaked";
+    RemoveByOldAreas Interleaved "e6-remove-by-old-areas"
+        "MADV_REMOVE over several areas punches holes into the files that they mapped when it began."
+        from "madvise_remove, which gives up mmap_sem; made up"
+        fires "outcome", "state", "misuse-dead-file";
+    EntriesNotedEarly Interleaved "e7-entries-noted-early"
+        "fork copies those entries that there were before it had the lock of their table."
+        from "copy_pte_range, the page table's lock; made up"
+        fires "outcome", "state";
+    WrittenOutEarly Interleaved "e8-written-out-early"
+        "Reclaim writes a page out before its entry is cleared and the TLBs are flushed."
+        from "shrink_page_list, try_to_unmap_flush_dirty; made up"
+        fires "outcome", "state";
+    TruncateUnlocked Interleaved "e9-truncate-unlocked"
+        "ftruncate changes a file without its lock."
+        from "do_truncate, inode_lock; made up"
+        fires "outcome", "state";
     DowngradeBesideStack Interleaved "munmap-beside-stack"
         "munmap goes on under mmap_sem for reading though a stack above can grow into its range."
         from "Linux 5.1, __do_munmap; 246c320a8cfe"

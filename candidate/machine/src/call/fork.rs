@@ -9,6 +9,7 @@ use crate::core::current::Current;
 use crate::core::mm::Mm;
 use crate::core::section::Section;
 use crate::core::slab::{Handle, Ref};
+use crate::defects::defect;
 use crate::design::{Design, Why};
 use crate::page::pgtable::PteTable;
 use crate::page::pte::{Maps, Pte};
@@ -184,9 +185,15 @@ impl<D: Design> Current<'_, D> {
 
     fn copy_pte_range(&self, child: &Mm, dst: Ref<'_, Table>, part: PteTable<'_>, flags: VmFlags) {
         let table = part.table;
+        let places = table.entries().iter().map(|(at, _)| at);
+        let noted: Option<Vec<usize>> = defect!(self, EntriesNotedEarly).then(|| places.collect());
         let _dst_ptl = dst.ptl().lock(site::COPY_PTE_RANGE__DST_PTL);
         let _src_ptl = (dst != table).then(|| table.ptl().lock(site::COPY_PTE_RANGE__SRC_PTL));
+        let missed = |at: &usize| noted.as_ref().is_some_and(|noted| !noted.contains(at));
         for at in self.pass(part) {
+            if missed(&at) {
+                continue;
+            }
             let pte = table.pte(site::COPY_ONE_PTE__PTE, at);
             let copy = self.copy_one_pte(child, pte, flags);
             if copy != pte {

@@ -9,8 +9,10 @@ use crate::area::split::SplitError;
 use crate::area::vma::Vma;
 use crate::call::mmap::page_align;
 use crate::core::current::Current;
+use crate::core::file::File;
 use crate::core::section::Section;
-use crate::core::slab::Ref;
+use crate::core::slab::{Handle, Ref};
+use crate::defects::defect;
 use crate::design::{Design, Why};
 use crate::page::gather::Gather;
 use crate::page::pte::{Maps, Pte};
@@ -63,6 +65,12 @@ impl<D: Design> Current<'_, D> {
         held: &mut Held<'a, D>,
     ) -> Result<(), Errno> {
         let mut hole = Ok(());
+        let old = advice == Advice::Remove && defect!(self, RemoveByOldAreas);
+        let noted = if old {
+            self.note_files(start, end)
+        } else {
+            Vec::new()
+        };
         let (mut prev, mut next) = self.find_vma_prev(start);
         if let Some(vma) = next.filter(|vma| start > vma.start()) {
             prev = Some(vma);
@@ -85,7 +93,7 @@ impl<D: Design> Current<'_, D> {
                 Advice::Free => Some(self.madvise_free(vma, start, to)?),
                 Advice::WillNeed => Some(self.madvise_willneed(vma, start, to)),
                 Advice::Remove => {
-                    self.madvise_remove(vma, start, to, held)?;
+                    self.madvise_remove(vma, start, to, held, &noted)?;
                     None
                 }
                 _ => Some(self.madvise_behavior(vma, prev, start, to, advice)?),
@@ -221,6 +229,19 @@ impl<D: Design> Current<'_, D> {
         Ok(vma)
     }
 
+    /// The defect: which files a range maps, all at once. None is held.
+    fn note_files(&self, start: u64, end: u64) -> Vec<(u64, Handle<File>)> {
+        let mut noted = Vec::new();
+        let mut next = self.find_vma(start);
+        while let Some(vma) = next.filter(|vma| vma.start() < end) {
+            if let Some(file) = vma.vm_file().peek().some() {
+                noted.push((vma.start().max(start), file));
+            }
+            next = self.next(vma);
+        }
+        noted
+    }
+
     /// Punches the range out of the file (`madvise_remove`), without mmap_sem meanwhile.
     fn madvise_remove<'a>(
         &'a self,
@@ -228,6 +249,7 @@ impl<D: Design> Current<'_, D> {
         start: u64,
         end: u64,
         held: &mut Held<'a, D>,
+        noted: &[(u64, Handle<File>)],
     ) -> Result<(), Errno> {
         let flags = vma.flags();
         let file = vma.vm_file().peek();
@@ -237,7 +259,8 @@ impl<D: Design> Current<'_, D> {
         }
         let shared = flags.contains(VmFlags::SHARED | VmFlags::WRITE);
         self.may_advise(vma, shared, Errno::EACCES)?;
-        let file = self.files.get(file);
+        let old = noted.iter().find(|(at, _)| *at == start);
+        let file = self.files.get(old.map_or(file, |&(_, file)| file));
         let offset = vma.pgoff_of(start) << 12;
         self.get_file(file);
         if let Held::Read(guard) = held {

@@ -8,6 +8,7 @@ use crate::core::current::Current;
 use crate::core::file::File;
 use crate::core::section::Section;
 use crate::core::slab::{Handle, Ref};
+use crate::defects::defect;
 use crate::design::Design;
 use crate::sites as site;
 
@@ -97,9 +98,21 @@ impl<D: Design> Current<'_, D> {
     /// `do_mmap`: the address, and whether it is to be populated.
     fn do_mmap(&self, request: &MapRequest, backing: Backing<'_>) -> Result<(u64, bool), Errno> {
         let checked = self.mmap_checks(request, backing);
-        let (range, populate) = self.decided(self.areas(), checked)?;
-        self.mmap_region(backing, range)?;
-        Ok((range.addr, populate))
+        let (mut range, populate) = self.decided(self.areas(), checked)?;
+        let again = match backing {
+            Backing::File(_) if defect!(self, DescriptorLookedUpTwice) => {
+                self.fget(site::MMAP__FGET, request.fd)
+            }
+            _ => None,
+        };
+        if let Some(file) = again {
+            range.file = file.handle();
+        }
+        let mapped = self.mmap_region(again.map_or(backing, Backing::File), range);
+        if let Some(file) = again {
+            self.fput(file);
+        }
+        mapped.map(|()| (range.addr, populate))
     }
 
     /// All that is asked before anything is done: the range as it is to be, and whether it is to be

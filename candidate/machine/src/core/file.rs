@@ -13,6 +13,7 @@ use crate::core::current::Current;
 use crate::core::machine::Machine;
 use crate::core::mm::{Mm, mm_id};
 use crate::core::slab::{Handle, Ref, object};
+use crate::defects::defect;
 use crate::design::Design;
 use crate::page::cache::Absent;
 use crate::page::sparse::Sparse;
@@ -228,9 +229,20 @@ impl<D: Design> Machine<D> {
     /// Copies a process's descriptors for its child (`dup_fd`).
     pub fn dup_fd(&self, from: &Mm, to: &Mm) {
         let slots = |at| to.files.slots.lock().get(at).copied();
+        let unlocked = from.files.at(Fd(FIRST_FD as i32));
+        let unlocked = unlocked.filter(|_| defect!(self, DescriptorUnlocked));
+        if let Some(file) = unlocked {
+            self.get_file(self.files.get(file));
+        }
         let _lock = from.files.file_lock.lock(site::DUP_FD__FILE_LOCK);
         to.files.slots.lock().clone_from(&*from.files.slots.lock());
-        for file in (0..).map_while(slots).filter_map(Handle::some) {
+        if let Some(file) = unlocked
+            && let Some(slot) = to.files.slots.lock().first_mut()
+        {
+            *slot = file;
+        }
+        let got = usize::from(unlocked.is_some());
+        for file in (got..).map_while(slots).filter_map(Handle::some) {
             self.get_file(self.files.get(file));
         }
         let (mm, fd) = (mm_id(from.name()), Fd(-1));

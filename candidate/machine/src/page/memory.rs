@@ -258,6 +258,10 @@ impl<D: Design> Current<'_, D> {
             return Fault::Oom;
         }
         let Some(new) = self.alloc_page_for(vmf) else {
+            let zero = vmf.orig_pte.maps() == Some(Maps::Zero);
+            if zero && defect!(self, ZeroPageWritable) && self.pte_map_lock(vmf) {
+                return self.wp_page_reuse(vmf);
+            }
             return self.out_of_memory(vmf);
         };
         self.cow_user_page(new, vmf.orig_pte, old);

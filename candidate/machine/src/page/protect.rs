@@ -6,6 +6,7 @@ use crate::area::ops::PageProt;
 use crate::area::vma::Vma;
 use crate::core::machine::Machine;
 use crate::core::slab::Ref;
+use crate::defects::defect;
 use crate::design::Design;
 use crate::page::pgtable::PteTable;
 use crate::page::pte::{Maps, Pte};
@@ -54,7 +55,8 @@ impl<D: Design> Machine<D> {
                 site::CHANGE_PROT_NUMA__SET,
             ),
         };
-        let _ptl = table.ptl().lock(lock);
+        let locked = matches!(to, NewProt::Of(_)) || !defect!(self, NumaScanUnlocked);
+        let _ptl = locked.then(|| table.ptl().lock(lock));
         let mut changed = false;
         for at in self.pass(part) {
             let pte = table.pte(read, at);

@@ -9,6 +9,7 @@ use crate::core::current::Current;
 use crate::core::file::File;
 use crate::core::machine::Machine;
 use crate::core::slab::{Handle, Ref};
+use crate::defects::defect;
 use crate::design::Design;
 use crate::page::frame::{Frame, SwapSlot};
 use crate::page::pte::{Maps, Pte};
@@ -123,6 +124,15 @@ impl<D: Design> Current<'_, D> {
         if table.pte(site::TRY_TO_UNMAP__PTE, at).anon() != Some(page.handle()) {
             return false;
         }
+        let write_out = || {
+            slot.contents()
+                .init_page(site::TRY_TO_UNMAP__WRITE_OUT, page.contents(), 0);
+            self.mark_done(StepKind::Copy, page.about());
+        };
+        let early = defect!(self, WrittenOutEarly);
+        if early {
+            write_out();
+        }
         self.set_pte(
             StepKind::Entry,
             site::TRY_TO_UNMAP__CLEAR,
@@ -133,9 +143,9 @@ impl<D: Design> Current<'_, D> {
         self.flush_tlb_page(handle, addr);
         // No processor can store to it any more, unless another entry is writable: then this one
         // was the first to go, and the contents are taken again with that one.
-        slot.contents()
-            .init_page(site::TRY_TO_UNMAP__WRITE_OUT, page.contents(), 0);
-        self.mark_done(StepKind::Copy, page.about());
+        if !early {
+            write_out();
+        }
         self.swap_duplicate(site::TRY_TO_UNMAP__SWAP_DUPLICATE, slot.handle());
         mm.rss_anon.count(1u64.wrapping_neg());
         mm.swap_entries.count(1);
