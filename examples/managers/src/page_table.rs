@@ -1,0 +1,95 @@
+//! `page_table_multiarch`: page tables of four architectures; here those of x86-64, page by page.
+
+use std::ops::Range;
+
+use memory_addr::VirtAddr;
+use page_table_entry::MappingFlags;
+use page_table_entry::x86_64::X64PTE;
+use page_table_multiarch::PageTable64;
+use vmadiff::areas::{Areas, Place};
+use vmadiff::{Config, Errno, Prot};
+
+use crate::hardware::{Frames, X64};
+
+const PAGE: usize = 4096;
+/// Where programs map.
+const WINDOW: Range<usize> = 0x10_0000..0x21_0000;
+
+pub struct Space(PageTable64<X64, X64PTE, Frames>);
+
+fn flags(prot: Prot) -> MappingFlags {
+    let bits = [
+        (Prot::READ, MappingFlags::READ),
+        (Prot::WRITE, MappingFlags::WRITE),
+        (Prot::EXEC, MappingFlags::EXECUTE),
+    ];
+    // An entry that allows nothing is none.
+    let allowed = bits.iter().filter(|(asked, _)| prot.contains(*asked));
+    allowed.map(|(_, flag)| *flag).collect::<MappingFlags>() | MappingFlags::READ
+}
+
+fn pages(range: &Range<u64>) -> impl Iterator<Item = VirtAddr> + use<> {
+    (range.start as usize..range.end as usize)
+        .step_by(PAGE)
+        .map(VirtAddr::from)
+}
+
+impl Areas for Space {
+    fn boot(_: &Config) -> Self {
+        Self(PageTable64::try_new().expect("a frame"))
+    }
+
+    fn map(&mut self, range: Range<u64>, prot: Prot, how: Place) -> Result<u64, Errno> {
+        if how == Place::Over {
+            self.unmap(range.clone())?;
+        } else if pages(&range).any(|page| self.0.query(page).is_ok()) {
+            return Err(Errno::EEXIST);
+        }
+        let (start, size) = crate::start_and_size(&range);
+        let frames = |vaddr: VirtAddr| vaddr.as_usize().into();
+        let mapped = self
+            .0
+            .cursor()
+            .map_region(start.into(), frames, size, flags(prot), true);
+        mapped.map(|()| range.start).map_err(|_| Errno::EFAULT)
+    }
+
+    fn unmap(&mut self, range: Range<u64>) -> Result<(), Errno> {
+        for page in pages(&range) {
+            if self.0.query(page).is_ok() {
+                self.0.cursor().unmap(page).map_err(|_| Errno::EFAULT)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn protect(&mut self, range: Range<u64>, prot: Prot) -> Result<(), Errno> {
+        let mut all = pages(&range);
+        let hole = all.find(|page| self.0.query(*page).is_err());
+        let end = hole.map_or(range.end as usize, VirtAddr::as_usize);
+        let (start, size) = (range.start as usize, end - range.start as usize);
+        let protected = self
+            .0
+            .cursor()
+            .protect_region(start.into(), size, flags(prot));
+        protected.map_err(|_| Errno::EFAULT)?;
+        hole.map_or(Ok(()), |_| Err(Errno::ENOMEM))
+    }
+
+    fn each(&self, mut visit: impl FnMut(Range<u64>, Prot)) {
+        for page in WINDOW.step_by(PAGE) {
+            if let Ok((frame, flags, _)) = self.0.query(page.into()) {
+                assert_eq!(frame.as_usize(), page, "a page leads to another frame");
+                visit(page as u64..(page + PAGE) as u64, prot(flags));
+            }
+        }
+    }
+}
+
+fn prot(flags: MappingFlags) -> Prot {
+    let mut prot = Prot::NONE;
+    prot.set(Prot::READ, flags.contains(MappingFlags::READ));
+    prot.set(Prot::WRITE, flags.contains(MappingFlags::WRITE));
+    prot.set(Prot::EXEC, flags.contains(MappingFlags::EXECUTE));
+    prot
+}
