@@ -101,3 +101,16 @@ fn main() -> ExitCode {
         })
         .command()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Mine;
+
+    #[test]
+    fn what_reaches_out_behind_a_range_stays() {
+        vmadiff::check::<Mine>(
+            "mmap(0x1f0000, 0x3000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)
+             munmap(0x1f1000, 0x1000) = 0",
+        );
+    }
+}
