@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
-use vmadiff::designs::Planted;
+use vmadiff::designs::{self, Planted};
 use vmadiff_contract::DesignInfo;
 
 use super::findings::{Explained, Explainer};
@@ -153,7 +153,7 @@ fn line(plan: &Plan, design: &'static DesignInfo, progress: &Progress) -> String
         HumanCount(progress.corpus),
         HumanCount(progress.coverage),
     );
-    if summary.speculative + summary.classic > 0 {
+    if designs::are_own() {
         line += &format!(" · {speculative:.0} % of faults speculative");
     }
     let diverged: u64 = progress.findings.values().sum();
