@@ -139,6 +139,7 @@ fn the_marks_of_an_entry_are_a_chain() {
             flavour: Flavour::Interleaved,
             calls: chains.weaver.supports(),
             design,
+            ..Profile::default()
         };
         for seed in 0..count {
             let mut program = generate(seed, &profile);
