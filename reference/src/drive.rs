@@ -80,6 +80,11 @@ impl Machine {
             return Err(Outcome::Livelock);
         }
         self.jobs[t].begin(&mut self.world, t, call, fail);
+        // From now on which allocation of theirs fails is chosen, not counted.
+        let pending = self.jobs.iter_mut().filter(|job| job.is_pending());
+        if pending.count() > 1 {
+            self.jobs.iter_mut().for_each(|job| job.uncounted = true);
+        }
         Ok(())
     }
 
@@ -175,9 +180,7 @@ impl Machine {
         if !known {
             return Err(Refusal::Choice);
         }
-        // Which allocation fails is counted as long as no other call can have made it more, and no
-        // fault has begun again.
-        self.world.chosen = (self.world.beside || self.jobs[t].began_again) && may_fail;
+        self.world.chosen = self.jobs[t].uncounted && may_fail;
         self.step(t, choice);
         Ok(Taken::Step)
     }
@@ -200,7 +203,7 @@ impl Machine {
             job.step(&mut self.world)
         };
         job.outcome = outcome;
-        job.began_again |= std::mem::take(&mut self.world.restarted);
+        job.uncounted |= std::mem::take(&mut self.world.restarted);
         (job.made, job.returned) = (self.world.made, Some(self.world.returned));
         if choice == Choice::Fail {
             job.fail = Fail::NONE;

@@ -301,8 +301,9 @@ pub(crate) struct Job {
     /// Which of its allocations fails, and how many it has made.
     pub fail: Fail,
     pub made: u32,
-    /// A fault of it has begun again, and may have made allocations in vain.
-    pub began_again: bool,
+    /// Others were under way beside it, or a fault of it has begun again: how many allocations it
+    /// makes depends on both, and which of them fails is chosen.
+    pub uncounted: bool,
 }
 
 impl Begin for &mut Job {
@@ -322,7 +323,7 @@ impl Job {
     /// Begins a call, of which a step has yet to be taken.
     pub fn begin(&mut self, world: &mut World, t: usize, call: &Call, fail: Fail) {
         self.clear();
-        (self.fail, self.made, self.began_again) = (fail, 0, false);
+        (self.fail, self.made, self.uncounted) = (fail, 0, false);
         world.list(t, call, self);
     }
 

@@ -11,9 +11,12 @@ mod alone;
 mod compare;
 mod events;
 mod laws;
+mod life;
+mod names;
 mod outcome;
 mod rule;
 mod state;
+pub mod steps;
 mod woven;
 
 pub use alone::Alone;

@@ -18,7 +18,7 @@ pub use recorder::Recorder;
 pub use tagger::Tagger;
 pub use watch::{Seen, Watch};
 pub use weaver::Weaver;
-pub use woven::{Exited, Raised, Shot, Woven};
+pub use woven::{Exited, Marked, Raised, Shot, Woven};
 
 use vmadiff_contract::{Event, Outcome, Snapshot};
 

@@ -2,19 +2,23 @@
 
 use std::cell::RefCell;
 
-use vmadiff_contract::{Event, EventSink, TaskId};
+use vmadiff_contract::{Event, EventSink, Mark, TaskId};
 use vmadiff_interleave::sim::now;
 
-use super::Raised;
+use super::{Marked, Raised};
 
 thread_local! {
     static RAISED: RefCell<Vec<Raised>> = const { RefCell::new(Vec::new()) };
+    static MARKED: RefCell<Vec<Marked>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The sink of every manager that a [`Weaver`](super::Weaver) makes: a list of the thread that
 /// raises the event, as [`Recorder`](super::Recorder)'s is.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Tagger;
+pub struct Tagger {
+    /// Marks are taken down, too: somebody follows steps.
+    pub listens: bool,
+}
 
 /// Where events are raised while no simulation runs.
 const OUTSIDE: Raised = Raised {
@@ -38,12 +42,45 @@ impl EventSink for Tagger {
         };
         RAISED.with_borrow_mut(|list| list.push(raised));
     }
+
+    #[inline]
+    fn mark(&self, mark: Mark) {
+        self.mark_since(self.moment(), mark);
+    }
+
+    fn moment(&self) -> u64 {
+        now().map_or(0, |now| now.step as u64)
+    }
+
+    fn mark_since(&self, moment: u64, mark: Mark) {
+        // Outside of a simulation nobody follows steps.
+        if let Some(now) = now().filter(|_| self.listens) {
+            let marked = Marked {
+                step: moment as u32,
+                call: now.call,
+                mark,
+            };
+            MARKED.with_borrow_mut(|list| list.push(marked));
+        }
+    }
+
+    fn listens(&self) -> bool {
+        self.listens
+    }
 }
 
 impl Tagger {
     /// Forgets what this thread has taken down.
     pub fn clear() {
         RAISED.with_borrow_mut(Vec::clear);
+        MARKED.with_borrow_mut(Vec::clear);
+    }
+
+    /// Moves what a simulation told of steps into `list`.
+    pub fn take_marks(list: &mut Vec<Marked>) {
+        MARKED.with_borrow_mut(|marked| list.append(marked));
+        // Some are told later than they were so.
+        list.sort_by_key(|marked| marked.step);
     }
 
     /// Moves what a simulation raised into `list`. What was raised when it was over, by threads

@@ -17,6 +17,7 @@ use crate::program::Program;
 /// Weaves one program after another. What it fills is used again, so a warm run allocates nothing.
 pub struct Weaver {
     make: Make<dyn Manager>,
+    tagger: Tagger,
     manager: Box<dyn Manager>,
     sim: Sim,
     /// Away while it chooses.
@@ -29,9 +30,19 @@ pub struct Weaver {
 impl Weaver {
     /// A manager that is made so: once now, and again should a run not finish.
     pub fn new(make: Make<dyn Manager>) -> Self {
-        let manager = make(&Config::default(), Arc::new(Tagger));
+        Self::with(make, Tagger::default())
+    }
+
+    /// The same, and [`Woven::marks`] has what it tells of its steps.
+    pub fn following(make: Make<dyn Manager>) -> Self {
+        Self::with(make, Tagger { listens: true })
+    }
+
+    fn with(make: Make<dyn Manager>, tagger: Tagger) -> Self {
+        let manager = make(&Config::default(), Arc::new(tagger));
         Self {
             make,
+            tagger,
             manager,
             sim: Sim::new(),
             chooser: None,
@@ -108,12 +119,13 @@ impl Weaver {
         self.simulate(program, known, pairs, policy, film);
         self.sim.swap_trace(&mut self.woven.trace);
         Tagger::take(&mut self.woven.events);
+        Tagger::take_marks(&mut self.woven.marks);
         if self.woven.finished() {
             self.end(known);
         }
         if !self.woven.finished() {
             // Nobody knows what was left behind.
-            self.manager = (self.make)(&Config::default(), Arc::new(Tagger));
+            self.manager = (self.make)(&Config::default(), Arc::new(self.tagger));
         }
     }
 

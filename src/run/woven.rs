@@ -1,6 +1,6 @@
 //! What can be observed of a woven run: calls of several tasks, interleaved by a schedule.
 
-use vmadiff_contract::{Event, Outcome, Snapshot, TaskId};
+use vmadiff_contract::{Event, Mark, Outcome, Snapshot, TaskId};
 use vmadiff_interleave::policy::Missed;
 use vmadiff_interleave::sim::{End, Trace};
 
@@ -20,6 +20,9 @@ pub struct Woven {
     pub outcomes: Vec<Option<Outcome>>,
     /// What was raised while calls ran, in order.
     pub events: Vec<Raised>,
+    /// What the manager told of the steps of calls while they ran, in order; nothing if nobody
+    /// follows them ([`super::Weaver::following`]).
+    pub marks: Vec<Marked>,
     /// The state when all calls had returned.
     pub state: Snapshot,
     /// Then an exit of each task that was left, the last task first, one after another.
@@ -45,6 +48,17 @@ pub struct Raised {
     pub call: Option<u32>,
     /// What.
     pub event: Event,
+}
+
+/// A mark, and where it was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marked {
+    /// Between the trace's step before this index and the one at it.
+    pub step: u32,
+    /// In which call; none: the softirq.
+    pub call: Option<u32>,
+    /// What was told.
+    pub mark: Mark,
 }
 
 /// What could be seen of a manager while a woven run was under way.
@@ -77,6 +91,7 @@ impl Woven {
         self.outcomes.clear();
         self.outcomes.resize(calls, None);
         self.events.clear();
+        self.marks.clear();
         self.state.clear();
         spare.append(&mut self.exits);
         self.deferred.clear();
@@ -95,6 +110,7 @@ impl PartialEq for Woven {
             trace,
             outcomes,
             events,
+            marks,
             state,
             exits,
             deferred,
@@ -107,6 +123,7 @@ impl PartialEq for Woven {
             && trace.end() == other.trace.end()
             && *outcomes == other.outcomes
             && *events == other.events
+            && *marks == other.marks
             && *state == other.state
             && *exits == other.exits
             && *deferred == other.deferred

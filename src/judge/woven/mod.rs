@@ -11,8 +11,6 @@
 //! What is compared and what not is in docs/compared.md.
 
 mod beyond;
-mod life;
-mod names;
 mod order;
 mod parts;
 mod read;

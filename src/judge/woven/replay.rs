@@ -4,11 +4,11 @@ use vmadiff_contract::{
     Call, CallKind, Errno, Event, Fail, Note, Outcome, Replay, Snapshot, TaskId, Touch,
 };
 
-use super::life::Life;
-use super::names::Names;
 use super::order::{Serves, Setting};
 use super::parts::{Act, Part, Parts};
 use super::rewritten;
+use crate::judge::life::Life;
+use crate::judge::names::Names;
 use crate::judge::{Rule, outcome, state};
 use crate::program::text::outcome_text;
 use crate::program::{Program, Step};

@@ -8,10 +8,12 @@ use vmadiff_contract::{AnonId, FileId, LimitState, MmId, PolicyId, Snapshot, Tas
 pub struct Names {
     pub tasks: Pairs,
     pub vmas: Pairs,
-    mms: Pairs,
-    anons: Pairs,
-    files: Pairs,
-    policies: Pairs,
+    pub mms: Pairs,
+    pub anons: Pairs,
+    pub files: Pairs,
+    pub policies: Pairs,
+    /// Told only by marks: a state has no frames.
+    pub frames: Pairs,
 }
 
 /// One kind of object: pairs of numbers, each number in one pair at most.
@@ -71,13 +73,15 @@ impl Names {
             anons,
             files,
             policies,
+            frames,
         } = self;
-        for pairs in [&mut *tasks, vmas, mms, anons, files, policies] {
+        for pairs in [&mut *tasks, vmas, mms, anons, files, policies, frames] {
             pairs.clear();
         }
         for task in 1..=u32::from(threads) {
             tasks.pair(task, task);
         }
+        mms.pair(1, 1);
     }
 
     /// The reference's number of a task.
@@ -120,6 +124,12 @@ impl Names {
             byte
         }));
         into.bytes.sort_by_key(|byte| (byte.mm, byte.addr));
+        into.limits.extend(theirs.limits.iter().map(|limit| {
+            let mut limit = *limit;
+            limit.mm = mm(limit.mm);
+            limit
+        }));
+        into.limits.sort_by_key(|limit| (limit.mm, limit.resource));
         into.committed = theirs.committed;
         into.anon_frames = theirs.anon_frames;
         into.anons = theirs.anons;

@@ -1,4 +1,4 @@
-//! What a call raised about VMAs and their files, against what its section raised in the reference.
+//! What a call raised about VMAs and their files, against what it raised in the reference.
 
 use vmadiff_contract::{Event, VmaId};
 

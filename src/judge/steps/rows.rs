@@ -1,0 +1,58 @@
+//! Which rows of the reference's lists a candidate has to mark where they do something that others
+//! can see. The other rows may be marked; where they are not, their steps are taken as they come.
+
+use vmadiff_contract::{Offer, StepKind};
+
+/// Reads that no lock keeps until their effect: others may come between. All other rows that decide
+/// hold mmap_sem, and can be taken with the step that they decide about.
+const DECIDING: &[(&str, &[u8])] = &[
+    ("fault", &[0, 1, 3, 4, 9]),
+    ("populate", &[1]),
+    ("reclaim", &[0]),
+    ("collapse", &[0]),
+    ("fork", &[3]),
+    ("msync, mincore", &[0]),
+];
+
+/// Whether a step that others can see has to be marked.
+pub fn must_be_marked(offer: &Offer) -> bool {
+    match offer.kind {
+        StepKind::Walk
+        | StepKind::Touch
+        | StepKind::Entry
+        | StepKind::Pass
+        | StepKind::Flush
+        | StepKind::Cut
+        | StepKind::Merge
+        | StepKind::Link
+        | StepKind::Detach
+        | StepKind::Resize
+        | StepKind::Flags
+        | StepKind::Charge
+        | StepKind::Count
+        | StepKind::Number
+        | StepKind::Descriptor
+        | StepKind::Anon
+        | StepKind::Copy
+        | StepKind::Size
+        | StepKind::Drop => true,
+        StepKind::Decide => {
+            let of =
+                |&(list, rows): &(&str, &[u8])| list == offer.list && rows.contains(&offer.row);
+            DECIDING.iter().any(of)
+        }
+        StepKind::Uncharge
+        | StepKind::Allocate
+        | StepKind::Policy
+        | StepKind::Unlink
+        | StepKind::Put
+        | StepKind::Return => false,
+    }
+}
+
+/// Whether a mark of this kind can tell of a step: mincore's look at an entry is a pass, too.
+pub fn may_tell(kind: StepKind, offer: &Offer) -> bool {
+    let looks = offer.list == "msync, mincore" && kind == StepKind::Pass;
+    let cuts = offer.list == "munmap" && offer.row == 0 && kind == StepKind::Decide;
+    kind == offer.kind || looks && offer.kind == StepKind::Decide || cuts
+}

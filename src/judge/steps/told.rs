@@ -1,0 +1,98 @@
+//! What a mark tells, in the reference's names, against what the step did.
+
+use vmadiff_contract::{About, MmId, PageState, TaskId};
+
+use crate::judge::names::{Names, Pairs};
+
+impl Names {
+    /// The reference's address space.
+    pub fn mm(&self, mm: MmId) -> Option<MmId> {
+        self.mms.get(mm.0.into()).map(|mm| MmId(mm as u8))
+    }
+
+    /// Whether what a mark is about is one of the objects of a step. An object without a name yet
+    /// is paired with the first of its kind that has none either.
+    pub fn is_one_of(&mut self, theirs: About, ours: &[About]) -> bool {
+        ours.iter().any(|&ours| self.is(theirs, ours))
+    }
+
+    fn is(&mut self, theirs: About, ours: About) -> bool {
+        let pair = |pairs: &mut Pairs, theirs: u32, ours: u32| pairs.pair(theirs, ours);
+        match (theirs, ours) {
+            (About::Counters(t), About::Counters(o)) | (About::Areas(t), About::Areas(o)) => {
+                pair(&mut self.mms, t.0.into(), o.0.into())
+            }
+            (About::Area(t), About::Area(o)) => pair(&mut self.vmas, t.0, o.0),
+            (About::Entry { mm: t, addr }, About::Entry { mm: o, addr: ours }) => {
+                addr == ours && pair(&mut self.mms, t.0.into(), o.0.into())
+            }
+            (About::Entry { mm: t, addr }, About::Range { mm: o, start, end }) => {
+                start <= addr && addr < end && pair(&mut self.mms, t.0.into(), o.0.into())
+            }
+            (
+                About::Range {
+                    mm: t,
+                    start: a,
+                    end: b,
+                },
+                About::Range { mm: o, start, end },
+            ) => a < end && start < b && pair(&mut self.mms, t.0.into(), o.0.into()),
+            (About::Frame(t), About::Frame(o)) => pair(&mut self.frames, t.0, o.0),
+            (About::Anon(t), About::Anon(o)) => pair(&mut self.anons, t.0, o.0),
+            (About::Policy(t), About::Policy(o)) => pair(&mut self.policies, t.0, o.0),
+            (About::File(t), About::File(o)) => pair(&mut self.files, t.0, o.0),
+            (
+                About::FilePage { file: t, index },
+                About::FilePage {
+                    file: o,
+                    index: ours,
+                },
+            ) => index == ours && pair(&mut self.files, t.0, o.0),
+            (About::Descriptor { mm: t, fd }, About::Descriptor { mm: o, fd: ours }) => {
+                (fd == ours || fd.0 < 0 || ours.0 < 0)
+                    && pair(&mut self.mms, t.0.into(), o.0.into())
+            }
+            (About::Committed, About::Committed) => true,
+            (About::Tlb(t), About::Tlb(o)) => self.task(t) == Some(o),
+            (About::Task(t), About::Task(o)) => {
+                // A child gets its name here.
+                self.tasks.pair(t.0.into(), o.0.into())
+            }
+            _ => false,
+        }
+    }
+
+    /// An entry in the reference's names.
+    pub fn entry(&self, theirs: Option<PageState>, mm: MmId, addr: u64) -> Option<PageState> {
+        theirs.map(|page| PageState { mm, addr, ..page })
+    }
+
+    /// The reference's task, for a TLB.
+    pub fn tlb_of(&self, theirs: About) -> Option<TaskId> {
+        match theirs {
+            About::Tlb(task) => self.task(task),
+            _ => None,
+        }
+    }
+}
+
+/// An entry in a few letters.
+pub fn entry_text(entry: Option<PageState>) -> String {
+    let Some(page) = entry else {
+        return "nothing".to_owned();
+    };
+    let letter = |is: bool, letter: char| if is { letter } else { '-' };
+    let rights = [
+        letter(page.readable, 'r'),
+        letter(page.writable, 'w'),
+        letter(page.executable, 'x'),
+    ];
+    let rights: String = rights.iter().collect();
+    let what = match (page.present, page.zero, page.anon) {
+        (false, ..) => "a swapped page",
+        (_, true, _) => "the zero page",
+        (.., true) => "a private page",
+        _ => "the file's page",
+    };
+    format!("{what} {rights}")
+}

@@ -1,0 +1,8 @@
+//! The judge of steps, with the driven reference itself as the source of marks, and on the
+//! candidate's.
+
+mod forged;
+mod source;
+mod tests;
+
+pub use vmadiff::judge;

@@ -1,0 +1,185 @@
+//! Races of the reference with itself, and of the candidate, followed.
+
+use std::sync::Arc;
+
+use crate::judge::steps::Follower;
+use crate::source::{Recorded, record, reference};
+use vmadiff::designs::Planted;
+use vmadiff::program::Program;
+use vmadiff::program::mutate::{Flavour, Profile, generate};
+use vmadiff::run::{Recorder, Weaver};
+use vmadiff_contract::{CallKind, Capabilities, Config};
+use vmadiff_reference::Reference;
+
+/// A number from the environment, for longer runs.
+pub fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |n| n.parse().expect("a number"))
+}
+
+pub fn program(seed: u64) -> Program {
+    let profile = Profile {
+        calls: Capabilities::of(CallKind::ALL),
+        flavour: Flavour::Interleaved,
+        ..Profile::default()
+    };
+    generate(seed, &profile)
+}
+
+/// A race in lines.
+pub fn told(made: &Recorded, upto: usize) -> String {
+    let most = number("STEPS_ITEMS", 12) as usize;
+    let items = made.items.iter().enumerate().take(upto + 1);
+    let items = items.skip((upto + 1).saturating_sub(most));
+    let lines = items.map(|(i, item)| {
+        let step = &made.program.calls[item.call as usize];
+        format!(
+            "{i:>4} [{}] {} {:x?}",
+            step.task,
+            step.call.kind().name(),
+            item.what
+        )
+    });
+    let program = if number("STEPS_PROGRAM", 0) > 0 {
+        made.program.to_string()
+    } else {
+        String::new()
+    };
+    format!("{program}\n{}", lines.collect::<Vec<_>>().join("\n"))
+}
+
+#[test]
+#[ignore = "the lists of steps have changed since it was last run"]
+fn what_the_reference_does_is_followed() {
+    let (from, count) = (number("STEPS_FROM", 0), number("STEPS_COUNT", 600));
+    let mut follower = Follower::default();
+    let (mut found, mut stuck) = (Vec::new(), 0);
+    for seed in from..from + count {
+        let program = program(seed);
+        let Some(made) = record(&program, seed) else {
+            stuck += 1;
+            continue;
+        };
+        let mut judge = reference(&program);
+        if let Err(objection) = follower.follow(&made.race(), &mut judge) {
+            let upto = objection.item.unwrap_or(made.items.len());
+            found.push(format!("seed {seed}: {objection:?}\n{}", told(&made, upto)));
+        }
+    }
+    assert_eq!(stuck, 0);
+    let few = &found[..found.len().min(number("STEPS_SHOW", 2) as usize)];
+    assert!(
+        found.is_empty(),
+        "{} of {count}:\n{}",
+        found.len(),
+        few.join("\n")
+    );
+}
+
+/// Programs woven on the candidate, followed by its marks; what is objected to is counted by kind.
+#[test]
+#[ignore = "counts; for longer runs by hand"]
+fn what_the_candidate_marks_is_followed() {
+    let (from, count) = (number("STEPS_FROM", 0), number("STEPS_COUNT", 1000));
+    let most = number("STEPS_ITEMS", 12) as usize;
+    let show = number("STEPS_SHOW", 1) as usize;
+    let planted = match std::env::var("STEPS_DEFECT") {
+        Ok(name) => Planted::defect(&name),
+        Err(_) => Planted::default(),
+    };
+    let made = planted.clone();
+    let mut weaver = Weaver::following(Arc::new(move |config, events| made.boot(config, events)));
+    let known = weaver.supports();
+    let mut judge = Reference::new(&Config::default(), Arc::new(Recorder));
+    let mut old = vmadiff::judge::WovenJudge::default();
+    let (mut follower, mut items) = (Follower::default(), Vec::new());
+    let mut groups = std::collections::BTreeMap::<String, (u32, Vec<String>)>::new();
+    let (mut agreed, mut both) = (0, 0);
+    let profile = Profile {
+        calls: known,
+        design: planted.design(),
+        flavour: Flavour::Interleaved,
+        ..Profile::default()
+    };
+    for seed in from..from + count {
+        let mut program = generate(seed, &profile);
+        if std::env::var("STEPS_SERIAL").is_ok() {
+            program.schedule = vmadiff::program::Schedule::default();
+        }
+        let woven = weaver.weave(&program, known, None).clone();
+        if !woven.finished() {
+            continue;
+        }
+        crate::judge::steps::items(&woven, &mut items);
+        let mut life: Vec<_> = woven
+            .events
+            .iter()
+            .filter_map(|raised| raised.call.map(|call| (call, raised.event)))
+            .collect();
+        life.sort_by_key(|&(call, _)| call);
+        let race = crate::judge::steps::Race {
+            program: &program,
+            items: &items,
+            outcomes: &woven.outcomes,
+            life: &life,
+            state: &woven.state,
+        };
+        let verdict = old.judge(&program, &mut judge, &woven);
+        let Err(objection) = follower.follow(&race, &mut judge) else {
+            agreed += 1;
+            both += u32::from(verdict == vmadiff::judge::Verdict::Agree);
+            continue;
+        };
+        let step = objection
+            .step
+            .map(|step| format!("{}.{}", step.list, step.row));
+        let mark = objection.item.map(|at| match items[at].what {
+            crate::judge::steps::What::Mark(mark) => {
+                let about = format!("{:?}", mark.about);
+                let word = about.split(|c: char| !c.is_alphanumeric()).next();
+                format!("{:?} {}", mark.kind, word.unwrap_or_default())
+            }
+            what => format!("{what:?}"),
+        });
+        let key = format!(
+            "{:?}/{} at {} mark {}",
+            objection.rule,
+            objection.field,
+            step.unwrap_or_default(),
+            mark.unwrap_or_default()
+        );
+        let group = groups.entry(key).or_default();
+        group.0 += 1;
+        if group.1.len() < show {
+            let upto = objection.item.unwrap_or(items.len().saturating_sub(1));
+            let lines = items.iter().enumerate().take(upto + 1);
+            let lines = lines
+                .skip((upto + 1).saturating_sub(most))
+                .map(|(i, item)| {
+                    let step = &program.calls[item.call as usize];
+                    format!(
+                        "{i:>4} [{}] {} {:x?}",
+                        step.task,
+                        step.call.kind().name(),
+                        item.what
+                    )
+                });
+            let lines: Vec<_> = lines.collect();
+            let text = if number("STEPS_PROGRAM", 0) > 0 {
+                program.to_string()
+            } else {
+                String::new()
+            };
+            group.1.push(format!(
+                "seed {seed}: {}\n{text}{}",
+                objection.what,
+                lines.join("\n")
+            ));
+        }
+    }
+    let mut sorted: Vec<_> = groups.into_iter().collect();
+    sorted.sort_by_key(|(_, (n, _))| std::cmp::Reverse(*n));
+    println!("agreed {agreed} of {count}, with the other judge {both}");
+    for (key, (n, shown)) in sorted.iter().take(number("STEPS_GROUPS", 8) as usize) {
+        println!("=== {n} {key}\n{}", shown.join("\n"));
+    }
+}
