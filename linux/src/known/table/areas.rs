@@ -68,7 +68,11 @@ pub const KNOWN: &[Known] = &[
         explains: |context| {
             let Difference { field, at, .. } = *context.difference;
             let boundary = field == Field::Boundary && !merged(context, at);
-            (boundary || not_copied(context)) && called(context, is_stack)
+            let [ours, theirs] = context.difference.flags;
+            let forbids = field == Field::Flags
+                && ours.is_empty()
+                && theirs == vmadiff_contract::VmFlags::NOHUGEPAGE;
+            (boundary || forbids || not_copied(context)) && called(context, is_stack)
         },
     },
     Known {
