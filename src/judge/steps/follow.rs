@@ -456,21 +456,21 @@ impl Follower {
             for event in events {
                 match *event {
                     Event::VmaAlloc { vma, .. } => {
-                        let theirs = race.life_of(call).iter().filter_map(|(_, e)| match e {
+                        let mut theirs = race.life_of(call).iter().filter_map(|(_, e)| match e {
                             Event::VmaAlloc { vma, .. } => Some(*vma),
                             _ => None,
                         });
-                        if let Some(theirs) = theirs.skip(pending.allocated).next() {
+                        if let Some(theirs) = theirs.nth(pending.allocated) {
                             names.vmas.pair(theirs.0, vma.0);
                         }
                         pending.allocated += 1;
                     }
                     Event::VmaLink { mm, .. } => {
-                        let theirs = race.life_of(call).iter().filter_map(|(_, e)| match e {
+                        let mut theirs = race.life_of(call).iter().filter_map(|(_, e)| match e {
                             Event::VmaLink { mm, .. } => Some(*mm),
                             _ => None,
                         });
-                        if let Some(theirs) = theirs.skip(pending.linked).next() {
+                        if let Some(theirs) = theirs.nth(pending.linked) {
                             names.mms.pair(theirs.0.into(), mm.0.into());
                         }
                         pending.linked += 1;
