@@ -1,7 +1,7 @@
 //! Names: two managers number their objects in the order in which they allocate them, and that
 //! order is not the same where calls overlap. Objects are paired as they come up.
 
-use vmadiff_contract::{AnonId, FileId, LimitState, MmId, PolicyId, Snapshot, TaskId, VmaId};
+use vmadiff_contract::{AnonId, FileId, MmId, PolicyId, Snapshot, TaskId, VmaId};
 
 /// Which of the candidate's objects is which of the reference's.
 #[derive(Clone, Default)]
@@ -102,7 +102,6 @@ impl Names {
         self.tasks(ours, theirs, into);
         self.areas(ours, theirs, into);
         self.descriptors(ours, theirs, into);
-        self.limits(theirs, into);
         self.files(theirs, into);
         let Self { mms, .. } = self;
         let mm = |mm: MmId| MmId(mms.named(mm.0.into()) as u8);
@@ -198,16 +197,6 @@ impl Names {
             into.fds.push(fd);
         }
         into.fds.sort_by_key(|fd| (fd.mm, fd.fd));
-    }
-
-    fn limits(&mut self, theirs: &Snapshot, into: &mut Snapshot) {
-        into.limits.extend(theirs.limits.iter().map(|limit| {
-            let mut limit = *limit;
-            limit.mm = MmId(self.mms.named(limit.mm.0.into()) as u8);
-            limit
-        }));
-        let key = |limit: &LimitState| (limit.mm, limit.resource.number());
-        into.limits.sort_by_key(key);
     }
 
     fn files(&mut self, theirs: &Snapshot, into: &mut Snapshot) {
