@@ -34,6 +34,10 @@ fn step_by_step(trial: &Trial<'_>) -> Option<&'static str> {
             Call::Fork if overlap(a, &|c| matches!(c, Call::Open { .. } | Call::Close { .. })) => {
                 Some("fork copies descriptors and areas at different times")
             }
+            // copy_signal comes between dup_fd and dup_mmap.
+            Call::Fork if overlap(a, &|c| matches!(c, Call::SetRlimit { .. })) => {
+                Some("fork copies limits and areas at different times")
+            }
             Call::Mmap { fd, flags, .. }
                 if !flags.contains(MapFlags::ANONYMOUS)
                     && overlap(a, &|c| *c == Call::Close { fd }) =>
