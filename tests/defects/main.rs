@@ -30,6 +30,16 @@ const SEED: u64 = 1;
 /// Defects that show themselves too seldom for that, each with a conformance program that it fails.
 const BY_PROGRAM: &[(&str, &str)] = &[
     (
+        // A piece that does not begin with its area must join another.
+        "c3-mbind-wrong-offset",
+        include_str!("../../corpus/conformance/mbind/piece-joins-the-next.vma"),
+    ),
+    (
+        // Two areas must map a page of a file that both have touched.
+        "evict-leaves-entries",
+        include_str!("../../corpus/conformance/evict/everywhere.vma"),
+    ),
+    (
         // One allocation of one merge must fail.
         "a3-adjust-leaves-open",
         include_str!("../../corpus/conformance/mmap/merge-gap-import-fails.vma"),
