@@ -7,6 +7,7 @@ use std::sync::Arc;
 use vmadiff::designs::Planted;
 use vmadiff::program::{Case, Program};
 use vmadiff::run::{Weaver, Woven};
+use vmadiff_contract::Event;
 
 /// A program of corpus/races/, and the fault that it is about.
 const FAULTS: &[(&str, &str)] = &[
@@ -39,7 +40,12 @@ fn each_fault_happens_in_its_race() {
         let right = woven(Planted::default(), &program);
         let faulty = woven(Planted::defect(fault), &program);
         println!("{fault}: {:?} / {:?}", right.outcomes, faulty.outcomes);
-        if right.outcomes == faulty.outcomes && right.state == faulty.state {
+        let misused = |run: &Woven| {
+            let mut events = run.events.iter();
+            events.any(|raised| matches!(raised.event, Event::Misuse(_)))
+        };
+        let same = right.outcomes == faulty.outcomes && right.state == faulty.state;
+        if same && misused(&right) == misused(&faulty) {
             wrong.push(format!("{name} with {fault}: {:?}", faulty.outcomes));
         }
     }

@@ -5,6 +5,7 @@
 //! needs no mark, `rules` says so, with the reason.
 
 mod chain;
+mod faults;
 mod follow;
 mod matching;
 mod rules;

@@ -53,9 +53,12 @@ impl Matching {
                 return Err(unmatched(&place, steps, marks, number));
             };
             self.bind(&steps[at], mark);
+            let last = covered(&mut place, steps, mark);
             place.refused |= mark.told == Told::Refused && mark.kind != StepKind::Allocate;
             if let Some((start, end)) = range_of(mark.about) {
-                place.seen.push((at, start, end));
+                place
+                    .seen
+                    .extend((at..=last.max(at)).map(|at| (at, start, end)));
             }
             value_of(&steps[at], mark)
                 .map_err(|wrong| format!("{wrong}; {}", unmatched(&place, steps, marks, number)))?;
@@ -193,6 +196,28 @@ impl Matching {
             self.back.insert((kind, theirs), ours);
         }
     }
+}
+
+/// A stretch that a mark tells of may be several steps': the last one that begins in it.
+fn covered(place: &mut Place, steps: &[Step], mark: &Mark) -> usize {
+    let About::Range { mm, start, end } = mark.about else {
+        return 0;
+    };
+    let begins = |about: &About| match *about {
+        About::Range {
+            mm: of, start: at, ..
+        } => of == mm && start <= at && at < end,
+        _ => false,
+    };
+    while let Some(told) = place.told
+        && let Some(next) = steps.get(told + 1)
+        && next.kind == mark.kind
+        && next.about.iter().any(begins)
+    {
+        place.told = Some(told + 1);
+        place.by = vec![mark.about];
+    }
+    place.told.unwrap_or(0)
 }
 
 /// The name in an object, with the number of its kind.

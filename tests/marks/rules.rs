@@ -31,6 +31,9 @@ pub const LATER: &[(&str, u8, &str)] = &[
         1,
         "rmap_walk_anon: the areas of an anon_vma have no order",
     ),
+    ("reclaim", 2, "the same"),
+    ("reclaim", 3, "the same"),
+    ("reclaim", 4, "the same"),
     (
         "zap of a file",
         0,
