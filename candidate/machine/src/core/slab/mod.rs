@@ -167,12 +167,15 @@ impl<T: Object> Slab<T> {
         (0..self.used.load(Acquire)).filter_map(|index| self.at(index))
     }
 
-    /// Those that live, by age.
+    /// Those that live, by age: for slabs of few objects, since each is looked for anew.
     pub fn by_age(&self) -> impl Iterator<Item = Ref<'_, T>> {
-        // Where slots are not used again the order is that of the slots, and then nothing is moved.
-        let mut all: Vec<_> = self.iter().collect();
-        all.sort_unstable_by_key(|object| object.ordinal());
-        all.into_iter()
+        let younger = |than: &Ref<'_, T>| self.eldest_after(than.ordinal());
+        std::iter::successors(self.eldest_after(0), younger)
+    }
+
+    fn eldest_after(&self, ordinal: u32) -> Option<Ref<'_, T>> {
+        let younger = self.iter().filter(|object| object.ordinal() > ordinal);
+        younger.min_by_key(|object| object.ordinal())
     }
 
     #[inline]
