@@ -1,10 +1,10 @@
 //! Calls that change areas or ask about them, and what the model leaves out. All other sections.
 
 use vmadiff_contract::{
-    Advice, Call, Errno, LockAllFlags, LockFlags, MapFlags, Outcome, PolicyFlags,
+    Advice, Call, Errno, LockAllFlags, LockFlags, MapFlags, Outcome, PolicyFlags, VmFlags,
 };
 
-use super::{called, errno, not_copied, only_adds, said_error};
+use super::{called, errno, is_stack, not_copied, only_adds, said_error};
 use crate::diff::Field;
 use crate::known::{Change, Known, Origin};
 use crate::view::Answer;
@@ -25,9 +25,11 @@ pub const KNOWN: &[Known] = &[
         goes_on: true,
         explains: |context| {
             let [ours, theirs] = context.difference.flags;
-            let given_back = context.difference.field == Field::Flags
-                && ours == vmadiff_contract::VmFlags::ACCOUNT
-                && theirs.is_empty();
+            // What MAP_STACK adds there is another entry's.
+            let beside =
+                theirs.is_empty() || theirs == VmFlags::NOHUGEPAGE && called(context, is_stack);
+            let given_back =
+                context.difference.field == Field::Flags && ours == VmFlags::ACCOUNT && beside;
             (given_back || not_copied(context))
                 && called(context, |call| matches!(call, Call::Mprotect { .. }))
         },
