@@ -12,8 +12,15 @@ use vmadiff_contract::CallKind;
 /// Programs of a round.
 const PROGRAMS: usize = 200;
 
-/// Calls for which a manager makes a list of pages while it works, and frees it before it answers.
-const WITH_A_LIST: [CallKind; 2] = [CallKind::Mremap, CallKind::Collapse];
+/// Calls for which a manager makes a list while it works (of pages; of a process's own limits and of
+/// pages that are not in the page cache), which is freed at the latest when the managers boot again.
+const WITH_A_LIST: [CallKind; 5] = [
+    CallKind::Mremap,
+    CallKind::Collapse,
+    CallKind::Reclaim,
+    CallKind::SetRlimit,
+    CallKind::Evict,
+];
 
 /// What a round of programs allocates once the managers are warm.
 fn once_warm(of: impl Fn(&Program) -> bool) -> AllocationInfo {
