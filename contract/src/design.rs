@@ -145,6 +145,31 @@ pub struct Deviation {
     pub undone_by: Option<&'static str>,
 }
 
+impl Deviation {
+    /// One that a defect undoes.
+    pub const fn undone(
+        mark: &'static str,
+        undone_by: &'static str,
+        what: &'static str,
+        hides: &'static str,
+    ) -> Self {
+        Self {
+            undone_by: Some(undone_by),
+            ..Self::stays(mark, what, hides)
+        }
+    }
+
+    /// One that stays.
+    pub const fn stays(mark: &'static str, what: &'static str, hides: &'static str) -> Self {
+        Self {
+            mark,
+            what,
+            hides,
+            undone_by: None,
+        }
+    }
+}
+
 /// How a defect is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DefectKind {

@@ -4,106 +4,83 @@
 
 use vmadiff_contract::Deviation;
 
-const fn undone(
-    mark: &'static str,
-    undone_by: &'static str,
-    what: &'static str,
-    hides: &'static str,
-) -> Deviation {
-    Deviation {
-        mark,
-        what,
-        hides,
-        undone_by: Some(undone_by),
-    }
-}
-
-const fn stays(mark: &'static str, what: &'static str, hides: &'static str) -> Deviation {
-    Deviation {
-        mark,
-        what,
-        hides,
-        undone_by: None,
-    }
-}
-
 /// From Linux 5.1, whatever the design.
 pub static KERNEL: &[Deviation] = &[
-    undone(
+    Deviation::undone(
         "A31",
         "a31-index-while-growing",
         "5.1 takes a page's index of a stack without a lock while another fault grows it; here \
          page_table_lock is held for it.",
         "Pages of stacks with an index that no walk by their anon_vma asks for.",
     ),
-    undone(
+    Deviation::undone(
         "246c320a",
         "munmap-beside-stack",
         "5.1 goes on under mmap_sem for reading when munmap has detached its areas; here not if the \
          area above is a stack (since 5.8).",
         "Stacks that grow into a range while its pages and tables are taken out.",
     ),
-    stays(
+    Deviation::stays(
         "flush-at-once",
         "A flush takes time on Linux, processor after processor; here all TLBs are emptied in one \
          step, before the point at which all have answered.",
         "Flushes after an unlock (the kind of CVE-2018-18281), seen by one processor and not by \
          another.",
     ),
-    stays(
+    Deviation::stays(
         "one-hold",
         "5.1 gives a page-table lock up in the midst of a zap, and of fork's copy; here a table's part \
          of the range is one hold.",
         "Faults in the midst of a zap or a copy.",
     ),
-    stays(
+    Deviation::stays(
         "no-page-lock",
         "5.1 takes the page lock where a store reuses a page, and may have to try again; here counts \
          are read under the page-table lock alone.",
         "Reuse of a page that is being swapped out.",
     ),
-    stays(
+    Deviation::stays(
         "collapse-isolates-first",
         "5.1 clears the middle entry before it isolates pages, can fail then and put the table back; \
          here pages are isolated first, and nothing can fail.",
         "The time without a middle entry, and collapses that are undone.",
     ),
-    stays(
+    Deviation::stays(
         "slots-are-new",
         "A slot of the swap device is used again on Linux; here each has a number of its own.",
         "An entry that is gone and comes back the same (the kind of CVE-2024-26759).",
     ),
-    stays(
+    Deviation::stays(
         "move-locks-lists",
         "5.1 takes the locks of anon_vma and file for a move only where the order of lists does not \
          see to it; here they are always taken.",
         "Walks that miss a page while it moves (the kind of 97113eb39fa7).",
     ),
-    stays(
+    Deviation::stays(
         "reclaim-reads",
         "5.1 isolates pages for reclaim without mmap_sem; here it is held for reading, to find the \
          page by its address.",
         "Reclaim beside whoever writes areas.",
     ),
-    stays(
+    Deviation::stays(
         "no-batched-flush",
         "5.1 may put off the flushes of reclaim and do them at once for many pages; here each page's is \
          done before it is written out.",
         "Stores by an entry that reclaim has cleared and not yet flushed.",
     ),
-    stays(
+    Deviation::stays(
         "grow-begins-early",
         "5.1's stack grows under page_table_lock, where v12 has its bracket; here a design is told \
          just before the lock is taken.",
         "With `a11`, a bracket that is wider than v12's by one lock.",
     ),
-    stays(
+    Deviation::stays(
         "treap",
         "The tree of areas is red-black on Linux, which erases by moving a successor into the place; \
          here it is a treap, which rotates what it erases down to a leaf.",
         "Other states of the tree while it is written, and lookups that miss in others.",
     ),
-    stays(
+    Deviation::stays(
         "links-unseen",
         "Links of anon_vmas, lists of areas and counters are single accesses on Linux; here most of \
          them are no scheduling points.",
@@ -114,68 +91,68 @@ pub static KERNEL: &[Deviation] = &[
 /// From the series whose faults go without mmap_sem and ask before they write, where the machine does
 /// their page work, and from what v12 changes in the calls.
 pub static SERIES: &[Deviation] = &[
-    undone(
+    Deviation::undone(
         "A12",
         "a12-table-moved-unlocked",
         "v12 leaves mremap of whole page tables as it is, without the lock of their entries; here the \
          lock is held.",
         "A fault that writes an entry of a table that stands elsewhere by now.",
     ),
-    undone(
+    Deviation::undone(
         "A24",
         "a24-merge-keeps-file",
         "v12 puts the file of an area that was merged away and leaves the pointer; here it is forgotten, \
          as in `remove_vma`.",
         "A fault that holds the area and asks its file.",
     ),
-    undone(
+    Deviation::undone(
         "A29",
         "a29-pmd-read-again",
         "v12 reads the middle entry again after it has compared it, and once more before it looks at \
          the page's entry; here what was compared is used, as in Android.",
         "A page-table lock looked for in a table that is gone.",
     ),
-    undone(
+    Deviation::undone(
         "A30",
         "a30-index-after-split",
         "v12 takes a new page's index of the area when it holds the page-table lock; here it is taken \
          while the count vouches for the bounds.",
         "Pages with an index that no walk by their anon_vma asks for.",
     ),
-    undone(
+    Deviation::undone(
         "N1",
         "n1-table-made-late",
         "v12 allocates the page table that a speculative fault misses; here it makes none, as in \
          Android.",
         "Tables that belong to no area, hung below a table that is being freed.",
     ),
-    undone(
+    Deviation::undone(
         "N10",
         "n10-upper-read-again",
         "v12 checks an upper entry and reads it again to go down by it; here what was checked is used, \
          as Android sees to.",
         "A walk through an entry that was cleared in between.",
     ),
-    undone(
+    Deviation::undone(
         "N11",
         "n11-lock-freed-early",
         "5.1 frees a page-table lock that has memory of its own before the flush that waits for \
          walkers; here table and lock are one.",
         "A lock that is tried after it was freed.",
     ),
-    stays(
+    Deviation::stays(
         "swap-vouched",
         "On 64 bits v12 goes on with the swap entry that it read without a lock (`pte_unmap_same` \
          compares nothing); here the area is vouched for and the entry compared first.",
         "N3: migration entries waited for in a table that is gone; slots that were freed meanwhile.",
     ),
-    stays(
+    Deviation::stays(
         "no-notifiers",
         "5.1 tells listeners that an invalidation begins and ends, and v12 forgets the end where a copy \
          gives up; here nobody listens.",
         "N2, and copies beside a listener that is being added.",
     ),
-    stays(
+    Deviation::stays(
         "no-task-counters",
         "5.1 counts pages per task and adds them up every 64 faults, which a speculative fault never \
          does, nor does it count itself for the cgroup; here counters are exact.",

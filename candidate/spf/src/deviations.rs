@@ -4,23 +4,9 @@
 
 use vmadiff_contract::Deviation;
 
-const fn undone(
-    mark: &'static str,
-    undone_by: &'static str,
-    what: &'static str,
-    hides: &'static str,
-) -> Deviation {
-    Deviation {
-        mark,
-        what,
-        hides,
-        undone_by: Some(undone_by),
-    }
-}
-
 /// From v12.
 pub static DEVIATIONS: &[Deviation] = &[
-    undone(
+    Deviation::undone(
         "A11",
         "a11-bracket-under-read",
         "v12 brackets `unmap_page_range`, `madvise_free_page_range`, `change_prot_numa` and \
@@ -30,7 +16,7 @@ pub static DEVIATIONS: &[Deviation] = &[
         "Two writers in one count whose increments are plain, where mmap_sem is held for reading or \
          not at all.",
     ),
-    undone(
+    Deviation::undone(
         "A22",
         "a22-policy-without-reference",
         "v12 frees a policy with its last put, while a fault that holds none reads it; here a fault \
@@ -38,38 +24,38 @@ pub static DEVIATIONS: &[Deviation] = &[
          left.",
         "Policies used after they were freed.",
     ),
-    undone(
+    Deviation::undone(
         "A23",
         "a23-lookup-by-cache",
         "v12's lookup asks the task's cache of areas first; here the tree is walked, as in Android.",
         "Areas that were erased before the read section began.",
     ),
-    undone(
+    Deviation::undone(
         "A25",
         "a25-wrong-segv",
         "v12 answers SIGSEGV by flags that nothing vouches for; here such a fault goes on under \
          mmap_sem.",
         "Signals for memory that was accessible all the time.",
     ),
-    undone(
+    Deviation::undone(
         "A25-MAPERR",
         "a25-segv-as-maperr",
         "v12's hook makes MAPERR of every refusal; here mmap_sem's fault says ACCERR.",
         "Signal handlers that are told the wrong reason.",
     ),
-    undone(
+    Deviation::undone(
         "A26",
         "a26-exec-unchecked",
         "v12 does not check instruction fetches; here they are.",
         "A task that faults for ever on a page that is not executable.",
     ),
-    undone(
+    Deviation::undone(
         "A27",
         "a27-major-lost",
         "v12's hook forgets that a device was read; here the fault counts as major.",
         "Wrong counts of faults.",
     ),
-    undone(
+    Deviation::undone(
         "A28",
         "a28-source-open-early",
         "v12 opens the place that mremap moves from when the entries have left; here it stays shut until \
