@@ -1,10 +1,13 @@
 //! What engines and services ask of a target: any bytes, in bounded time, and always the same.
 #![cfg(unix)]
 
-use std::path::{Path, PathBuf};
+#[path = "shared/files.rs"]
+mod files;
+
 use std::process::Command;
 use std::time::Duration;
 
+use files::files;
 use rustix::time::{ClockId, clock_gettime};
 use vmadiff::coverage::{COUNTERS, WOVEN_COUNTERS};
 use vmadiff::program::bytes::{HEADER, MAX_STEPS, RECORD, is_long};
@@ -78,9 +81,7 @@ const PRUNING: Duration = Duration::from_secs(5);
 /// Every program that is kept and that engines run, as the target of races runs it.
 #[test]
 fn the_slowest_of_the_corpus_is_no_slow_unit() {
-    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus");
-    let mut texts = Vec::new();
-    add_texts(corpus.as_ref(), &mut texts);
+    let texts = files("corpus", "vma");
     assert!(texts.len() > 500, "{} programs", texts.len());
     let (mut slowest, mut which, mut ran) = (Duration::ZERO, None, 0);
     for path in texts {
@@ -103,18 +104,6 @@ fn the_slowest_of_the_corpus_is_no_slow_unit() {
     }
     println!("the slowest of {ran} took {slowest:?}: {which:?}");
     assert!(slowest < PRUNING, "{slowest:?}: {which:?}");
-}
-
-/// The programs as text in a folder, at any depth.
-fn add_texts(folder: &Path, texts: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            add_texts(&path, texts);
-        } else if path.extension().is_some_and(|ending| ending == "vma") {
-            texts.push(path);
-        }
-    }
 }
 
 /// Whatever ran before: AFL++ calls it stability, and services cannot repeat a finding without it.

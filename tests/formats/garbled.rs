@@ -2,31 +2,11 @@
 //! that names a line, and what was read is written as it was. The fuzz targets in `fuzz/` ask the
 //! same of many more.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use vmadiff::parsing::{strace, text};
 
-/// Files with one of these endings in a folder, at any depth, in order.
-fn files(folder: &str, end: &str) -> Vec<PathBuf> {
-    fn add(folder: &Path, end: &str, files: &mut Vec<PathBuf>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                add(&path, end, files);
-            } else if path.extension().is_some_and(|extension| extension == end) {
-                files.push(path);
-            }
-        }
-    }
-    let mut files = Vec::new();
-    add(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join(folder),
-        end,
-        &mut files,
-    );
-    files.sort();
-    files
-}
+use crate::files::files;
 
 /// Ways to spoil a text, each drawn from the file's place in the list.
 fn spoiled(content: &[u8], draw: usize) -> Vec<Vec<u8>> {

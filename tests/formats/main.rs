@@ -5,6 +5,8 @@ mod calls;
 mod corpus;
 mod earlier;
 mod errors;
+#[path = "../shared/files.rs"]
+mod files;
 mod garbled;
 mod logs;
 mod mutate;

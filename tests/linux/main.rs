@@ -5,11 +5,14 @@
 #![cfg(all(feature = "command", target_os = "linux", target_arch = "x86_64"))]
 
 mod defects;
+#[path = "../shared/files.rs"]
+mod files;
 mod limits;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use files::files;
 use vmadiff::linux::{Campaign, court, fuzz, judge};
 use vmadiff::program::{Case, Program};
 use vmadiff_contract::Manager;
@@ -35,23 +38,6 @@ fn parse(name: &str, text: &str) -> Program {
         .program
 }
 
-fn programs(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).expect("a folder");
-    let mut paths: Vec<PathBuf> = entries
-        .map(|entry| entry.expect("an entry").path())
-        .flat_map(|path| {
-            if path.is_dir() {
-                programs(&path)
-            } else {
-                vec![path]
-            }
-        })
-        .filter(|path| path.extension().is_some_and(|extension| extension == "vma"))
-        .collect();
-    paths.sort();
-    paths
-}
-
 /// Every program of a folder of the corpus agrees with the kernel, but for known differences.
 #[track_caller]
 fn check_folder(folder: &str) {
@@ -64,7 +50,7 @@ fn check_folder(folder: &str) {
         return;
     }
     let mut wrong = Vec::new();
-    for path in programs(&root) {
+    for path in files(&root, "vma") {
         let name = path.display().to_string();
         let program = parse(&name, &std::fs::read_to_string(&path).expect("readable"));
         match judge(&mut court, &program, CLOSELY) {

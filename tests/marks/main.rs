@@ -6,30 +6,17 @@
 
 mod chain;
 mod faults;
+#[path = "../shared/files.rs"]
+mod files;
 mod follow;
 mod matching;
 mod rules;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use files::files;
 use vmadiff::designs::{DESIGNS, Planted};
 use vmadiff::program::Case;
-
-/// All text programs in a folder, in order.
-fn programs(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).expect("a folder");
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    let mut found = Vec::new();
-    for path in paths {
-        if path.is_dir() {
-            found.extend(programs(&path));
-        } else if path.extension().is_some_and(|extension| extension == "vma") {
-            found.push(path);
-        }
-    }
-    found
-}
 
 /// What is wrong with the marks of the programs in these folders.
 fn objections(folders: &[&str]) -> Vec<String> {
@@ -37,7 +24,7 @@ fn objections(folders: &[&str]) -> Vec<String> {
     let mut wrong = Vec::new();
     for path in folders
         .iter()
-        .flat_map(|folder| programs(&corpus.join(folder)))
+        .flat_map(|folder| files(corpus.join(folder), "vma"))
     {
         let name = path.strip_prefix(&corpus).unwrap().display().to_string();
         let text = std::fs::read_to_string(&path).unwrap();
