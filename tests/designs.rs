@@ -2,10 +2,16 @@
 //! Every repaired design agrees with the reference on the corpus, and what was posted does not, by bugs
 //! that have names.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+#[path = "shared/files.rs"]
+mod files;
+#[path = "shared/page.rs"]
+mod page;
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use files::files;
+use page::{commands, is_shown, root, run};
 use vmadiff::designs::{DESIGNS, Planted, from_name};
 use vmadiff::judge::{Signature, Verdict};
 use vmadiff::pair::{Pair, pair};
@@ -13,66 +19,6 @@ use vmadiff::program::Case;
 
 /// The page.
 const PAGE: &str = "docs/designs.md";
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The commands of a page's console blocks, each with the lines that it is shown to print.
-fn commands(page: &str) -> Vec<(String, Vec<String>)> {
-    let mut commands: Vec<(String, Vec<String>)> = Vec::new();
-    let mut console = false;
-    for line in page.lines() {
-        match line.strip_prefix("$ ") {
-            _ if line.starts_with("```") => console = line == "```console",
-            Some(command) if console => commands.push((command.to_owned(), Vec::new())),
-            None if console => commands
-                .last_mut()
-                .expect("a command")
-                .1
-                .push(line.to_owned()),
-            _ => {}
-        }
-    }
-    commands
-}
-
-/// Runs a command of the page.
-fn run(command: &str) -> Output {
-    let words: Vec<&str> = command.split(' ').collect();
-    let mut process = match words[..] {
-        ["vmadiff", ref rest @ ..] => {
-            let mut vmadiff = Command::new(env!("CARGO_BIN_EXE_vmadiff"));
-            vmadiff.args(rest);
-            vmadiff
-        }
-        ["cargo", "run", ref rest @ ..] => {
-            let mut cargo = Command::new(env!("CARGO"));
-            cargo.args(["run", "--quiet"]).args(rest);
-            cargo
-        }
-        _ => panic!("{PAGE}: no test knows how to run `{command}`"),
-    };
-    process.current_dir(root());
-    process.output().expect("it runs")
-}
-
-/// Whether a line is as it is shown; `…` stands for anything.
-fn is_shown(line: &str, shown: &str) -> bool {
-    let mut parts = shown.split('…');
-    let Some(mut left) = line.strip_prefix(parts.next().unwrap_or_default()) else {
-        return false;
-    };
-    let mut open = false;
-    for part in parts {
-        let Some(at) = left.find(part) else {
-            return false;
-        };
-        left = &left[at + part.len()..];
-        open = part.is_empty();
-    }
-    open || left.is_empty()
-}
 
 #[test]
 fn every_command_prints_what_is_shown() {
@@ -121,7 +67,7 @@ fn a_line_is_compared_around_what_is_left_open() {
 fn cases(folders: &[&str]) -> Vec<(PathBuf, Case)> {
     let files = folders
         .iter()
-        .flat_map(|folder| texts(&root().join("corpus").join(folder)));
+        .flat_map(|folder| files(format!("corpus/{folder}"), "vma"));
     let read = |file: PathBuf| {
         let text = std::fs::read_to_string(&file).expect("a text");
         let case = Case::parse(&file.display().to_string(), &text).expect("a program");
@@ -191,7 +137,7 @@ fn what_was_posted_diverges_by_a_bug_that_has_a_name() {
 #[test]
 fn every_deviation_is_marked_where_it_is() {
     let mut marked = BTreeSet::new();
-    for file in sources(&root().join("candidate")) {
+    for file in files("candidate", "rs") {
         let text = std::fs::read_to_string(&file).expect("a source");
         let text = text.replace("\n//!", " ").replace("\n    ///", " ");
         let marks = text.split("Deviation").skip(1);
@@ -271,26 +217,4 @@ fn tables_are_as_the_command_prints_them() {
 #[ignore = "runs thousands of programs; .ci/weekly does"]
 fn tables_of_runs_are_as_the_command_prints_them() {
     compare_tables(true);
-}
-
-fn texts(folder: &Path) -> Vec<PathBuf> {
-    files(folder, "vma")
-}
-
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    files(folder, "rs")
-}
-
-/// The files of a folder that end so, at any depth.
-fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            found.extend(files(&path, extension));
-        } else if path.extension().is_some_and(|e| e == extension) {
-            found.push(path);
-        }
-    }
-    found
 }
