@@ -104,30 +104,16 @@ impl Names {
         self.descriptors(ours, theirs, into);
         self.files(theirs, into);
         let Self { mms, .. } = self;
-        let mm = |mm: MmId| MmId(mms.named(mm.0.into()) as u8);
-        into.mms.extend(theirs.mms.iter().map(|m| {
-            let mut m = *m;
-            m.mm = mm(m.mm);
-            m
-        }));
+        let name = |mm: &mut MmId| *mm = MmId(mms.named(mm.0.into()) as u8);
+        renamed(&theirs.mms, &mut into.mms, |m| name(&mut m.mm));
         into.mms.sort_by_key(|m| m.mm);
-        into.pages.extend(theirs.pages.iter().map(|page| {
-            let mut page = *page;
-            page.mm = mm(page.mm);
-            page
-        }));
+        renamed(&theirs.pages, &mut into.pages, |page| name(&mut page.mm));
         into.pages.sort_by_key(|page| (page.mm, page.addr));
-        into.bytes.extend(theirs.bytes.iter().map(|byte| {
-            let mut byte = *byte;
-            byte.mm = mm(byte.mm);
-            byte
-        }));
+        renamed(&theirs.bytes, &mut into.bytes, |byte| name(&mut byte.mm));
         into.bytes.sort_by_key(|byte| (byte.mm, byte.addr));
-        into.limits.extend(theirs.limits.iter().map(|limit| {
-            let mut limit = *limit;
-            limit.mm = mm(limit.mm);
-            limit
-        }));
+        renamed(&theirs.limits, &mut into.limits, |limit| {
+            name(&mut limit.mm);
+        });
         into.limits.sort_by_key(|limit| (limit.mm, limit.resource));
         into.committed = theirs.committed;
         into.anon_frames = theirs.anon_frames;
@@ -200,24 +186,25 @@ impl Names {
     }
 
     fn files(&mut self, theirs: &Snapshot, into: &mut Snapshot) {
-        let name = |file: FileId| FileId(self.files.named(file.0));
-        into.files.extend(theirs.files.iter().map(|file| {
-            let mut file = *file;
-            file.file = name(file.file);
-            file
-        }));
+        let name = |file: &mut FileId| *file = FileId(self.files.named(file.0));
+        renamed(&theirs.files, &mut into.files, |file| name(&mut file.file));
         into.files.sort_by_key(|file| file.file);
-        into.file_bytes.extend(theirs.file_bytes.iter().map(|byte| {
-            let mut byte = *byte;
-            byte.file = name(byte.file);
-            byte
-        }));
+        renamed(&theirs.file_bytes, &mut into.file_bytes, |byte| {
+            name(&mut byte.file);
+        });
         into.file_bytes.sort_by_key(|byte| (byte.file, byte.offset));
-        into.absent.extend(theirs.absent.iter().map(|page| {
-            let mut page = *page;
-            page.file = name(page.file);
-            page
-        }));
+        renamed(&theirs.absent, &mut into.absent, |page| {
+            name(&mut page.file);
+        });
         into.absent.sort_by_key(|page| (page.file, page.index));
     }
+}
+
+/// Adds a copy of each, renamed.
+fn renamed<T: Copy>(theirs: &[T], into: &mut Vec<T>, rename: impl Fn(&mut T)) {
+    into.extend(theirs.iter().map(|one| {
+        let mut one = *one;
+        rename(&mut one);
+        one
+    }));
 }
