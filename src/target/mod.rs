@@ -49,12 +49,8 @@ impl Target {
     /// If the managers diverge in a way that is not known. The message starts with the signature,
     /// and so do the innermost frames: see [`signature`].
     pub fn run(&mut self, program: &Program, counters: &mut [u8]) -> bool {
-        match self.verdict(program, counters) {
-            Verdict::Agree => true,
-            Verdict::Skip(_) => false,
-            Verdict::Diverge(divergence) if self.is_known(&divergence) => false,
-            Verdict::Diverge(divergence) => report(program, &divergence),
-        }
+        let judged = self.judge(program, counters);
+        judged.unwrap_or_else(|divergence| report(program, &divergence))
     }
 
     /// The same for the program in an engine's bytes.
@@ -74,14 +70,22 @@ impl Target {
         self.pair.profile(flavour)
     }
 
-    fn verdict(&mut self, program: &Program, counters: &mut [u8]) -> Verdict {
+    /// Whether the input is worth keeping, or a divergence that is news.
+    fn judge(&mut self, program: &Program, counters: &mut [u8]) -> Result<bool, Box<Divergence>> {
         let mut coverage = Coverage::new(counters, &mut self.stats);
         let ran = self.pair.run(program, &mut coverage);
-        ran.map_or(Verdict::Agree, |ran| ran.verdict)
-    }
-
-    fn is_known(&self, divergence: &Divergence) -> bool {
-        self.known.contains(&divergence.signature.to_string())
+        match ran.map_or(Verdict::Agree, |ran| ran.verdict) {
+            Verdict::Agree => Ok(true),
+            Verdict::Skip(_) => Ok(false),
+            Verdict::Diverge(divergence) => {
+                let is_known = self.known.contains(&divergence.signature.to_string());
+                if is_known {
+                    Ok(false)
+                } else {
+                    Err(Box::new(divergence))
+                }
+            }
+        }
     }
 }
 
@@ -177,17 +181,8 @@ pub fn interleaved(program: &Program, counters: &mut [u8]) -> bool {
 
 fn run(program: &Program, counters: &mut [u8]) -> bool {
     // A panic with the finding must not come while the target is borrowed: engines catch it.
-    let (verdict, is_known) = TARGET.with_borrow_mut(|target| {
-        let verdict = target.verdict(program, counters);
-        let is_known =
-            matches!(&verdict, Verdict::Diverge(divergence) if target.is_known(divergence));
-        (verdict, is_known)
-    });
-    match verdict {
-        Verdict::Diverge(divergence) if !is_known => report(program, &divergence),
-        Verdict::Diverge(_) | Verdict::Skip(_) => false,
-        Verdict::Agree => true,
-    }
+    let judged = TARGET.with_borrow_mut(|target| target.judge(program, counters));
+    judged.unwrap_or_else(|divergence| report(program, &divergence))
 }
 
 fn report(program: &Program, divergence: &Divergence) -> ! {
