@@ -206,15 +206,11 @@ impl Place {
             side,
             event,
         } = self;
-        let signature = Signature { rule, call, field };
         Box::new(Divergence {
-            signature,
             at,
             side,
             event,
-            step: None,
-            object: None,
-            what,
+            ..Divergence::of(Signature { rule, call, field }, what)
         })
     }
 

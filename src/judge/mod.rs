@@ -62,6 +62,21 @@ pub struct Divergence {
     pub what: String,
 }
 
+impl Divergence {
+    /// One of which no more is known than what it is.
+    pub(crate) fn of(signature: Signature, what: String) -> Self {
+        Self {
+            signature,
+            at: None,
+            side: None,
+            event: None,
+            step: None,
+            object: None,
+            what,
+        }
+    }
+}
+
 /// One of the two managers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Side {

@@ -161,13 +161,9 @@ impl Objection {
     fn diverges(self, rule: Rule, field: &'static str, what: String) -> Divergence {
         let Self(Place { at, call, .. }, side) = self;
         Divergence {
-            signature: Signature { rule, call, field },
             at,
             side,
-            event: None,
-            step: None,
-            object: None,
-            what,
+            ..Divergence::of(Signature { rule, call, field }, what)
         }
     }
 }

@@ -264,18 +264,14 @@ fn nondeterminism(side: Option<Side>, what: &str) -> Divergence {
         Some(Side::Reference) => "reference",
         Some(Side::Candidate) => "candidate",
     };
+    let signature = Signature {
+        rule: Rule::Nondeterminism,
+        call: "run",
+        field,
+    };
     Divergence {
-        signature: Signature {
-            rule: Rule::Nondeterminism,
-            call: "run",
-            field,
-        },
-        at: None,
         side,
-        event: None,
-        step: None,
-        object: None,
-        what: what.to_owned(),
+        ..Divergence::of(signature, what.to_owned())
     }
 }
 

@@ -193,18 +193,10 @@ impl Orders<'_> {
                 (Rule::Outcome, name, left, what)
             }
         };
+        let field = "order";
         Divergence {
-            signature: Signature {
-                rule,
-                call,
-                field: "order",
-            },
             at,
-            side: None,
-            event: None,
-            step: None,
-            object: None,
-            what,
+            ..Divergence::of(Signature { rule, call, field }, what)
         }
     }
 }

@@ -47,13 +47,12 @@ impl Broken {
             what,
         } = self;
         Divergence {
-            signature: Signature { rule, call, field },
-            at: None,
             side: Some(side),
-            event: None,
-            step: None,
             object,
-            what: format!("in the {side}, {what}"),
+            ..Divergence::of(
+                Signature { rule, call, field },
+                format!("in the {side}, {what}"),
+            )
         }
     }
 }

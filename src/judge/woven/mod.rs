@@ -112,21 +112,18 @@ fn miscounted(parts: &Parts, woven: &Woven) -> Option<Divergence> {
     })?;
     let served = parts.faults[usize::from(state.task.0)];
     let counted = state.minor_faults + state.major_faults;
+    let signature = Signature {
+        rule: Rule::FaultCount,
+        call: "end",
+        field: "tasks.faults",
+    };
+    let what = format!(
+        "in the candidate, task {} was served {served} faults and counts {counted}",
+        state.task
+    );
     Some(Divergence {
-        signature: Signature {
-            rule: Rule::FaultCount,
-            call: "end",
-            field: "tasks.faults",
-        },
-        at: None,
         side: Some(super::Side::Candidate),
-        event: None,
-        step: None,
-        object: None,
-        what: format!(
-            "in the candidate, task {} was served {served} faults and counts {counted}",
-            state.task
-        ),
+        ..Divergence::of(signature, what)
     })
 }
 
@@ -135,17 +132,14 @@ fn diverges(trial: &Trial<'_>, objection: &Objection) -> Divergence {
     let call = part.map_or("end", |part| {
         trial.program.calls[part.call].call.kind().name()
     });
+    let signature = Signature {
+        rule: objection.rule,
+        call,
+        field: objection.field,
+    };
     Divergence {
-        signature: Signature {
-            rule: objection.rule,
-            call,
-            field: objection.field,
-        },
         at: part.map(|part| part.call),
-        side: None,
-        event: None,
         step: part.map(|part| part.at as usize),
-        object: None,
-        what: objection.what.clone(),
+        ..Divergence::of(signature, objection.what.clone())
     }
 }
