@@ -42,7 +42,7 @@ fn judged(forge: Forge, rules: &[Rule]) {
             let said = objection.map(|o| format!("{:?}/{}: {}", o.rule, o.field, o.what));
             missed.push(format!(
                 "seed {seed}, item {at}: {said:?}\n{}",
-                told(&made, at + 1)
+                told(&made.program, &made.items, at + 1)
             ));
         }
     }
@@ -76,7 +76,7 @@ fn changes(told: Told) -> bool {
 }
 
 #[test]
-#[ignore = "the lists of steps have changed since it was last run"]
+#[ignore = "the follower does not miss 14 of 400 dropped marks yet"]
 fn a_mark_that_is_missing() {
     judged(
         |made, rng| {
@@ -94,7 +94,6 @@ fn a_mark_that_is_missing() {
 }
 
 #[test]
-#[ignore = "the lists of steps have changed since it was last run"]
 fn a_mark_that_is_told_twice() {
     judged(
         |made, rng| {
@@ -111,7 +110,6 @@ fn a_mark_that_is_told_twice() {
 }
 
 #[test]
-#[ignore = "the lists of steps have changed since it was last run"]
 fn an_entry_that_is_told_otherwise() {
     judged(
         |made, rng| {
@@ -132,7 +130,6 @@ fn an_entry_that_is_told_otherwise() {
 }
 
 #[test]
-#[ignore = "the lists of steps have changed since it was last run"]
 fn an_access_by_an_entry_that_was_never_there() {
     judged(
         |made, rng| {
@@ -161,7 +158,6 @@ fn an_access_by_an_entry_that_was_never_there() {
 }
 
 #[test]
-#[ignore = "the lists of steps have changed since it was last run"]
 fn a_mark_of_another_page() {
     judged(
         |made, rng| {
@@ -180,7 +176,6 @@ fn a_mark_of_another_page() {
 }
 
 #[test]
-#[ignore = "the lists of steps have changed since it was last run"]
 fn a_mark_that_stands_past_a_conflicting_one() {
     judged(
         |made, rng| {
@@ -218,7 +213,6 @@ fn a_mark_that_stands_past_a_conflicting_one() {
 }
 
 #[test]
-#[ignore = "the lists of steps have changed since it was last run"]
 fn a_call_that_answers_otherwise() {
     judged(
         |made, rng| {
@@ -236,7 +230,6 @@ fn a_call_that_answers_otherwise() {
 }
 
 #[test]
-#[ignore = "the lists of steps have changed since it was last run"]
 fn a_page_that_is_otherwise_at_the_end() {
     judged(
         |made, rng| {
@@ -251,7 +244,6 @@ fn a_page_that_is_otherwise_at_the_end() {
 }
 
 #[test]
-#[ignore = "the lists of steps have changed since it was last run"]
 fn a_byte_that_is_lost() {
     judged(
         |made, rng| {
@@ -267,7 +259,7 @@ fn a_byte_that_is_lost() {
 /// Whose marks are forged and nothing else has another order of steps that explains it: where the
 /// search comes to an end it says so.
 #[test]
-#[ignore = "the lists of steps have changed since it was last run"]
+#[ignore = "the search does not explain 37 of 340 races with wrong marks yet"]
 fn wrong_marks_are_told_from_a_wrong_manager() {
     let mut judge = StepJudge::default();
     let (mut decided, mut wrong) = (0, Vec::new());
@@ -301,7 +293,6 @@ fn wrong_marks_are_told_from_a_wrong_manager() {
 
 /// A call that answers what no order of steps gives is not the marks' fault.
 #[test]
-#[ignore = "the lists of steps have changed since it was last run"]
 fn a_wrong_manager_is_not_called_wrong_marks() {
     let mut judge = StepJudge::default();
     let mut forged = 0;
