@@ -19,6 +19,7 @@ mod outcome;
 mod replay;
 mod snapshot;
 mod step;
+mod view;
 
 pub use call::{Call, CallKind};
 pub use config::Config;
@@ -40,6 +41,7 @@ pub use snapshot::{
     Protocol, Snapshot, TaskState, VmaState,
 };
 pub use step::{About, Choice, Mark, Offer, Refusal, StepKind, Stepped, Taken, Told};
+pub use view::{Shown, View};
 
 /// Bytes in a page, as on x86-64.
 pub const PAGE_SIZE: u64 = 4096;

@@ -4,7 +4,7 @@ use vmadiff_contract::{Outcome, SegvCode};
 
 use crate::agent::layout::Op;
 use crate::machine::TASK_SIZE;
-use crate::view::Answer;
+use crate::seen::Answer;
 use crate::zone::Zones;
 
 /// How the answer to a call is read from an operation.

@@ -11,7 +11,7 @@ use vmadiff_contract::{Call, Config, Outcome, TaskId};
 
 use crate::diff::{Difference, Field};
 use crate::machine::Machine;
-use crate::view::{Answer, View};
+use crate::seen::{Answer, Seen};
 
 pub use merges::Merges;
 pub use table::known;
@@ -126,9 +126,9 @@ pub struct Context<'a> {
     /// The last call is the one that made the difference; else it is some call before.
     pub placed: bool,
     /// The manager's and Linux's state; none where an answer differs.
-    pub views: Option<(&'a View, &'a View)>,
+    pub seen: Option<(&'a Seen, &'a Seen)>,
     /// The same before the last call, where that was looked at.
-    pub before: Option<(&'a View, &'a View)>,
+    pub before: Option<(&'a Seen, &'a Seen)>,
     /// What only Linux merged, in the states before that were looked at.
     pub merges: &'a Merges,
     /// The difference.

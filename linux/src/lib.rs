@@ -40,16 +40,16 @@ mod plan;
 mod proc;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod run;
+mod seen;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod session;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod smaps;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod trial;
-mod view;
 mod zone;
 
-pub use diff::{Areas, Difference, Field, differences};
+pub use diff::{Difference, Field, differences, view};
 pub use fit::CALLS;
 pub use fit::{Fitting, Unfit, fits_config};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -57,9 +57,9 @@ pub use known::{Change, Context, Known, Origin, known};
 pub use machine::{Machine, TASK_SIZE};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use run::{Linux, Look, Run, Stopped, stay_on_one_processor};
+pub use seen::{Answer, Area, Object, Page, Seen, Space};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use trial::{Boot, Closeness, Finding, Settled, Trial, Verdict};
-pub use view::{Answer, Area, Object, Page, Space, View};
 pub use zone::Zones;
 
 /// Where the areas lie that fill an agent's map, if a program is to meet a lower limit: above all

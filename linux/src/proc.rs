@@ -11,8 +11,8 @@ use nix::unistd::Pid;
 use vmadiff_contract::MmId;
 
 use crate::ballast_range;
+use crate::seen::{Area, Page, Space};
 use crate::smaps;
-use crate::view::{Area, Page, Space};
 use crate::zone::Zones;
 
 /// Bytes of a page.

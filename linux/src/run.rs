@@ -9,8 +9,8 @@ use crate::fit::{Fitting, Unfit, ballast, fits_config};
 use crate::machine::{Machine, TASK_SIZE};
 use crate::plan::Script;
 use crate::proc::Looker;
+use crate::seen::{Answer, Seen};
 use crate::session::{Session, set_heap};
-use crate::view::{Answer, View};
 
 /// When the state is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct Run {
     /// Per call its answer.
     pub answers: Vec<Answer>,
     /// The states that were asked for: one per call, or the last one.
-    pub views: Vec<View>,
+    pub seen: Vec<Seen>,
 }
 
 /// Why a program was not run to its end.

@@ -5,7 +5,7 @@ use std::io;
 use memchr::memmem;
 use vmadiff_contract::VmFlags;
 
-use crate::view::{Area, Object};
+use crate::seen::{Area, Object};
 use crate::zone::Zones;
 use crate::{agent_range, ballast_range};
 

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use hearing::{Hearing, Ruling};
 pub use settled::Settled;
 use vmadiff_contract::{
-    Call, Capabilities, Config, Event, EventSink, Fail, Manager, Outcome, Snapshot, TaskId,
+    Call, Capabilities, Config, Event, EventSink, Fail, Manager, Outcome, Snapshot, TaskId, View,
 };
 
-use crate::diff::{Areas, Difference};
+use crate::diff::Difference;
 use crate::known::{Known, Merges};
 use crate::run::{Linux, Look, Stopped};
-use crate::view::View;
+use crate::seen::Seen;
 
 /// What came of a trial.
 #[derive(Clone, Debug)]
@@ -59,8 +59,8 @@ impl fmt::Display for Finding {
 pub struct Closeness {
     /// When the state is looked at.
     pub look: Look,
-    /// How areas are compared.
-    pub areas: Areas,
+    /// What is compared.
+    pub view: View,
 }
 
 /// A manager and the running kernel.
@@ -140,20 +140,20 @@ impl Trial {
             known: Vec::new(),
             settled: Settled::default(),
             merges: Merges::default(),
-            strict: how.areas == Areas::WithBoundaries,
+            strict: !how.view.joins(),
         };
-        let nothing = View::default();
+        let nothing = Seen::default();
         let mut before = None;
         if how.look == Look::EachCall {
             self.manager.snapshot(&mut self.snapshot);
-            before = Some(View::of(&self.snapshot));
+            before = Some(Seen::of(&self.snapshot));
         }
         for (index, &(task, call)) in calls.iter().enumerate() {
             hearing
                 .said
                 .push(self.manager.call(task, &call, Fail::NONE));
             let last = index.checked_sub(1);
-            let theirs = last.and_then(|last| run.views.get(last));
+            let theirs = last.and_then(|last| run.seen.get(last));
             let earlier = before
                 .as_ref()
                 .map(|ours| (ours, theirs.unwrap_or(&nothing)));
@@ -168,9 +168,9 @@ impl Trial {
             }
             if how.look == Look::EachCall && matches!(ruling, Ruling::GoOn) {
                 self.manager.snapshot(&mut self.snapshot);
-                let (ours, theirs) = (View::of(&self.snapshot), &run.views[index]);
+                let (ours, theirs) = (Seen::of(&self.snapshot), &run.seen[index]);
                 hearing.follow(&self.snapshot);
-                ruling = hearing.state(Some(index), &ours, theirs, how.areas);
+                ruling = hearing.state(Some(index), &ours, theirs, how.view);
                 before = Some(ours);
             }
             match ruling {
@@ -181,8 +181,8 @@ impl Trial {
         }
         if how.look == Look::AtEnd {
             self.manager.snapshot(&mut self.snapshot);
-            let ours = View::of(&self.snapshot);
-            if let Ruling::Differs(finding) = hearing.state(None, &ours, &run.views[0], how.areas) {
+            let ours = Seen::of(&self.snapshot);
+            if let Ruling::Differs(finding) = hearing.state(None, &ours, &run.seen[0], how.view) {
                 return Ok(Verdict::Differs(finding));
             }
         }

@@ -48,12 +48,12 @@ fn check(calls: &[(u8, Call, Answer)]) -> Option<Run> {
     let mut each = linux.run(&config, &program, Look::EachCall).unwrap();
     let last = linux.run(&config, &program, Look::AtEnd).unwrap();
     assert_eq!(each.answers, last.answers, "looking changes nothing");
-    assert_eq!(each.views.len(), calls.len());
+    assert_eq!(each.seen.len(), calls.len());
     for (index, (_, call, expected)) in calls.iter().enumerate() {
         assert_eq!(each.answers[index], *expected, "call {index}, {call:x?}");
     }
-    each.views.reverse();
-    each.views.truncate(1);
+    each.seen.reverse();
+    each.seen.truncate(1);
     Some(each)
 }
 
@@ -87,7 +87,7 @@ fn calls_reach_the_kernel_and_their_traces_are_seen() {
         ),
     ]);
     let Some(run) = run else { return };
-    let [space] = &run.views[0].spaces[..] else {
+    let [space] = &run.seen[0].spaces[..] else {
         panic!("one address space")
     };
     assert_eq!(space.bytes, [(top, 7)]);
@@ -171,7 +171,7 @@ fn what_stands_in_pages_that_may_not_be_read_is_seen() {
     ]);
     if let Some(run) = run {
         let seen = [(WINDOW + 9, 7), (WINDOW + 2 * PAGE, 8)];
-        assert_eq!(run.views[0].spaces[0].bytes, seen);
+        assert_eq!(run.seen[0].spaces[0].bytes, seen);
     }
 }
 

@@ -265,7 +265,7 @@ fn linux(args: &Args) -> Result<Status> {
             time: args.seconds.map(Duration::from_secs),
             seed: args.seed.unwrap_or_else(draw_seed).into(),
             jobs: args.jobs,
-            areas: vmadiff_linux::Areas::new(args.boundaries),
+            view: vmadiff_linux::view(args.boundaries),
             mark: None,
         },
         machinery: args

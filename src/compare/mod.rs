@@ -3,14 +3,15 @@
 
 mod builder;
 mod known;
+mod narrow;
 mod terms;
-mod view;
 mod world;
 
 #[cfg(feature = "command")]
 pub use builder::commands;
 pub use builder::{Compare, check, compare};
 pub use known::{Difference, Known, Passed, Tally};
+pub(crate) use narrow::narrow;
 pub use terms::{Placement, Terms};
-pub use view::{Shown, View};
+pub use vmadiff_contract::{Shown, View};
 pub use world::World;

@@ -63,9 +63,3 @@ impl Terms {
         step
     }
 }
-
-impl Default for View {
-    fn default() -> Self {
-        Self::all()
-    }
-}

@@ -11,10 +11,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use vmadiff_linux::{Areas, Boot, Closeness, Finding, Linux, Look, Stopped, Trial, Verdict};
+use vmadiff_linux::{Boot, Closeness, Finding, Linux, Look, Stopped, Trial, Verdict};
 
 use super::programs::Programs;
 use super::{judge, smallest};
+use crate::View;
 use crate::program::Program;
 
 /// What is asked for.
@@ -28,8 +29,8 @@ pub struct Campaign {
     pub seed: u64,
     /// Threads, each with agents of its own.
     pub jobs: u32,
-    /// How areas are compared.
-    pub areas: Areas,
+    /// What is compared.
+    pub view: View,
     /// Told before each program is run: the job's number and the program's.
     pub mark: Option<fn(u32, u64)>,
 }
@@ -241,10 +242,10 @@ impl<'a> Job<'a> {
             mark(self.number, index);
         }
         self.tally.programs += 1;
-        let areas = self.campaign.areas;
+        let view = self.campaign.view;
         let how = Closeness {
             look: Look::AtEnd,
-            areas,
+            view,
         };
         match judge(&mut self.court, &program, how)? {
             Verdict::Agrees {
@@ -272,7 +273,7 @@ impl<'a> Job<'a> {
     fn found(&mut self, program: Program, finding: Finding) {
         let how = Closeness {
             look: Look::EachCall,
-            areas: self.campaign.areas,
+            view: self.campaign.view,
         };
         let found = Found { program, finding };
         let kind = found.signature();

@@ -8,7 +8,7 @@ use std::mem;
 use vmadiff_contract::{CallKind, Event, Outcome, Snapshot};
 
 use super::{Pair, Ran, TWICE_IN, nondeterminism};
-use crate::compare::{Difference, Passed, Shown};
+use crate::compare::{Difference, Passed, Shown, narrow};
 use crate::judge::{
     Broken, Divergence, Rule, Side, Signature, Verdict, answers_differ, same_state, states_differ,
 };
@@ -276,7 +276,7 @@ impl Run<'_> {
 
     fn narrow(&mut self, side: Side) {
         let view = self.pair.terms.view;
-        view.narrow(self.state_of(side));
+        narrow(&view, self.state_of(side));
     }
 
     fn state_of(&mut self, side: Side) -> &mut Snapshot {

@@ -5,7 +5,7 @@ use vmadiff_contract::{Outcome, Snapshot};
 use vmadiff_interleave::sim::What;
 
 use super::{Pair, Ran, TWICE_IN, nondeterminism};
-use crate::compare::Shown;
+use crate::compare::{Shown, narrow};
 use crate::judge::{Divergence, Rule, Side, Signature, Verdict, same_state, states_differ};
 use crate::program::Program;
 use crate::run::{Recorder, Watch, Woven};
@@ -48,8 +48,8 @@ impl Pair {
         watch.woven(program, woven);
         let mut woven = woven.clone();
         let ended = interleaved.alone.judge_end(program, &woven);
-        view.narrow(&mut woven.state);
-        view.narrow(&mut woven.last);
+        narrow(&view, &mut woven.state);
+        narrow(&view, &mut woven.last);
         let verdict = match ended {
             Err(divergence) => Verdict::Diverge(*divergence),
             Ok(()) => self.explain(program, &woven),
@@ -167,7 +167,7 @@ impl Orders<'_> {
     fn leaves(&mut self) -> bool {
         let view = self.pair.terms.view;
         self.pair.reference.snapshot();
-        view.narrow(&mut self.pair.reference.state);
+        narrow(&view, &mut self.pair.reference.state);
         let same = same_state(&self.pair.reference.state, &self.woven.state);
         if self.state.is_none() {
             self.state = Some(self.pair.reference.state.clone());

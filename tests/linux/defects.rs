@@ -7,7 +7,7 @@ use vmadiff::linux::{Campaign, fuzz};
 use vmadiff_contract::{
     Call, CallKind, Capabilities, Config, EventSink, Fail, Manager, Outcome, Snapshot, TaskId,
 };
-use vmadiff_linux::{Areas, Closeness, Look, Trial, Verdict};
+use vmadiff_linux::{Closeness, Look, Trial, Verdict};
 use vmadiff_reference::Reference;
 
 use super::{CLOSELY, linux, parse};
@@ -80,7 +80,7 @@ fn a_campaign_finds_a_defect_and_makes_it_small() {
         time: None,
         seed: 1,
         jobs: 1,
-        areas: Areas::ByPage,
+        view: vmadiff_linux::view(false),
         mark: None,
     };
     let mut told = Vec::new();

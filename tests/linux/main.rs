@@ -16,14 +16,12 @@ use files::files;
 use vmadiff::linux::{Campaign, court, fuzz, judge};
 use vmadiff::program::{Case, Program};
 use vmadiff_contract::Manager;
-use vmadiff_linux::{
-    Areas, Closeness, Linux, Look, Origin, Stopped, Verdict, known as known_differences,
-};
+use vmadiff_linux::{Closeness, Linux, Look, Origin, Stopped, Verdict, known as known_differences};
 use vmadiff_reference::Reference;
 
 const CLOSELY: Closeness = Closeness {
     look: Look::EachCall,
-    areas: Areas::ByPage,
+    view: vmadiff_linux::view(false),
 };
 
 fn linux() -> Option<Linux> {
@@ -95,8 +93,8 @@ fn every_known_difference_has_a_program_that_shows_it() {
         };
         // With boundaries, the comparison may end before what a difference in them leads to.
         let mut shown = Vec::new();
-        for areas in [Areas::WithBoundaries, Areas::ByPage] {
-            match judge(&mut court, &program, Closeness { areas, ..CLOSELY }) {
+        for view in [true, false].map(vmadiff_linux::view) {
+            match judge(&mut court, &program, Closeness { view, ..CLOSELY }) {
                 Ok(Verdict::Agrees { known, .. }) => {
                     shown.extend(known.iter().map(|known| known.name));
                 }
@@ -138,13 +136,13 @@ fn random_programs_agree_with_the_kernel() {
     if linux().is_none() {
         return;
     }
-    for areas in [Areas::ByPage, Areas::WithBoundaries] {
+    for view in [false, true].map(vmadiff_linux::view) {
         let campaign = Campaign {
             runs: Some(400),
             time: None,
             seed: 1,
             jobs: 1,
-            areas,
+            view,
             mark: None,
         };
         let tally = fuzz(

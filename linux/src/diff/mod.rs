@@ -1,4 +1,4 @@
-//! Compares two views of a state: a manager's, which says what should be, and Linux's.
+//! Compares two seen of a state: a manager's, which says what should be, and Linux's.
 
 mod pair;
 #[cfg(test)]
@@ -6,9 +6,9 @@ mod tests;
 
 use std::fmt;
 
-use vmadiff_contract::VmFlags;
+use vmadiff_contract::{Shown, View, VmFlags};
 
-use crate::view::View;
+use crate::seen::{Area, Seen};
 use pair::{Objects, Pair};
 
 /// What of a state differs: the name under which differences are known and grouped.
@@ -113,35 +113,31 @@ impl fmt::Display for Difference {
     }
 }
 
-/// How areas are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Areas {
-    /// Page by page: which areas they form does not matter.
-    ByPage,
-    /// With their boundaries. Newer kernels merge where 5.1 does not.
-    WithBoundaries,
+/// What is compared with Linux: all that /proc tells of a process, and what calls answer. Newer kernels
+/// merge areas where 5.1 does not, so where one area ends and the next one starts is compared only if
+/// it is asked for; else page by page.
+pub const fn view(boundaries: bool) -> View {
+    let parts = Shown::AREAS
+        .union(Shown::OFFSETS)
+        .union(Shown::FILES)
+        .union(Shown::PAGES)
+        .union(Shown::CONTENTS)
+        .union(Shown::COUNTERS)
+        .union(Shown::TASKS)
+        .union(Shown::ERRORS);
+    let view = View::areas().with(parts).flags(Area::SHOWN);
+    if boundaries { view } else { view.joined() }
 }
 
-impl Areas {
-    /// By whether boundaries matter.
-    pub fn new(boundaries: bool) -> Self {
-        if boundaries {
-            Self::WithBoundaries
-        } else {
-            Self::ByPage
-        }
-    }
-}
-
-/// What differs between a manager's view and Linux's.
-pub fn differences(manager: &View, linux: &View, areas: Areas) -> Vec<Difference> {
-    let numbers = |view: &View| {
-        view.spaces
+/// What differs, of what a view shows, between what is seen of a manager and of Linux.
+pub fn differences(manager: &Seen, linux: &Seen, view: View) -> Vec<Difference> {
+    let numbers = |seen: &Seen| {
+        seen.spaces
             .iter()
             .map(|space| space.mm.0)
             .collect::<Vec<_>>()
     };
-    if numbers(manager) != numbers(linux) {
+    if numbers(manager) != numbers(linux) && view.shows(Shown::TASKS) {
         let what = format!("{:?}, Linux {:?}", numbers(manager), numbers(linux));
         return vec![Difference::new(Field::Spaces, (0, 0), what)];
     }
@@ -151,15 +147,10 @@ pub fn differences(manager: &View, linux: &View, areas: Areas) -> Vec<Difference
         let mut pair = Pair {
             manager,
             linux,
+            view,
             found: &mut found,
         };
-        pair.areas(&mut objects);
-        pair.pages();
-        pair.bytes();
-        pair.totals();
-        if areas == Areas::WithBoundaries {
-            pair.boundaries();
-        }
+        pair.compare(&mut objects);
     }
     found
 }

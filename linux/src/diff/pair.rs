@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
+use vmadiff_contract::{Shown, View, VmFlags};
+
 use super::{Difference, Field};
-use crate::view::{Area, Object, Page, Space};
+use crate::seen::{Area, Object, Page, Space};
 
 /// Which object of one side is which of the other's.
 #[derive(Default)]
@@ -29,17 +31,39 @@ impl Objects {
 pub(super) struct Pair<'a> {
     pub manager: &'a Space,
     pub linux: &'a Space,
+    pub view: View,
     pub found: &'a mut Vec<Difference>,
 }
 
 impl Pair<'_> {
+    pub fn compare(&mut self, objects: &mut Objects) {
+        let shows = |part| self.view.shows(part);
+        let [areas, pages, bytes, totals] =
+            [Shown::AREAS, Shown::PAGES, Shown::CONTENTS, Shown::COUNTERS].map(shows);
+        if areas {
+            self.areas(objects);
+        }
+        if pages {
+            self.pages();
+        }
+        if bytes {
+            self.bytes();
+        }
+        if totals {
+            self.totals();
+        }
+        if areas && !self.view.joins() {
+            self.boundaries();
+        }
+    }
+
     fn note(&mut self, field: Field, addr: u64, what: String) {
         let at = (self.manager.mm.0, addr);
         self.found.push(Difference::new(field, at, what));
     }
 
     /// Both sides' areas, cut at each other's boundaries.
-    pub fn areas(&mut self, objects: &mut Objects) {
+    fn areas(&mut self, objects: &mut Objects) {
         let (mut one, mut other) = (Cuts::of(self.manager), Cuts::of(self.linux));
         loop {
             let (a, b) = (one.now, other.now);
@@ -68,8 +92,8 @@ impl Pair<'_> {
 
     /// Two areas, or pieces of them, that start at the same address.
     fn area(&mut self, a: &Area, b: &Area, objects: &mut Objects) {
-        if a.flags != b.flags {
-            let flags = [a.flags - b.flags, b.flags - a.flags];
+        let flags = [a.flags - b.flags, b.flags - a.flags].map(|f| f & self.view.area_flags());
+        if flags != [VmFlags::empty(); 2] {
             let names = flags.map(|flags| flags.iter_names().map(|f| f.0).collect::<Vec<_>>());
             let [ours, theirs] = names.map(|names| names.join("|"));
             self.note(
@@ -79,14 +103,14 @@ impl Pair<'_> {
             );
             self.found.last_mut().expect("just noted").flags = flags;
         }
-        if !objects.same(a.object, b.object) {
+        if self.view.shows(Shown::FILES) && !objects.same(a.object, b.object) {
             self.note(
                 Field::Object,
                 a.start,
                 format!("{:?}, Linux {:?}", a.object, b.object),
             );
         }
-        if a.pgoff != b.pgoff {
+        if self.view.shows(Shown::OFFSETS) && a.pgoff != b.pgoff {
             self.note(
                 Field::Offset,
                 a.start,
@@ -98,7 +122,7 @@ impl Pair<'_> {
     /// Entries of private pages and of the zero page must be the same. A page of an object that the
     /// manager shows must be there; Linux may show more, since it maps the neighbours of a page
     /// that is read along with it (fault-around).
-    pub fn pages(&mut self) {
+    fn pages(&mut self) {
         let (ours, theirs) = (&self.manager.pages, &self.linux.pages);
         for page in ours {
             let other = page_at(theirs, page.addr);
@@ -117,7 +141,7 @@ impl Pair<'_> {
     }
 
     /// The first byte of private pages that differs.
-    pub fn bytes(&mut self) {
+    fn bytes(&mut self) {
         let (ours, theirs) = (&self.manager.bytes, &self.linux.bytes);
         let first = ours.iter().zip(theirs).position(|(a, b)| a != b);
         let first = first.unwrap_or(ours.len().min(theirs.len()));
@@ -130,7 +154,7 @@ impl Pair<'_> {
         self.note(Field::Bytes, addr, what);
     }
 
-    pub fn totals(&mut self) {
+    fn totals(&mut self) {
         let (ours, theirs) = (self.manager.totals, self.linux.totals);
         for (index, name) in Space::TOTALS.into_iter().enumerate() {
             if ours[index] != theirs[index] {
@@ -140,7 +164,7 @@ impl Pair<'_> {
         }
     }
 
-    pub fn boundaries(&mut self) {
+    fn boundaries(&mut self) {
         let starts = |space: &Space| space.areas.iter().map(|a| a.start).collect::<Vec<_>>();
         let (ours, theirs) = (starts(self.manager), starts(self.linux));
         for &start in ours.iter().filter(|start| !theirs.contains(start)) {

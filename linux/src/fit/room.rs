@@ -7,7 +7,7 @@ use vmadiff_contract::{Call, CallKind, Errno, LockAllFlags, Outcome, TaskId};
 
 use super::{Unfit, only};
 use crate::machine::Machine;
-use crate::view::Answer;
+use crate::seen::Answer;
 
 /// Checks that Linux did not refuse the last of some calls for want of that room. The manager said
 /// `said` to it, and then has `locked_pages` in the caller's address space.

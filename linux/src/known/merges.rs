@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::view::View;
+use crate::seen::Seen;
 
 /// Merges that only Linux made, in the states that were looked at.
 #[derive(Clone, Debug, Default)]
@@ -11,7 +11,7 @@ pub struct Merges(Vec<(u8, Range<u64>)>);
 
 impl Merges {
     /// Remembers Linux's areas in which areas of the manager's touch.
-    pub fn note(&mut self, ours: &View, theirs: &View) {
+    pub fn note(&mut self, ours: &Seen, theirs: &Seen) {
         for (ours, theirs) in ours.spaces.iter().zip(&theirs.spaces) {
             let several = theirs.areas.iter().filter(|whole| {
                 let mut starts = ours.areas.iter().map(|area| area.start);
@@ -51,9 +51,9 @@ mod tests {
     use vmadiff_contract::MmId;
 
     use super::*;
-    use crate::view::{Area, Space};
+    use crate::seen::{Area, Space};
 
-    fn view(bounds: &[u64]) -> View {
+    fn seen(bounds: &[u64]) -> Seen {
         let areas = bounds.windows(2).map(|pair| Area {
             start: pair[0],
             end: pair[1],
@@ -64,7 +64,7 @@ mod tests {
             areas: areas.collect(),
             ..Space::default()
         };
-        View {
+        Seen {
             spaces: vec![space],
         }
     }
@@ -72,11 +72,11 @@ mod tests {
     #[test]
     fn a_merge_is_one_area_for_several_and_is_met_in_children() {
         let mut merges = Merges::default();
-        merges.note(&view(&[0x1000, 0x3000]), &view(&[0x1000, 0x2000, 0x3000]));
+        merges.note(&seen(&[0x1000, 0x3000]), &seen(&[0x1000, 0x2000, 0x3000]));
         assert!(!merges.before_fork((2, 0x1000)), "apart is no merge");
         merges.note(
-            &view(&[0x1000, 0x2000, 0x3000, 0x4000]),
-            &view(&[0x1000, 0x3000, 0x4000]),
+            &seen(&[0x1000, 0x2000, 0x3000, 0x4000]),
+            &seen(&[0x1000, 0x3000, 0x4000]),
         );
         assert!(merges.before_fork((2, 0x1000)) && merges.before_fork((2, 0x2fff)));
         assert!(!merges.before_fork((2, 0x3000)), "another area");

@@ -9,7 +9,7 @@ use vmadiff_contract::{Call, Errno, MapFlags, Outcome};
 
 use super::{Context, Known};
 use crate::diff::{Difference, Field};
-use crate::view::{Answer, Area, Page, View};
+use crate::seen::{Answer, Area, Page, Seen};
 
 /// All that is known. Of two that explain a difference the first one is named: mremap's come before
 /// those of areas in general.
@@ -27,36 +27,36 @@ fn only_adds(one: Outcome, other: &Answer) -> bool {
     }
 }
 
-fn spaces_of(view: &View) -> impl Iterator<Item = u8> + '_ {
+fn spaces_of(view: &Seen) -> impl Iterator<Item = u8> + '_ {
     view.spaces.iter().map(|space| space.mm.0)
 }
 
-fn area_at(view: &View, mm: u8, addr: u64) -> Option<&Area> {
+fn area_at(view: &Seen, mm: u8, addr: u64) -> Option<&Area> {
     let space = view.spaces.iter().find(|space| space.mm.0 == mm)?;
     let mut areas = space.areas.iter();
     areas.find(|area| (area.start..area.end).contains(&addr))
 }
 
 /// The entry of a page.
-fn page_at(view: &View, mm: u8, addr: u64) -> Option<&Page> {
+fn page_at(view: &Seen, mm: u8, addr: u64) -> Option<&Page> {
     let space = view.spaces.iter().find(|space| space.mm.0 == mm)?;
     space.pages.iter().find(|page| page.addr == addr)
 }
 
 /// The size of the area at an address.
-fn size_at(view: &View, mm: u8, addr: u64) -> Option<u64> {
+fn size_at(view: &Seen, mm: u8, addr: u64) -> Option<u64> {
     area_at(view, mm, addr).map(|area| area.end - area.start)
 }
 
 /// Where the area at an address ends: how far a range from there may reach.
-fn end_at(view: &View, mm: u8, addr: u64) -> Option<u64> {
+fn end_at(view: &Seen, mm: u8, addr: u64) -> Option<u64> {
     area_at(view, mm, addr).map(|area| area.end)
 }
 
 /// Whether Linux's area at an address is larger than the manager's.
 fn merged(context: &Context, (mm, addr): (u8, u64)) -> bool {
-    let views = context.views;
-    views.is_some_and(|(ours, theirs)| size_at(ours, mm, addr) < size_at(theirs, mm, addr))
+    let seen = context.seen;
+    seen.is_some_and(|(ours, theirs)| size_at(ours, mm, addr) < size_at(theirs, mm, addr))
 }
 
 /// Whether the page has no entry on Linux, whose area there is not larger than the manager's, and
@@ -68,7 +68,7 @@ fn not_copied(context: &Context) -> bool {
         at: (mm, addr),
         ..
     } = *context.difference;
-    let smaller = |(ours, theirs): (&View, &View)| {
+    let smaller = |(ours, theirs): (&Seen, &Seen)| {
         let none = theirs
             .spaces
             .iter()
@@ -76,7 +76,7 @@ fn not_copied(context: &Context) -> bool {
         none && size_at(theirs, mm, addr) <= size_at(ours, mm, addr)
     };
     let copied = called(context, |call| matches!(call, Call::Fork));
-    field == Field::Page && copied && context.views.is_some_and(smaller)
+    field == Field::Page && copied && context.seen.is_some_and(smaller)
 }
 
 /// Whether the page has an entry on Linux only.
@@ -86,11 +86,11 @@ fn copied_more(context: &Context) -> bool {
         at: (mm, addr),
         ..
     } = *context.difference;
-    let missing = |(ours, _): (&View, _)| {
+    let missing = |(ours, _): (&Seen, _)| {
         let mut spaces = ours.spaces.iter();
         spaces.any(|space| space.mm.0 == mm && space.pages.iter().all(|page| page.addr != addr))
     };
-    field == Field::Page && context.views.is_some_and(missing)
+    field == Field::Page && context.seen.is_some_and(missing)
 }
 
 /// Where Linux's area ends inside the range of an mremap that is EFAULT there, if the manager's goes
@@ -127,7 +127,7 @@ fn left_cut(context: &Context, bound: u64) -> bool {
 fn lies_at_a_cut(context: &Context) -> bool {
     let (mm, addr) = context.difference.at;
     let area = context
-        .views
+        .seen
         .and_then(|(_, theirs)| area_at(theirs, mm, addr));
     area.is_some_and(|area| left_cut(context, area.start) || left_cut(context, area.end))
 }

@@ -9,7 +9,7 @@ use crate::decode::decode;
 use crate::plan::{Script, Slot};
 use crate::proc::{Looker, Own, entry};
 use crate::run::{Stopped, must};
-use crate::view::{Answer, View};
+use crate::seen::{Answer, Seen};
 
 impl Session<'_> {
     /// Runs what has been planned, and reads the answers.
@@ -111,7 +111,7 @@ impl Session<'_> {
     }
 
     fn look(&mut self, looker: &mut Looker, mask: u32) -> Result<(), Stopped> {
-        let mut view = View::default();
+        let mut seen = Seen::default();
         // Something lies where the program has no addresses: there is nothing to compare.
         let strayed = self
             .run
@@ -130,10 +130,10 @@ impl Session<'_> {
             };
             let mm = MmId(u8::try_from(index + 1).expect("at most MAX_TASKS"));
             let space = looker.look(process.pid, mm, self.zones, &own);
-            view.spaces
+            seen.spaces
                 .push(space.map_err(|error| Stopped::Look(error.to_string()))?);
         }
-        self.run.views.push(view);
+        self.run.seen.push(seen);
         Ok(())
     }
 

@@ -1,14 +1,14 @@
 //! One trial: what both sides said and show, and what it comes to.
 
-use vmadiff_contract::{Call, Config, MmId, Outcome, Snapshot, TaskId};
+use vmadiff_contract::{Call, Config, MmId, Outcome, Snapshot, TaskId, View};
 
 use super::{Finding, Settled, Verdict};
-use crate::diff::{Areas, Difference, Field, differences};
+use crate::diff::{Difference, Field, differences};
 use crate::fit::{Unfit, leaves_room};
 use crate::known::{Context, Known, Merges, explain};
 use crate::machine::Machine;
 use crate::run::Stopped;
-use crate::view::{Answer, View};
+use crate::seen::{Answer, Seen};
 
 /// What a difference, or none, means for the rest of the trial.
 pub(super) enum Ruling {
@@ -34,7 +34,7 @@ pub(super) struct Hearing<'a> {
 
 impl Hearing<'_> {
     /// Compares the answers to a call.
-    pub fn answer(&mut self, index: usize, before: Option<(&View, &View)>) -> Ruling {
+    pub fn answer(&mut self, index: usize, before: Option<(&Seen, &Seen)>) -> Ruling {
         let (said, answer) = (Answer::Known(self.said[index]), &self.answers[index]);
         if *answer == said {
             return Ruling::GoOn;
@@ -91,7 +91,7 @@ impl Hearing<'_> {
     }
 
     /// Whether the last call is an mincore that sees what is known of pages, and nothing else.
-    pub fn sees_known(&mut self, before: Option<(&View, &View)>, after: &Snapshot) -> bool {
+    pub fn sees_known(&mut self, before: Option<(&Seen, &Seen)>, after: &Snapshot) -> bool {
         let index = self.said.len() - 1;
         let (task, call) = self.calls[index];
         let answers = (self.said[index], &self.answers[index]);
@@ -99,11 +99,11 @@ impl Hearing<'_> {
             (
                 Call::Mincore { addr, len },
                 (Outcome::Value(said), &Answer::Known(Outcome::Value(is))),
-                Some(views),
+                Some(seen),
                 Some(mm),
             ) => {
                 let range = addr..addr.saturating_add(len);
-                self.settled.asked(index, (mm.0, range), views, (said, is))
+                self.settled.asked(index, (mm.0, range), seen, (said, is))
             }
             _ => false,
         }
@@ -126,15 +126,9 @@ impl Hearing<'_> {
     }
 
     /// Compares states.
-    pub fn state(
-        &mut self,
-        call: Option<usize>,
-        ours: &View,
-        theirs: &View,
-        areas: Areas,
-    ) -> Ruling {
+    pub fn state(&mut self, call: Option<usize>, ours: &Seen, theirs: &Seen, view: View) -> Ruling {
         let mut worst = Ruling::GoOn;
-        for difference in differences(ours, theirs, areas) {
+        for difference in differences(ours, theirs, view) {
             let over = self.strict && !self.known.is_empty();
             if over && difference.field == Field::Boundary {
                 break; // boundaries come last, and follow from what differs already
@@ -152,8 +146,8 @@ impl Hearing<'_> {
     fn weigh(
         &mut self,
         call: Option<usize>,
-        views: Option<(&View, &View)>,
-        before: Option<(&View, &View)>,
+        seen: Option<(&Seen, &Seen)>,
+        before: Option<(&Seen, &Seen)>,
         difference: Difference,
     ) -> Ruling {
         let is_page = difference.field == Field::Page;
@@ -167,7 +161,7 @@ impl Hearing<'_> {
             said: &self.said,
             answers: &self.answers[..self.said.len()],
             placed: call.is_some(),
-            views,
+            seen,
             before,
             merges: &self.merges,
             difference: &difference,
@@ -178,7 +172,7 @@ impl Hearing<'_> {
         if !self.known.iter().any(|other| other.name == known.name) {
             self.known.push(known);
         }
-        let over = views.is_some() && self.strict && call.is_some();
+        let over = seen.is_some() && self.strict && call.is_some();
         if known.goes_on && !over {
             if is_page {
                 self.settled.page(difference.at);

@@ -7,7 +7,7 @@ use vmadiff_contract::PAGE_SIZE;
 
 use super::Finding;
 use crate::diff::Field;
-use crate::view::View;
+use crate::seen::Seen;
 
 /// Differences that were explained, and what is seen of them again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,10 +53,10 @@ impl Settled {
         &mut self,
         call: usize,
         (mm, range): (u8, Range<u64>),
-        (ours, theirs): (&View, &View),
+        (ours, theirs): (&Seen, &Seen),
         answers: (u64, u64),
     ) -> bool {
-        let has = |view: &View, addr| {
+        let has = |view: &Seen, addr| {
             let mut spaces = view.spaces.iter().filter(|space| space.mm.0 == mm);
             spaces.any(|space| space.pages.iter().any(|page| page.addr == addr))
         };

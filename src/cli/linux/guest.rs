@@ -11,7 +11,7 @@ use vmadiff::linux::{Campaign, court, fuzz};
 use vmadiff::program::Case;
 use vmadiff_contract::Manager;
 use vmadiff_linux::boot::MARK;
-use vmadiff_linux::{Areas, Closeness, Linux, Look};
+use vmadiff_linux::{Closeness, Linux, Look};
 use vmadiff_reference::Reference;
 
 use super::line::{Line, one};
@@ -63,14 +63,14 @@ fn work() -> Result<()> {
             boundaries,
         } => {
             drop(linux);
-            let areas = Areas::new(boundaries);
+            let view = vmadiff_linux::view(boundaries);
             let time = seconds.map(Duration::from_secs);
             campaign(&Campaign {
                 runs,
                 time,
                 seed,
                 jobs,
-                areas,
+                view,
                 mark: Some(mark_job),
             })?;
         }
@@ -136,7 +136,7 @@ fn run_all(linux: Linux, programs: &[(String, String)], boundaries: bool) -> Res
     let mut court = court(linux);
     let how = Closeness {
         look: Look::EachCall,
-        areas: Areas::new(boundaries),
+        view: vmadiff_linux::view(boundaries),
     };
     for (number, (name, text)) in programs.iter().enumerate() {
         if STOP.load(Ordering::Relaxed) {

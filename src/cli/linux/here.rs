@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use vmadiff::linux::court;
-use vmadiff_linux::{Areas, Closeness, Linux, Look, known};
+use vmadiff_linux::{Closeness, Linux, Look, known};
 
 use super::super::input::read_case;
 use super::super::output::print;
@@ -25,7 +25,7 @@ pub fn run(args: &Args) -> Result<Status> {
     let mut court = Linux::new().map(court);
     let how = Closeness {
         look: Look::EachCall,
-        areas: Areas::new(args.boundaries),
+        view: vmadiff_linux::view(args.boundaries),
     };
     let mut status = Status::Agreed;
     let mut counts = BTreeMap::new();

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use indicatif::HumanCount;
 use serde::Serialize;
 use vmadiff::linux::Tally;
-use vmadiff_linux::Areas;
 
 use super::super::explain::replay_on_linux;
 use super::super::paint;
@@ -96,7 +95,7 @@ impl Summary {
             elapsed,
             boot,
         } = ended;
-        let boundaries = plan.campaign.areas == Areas::WithBoundaries;
+        let boundaries = !plan.campaign.view.joins();
         let (calls, seconds) = (tally.all_calls(), elapsed.as_secs_f64());
         let status = if kept.iter().any(|finding| finding.kept.path().is_none()) {
             Status::HarnessFailed

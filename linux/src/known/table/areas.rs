@@ -8,7 +8,7 @@ use super::{
 };
 use crate::diff::{Difference, Field};
 use crate::known::{Change, Known, Origin};
-use crate::view::Answer;
+use crate::seen::Answer;
 
 pub const KNOWN: &[Known] = &[
     Known {

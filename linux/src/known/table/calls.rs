@@ -7,7 +7,7 @@ use vmadiff_contract::{
 use super::{called, errno, is_stack, not_copied, only_adds, said_error};
 use crate::diff::Field;
 use crate::known::{Change, Known, Origin};
-use crate::view::Answer;
+use crate::seen::Answer;
 
 const POPULATING: MapFlags = MapFlags::LOCKED.union(MapFlags::POPULATE);
 

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::diff::{Difference, Field};
 use crate::known::{Change, Known, Origin};
-use crate::view::{Answer, View};
+use crate::seen::{Answer, Seen};
 
 pub const KNOWN: &[Known] = &[
     Known {
@@ -41,7 +41,7 @@ pub const KNOWN: &[Known] = &[
                 return false;
             };
             let no_source =
-                |(ours, _): (&View, _)| spaces_of(ours).any(|mm| area_at(ours, mm, addr).is_none());
+                |(ours, _): (&Seen, _)| spaces_of(ours).any(|mm| area_at(ours, mm, addr).is_none());
             let fault = *answer == errno(Errno::EFAULT) && context.before.is_some_and(no_source);
             let both = matches!(said, Outcome::Errno(_)) && said_error(answer);
             fault || both && flags.contains(MoveFlags::FIXED)

@@ -5,7 +5,7 @@ use vmadiff_contract::{Call, Errno, Outcome};
 use super::{called, errno, only_adds, page_at};
 use crate::diff::{Difference, Field};
 use crate::known::{Known, Origin};
-use crate::view::{Answer, Page, View};
+use crate::seen::{Answer, Page, Seen};
 
 pub const KNOWN: &[Known] = &[
     Known {
@@ -62,7 +62,7 @@ pub const KNOWN: &[Known] = &[
                 said,
                 answer,
             )) => {
-                let none_above = |(model, _): (&View, &View)| {
+                let none_above = |(model, _): (&Seen, &Seen)| {
                     let mut spaces = model.spaces.iter();
                     spaces.any(|space| space.areas.iter().all(|area| area.end <= addr))
                 };
@@ -91,17 +91,17 @@ pub const KNOWN: &[Known] = &[
                 at: (mm, at),
                 ..
             } = *context.difference;
-            let stayed = |(ours, theirs): (&View, &View), addr| {
+            let stayed = |(ours, theirs): (&Seen, &Seen), addr| {
                 let is = |view, present| {
                     page_at(view, mm, addr).is_some_and(|page| page.anon && page.present == present)
                 };
                 is(ours, false) && is(theirs, true)
             };
-            let of_such_a_page = |views: (&View, &View)| match field {
-                Field::Page | Field::Bytes => stayed(views, at & !4095),
+            let of_such_a_page = |seen: (&Seen, &Seen)| match field {
+                Field::Page | Field::Bytes => stayed(seen, at & !4095),
                 Field::Totals => {
-                    let mut pages = views.1.spaces.iter().flat_map(|space| &space.pages);
-                    pages.any(|page| stayed(views, page.addr))
+                    let mut pages = seen.1.spaces.iter().flat_map(|space| &space.pages);
+                    pages.any(|page| stayed(seen, page.addr))
                 }
                 _ => false,
             };
@@ -109,7 +109,7 @@ pub const KNOWN: &[Known] = &[
                 context.left(),
                 Some((Call::Reclaim { .. }, Outcome::Value(1)))
             ) && called(context, |call| matches!(call, Call::Fork))
-                && context.views.is_some_and(of_such_a_page)
+                && context.seen.is_some_and(of_such_a_page)
         },
     },
     Known {
@@ -125,13 +125,13 @@ pub const KNOWN: &[Known] = &[
         goes_on: true,
         explains: |context| {
             let (mm, addr) = context.difference.at;
-            let went = |(ours, theirs): (&View, &View)| {
+            let went = |(ours, theirs): (&Seen, &Seen)| {
                 let object = |page: &Page| page.present && !page.anon && page.zero != Some(true);
                 page_at(ours, mm, addr).is_some_and(object) && page_at(theirs, mm, addr).is_none()
             };
             context.difference.field == Field::Page
                 && called(context, |call| matches!(call, Call::Reclaim { .. }))
-                && context.views.is_some_and(went)
+                && context.seen.is_some_and(went)
         },
     },
 ];

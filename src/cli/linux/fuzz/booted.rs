@@ -36,7 +36,7 @@ pub fn campaign(plan: &Plan, machinery: &Machinery, interrupt: &Interrupt) -> Re
         seconds: campaign.time.map(|time| time.as_secs()),
         seed: campaign.seed,
         jobs: campaign.jobs,
-        boundaries: campaign.areas == vmadiff_linux::Areas::WithBoundaries,
+        boundaries: !campaign.view.joins(),
     };
     let bar = spinner()?;
     bar.set_message(format!("booting {}", machinery.image.path.display()));

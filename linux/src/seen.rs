@@ -45,7 +45,7 @@ impl fmt::Display for Answer {
 
 /// A state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct View {
+pub struct Seen {
     /// Address spaces, by number.
     pub spaces: Vec<Space>,
 }
@@ -136,7 +136,7 @@ pub struct Page {
     pub zero: Option<bool>,
 }
 
-impl View {
+impl Seen {
     /// What a manager's snapshot shows that Linux could show too.
     pub fn of(snapshot: &Snapshot) -> Self {
         let named = |id| {
