@@ -122,7 +122,7 @@ impl World {
         if next.is_some_and(|next| end.wrapping_add(PAGE_SIZE) > next.start_gap(self.guard())) {
             return Err(Errno::ENOMEM);
         }
-        self.place(m, start, len, true)?;
+        self.place_fixed(start, len)?;
         let access = VmFlags::READ | VmFlags::WRITE | VmFlags::ACCOUNT;
         let flags = access | MAY | mm.def_flags;
         if self.locks_past_limit(m, flags, len) {

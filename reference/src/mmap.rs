@@ -375,7 +375,11 @@ impl World {
         if len <= self.config.task_size && huge.is_some_and(small) {
             return Err(Errno::EINVAL);
         }
-        let addr = self.place(m, hint, len, fixed)?;
+        let addr = if fixed {
+            self.place_fixed(hint, len)?
+        } else {
+            self.place(m, hint, len)?
+        };
         if noreplace && !self.mms[m].overlap(addr, addr + len).is_empty() {
             return Err(Errno::EEXIST);
         }

@@ -2,7 +2,8 @@
 //! others, and a program may have tens of thousands.
 
 use std::hash::{Hash, Hasher};
-use std::ops::{Deref, DerefMut, Range};
+use std::ops::{Deref, DerefMut, Index, IndexMut, Range};
+use std::slice::SliceIndex;
 use std::vec::Drain;
 
 /// Elements side by side, as a slice, with room before the first one.
@@ -11,6 +12,9 @@ pub(crate) struct Ordered<T> {
     /// Room, filled with copies that nobody sees, and behind it the elements.
     all: Vec<T>,
     room: usize,
+    /// This many elements at the end are as they were when `note` was written.
+    unchanged: usize,
+    note: u64,
 }
 
 /// Shorter lists have no room: to move them costs nothing.
@@ -18,8 +22,12 @@ const SHORT: usize = 32;
 
 impl<T> Default for Ordered<T> {
     fn default() -> Self {
-        let (all, room) = (Vec::new(), 0);
-        Self { all, room }
+        Self {
+            all: Vec::new(),
+            room: 0,
+            unchanged: 0,
+            note: 0,
+        }
     }
 }
 
@@ -27,6 +35,7 @@ impl<T: Clone> Ordered<T> {
     /// Puts an element at this place, by moving those of the shorter side.
     pub fn insert(&mut self, at: usize, new: T) {
         let len = self.len();
+        self.keep_note(len - at);
         if len < SHORT || at > len / 2 {
             self.all.insert(self.room + at, new);
             return;
@@ -45,6 +54,7 @@ impl<T: Clone> Ordered<T> {
 
     /// Takes out the elements of a range.
     pub fn drain(&mut self, range: Range<usize>) -> Drain<'_, T> {
+        self.keep_note(self.len() - range.end);
         self.all
             .drain(self.room + range.start..self.room + range.end)
     }
@@ -59,6 +69,25 @@ impl<T: Clone> Ordered<T> {
     pub fn clear(&mut self) {
         self.all.clear();
         self.room = 0;
+        self.keep_note(0);
+    }
+}
+
+impl<T> Ordered<T> {
+    /// Notes something about this many elements at the end and how they lie.
+    pub fn note(&mut self, last: usize, note: u64) {
+        self.unchanged = last;
+        self.note = note;
+    }
+
+    /// How many elements at the end are as they were when the note was written, and the note.
+    pub fn noted(&self) -> (usize, u64) {
+        (self.unchanged, self.note)
+    }
+
+    /// All but the last elements may change.
+    fn keep_note(&mut self, last: usize) {
+        self.unchanged = self.unchanged.min(last);
     }
 }
 
@@ -72,7 +101,24 @@ impl<T> Deref for Ordered<T> {
 
 impl<T> DerefMut for Ordered<T> {
     fn deref_mut(&mut self) -> &mut [T] {
+        self.keep_note(0);
         &mut self.all[self.room..]
+    }
+}
+
+impl<T, I: SliceIndex<[T]>> Index<I> for Ordered<T> {
+    type Output = I::Output;
+
+    fn index(&self, at: I) -> &I::Output {
+        &(**self)[at]
+    }
+}
+
+impl<T> IndexMut<usize> for Ordered<T> {
+    fn index_mut(&mut self, at: usize) -> &mut T {
+        // A place beyond the end is an error below.
+        self.keep_note(self.len().saturating_sub(at + 1));
+        &mut self.all[self.room + at]
     }
 }
 
@@ -86,7 +132,7 @@ impl<'a, T> IntoIterator for &'a Ordered<T> {
 }
 
 impl<T: Hash> Hash for Ordered<T> {
-    /// The elements alone: how much room there is does not count.
+    /// The elements alone: neither room nor note is part of what the list is.
     fn hash<H: Hasher>(&self, state: &mut H) {
         (**self).hash(state);
     }
@@ -124,5 +170,24 @@ mod tests {
         let mut moved = vec![7];
         list.move_to(&mut moved);
         assert!(list.is_empty() && moved[1..] == plain[..]);
+    }
+
+    #[test]
+    fn a_note_is_of_what_has_not_changed_since() {
+        let mut list = Ordered::default();
+        (0..10).for_each(|number| list.insert(number, number));
+        list.note(6, 7);
+        list.insert(0, 10);
+        assert_eq!(list.noted(), (6, 7));
+        list[3] += 1;
+        assert_eq!(list.noted(), (6, 7));
+        list[6] += 1;
+        assert_eq!(list.noted(), (4, 7));
+        list.drain(6..8);
+        assert_eq!(list.noted(), (3, 7));
+        list.insert(7, 11);
+        assert_eq!(list.noted(), (2, 7));
+        list.reverse();
+        assert_eq!(list.noted(), (0, 7));
     }
 }

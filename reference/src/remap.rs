@@ -162,11 +162,11 @@ impl Mremap {
     fn place(world: &mut World, it: &mut Self) -> Step {
         let (m, ask) = (it.m, it.ask);
         let place = if ask.flags.contains(MoveFlags::FIXED) {
-            world.place(m, ask.new_addr, ask.new_len, true)
+            world.place_fixed(ask.new_addr, ask.new_len)
         } else if world.has_room_behind(m, it.i, &ask) {
             return Ok(Flow::Next);
         } else if ask.flags.contains(MoveFlags::MAYMOVE) {
-            world.place(m, 0, ask.new_len, false)
+            world.place(m, 0, ask.new_len)
         } else {
             Err(Errno::ENOMEM)
         };
@@ -462,7 +462,7 @@ impl World {
                 .areas
                 .get(i + 1)
                 .is_none_or(|next| next.start >= end)
-            && self.place(m, area.start, end - area.start, true).is_ok()
+            && self.place_fixed(area.start, end - area.start).is_ok()
     }
 
     /// The area to resize, by place, and the pages that its growth was charged for

@@ -2,6 +2,7 @@
 
 use vmadiff_contract::{Call, Errno::*, PAGE_SIZE};
 
+use super::dice::Dice;
 use super::mapping::{ANON, TASK_SIZE, mmap};
 use super::*;
 
@@ -53,6 +54,58 @@ fn placement_below_a_stack() {
         map_with(26, 2, RO, PRIVATE, -1),
     ];
     check_in(&config, 1, &program, "......................CCCCCCAABB");
+}
+
+/// Among hundreds of areas a place is the highest that has room, whatever was asked for before.
+#[test]
+fn placement_among_many_areas() {
+    let config = Config {
+        max_map_count: 10_000,
+        mmap_base: 6000 * PAGE_SIZE,
+        ..Config::default()
+    };
+    let reference = Reference::new(&config, Arc::new(Log::default()));
+    let call = |call| reference.call(TaskId(1), &call, Fail::NONE);
+    let pages = (config.mmap_base / PAGE_SIZE) as usize;
+    let mut mapped = vec![false; pages];
+    let mut dice = Dice(1);
+    for nth in 0..4000_u64 {
+        let len = 1 + dice.below(if nth % 3 == 0 { 9 } else { 2 }) as usize;
+        let bytes = len as u64 * PAGE_SIZE;
+        if nth > 500 && dice.below(3) == 0 {
+            let first = pages - 1 - dice.below(900) as usize;
+            let last = pages.min(first + len);
+            let addr = first as u64 * PAGE_SIZE;
+            let answer = call(Call::Munmap { addr, len: bytes });
+            assert_eq!(answer, Outcome::Value(0));
+            mapped[first..last].fill(false);
+            continue;
+        }
+        // Neighbours differ, so that none joins the other.
+        let prot = if nth % 2 == 0 { RW } else { RO };
+        let free = |at: &usize| !mapped[*at..at + len].contains(&true);
+        let highest = (0..=pages - len).rev().find(free).expect("room");
+        let (addr, off, fd) = (0, 0, Fd(-1));
+        let flags = ANON;
+        let placed = call(Call::Mmap {
+            addr,
+            len: bytes,
+            prot,
+            flags,
+            fd,
+            off,
+        });
+        assert_eq!(
+            placed,
+            Outcome::Value(highest as u64 * PAGE_SIZE),
+            "call {nth}"
+        );
+        mapped[highest..highest + len].fill(true);
+    }
+    assert!(
+        reference.machine.read().world.mms[0].areas.noted().0 > 0,
+        "no search was long"
+    );
 }
 
 /// When nothing is free below the base the search goes on above a third of everything.
