@@ -14,6 +14,8 @@ pub static DESIGNS: &[&DesignInfo] = &[
     &vmadiff_spf::AS_POSTED,
     &vmadiff_spf::KREF,
     &vmadiff_classic::DESIGN,
+    &vmadiff_mmseq::DESIGN,
+    &vmadiff_mmseq::AS_POSTED,
 ];
 
 /// A manager of somebody else's that stands beside the reference in this process, as a design does.

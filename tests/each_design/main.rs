@@ -13,7 +13,7 @@ mod races;
 use std::path::Path;
 
 use files::files;
-use vmadiff::designs::{DESIGNS, Planted, defects, rules};
+use vmadiff::designs::{DESIGNS, Planted, defects, from_name, rules};
 use vmadiff::judge::{Signature, Verdict};
 use vmadiff::pair::{Pair, pair};
 use vmadiff::program::mutate::{Flavour, generate};
@@ -38,6 +38,11 @@ fn race(name: &str) -> Case {
 fn read(path: &Path) -> Case {
     let text = std::fs::read_to_string(path).expect("a text");
     Case::parse(&path.display().to_string(), &text).expect("a program")
+}
+
+/// The design with one defect, beside the reference.
+fn planted(design: &'static DesignInfo, defect: &str) -> Pair {
+    pair(&Planted::new(design, &[defect]).expect("a defect of the design"))
 }
 
 /// The defects that a design declares itself, beside the machine's.
@@ -71,13 +76,11 @@ fn fired(pair: &mut Pair, info: &DefectInfo, program: &Program) -> Option<Signat
 fn each_race_finds_the_defect_that_it_is_about() {
     let mut wrong = Vec::new();
     for &(design, name, defect) in races::ABOUT {
-        let planted = Planted::defect(defect);
-        let info = own(planted.design()).find(|info| info.name == defect);
-        let info = info.expect("a defect of the design's own");
-        let case = race(name);
-        assert_eq!(planted.design().name, design, "{name}: {defect}");
-        assert_eq!(case.design, Some(planted.design()), "{name}");
-        match fired(&mut pair(&planted), info, &case.program) {
+        let (design, case) = (from_name(design).expect("a design"), race(name));
+        assert_eq!(case.design, Some(design), "{name}");
+        let info = defects(design).find(|info| info.name == defect);
+        let info = info.expect("a defect of the design");
+        match fired(&mut planted(design, defect), info, &case.program) {
             Some(signature) => println!("{name}: {defect} as {signature}"),
             None => wrong.push(format!("{name} does not show {defect}")),
         }
@@ -181,10 +184,10 @@ fn exploring_a_race_shows_its_defect() {
         (DESIGNS[0].name, "recheck-under-lock", "skip-last-recheck"),
         (DESIGNS[0].name, "found-while-unmapped", "no-rcu-read-lock"),
     ];
-    for &(_, name, defect) in of_the_first.iter().chain(races::ABOUT) {
+    for &(design, name, defect) in of_the_first.iter().chain(races::ABOUT) {
         let case = race(name);
         let ground = ground(&case).expect("calls that meet");
-        let mut pair = pair(&Planted::defect(defect));
+        let mut pair = planted(from_name(design).expect("a design"), defect);
         let few = case.program.schedule.switches.len() as u32;
         let mut search = Bounded::new(few).with_limit(20_000);
         let found = pair.explore(&case.program, ground, &mut search);
