@@ -47,20 +47,23 @@ impl Areas for Space {
         }
         let area = MemoryArea::new(start.into(), size, prot, Memory);
         let mapped = self.0.map(area, &mut self.1, how == Place::Over);
-        mapped.map(|()| start as u64).map_err(errno)
+        mapped.map(|()| start as u64).map_err(|error| match error {
+            MappingError::AlreadyExists => Errno::EEXIST,
+            _ => Errno::EINVAL,
+        })
     }
 
     fn unmap(&mut self, range: Range<u64>) -> Result<(), Errno> {
         let (start, size) = start_and_size(&range);
         let unmapped = self.0.unmap(start.into(), size, &mut self.1);
-        unmapped.map_err(errno)
+        unmapped.map_err(|_| Errno::EINVAL)
     }
 
     fn protect(&mut self, range: Range<u64>, prot: Prot) -> Result<(), Errno> {
         let (start, size) = start_and_size(&range);
         let (set, table) = (&mut self.0, &mut self.1);
         let protected = set.protect(start.into(), size, |_| Some(prot), table);
-        protected.map_err(errno)
+        protected.map_err(|_| Errno::EINVAL)
     }
 
     fn each(&self, mut visit: impl FnMut(Range<u64>, Prot)) {
@@ -72,11 +75,4 @@ impl Areas for Space {
 
 fn seen(area: &MemoryArea<Memory>) -> (usize, usize, Prot) {
     (area.start().into(), area.end().into(), area.flags())
-}
-
-fn errno(error: MappingError) -> Errno {
-    match error {
-        MappingError::AlreadyExists => Errno::EEXIST,
-        _ => Errno::EINVAL,
-    }
 }

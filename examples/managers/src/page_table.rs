@@ -18,14 +18,8 @@ const WINDOW: Range<usize> = 0x10_0000..0x21_0000;
 pub struct Space(PageTable64<X64, X64PTE, Frames>);
 
 fn flags(prot: Prot) -> MappingFlags {
-    let bits = [
-        (Prot::READ, MappingFlags::READ),
-        (Prot::WRITE, MappingFlags::WRITE),
-        (Prot::EXEC, MappingFlags::EXECUTE),
-    ];
-    // An entry that allows nothing is none.
-    let allowed = bits.iter().filter(|(asked, _)| prot.contains(*asked));
-    allowed.map(|(_, flag)| *flag).collect::<MappingFlags>() | MappingFlags::READ
+    // The bits are the same. An entry that allows nothing is none.
+    MappingFlags::from_bits_truncate(prot.bits() as usize) | MappingFlags::READ
 }
 
 fn pages(range: &Range<u64>) -> impl Iterator<Item = VirtAddr> + use<> {
@@ -80,16 +74,9 @@ impl Areas for Space {
         for page in WINDOW.step_by(PAGE) {
             if let Ok((frame, flags, _)) = self.0.query(page.into()) {
                 assert_eq!(frame.as_usize(), page, "a page leads to another frame");
-                visit(page as u64..(page + PAGE) as u64, prot(flags));
+                let prot = Prot::from_bits_truncate(flags.bits() as _);
+                visit(page as u64..(page + PAGE) as u64, prot);
             }
         }
     }
-}
-
-fn prot(flags: MappingFlags) -> Prot {
-    let mut prot = Prot::NONE;
-    prot.set(Prot::READ, flags.contains(MappingFlags::READ));
-    prot.set(Prot::WRITE, flags.contains(MappingFlags::WRITE));
-    prot.set(Prot::EXEC, flags.contains(MappingFlags::EXECUTE));
-    prot
 }
