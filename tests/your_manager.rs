@@ -10,10 +10,13 @@ use page::{blocks, is_shown, root, run};
 const PAGE: &str = "docs/your-manager.md";
 
 /// Where pieces of code of the page stand, whole.
-const CODE: [&str; 4] = [
+const CODE: [&str; 7] = [
+    "examples/mine/ranges.rs",
     "examples/mine/areas.rs",
     "examples/mine/pages.rs",
     "examples/mine/races.rs",
+    "examples/mine/targets/libfuzzer.rs",
+    "examples/mine/targets/afl.rs",
     "tests/your_manager.rs",
 ];
 

@@ -7,7 +7,7 @@ use vmadiff_contract::{Boot, DefectInfo, DefectKind, DesignInfo};
 
 use super::{Difference, Known, Placement, Terms, View, World};
 use crate::areas::{self, Areas};
-use crate::designs::{self, Entry};
+use crate::designs::Entry;
 use crate::expect::{looks, unmet_in};
 use crate::judge::Verdict;
 use crate::pair::{Pair, Ran, pair_of};
@@ -66,7 +66,7 @@ pub fn check<M: Areas>(text: &str) {
 /// The whole command for several managers, chosen by `--design NAME`; the first where none is named.
 #[cfg(feature = "command")]
 pub fn commands(managers: impl IntoIterator<Item = Compare>) -> ExitCode {
-    designs::register(managers.into_iter().map(Compare::entry).collect());
+    crate::designs::register(managers.into_iter().map(Compare::entry).collect());
     crate::cli::command()
 }
 
