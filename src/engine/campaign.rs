@@ -11,8 +11,6 @@ use super::legacy::Input;
 use super::progress::{Progress, processor};
 use super::protocol::{Finding, Settings};
 
-/// How long a job may take to stop when told to; then it is killed. Longer than a hang may last.
-const PATIENCE: Duration = Duration::from_secs(15);
 /// Jobs that are replaced within [`LATELY`]. A harness that fails more often is not worth going on
 /// with; one that fails once a week is.
 const REPLACED: usize = 16;
@@ -78,8 +76,8 @@ struct Campaign<'a> {
     jobs: Vec<Job>,
     sender: Sender<(usize, Event)>,
     findings: BTreeMap<String, Finding>,
-    /// When the jobs were told to stop.
-    stopping: Option<Instant>,
+    /// The jobs were told to stop.
+    stopping: bool,
     /// When no job could be started in the place of a dead one.
     refused: Option<Instant>,
 }
@@ -99,7 +97,7 @@ pub fn run(
         jobs: Vec::new(),
         sender,
         findings: BTreeMap::new(),
-        stopping: None,
+        stopping: false,
         refused: None,
     };
     for index in 0..plan.jobs {
@@ -152,7 +150,7 @@ impl Campaign<'_> {
 
     /// Whether a job is to be started as soon as the system lets it.
     fn waits_for_a_place(&self) -> bool {
-        self.refused.is_some() && self.stopping.is_none()
+        self.refused.is_some() && !self.stopping
     }
 
     /// Waits a tick for what the jobs say, or until all have ended. Answers whether it is enough.
@@ -204,7 +202,7 @@ impl Campaign<'_> {
         }
         self.refused = None;
         while let Some(dead) = self.dead()
-            && self.stopping.is_none()
+            && !self.stopping
             && worth_going_on(self.replaced_ago())
         {
             let done = self.jobs[dead].totals.executions;
@@ -240,17 +238,12 @@ impl Campaign<'_> {
     }
 
     fn stop_if(&mut self, wanted: bool) -> Result<()> {
-        if wanted && self.stopping.is_none() {
-            self.stopping = Some(Instant::now());
+        if wanted && !self.stopping {
+            self.stopping = true;
             self.jobs.iter_mut().for_each(Job::ask_to_stop);
         }
-        if self
-            .stopping
-            .is_some_and(|since| since.elapsed() > PATIENCE)
-        {
-            self.jobs.iter_mut().try_for_each(Job::kill)?;
-        }
-        Ok(())
+        let mut jobs = self.jobs.iter_mut();
+        jobs.try_for_each(Job::kill_if_it_does_not_stop)
     }
 
     fn progress(&self) -> Progress {

@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 use super::campaign::Failure;
 use super::legacy::{Input, Legacy};
 use super::log::Log;
+use super::patience::Asked;
 use super::protocol::{Finding, Limits, Message, Settings, Totals};
 use crate::status::HarnessFailed;
 
@@ -35,6 +36,8 @@ pub struct Job {
     process: Child,
     /// Closed to make it stop.
     stdin: Option<ChildStdin>,
+    /// It was told to stop.
+    asked: Option<Asked>,
     /// Pipes still open.
     pipes: u8,
     /// It said goodbye.
@@ -96,6 +99,7 @@ impl Job {
         Ok(Self {
             process,
             stdin,
+            asked: None,
             pipes: 2,
             stopped: false,
             garbage: None,
@@ -136,14 +140,16 @@ impl Job {
         Ok(None)
     }
 
-    /// Asks it to stop.
+    /// Tells it to stop.
     pub fn ask_to_stop(&mut self) {
         self.stdin = None;
+        self.asked = Some(Asked::now(self.process.id()));
     }
 
-    /// Ends it, if it has not ended.
-    pub fn kill(&mut self) -> Result<()> {
-        if self.status.is_none() && !self.killed {
+    /// Ends it, if it was told to stop and has had time enough.
+    pub fn kill_if_it_does_not_stop(&mut self) -> Result<()> {
+        let lives = self.status.is_none() && !self.killed;
+        if lives && self.asked.is_some_and(|asked| asked.long_ago()) {
             self.killed = true;
             self.process
                 .kill()

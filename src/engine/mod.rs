@@ -19,6 +19,7 @@ mod job;
 mod legacy;
 mod log;
 mod novelty;
+mod patience;
 mod progress;
 mod protocol;
 mod subject;
