@@ -64,16 +64,24 @@ fn myself() -> String {
 
 /// What to type for a program started by this name, by cargo or not.
 fn called(program: &Path, by_cargo: bool) -> String {
-    let is_release = program
-        .components()
-        .any(|part| part.as_os_str() == "release");
-    match (by_cargo, is_release) {
-        (true, true) => "cargo run --release --".to_owned(),
-        (true, false) => "cargo run --".to_owned(),
-        // By a path, if it is not where shells look for programs.
-        (false, _) if program.components().count() > 1 => quoted(program),
-        (false, _) => "vmadiff".to_owned(),
+    if !by_cargo {
+        // By a path, or where shells look for programs.
+        let unknown = program.as_os_str().is_empty();
+        return if unknown {
+            "vmadiff".to_owned()
+        } else {
+            quoted(program)
+        };
     }
+    let within = |folder: &str| program.components().any(|part| part.as_os_str() == folder);
+    let mut command = "cargo run".to_owned();
+    if within("release") {
+        command += " --release";
+    }
+    if let Some(name) = program.file_name().filter(|_| within("examples")) {
+        command += &format!(" --example {}", quoted(Path::new(name)));
+    }
+    command + " --"
 }
 
 fn replay_by(program: &str, file: &Path, planted: &Planted) -> String {
@@ -138,5 +146,10 @@ mod tests {
             "cargo run --release --"
         );
         assert_eq!(called("target/debug/vmadiff", true), "cargo run --");
+        assert_eq!(called("mine", false), "mine");
+        assert_eq!(
+            called("target/release/examples/races", true),
+            "cargo run --release --example races --"
+        );
     }
 }
