@@ -11,11 +11,13 @@ use vmadiff::program::c::to_c;
 use vmadiff::program::form::Form;
 use vmadiff::program::strace::{Difference, Import, Known, Listing, Source, import_knowing};
 use vmadiff::program::syz;
+use vmadiff::program::text;
 
 use super::designs::Asked;
 use super::input::{self, read_input};
 use super::output::{print_bytes, warn_of, write_file};
 use super::{paint, paste};
+use crate::artifacts::Provenance;
 use crate::status::Status;
 
 /// Converts a program from text to bytes, from bytes to text, or to C, or makes one of a log of
@@ -99,11 +101,10 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
         }
         let input = read_input(&args.files[0])?;
         warn_of(&input.warnings);
-        let other = match input.form {
-            Form::Text => Form::Bytes,
-            Form::Bytes => Form::Text,
-        };
-        (input.case, other)
+        match input.form {
+            Form::Text => (input.case, Form::Bytes),
+            Form::Bytes => (readable(input.case), Form::Text),
+        }
     };
     let to = match args.to {
         _ if args.rust || args.c => Form::Text,
@@ -135,6 +136,17 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
         None => write_stdout(&converted, to)?,
     }
     Ok(Status::Agreed)
+}
+
+/// Bytes may hold calls and switches of tasks that cannot exist. A text with these is read if it says
+/// that nobody wrote it.
+fn readable(mut case: Case) -> Case {
+    let read = Case::read("the program", &case.to_string());
+    if read.and_then(text::Read::by_hand).is_err() {
+        let made = Provenance::here(None).to_string();
+        case.comments.insert(0, (0, made));
+    }
+    case
 }
 
 fn is_syz(files: &[PathBuf]) -> bool {

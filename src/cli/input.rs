@@ -9,6 +9,9 @@ use vmadiff::program::form::{Form, text_of};
 use vmadiff::program::text::{self, TextError, Warning};
 use vmadiff::program::{Case, Program};
 
+use super::corpus::DISTILLED;
+use crate::artifacts::Provenance;
+
 /// Stands for standard input wherever a file is read.
 pub const STDIN: &str = "-";
 
@@ -52,11 +55,16 @@ pub fn read_input(path: &Path) -> Result<Input> {
     }
     let guessed = path.extension().is_none_or(|extension| extension != "vma");
     let read = text_of(&name, &content).and_then(|text| Case::read(&name, text));
+    let read = read.and_then(|read| match is_found(&read.case) {
+        true => Ok(read),
+        false => read.by_hand(),
+    });
     let text::Read {
         case,
         warnings,
         calls,
         checks,
+        impossible: _,
     } = read.map_err(|error| if guessed { taken(error, why) } else { error })?;
     Ok(Input {
         case,
@@ -65,6 +73,12 @@ pub fn read_input(path: &Path) -> Result<Input> {
         calls,
         checks,
     })
+}
+
+/// Whether the text says that vmadiff wrote it.
+fn is_found(case: &Case) -> bool {
+    let mut comments = case.comments.iter().map(|(_, text)| text.trim());
+    comments.any(|text| text == DISTILLED || Provenance::parse(text).is_some())
 }
 
 /// Says why a file was taken for text whose name does not say so.

@@ -117,14 +117,15 @@ fn line_ends_of_other_systems_and_empty_files_are_fine() {
 #[test]
 fn what_does_nothing_is_warned_of_in_text_and_json() {
     let shell = Shell::new();
-    shell.write("a.vma", format!("{MAP}[6] store(0x401000, 1)\n"));
+    let found = "# made by vmadiff 0.1.0 (unknown); rustc; defects: none\n";
+    shell.write("a.vma", format!("{found}{MAP}[6] store(0x401000, 1)\n"));
     let said = shell.run("run a.vma");
-    let warning = "\n  a.vma:2:2: there is no task 6 ";
+    let warning = "\n  a.vma:3:2: there is no task 6 ";
     assert!(said.succeeds().text().contains(warning), "{said:?}");
     let json: Value = serde_json::from_slice(&shell.run("run --json a.vma").stdout).unwrap();
     let warned = json[0]["warnings"][0].as_str().unwrap();
     assert!(
-        warned.starts_with("a.vma:2:2: there is no task 6 "),
+        warned.starts_with("a.vma:3:2: there is no task 6 "),
         "{warned}"
     );
     shell.write("b.vma", format!("{MAP}[6] store(0x401000, 1) = NOTASK\n"));
@@ -132,8 +133,43 @@ fn what_does_nothing_is_warned_of_in_text_and_json() {
     assert_eq!(said.succeeds().text(), "agree   b.vma: 2 calls\n");
     // Of a folder's programs on standard error, as editors read it.
     let said = shell.run("run .");
-    let warning = "./a.vma:2:2: warning: there is no task 6 ";
+    let warning = "./a.vma:3:2: warning: there is no task 6 ";
     assert!(said.succeeds().stderr.contains(warning), "{said:?}");
+}
+
+/// In a text that somebody wrote, another task was meant.
+#[test]
+fn tasks_that_cannot_exist_are_refused() {
+    let shell = Shell::new();
+    let race = format!("{MAP}[2] load(0x400000)\n");
+    for (lines, place) in [
+        ("[6] store(0x401000, 1)", "a.vma:3:2"),
+        ("[6] maps:", "a.vma:3:2"),
+        ("switch: 6@call.begin#1 -> 2", "a.vma:3:9"),
+        ("switch: 1@call.begin#1 -> 6", "a.vma:3:27"),
+        ("switch: +3 -> 6", "a.vma:3:15"),
+    ] {
+        shell.write("a.vma", format!("{race}{lines}\n"));
+        let wanted = format!("{place}: error: expected a task of this program, 0 to 2, found `6`");
+        for command in ["run", "show", "minimize", "convert"] {
+            shell.run(&format!("{command} a.vma")).refuses(&[&wanted]);
+        }
+    }
+    // With a fork, those that it may make can be named.
+    shell.write("a.vma", format!("{race}fork()\n[3] load(0x400000)\n"));
+    shell.run("run a.vma").succeeds();
+}
+
+/// Bytes hold any program, and what is made of them is read.
+#[test]
+fn what_bytes_hold_is_read_as_text() {
+    let shell = Shell::new();
+    shell.write("a.vma", format!("{MAP}[6] load(0x400000) = NOTASK\n"));
+    shell.run("convert a.vma -o a.bytes").succeeds();
+    shell.run("convert a.bytes -o b.vma").succeeds();
+    shell.run("run b.vma").succeeds();
+    shell.run("convert b.vma -o b.bytes").succeeds();
+    assert_eq!(shell.read("a.bytes"), shell.read("b.bytes"));
 }
 
 #[test]

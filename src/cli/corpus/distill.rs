@@ -116,10 +116,13 @@ fn reach(pair: &mut Pair, program: &Program) -> Result<Reach, Box<Ran>> {
     }
 }
 
+/// How a text begins that holds what a campaign has found.
+pub const DISTILLED: &str = "Distilled from a campaign.";
+
 fn text(kept: &Kept) -> String {
     let case = Case {
         program: kept.program.clone(),
-        comments: vec![(0, "Distilled from a campaign.".to_owned())],
+        comments: vec![(0, DISTILLED.to_owned())],
         ..Case::default()
     };
     case.to_string()

@@ -8,6 +8,8 @@ mod seeds;
 
 use std::path::{Path, PathBuf};
 
+pub(super) use self::distill::DISTILLED;
+
 use crate::status::Status;
 use anyhow::{Context, Result, bail};
 use vmadiff::designs::Planted;

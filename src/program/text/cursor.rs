@@ -82,6 +82,14 @@ impl<'a> Cursor<'a> {
         self.rest().is_empty()
     }
 
+    /// Reads a line from this column on, in characters from 1.
+    pub fn from_column(line: &'a str, column: usize) -> Self {
+        let mut cursor = Self::new(line);
+        let place = line.char_indices().nth(column.saturating_sub(1));
+        cursor.at = place.map_or(line.len(), |(at, _)| at);
+        cursor
+    }
+
     /// The column of what comes next, in characters from 1.
     pub fn column(&mut self) -> usize {
         self.rest();

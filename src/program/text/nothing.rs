@@ -1,5 +1,5 @@
-//! What in a text does nothing: refused where it cannot be meant, warned of where a program that was
-//! found may have it.
+//! What in a text does nothing: refused where it cannot be meant. A program that was found may have
+//! some of it: then it is warned of.
 
 use vmadiff_contract::TaskId;
 
@@ -54,7 +54,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Warns of tasks that cannot exist.
+    /// Warns of tasks that cannot exist, and keeps the places for those who refuse them.
     pub(super) fn tasks(&mut self) {
         let program = &self.read.case.program;
         let serial = program.schedule.is_serial();
@@ -62,30 +62,38 @@ impl Parser<'_> {
         let born = |task: TaskId| u32::from(task.0) <= ever;
         let unlooked = self.seen.unlooked.iter();
         let mut found: Vec<_> = unlooked
-            .map(|&(task, place)| (place, no_task(task, "nothing is looked at")))
+            .map(|&(task, place)| (task, place, "nothing is looked at"))
             .collect();
         for &(call, place) in &self.seen.strange {
             let task = program.calls[call].task;
             if serial || !born(task) {
-                found.push((
-                    place,
-                    no_task(
-                        task,
-                        "this call does nothing; write `= NOTASK` behind it if it is meant",
-                    ),
-                ));
+                found.push((task, place, NO_CALL));
             }
         }
-        let warnings = found.into_iter().map(|(place, what)| Warning {
+        let warnings = found.iter().map(|&(task, place, so)| Warning {
             file: self.file.to_owned(),
             line: place.line + 1,
             column: place.column,
-            what,
+            what: format!("there is no task {task} ({MAKES_TASKS}): {so}"),
         });
         self.read.warnings.extend(warnings);
+        // A run says which switches never came.
+        let switched = self.seen.switched.iter();
+        found.extend(
+            switched
+                .filter(|(task, _)| !born(*task))
+                .map(|&(task, place)| (task, place, "this switch never comes")),
+        );
+        found.sort_by_key(|(_, place, _)| (place.line, place.column));
+        let impossible = found.iter().map(|&(_, place, so)| {
+            let mut cursor = Cursor::from_column(self.lines[place.line], place.column);
+            let fault = cursor.fault(format!("a task of this program, 0 to {ever}"));
+            let fault = fault.help(format!("{MAKES_TASKS}; {so}"));
+            self.error(fault, place.line)
+        });
+        self.read.impossible = impossible.collect();
     }
 }
 
-fn no_task(task: TaskId, so: &str) -> String {
-    format!("there is no task {task} (`config tasks=…` and forks before make tasks): {so}")
-}
+const MAKES_TASKS: &str = "`config tasks=…` and forks before make tasks";
+const NO_CALL: &str = "this call does nothing; write `= NOTASK` behind it if it is meant";

@@ -7,7 +7,7 @@ use super::cursor::{Cursor, Names};
 use super::error::{Fault, TextError, Warning};
 use super::{checks, config, outcome, schedule, step};
 use crate::program::sites::Sites;
-use crate::program::{Answer, Case, Check, Expect, Wants};
+use crate::program::{Answer, Case, Check, Expect, Moment, Wants};
 
 /// What was read, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,10 +16,24 @@ pub struct Read {
     pub case: Case,
     /// What in it does nothing, in the order of the lines.
     pub warnings: Vec<Warning>,
+    /// Tasks that cannot exist, at the places that name them.
+    pub impossible: Vec<TextError>,
     /// The line of each call, from 1.
     pub calls: Vec<u32>,
     /// The line of each check, from 1.
     pub checks: Vec<u32>,
+}
+
+impl Read {
+    /// Of a text that somebody wrote. A program that a campaign has found may have calls and switches
+    /// of tasks that cannot exist; a person who writes one means another task.
+    ///
+    /// # Errors
+    ///
+    /// Names each such task, but for those of calls that are expected to answer `NOTASK`.
+    pub fn by_hand(mut self) -> Result<Self, TextError> {
+        TextError::of(std::mem::take(&mut self.impossible)).map_or(Ok(self), Err)
+    }
 }
 
 impl Case {
@@ -59,6 +73,7 @@ impl Case {
             read: Read {
                 case: Self::default(),
                 warnings: Vec::new(),
+                impossible: Vec::new(),
                 calls: Vec::new(),
                 checks: Vec::new(),
             },
@@ -99,6 +114,8 @@ pub(super) struct Seen {
     pub strange: Vec<(usize, Place)>,
     /// Checks of tasks that cannot exist by then, with the place.
     pub unlooked: Vec<(TaskId, Place)>,
+    /// Tasks that switches name, with the place.
+    pub switched: Vec<(TaskId, Place)>,
 }
 
 /// Where something stands: the line from 0, the column from 1.
@@ -215,7 +232,7 @@ impl<'a> Parser<'a> {
             "config" => self.config(cursor)?,
             "design" => self.design(cursor)?,
             "policy" => self.policy(cursor)?,
-            "switch" => self.switch(cursor)?,
+            "switch" => self.switch(cursor, at)?,
             "let" => return Self::let_(cursor).map(Some),
             "end" => return Err(cursor.fault("a `repeat` above this `end`")),
             _ => self.of_task(cursor, place)?,
@@ -342,10 +359,21 @@ impl<'a> Parser<'a> {
         schedule::parse_policy(cursor, &mut self.read.case.program.schedule)
     }
 
-    fn switch(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
+    fn switch(&mut self, cursor: &mut Cursor<'_>, line: usize) -> Result<(), Fault> {
         cursor.word();
         cursor.expect(":")?;
+        let mut place = |cursor: &mut Cursor<'_>, task| {
+            let column = cursor.column();
+            self.seen.switched.push((task, Place { line, column }));
+        };
+        let mut from = cursor.clone();
         let switch = schedule::parse_switch(cursor, self.sites)?;
+        if let Moment::Site { task, .. } = switch.at {
+            place(&mut from, task);
+        }
+        from.run(|c| c != '>');
+        from.expect(">")?;
+        place(&mut from, switch.to);
         self.read.case.program.schedule.switches.push(switch);
         Ok(())
     }
