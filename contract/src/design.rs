@@ -309,4 +309,6 @@ pub enum Aim {
     FindsAnon,
     /// An area has left its tree, and the end of a grace period may free it.
     Removed,
+    /// A fault makes a stack grow.
+    Grows,
 }

@@ -112,6 +112,7 @@ pub const AIMS: &[Point] = &[
         &["anon_vma_prepare.", "reusable_anon_vma.", "anon_vma.lock"],
     ),
     at(Aim::Removed, &["munmap.downgrade"]),
+    at(Aim::Grows, &["expand_downwards."]),
 ];
 
 /// A fault's page-table lock, and what a first touch allocates.

@@ -2,6 +2,7 @@
 //! aimed at it, woven from the moment at which it is there.
 
 mod failed_undo;
+mod growing_stack;
 mod moved_pages;
 mod preemption_points;
 mod setup;
@@ -56,6 +57,9 @@ const STALE_TLB: u64 = 8;
 /// One in so many is about calls that fail half way.
 const FAILED_UNDO: u64 = 24;
 
+/// One in so many is about stacks that grow.
+const GROWING_STACK: u64 = 16;
+
 /// A program of this kind.
 pub(super) fn race(dice: &mut Dice<'_>, profile: &Profile) -> Program {
     if dice.one_in(MOVED_PAGES) && moved_pages::known(profile) {
@@ -66,6 +70,9 @@ pub(super) fn race(dice: &mut Dice<'_>, profile: &Profile) -> Program {
     }
     if dice.one_in(FAILED_UNDO) && failed_undo::known(profile) {
         return failed_undo::failed_undo(dice, profile);
+    }
+    if dice.one_in(GROWING_STACK) && growing_stack::known(profile) {
+        return growing_stack::growing_stack(dice, profile);
     }
     let mut program = Program {
         config: Config {
