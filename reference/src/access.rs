@@ -76,10 +76,8 @@ impl Access {
 
     fn stale(&self, world: &World) -> Option<Page> {
         let held = *world.translation(world.now, page_down(self.addr))?;
-        let same = world.page_at(self.m, self.addr).is_ok_and(|at| {
-            let now = &world.mms[self.m].pages[at];
-            now.entry == held.entry && now.allows(self.want)
-        });
+        let now = world.page_at(self.m, self.addr);
+        let same = now.is_ok_and(|at| world.mms[self.m].pages[at] == held);
         (held.allows(self.want) && !same).then_some(held)
     }
 

@@ -32,6 +32,7 @@ const FLAGS: u8 = 1;
 const PUNCH: u8 = 2;
 const NEXT: u8 = 3;
 const PUNCHED: u8 = 4;
+const READ_AHEAD: u8 = 5;
 
 impl List for Madvise {
     rows! { "madvise"
@@ -45,6 +46,8 @@ impl List for Madvise {
             next_area: "on behind the part, or done";
         Decide None "madvise_remove: mmap_sem is not taken yet again"
             punched: "the same after REMOVE, whose error ends it";
+        Copy Write "madvise_willneed, force_shm_swapin_readahead: the page cache"
+            read_ahead: "what the page cache lacks of the part's file is read in; on behind the part";
     }
 
     /// `madvise_need_mmap_write`.
@@ -98,7 +101,8 @@ impl Madvise {
             }
         }
         it.upto = area.end.min(it.end);
-        let (old, about) = (area.flags, About::Area(area.id));
+        let old = area.flags;
+        (world.touched).extend(world.driven.then_some(About::Area(area.id)));
         it.new = match it.advice {
             Advice::Normal => old - VmFlags::RAND_READ - VmFlags::SEQ_READ,
             Advice::Random => (old - VmFlags::SEQ_READ) | VmFlags::RAND_READ,
@@ -116,14 +120,13 @@ impl Madvise {
             Advice::Mergeable if old.intersects(VmFlags::SHARED | VmFlags::MAYSHARE) => old,
             Advice::Mergeable => old | VmFlags::MERGEABLE,
             Advice::Unmergeable => old - VmFlags::MERGEABLE,
-            Advice::WillNeed => return it.read_ahead(world),
+            Advice::WillNeed => return it.go(world, READ_AHEAD),
             Advice::DontNeed | Advice::Free => return it.discard(world),
             Advice::Remove => return it.remove(world),
             Advice::Other(_) => return Err(Errno::EINVAL),
         };
         let (m, i) = (it.m, it.i);
         let wanted = Wanted::part(area, it.at, it.upto, it.new);
-        world.about(about);
         if it.new == old {
             return Self::next_area(world, it);
         }
@@ -159,16 +162,17 @@ impl Madvise {
         world.call(Zap::new(self.m, self.at, self.upto, what), NEXT)
     }
 
-    /// Reads what the page cache lacks of the part's file; swapped pages stay (section 18).
-    fn read_ahead(&mut self, world: &mut World) -> Step {
-        let area = &world.mms[self.m].areas[self.i];
-        let first = area.pgoff_at(self.at);
-        let pages = (self.upto - self.at) / PAGE_SIZE;
-        if let Some(file) = area.file {
+    /// Swapped pages stay (section 18).
+    fn read_ahead(world: &mut World, it: &mut Self) -> Step {
+        let area = &world.mms[it.m].areas[it.i];
+        let first = area.pgoff_at(it.at);
+        let pages = (it.upto - it.at) / PAGE_SIZE;
+        if let Some(file) = area.file
+            && world.file(file).read_in(first, first.saturating_add(pages))
+        {
             world.about(About::File(file));
-            world.file(file).read_in(first, first.saturating_add(pages));
         }
-        Self::next_area(world, self)
+        Self::next_area(world, it)
     }
 
     /// What the part maps is punched out of its file object (`madvise_remove`), with a reference

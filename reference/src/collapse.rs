@@ -7,6 +7,7 @@ use crate::guard::Guard;
 use crate::job::{Flow, List, Step, rows};
 use crate::page::{Bytes, Entry, Page};
 use crate::world::{NoMemory, World};
+use crate::zap::TABLE;
 
 /// Gives each page of a range a fresh frame, as khugepaged would give them a large one. Answers 1
 /// if it did. A range longer than `POPULATE_MAX_PAGES` is not collapsed.
@@ -16,8 +17,13 @@ pub(crate) struct Collapse {
     start: u64,
     len: u64,
     frames: Vec<FrameId>,
+    /// The part that is in one page table, which is at work; entries of the same table beyond the
+    /// range go and come with it.
+    part: (u64, u64),
+    beside: Vec<u64>,
 }
 
+const CLEAR: u8 = 2;
 const FLUSH: u8 = 3;
 const COPY: u8 = 4;
 
@@ -28,24 +34,27 @@ impl List for Collapse {
         Allocate Write "khugepaged_alloc_page: nobody else has it"
             allocate: "a frame for each page, all or none";
         Pass Write "__collapse_huge_page_isolate, pmdp_collapse_flush: the page tables' locks; claimed until all are set"
-            clear unless may_clear: "all entries of the range are cleared, if they are still as they have to be";
+            clear unless may_clear: "all entries of a page table that are in the range are cleared, if they are still as they have to be";
         Flush Write "pmdp_collapse_flush: an interrupt to each processor"
-            flush or flushes: "the range, from each TLB that holds something of it";
+            flush or flushes: "the part, from each TLB that holds something of it";
         Copy Write "__collapse_huge_page_copy: the page table is out of the tree"
             copy unless may_copy: "the contents";
         Entry Write "collapse_huge_page: set_pmd_at under the page table's lock"
-            set: "all entries of the range; the old frames are freed";
+            set: "all that were cleared; the old frames are freed; then the next page table";
     }
 }
 
 impl Collapse {
     pub fn new(m: usize, start: u64, len: u64) -> Self {
-        let frames = Vec::new();
+        let (frames, beside) = (Vec::new(), Vec::new());
+        let part = (start, start);
         Self {
             m,
             start,
             len,
             frames,
+            part,
+            beside,
         }
     }
 
@@ -89,6 +98,7 @@ impl Collapse {
         if world.driven {
             Ok(Flow::Next)
         } else {
+            it.part = (it.start, it.end());
             Self::copy(world, it)
         }
     }
@@ -99,47 +109,67 @@ impl Collapse {
         waits.find_map(|waits| waits)
     }
 
-    /// Faults may have been faster.
+    /// Faults may have been faster. From the first table on nobody writes entries of the range.
     fn clear(world: &mut World, it: &mut Self) -> Step {
-        let Some(i) = world.collapsible(it.m, it.start, it.len) else {
-            world.note_undo(&mut it.frames);
-            return Self::nothing(world);
+        let (m, first) = (it.m, it.part.1);
+        if first == it.start {
+            let Some(i) = world.collapsible(m, it.start, it.len) else {
+                world.note_undo(&mut it.frames);
+                return Self::nothing(world);
+            };
+            world.claim(m, i, Guard::ClaimCollapse);
+        }
+        let table = first / TABLE * TABLE;
+        let end = it.end().min(table.saturating_add(TABLE));
+        it.part = (first, end);
+        world.unlock_tables();
+        if end < it.end() {
+            world.lock_tables(m, end, it.end());
+        }
+        world.pass_over(m, first, end, true);
+        let mm = &mut world.mms[m];
+        let alone = mm.overlap(table, table.saturating_add(TABLE)).len() == 1;
+        let whole = if alone {
+            mm.pages_in(table, table.saturating_add(TABLE))
+        } else {
+            mm.pages_in(first, end)
         };
-        world.claim(it.m, i, Guard::ClaimCollapse);
-        world.pass_over(it.m, it.start, it.end(), true);
-        let range = world.mms[it.m].pages_in(it.start, it.end());
-        for page in &mut world.mms[it.m].pages[range] {
+        for page in &mut mm.pages[whole] {
             page.clearing = true;
+            if page.addr < first || end <= page.addr {
+                it.beside.push(page.addr);
+            }
         }
         it.flushed(world)
     }
 
     fn flushed(&self, world: &mut World) -> Step {
-        let more = world.has_to_flush(self.m, self.start, self.end());
+        let more = world.has_to_flush(self.m, self.part.0, self.part.1);
         Ok(Flow::To(if more { FLUSH } else { COPY }))
     }
 
     fn flush(world: &mut World, it: &mut Self) -> Step {
-        world.flush(it.m, it.start, it.end());
+        world.flush(it.m, it.part.0, it.part.1);
         it.flushed(world)
     }
 
     fn flushes(world: &World, it: &Self, into: &mut Vec<Choice>) {
-        world.whose(it.m, it.start, it.end(), into);
+        world.whose(it.m, it.part.0, it.part.1, into);
     }
 
-    /// The page, the fresh frame and the entry that there is, for each page of the range.
+    /// The page, the fresh frame and the entry that there is, for each page of the part.
     fn pages(&self, world: &World) -> Vec<(u64, FrameId, Option<usize>)> {
         let addrs = (self.start..self.end()).step_by(PAGE_SIZE as usize);
         let pages = addrs.zip(&self.frames);
         pages
+            .filter(|(addr, _)| self.part.0 <= *addr && *addr < self.part.1)
             .map(|(addr, &frame)| (addr, frame, world.page_at(self.m, addr).ok()))
             .collect()
     }
 
     fn may_copy(world: &World, it: &Self) -> Option<Guard> {
         let mm = &world.mms[it.m];
-        let pages = &mm.pages[mm.pages_in(it.start, it.end())];
+        let pages = &mm.pages[mm.pages_in(it.part.0, it.part.1)];
         let stored = pages.iter().any(|page| match page.entry {
             Entry::Anon(frame) => world.may_store(frame),
             _ => false,
@@ -188,6 +218,15 @@ impl Collapse {
             }
             world.about_entry(it.m, addr);
         }
+        for addr in it.beside.drain(..) {
+            if let Ok(at) = world.page_at(it.m, addr) {
+                world.mms[it.m].pages[at].clearing = false;
+            }
+        }
+        if it.part.1 < it.end() {
+            return Ok(Flow::To(CLEAR));
+        }
+        world.unlock_tables();
         Ok(Flow::Done(1))
     }
 }

@@ -160,6 +160,17 @@ impl Machine {
     }
 
     fn take_next(&mut self, t: usize, choice: Choice) -> Result<Taken, Refusal> {
+        if self.jobs[t].overcharged > 0 {
+            if choice != Choice::Go {
+                return Err(Refusal::Choice);
+            }
+            self.jobs[t].give_back(&mut self.world);
+            let needs = self.jobs[t].needs(&self.world);
+            if needs < self.jobs[t].held {
+                self.hold(self.world.tasks[t].mm, t, needs);
+            }
+            return Ok(Taken::Step);
+        }
         if let Some(outcome) = self.jobs[t].outcome {
             if choice != Choice::Go {
                 return Err(Refusal::Choice);
@@ -204,8 +215,9 @@ impl Machine {
         };
         job.outcome = outcome;
         job.uncounted |= std::mem::take(&mut self.world.restarted);
+        job.overcharged = std::mem::take(&mut self.world.overcharged);
         (job.made, job.returned) = (self.world.made, Some(self.world.returned));
-        if choice == Choice::Fail {
+        if choice == Choice::Fail && self.world.refused {
             job.fail = Fail::NONE;
         }
         (self.world.choice, self.world.chosen) = (Choice::Go, false);

@@ -19,10 +19,13 @@ pub(crate) struct Evict {
     index: u64,
 }
 
-const DROP: u8 = 2;
+const DECIDE: u8 = 1;
+const DROP: u8 = 3;
 
 impl List for Evict {
     rows! { "evict"
+        Decide Read "find_vma under mmap_sem, where Linux goes by its lists"
+            area: "which page is meant";
         Decide None "shrink_page_list: trylock_page; page_referenced"
             decide or may_give_up: "the page, if the page cache has it and no area that maps it is locked";
         Decide None "try_to_unmap: rmap_walk_file, lock_page"
@@ -50,23 +53,28 @@ impl Evict {
         }
     }
 
+    fn area(world: &mut World, it: &mut Self) -> Step {
+        world.about(About::Areas(world.mms[it.m].id));
+        let mm = &world.mms[it.m];
+        let area = mm.at(it.addr).map(|i| &mm.areas[i]);
+        let Some((area, file)) = area.and_then(|area| Some((area, area.file?))) else {
+            world.refused = true;
+            return Ok(Flow::Done(0));
+        };
+        (it.file, it.index) = (file, area.pgoff_at(it.addr));
+        world.get_file(Some(file));
+        it.go(world, DECIDE)
+    }
+
     fn decide(world: &mut World, it: &mut Self) -> Step {
-        let nothing = Ok(Flow::Done(0));
-        let Some(i) = world.mms[it.m].at(it.addr) else {
-            return nothing;
-        };
-        let area = &world.mms[it.m].areas[i];
-        let Some(file) = area.file else {
-            return nothing;
-        };
-        let index = area.pgoff_at(it.addr);
+        let (file, index) = (it.file, it.index);
         world.about(About::FilePage { file, index });
         let held = world.choice == Choice::GiveUp || world.is_held(file, index);
         if held || !world.file(file).is_cached(index) || world.is_locked_in_memory(file, index) {
-            return nothing;
+            world.refused = true;
+            world.put_file(file);
+            return Ok(Flow::Done(0));
         }
-        (it.file, it.index) = (file, index);
-        world.get_file(Some(file));
         world.file(file).evicting = Some(index);
         Ok(Flow::Next)
     }

@@ -1,6 +1,6 @@
 //! The end of a task and of an address space (section 17).
 
-use vmadiff_contract::{About, TaskId};
+use vmadiff_contract::{About, Choice, TaskId};
 
 use crate::job::{DONE, Flow, List, Step, rows};
 use crate::munmap::Gone;
@@ -16,14 +16,17 @@ pub(crate) struct Exit {
     gone: Gone,
 }
 
-const DETACH: u8 = 2;
-const LEAVE: u8 = 3;
-const FINISH: u8 = 5;
-const PUT: u8 = 6;
-const POLICY: u8 = 9;
+const LEAVE_MM: u8 = 1;
+const DETACH: u8 = 3;
+const LEAVE: u8 = 4;
+const FINISH: u8 = 6;
+const PUT: u8 = 7;
+const POLICY: u8 = 10;
 
 impl List for Exit {
     rows! { "exit"
+        Flush None "exit_mm: the processor leaves the address space, in which it makes no access any more"
+            leave_tlb or own_tlb: "the task's own TLB";
         Decide None "do_exit, mmput: atomic_dec_and_test of mm_users"
             leave_mm: "the task ends; not the last one: on to its policy";
         Pass None "exit_mmap: unmap_vmas; nobody else has the address space"
@@ -59,13 +62,25 @@ impl Exit {
         Self { m, task, gone }
     }
 
+    fn own_tlb(world: &World, it: &Self, into: &mut Vec<Choice>) {
+        let own = it.task.filter(|&t| !world.tlbs[t].is_empty());
+        into.extend(own.map(|t| Choice::Of(TaskId(t as u8 + 1))));
+    }
+
+    fn leave_tlb(world: &mut World, it: &mut Self) -> Step {
+        if let Some(t) = it.task.filter(|_| world.driven) {
+            if !world.tlbs[t].is_empty() {
+                world.about(About::Tlb(TaskId(t as u8 + 1)));
+            }
+            world.tlbs[t].clear();
+        }
+        it.go(world, LEAVE_MM)
+    }
+
     fn leave_mm(world: &mut World, it: &mut Self) -> Step {
         if let Some(t) = it.task {
             world.about(About::Task(TaskId(t as u8 + 1)));
             world.tasks[t].alive = false;
-            if world.driven {
-                world.tlbs[t].clear();
-            }
             world.mms[it.m].users -= 1;
             if world.mms[it.m].users > 0 {
                 return Ok(Flow::To(POLICY));

@@ -62,9 +62,9 @@ impl List for Fault {
         Decide None "do_user_addr_fault: find_vma, access_error; mmap_sem for reading, here guards"
             decide unless may_decide: "the area, and whether it allows the access";
         Decide None "handle_pte_fault: orig_pte, a single read"
-            read unless may_write or again: "the entry, which says what is to be done";
+            read or again: "the entry, which says what is to be done";
         Entry None "do_wp_page, do_numa_page: the page table's lock"
-            mend unless may_mend or again: "an entry that needs no new page: writable in place, or no longer hinting";
+            mend unless may_write or again: "an entry that needs no new page: writable in place, or no longer hinting";
         Decide Read "find_mergeable_anon_vma: a single read under mmap_sem"
             lender: "for a stack, whether it may grow; whether the next area lends its anon_vma";
         Decide Read "find_mergeable_anon_vma: a single read; anon_vma_alloc"
@@ -80,7 +80,7 @@ impl List for Fault {
         Decide None "__do_fault: shmem_fault, lock_page"
             look unless may_look or again: "whether the file has the page, which stays locked";
         Copy None "cow_user_page, copy_user_highpage, swap_readpage: nobody stores to the old page"
-            copy unless may_copy or again: "the contents";
+            copy unless may_copy or again_or_leave: "the contents";
         Entry None "wp_page_copy: pte_same, ptep_clear_flush; the page table's lock until the new entry is set"
             clear unless may_write or again: "the entry that is to be replaced is cleared, if it is as it was read";
         Flush None "ptep_clear_flush: an interrupt to each processor"
@@ -201,6 +201,10 @@ impl Fault {
     }
 
     fn may_decide(world: &World, it: &Self) -> Option<Guard> {
+        if it.addr >= world.config.task_size {
+            // No area is asked for.
+            return None;
+        }
         let mm = &world.mms[it.m];
         let Some(area) = mm
             .areas
@@ -273,10 +277,12 @@ impl Fault {
             world.take_off(it.m, it.addr);
         }
         world.about_entry(it.m, it.addr);
+        // Nobody is waited for: an entry that another call has cleared and is about to set is none.
         it.read = world
             .page_at(it.m, it.addr)
             .ok()
-            .map(|at| world.mms[it.m].pages[at]);
+            .map(|at| world.mms[it.m].pages[at])
+            .filter(|page| !page.clearing);
         let private = !it.flags.contains(VmFlags::SHARED);
         let Some(page) = it.read else {
             return match it.file {
@@ -332,17 +338,6 @@ impl Fault {
         world.wait_if(Guard::TableLock, locked)
     }
 
-    /// A page that is swapped out just now is locked.
-    fn may_mend(world: &World, it: &Self) -> Option<Guard> {
-        let writing = match it.read.map(|page| page.entry) {
-            Some(Entry::Anon(frame)) => world.is_writing(frame),
-            _ => false,
-        };
-        world
-            .wait_if(Guard::SwapLock, writing)
-            .or_else(|| Self::may_write(world, it))
-    }
-
     /// A store to a present page whose entry does not allow it: in place if it is shared or nobody
     /// else has it, else to a copy.
     fn mend(world: &mut World, it: &mut Self) -> Step {
@@ -362,7 +357,7 @@ impl Fault {
             return it.served(world, 0);
         }
         let alone = match page.entry {
-            Entry::Anon(frame) => world.frame(frame).mapped == 1,
+            Entry::Anon(frame) => world.is_alone(frame),
             Entry::File(..) => it.flags.contains(VmFlags::SHARED),
             Entry::Zero | Entry::Swap(_) => false,
         };
@@ -376,6 +371,11 @@ impl Fault {
 
     /// Looks for an anon_vma to share. Between this and the attaching no area comes or goes.
     fn lender(world: &mut World, it: &mut Self) -> Step {
+        let has_one = |i: usize| world.mms[it.m].areas[i].rmap.anon.is_some();
+        if !it.growing && it.area(world).is_some_and(has_one) {
+            // Another fault was faster: no neighbour is asked.
+            return Ok(Flow::To(FRAME));
+        }
         let Some(i) = it.area_to_prepare(world) else {
             return Ok(Flow::To(it.restart(world)));
         };
@@ -387,7 +387,7 @@ impl Fault {
             .touched
             .extend(world.driven.then_some(About::Area(area.id)));
         if area.rmap.anon.is_some() {
-            return Ok(Flow::To(if it.growing { CHARGE } else { FRAME }));
+            return Ok(Flow::To(CHARGE));
         }
         it.anon = world.lent_by_next(it.m, i, area).map(|anon| (anon, false));
         if it.anon.is_some() {
@@ -471,6 +471,9 @@ impl Fault {
     }
 
     fn frame(world: &mut World, it: &mut Self) -> Step {
+        if world.choice == Choice::Leave {
+            return it.leave(world);
+        }
         let Ok(frame) = world.alloc_frame(Bytes::new()) else {
             return it.refused(world, Outcome::Oom);
         };
@@ -528,6 +531,9 @@ impl Fault {
     }
 
     fn copy(world: &mut World, it: &mut Self) -> Step {
+        if world.choice == Choice::Leave {
+            return it.leave(world);
+        }
         let entry = it.read.map(|page| page.entry);
         let bytes = match (entry, it.file) {
             (Some(Entry::Anon(frame)), _) => world.frame(frame).bytes.clone(),
@@ -597,6 +603,27 @@ impl Fault {
         if it.read.is_none_or(|page| !page.clearing) && it.frame.is_none() {
             into.push(Choice::Again);
         }
+        it.may_leave(world, into);
+    }
+
+    fn again_or_leave(world: &World, it: &Self, into: &mut Vec<Choice>) {
+        Self::again(world, it, into);
+        it.may_leave(world, into);
+    }
+
+    /// A page that another fault has read back meanwhile needs neither a frame nor a copy.
+    fn may_leave(&self, world: &World, into: &mut Vec<Choice>) {
+        let swapped = matches!(self.read.map(|page| page.entry), Some(Entry::Swap(_)));
+        if swapped && !self.is_same(world) {
+            into.push(Choice::Leave);
+        }
+    }
+
+    fn leave(&mut self, world: &mut World) -> Step {
+        world.about_entry(self.m, self.addr);
+        world.left_alone = true;
+        self.give_back(world);
+        self.served(world, 0)
     }
 
     fn write(world: &mut World, it: &mut Self) -> Step {

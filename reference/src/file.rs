@@ -270,6 +270,7 @@ impl FileCall {
                 it.go(world, UNMAP)
             }
             answer => {
+                world.refused = answer.is_err();
                 it.answer = answer.map(|_| 0);
                 it.go(world, PUT)
             }

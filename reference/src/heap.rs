@@ -90,6 +90,7 @@ impl Brk {
     fn shrunk(world: &mut World, it: &mut Self) -> Step {
         if answer(world.returned).is_err() {
             world.mms[it.m].brk = it.old;
+            world.about_counters(it.m);
             return it.refused(world);
         }
         Self::done(world, it)

@@ -301,6 +301,8 @@ pub(crate) struct Job {
     /// Which of its allocations fails, and how many it has made.
     pub fail: Fail,
     pub made: u32,
+    /// Pages that it has charged and was refused: they are given back next.
+    pub overcharged: u64,
     /// Others were under way beside it, or a fault of it has begun again: how many allocations it
     /// makes depends on both, and which of them fails is chosen.
     pub uncounted: bool,
@@ -330,7 +332,12 @@ impl Job {
     /// Forgets its call, and keeps the memory.
     pub fn clear(&mut self) {
         self.stack.clear();
-        (self.outcome, self.held) = (None, Sem::None);
+        (self.outcome, self.held, self.overcharged) = (None, Sem::None, 0);
+    }
+
+    /// A charge that was refused is given back (`__vm_enough_memory`).
+    pub fn give_back(&mut self, world: &mut World) {
+        world.uncharge(std::mem::take(&mut self.overcharged));
     }
 
     /// A fault begins again.
@@ -380,7 +387,10 @@ impl Job {
     /// Takes all steps of its call.
     pub fn run(&mut self, world: &mut World) -> Outcome {
         loop {
-            if let Some(outcome) = self.outcome.take().or_else(|| self.step(world)) {
+            let outcome = self.outcome.take().or_else(|| self.step(world));
+            let overcharged = std::mem::take(&mut world.overcharged);
+            world.uncharge(overcharged);
+            if let Some(outcome) = outcome {
                 return outcome;
             }
         }
@@ -388,25 +398,39 @@ impl Job {
 
     /// How the next step holds mmap_sem: as the list does that needs it most.
     pub fn needs(&self, world: &World) -> Sem {
+        if self.overcharged > 0 {
+            return self.held;
+        }
         let sems = self.stack.iter().map(|(frame, pc)| frame.sem(*pc, world));
         sems.max().unwrap_or_default()
     }
 
     /// The guard that the next step has to wait by.
     pub fn waits(&self, world: &World) -> Option<Guard> {
-        let (frame, pc) = self.stack.last()?;
+        let (frame, pc) = self.stack.last().filter(|_| self.overcharged == 0)?;
         frame.waits(*pc, world)
     }
 
     /// The ways that the next step can go besides [`Choice::Go`].
     pub fn ways(&self, world: &World, into: &mut Vec<Choice>) {
-        if let Some((frame, pc)) = self.stack.last() {
+        if let Some((frame, pc)) = self.stack.last().filter(|_| self.overcharged == 0) {
             frame.ways(*pc, world, into);
         }
     }
 
     /// The next step of task `task`.
     pub fn offer(&self, task: TaskId) -> Offer {
+        if self.overcharged > 0 {
+            return Offer {
+                task,
+                list: "charge",
+                row: 0,
+                kind: StepKind::Uncharge,
+                what: "a charge that was refused is given back",
+                by: "__vm_enough_memory: vm_unacct_memory, a counter",
+                choice: Choice::Go,
+            };
+        }
         match self.stack.last() {
             Some((frame, row)) => frame.offer(*row, task),
             None => Offer {

@@ -135,6 +135,7 @@ impl Mlock {
 
     /// The limit is only for who locks. Those areas before an error keep their flags.
     fn first_area(world: &mut World, it: &mut Self) -> Step {
+        world.about_counters(it.m);
         let mm = &world.mms[it.m];
         let locked = it.len / PAGE_SIZE + mm.locked;
         if !it.locks.is_empty()
@@ -147,8 +148,9 @@ impl Mlock {
         if it.len == 0 {
             return it.locked();
         }
-        it.part.i = mm.at(it.start).ok_or(Errno::ENOMEM)?;
-        world.about_counters(it.m);
+        let first = mm.at(it.start);
+        world.about(About::Areas(mm.id));
+        it.part.i = first.ok_or(Errno::ENOMEM)?;
         it.go(world, AREA)
     }
 

@@ -77,6 +77,8 @@ pub(crate) struct Mmap {
     huge: Option<u64>,
     /// The file behind the descriptor, with a reference of the call's own.
     file: Option<FileId>,
+    /// What it refuses with once the file is put.
+    refused: Option<Errno>,
     wanted: Wanted,
 }
 
@@ -107,13 +109,14 @@ impl Mmap {
     pub fn new(m: usize, ask: Mapping) -> Answer<Self> {
         World::aligned(ask.off)?;
         let huge = ask.huge_size()?;
-        let file = None;
+        let (file, refused) = (None, None);
         let wanted = Wanted::default();
         Ok(Self {
             m,
             ask,
             huge,
             file,
+            refused,
             wanted,
         })
     }
@@ -125,7 +128,8 @@ impl Mmap {
             it.file = Some(world.lookup(it.m, fd)?);
             world.get_file(it.file);
             if it.ask.flags.contains(MapFlags::HUGETLB) {
-                return it.refuse(world, Errno::EINVAL);
+                it.refused = Some(Errno::EINVAL);
+                return it.go(world, PUT);
             }
         }
         it.go(world, DECIDE)
@@ -204,7 +208,10 @@ impl Mmap {
         if let Some(file) = it.file {
             world.put_file(file);
         }
-        Ok(Flow::Done(it.wanted.start))
+        match it.refused {
+            Some(errno) => Err(errno),
+            None => Ok(Flow::Done(it.wanted.start)),
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Making pages fault to learn who uses them (section 30).
 
-use vmadiff_contract::{About, Choice};
+use vmadiff_contract::{About, Choice, PAGE_SIZE};
 
-use crate::area::{ACCESS, page_down};
+use crate::area::{ACCESS, page_down, page_up};
 use crate::guard::Guard;
 use crate::job::{Flow, List, Step, rows};
 use crate::page::Entry;
@@ -37,7 +37,7 @@ impl List for NumaScan {
 
 impl NumaScan {
     pub fn new(m: usize, start: u64, len: u64) -> Self {
-        let end = start.saturating_add(len);
+        let end = page_up(start.saturating_add(len).min(u64::MAX - PAGE_SIZE));
         let (start, at) = (page_down(start), start);
         Self {
             m,

@@ -136,6 +136,7 @@ impl Mbind {
     }
 
     fn cover(world: &mut World, it: &mut Self) -> Step {
+        world.about(About::Areas(world.mms[it.m].id));
         let covered = if it.policy.is_some() {
             world.is_covered(it.m, it.start, it.end)
         } else {

@@ -257,23 +257,28 @@ pub(crate) struct Move {
     /// Up to here entries were moved, and before this address they were flushed, too.
     moved: u64,
     flushed: u64,
+    /// Entries that have left their old places, by their new ones.
+    carried: Vec<u64>,
     /// What of the source remains, pages, and whether in two pieces.
     remaining: u64,
     in_two: bool,
 }
 
 const PASS: u8 = 1;
-const FLUSH: u8 = 2;
-const COUNT: u8 = 3;
-const UNMAP: u8 = 4;
-const RESTORE: u8 = 5;
+const SET: u8 = 2;
+const FLUSH: u8 = 3;
+const COUNT: u8 = 4;
+const UNMAP: u8 = 5;
+const RESTORE: u8 = 6;
 
 impl List for Move {
     rows! { "move an area"
-        Link Write "copy_vma: mmap_sem; i_mmap_lock_write. Both areas are claimed until the detach"
+        Link Write "copy_vma: mmap_sem; i_mmap_lock_write. It is claimed until all entries are there"
             copy: "the area at the new place, merged or as a copy";
-        Pass Write "move_ptes: both page tables' locks"
-            pass unless may_pass: "an entry, as it is, and the stretch without entries before it";
+        Pass Write "move_ptes: ptep_get_and_clear under both page tables' locks; move_normal_pmd: pmd_clear. The source is claimed until the detach"
+            pass unless may_pass: "an entry leaves its old place, and the stretch without entries before it";
+        Pass Write "move_ptes: set_pte_at under the same hold of the locks; move_normal_pmd: pmd_populate"
+            set or which: "it is at its new place";
         Flush Write "move_ptes: flush_tlb_range, an interrupt to each processor"
             flush or flushes: "what was moved, from each TLB that holds something of it; then the next page table";
         Count Write "move_vma: vm_stat_account, mmap_sem; plain counters"
@@ -297,6 +302,7 @@ impl Move {
             new: VmaId(0),
             moved: ask.addr,
             flushed: ask.addr,
+            carried: Vec::new(),
             remaining: 0,
             in_two: false,
         }
@@ -312,9 +318,9 @@ impl Move {
         }
         it.flags = world.mms[it.m].areas[it.i].flags;
         (it.old, it.new) = world.copy_to(it.m, it.i, &it.ask, it.to)?;
+        let new = world.by_name(it.m, it.new);
+        world.claim(it.m, new, Guard::ClaimMove);
         for vma in [it.old, it.new] {
-            let i = world.by_name(it.m, vma);
-            world.claim(it.m, i, Guard::ClaimMove);
             world.about(About::Area(vma));
         }
         Ok(Flow::Next)
@@ -342,9 +348,13 @@ impl Move {
             .or_else(|| world.cleared_in(it.m, it.moved, it.border(world)))
     }
 
-    /// Entries move swapped or not, as they are (`move_page_tables`).
+    /// Entries move swapped or not, as they are (`move_page_tables`), one by one or a table at once.
     fn pass(world: &mut World, it: &mut Self) -> Step {
         let border = it.border(world);
+        if it.moved == it.ask.addr {
+            let old = world.by_name(it.m, it.old);
+            world.claim(it.m, old, Guard::ClaimMove);
+        }
         if it.moved == it.flushed {
             let to = it.moved - it.ask.addr + it.to;
             world.lock_tables(it.m, it.moved, border);
@@ -353,17 +363,56 @@ impl Move {
         let stop = world.next_stop(it.m, it.moved, border);
         world.pass_over(it.m, it.moved, stop, true);
         let to = it.moved - it.ask.addr + it.to;
-        world.pass_over(it.m, to, to + (stop - it.moved), true);
+        world.fly_over(it.m, to, to + (stop - it.moved), true);
         world.move_pages(it.m, it.moved, stop - it.moved, to);
+        if !world.driven {
+            it.moved = stop;
+            it.arrive(world);
+            return Self::count(world, it);
+        }
+        let came = world.mms[it.m].pages_in(to, to + (stop - it.moved));
+        for page in &mut world.mms[it.m].pages[came] {
+            page.clearing = true;
+            it.carried.push(page.addr);
+        }
         it.moved = stop;
-        if stop < border {
-            return Ok(Flow::Again);
-        }
-        if world.driven {
-            it.flushed(world)
+        it.goes_on(world)
+    }
+
+    fn goes_on(&mut self, world: &mut World) -> Step {
+        if !self.carried.is_empty() {
+            Ok(Flow::To(SET))
+        } else if self.moved < self.border(world) {
+            Ok(Flow::To(PASS))
         } else {
-            Self::count(world, it)
+            self.flushed(world)
         }
+    }
+
+    /// Those of a whole table all leave before the first is there.
+    fn which(world: &World, it: &Self, into: &mut Vec<Choice>) {
+        let border = it.border(world);
+        if it.moved < border {
+            let mm = &world.mms[it.m];
+            let next = mm.pages_in(it.moved, border).next();
+            let next = next
+                .map(|at| mm.pages[at].addr)
+                .filter(|&addr| addr != it.moved);
+            let at = |addr| Choice::At { mm: mm.id, addr };
+            into.extend([Some(it.moved), next].into_iter().flatten().map(at));
+        }
+    }
+
+    fn set(world: &mut World, it: &mut Self) -> Step {
+        if matches!(world.choice, Choice::At { .. }) {
+            return Self::pass(world, it);
+        }
+        let addr = it.carried.remove(0);
+        if let Ok(at) = world.page_at(it.m, addr) {
+            world.mms[it.m].pages[at].clearing = false;
+        }
+        world.about_entry(it.m, addr);
+        it.goes_on(world)
     }
 
     fn flushed(&mut self, world: &mut World) -> Step {
@@ -372,7 +421,19 @@ impl Move {
         }
         world.unlock_tables();
         self.flushed = self.moved;
-        Ok(Flow::To(if self.moved < self.end() { PASS } else { COUNT }))
+        if self.moved < self.end() {
+            return Ok(Flow::To(PASS));
+        }
+        self.arrive(world);
+        Ok(Flow::To(COUNT))
+    }
+
+    /// All entries are at their new place: faults are served there again.
+    fn arrive(&self, world: &mut World) {
+        let new = world.by_name(self.m, self.new);
+        let area = &mut world.mms[self.m].areas[new];
+        area.flags -= VmFlags::UFFD_MISSING;
+        area.claimed &= self.new == self.old;
     }
 
     fn flush(world: &mut World, it: &mut Self) -> Step {
@@ -387,11 +448,9 @@ impl Move {
     /// Counts the new range in. The charge of the old one has gone with the pages: it is hidden
     /// from the unmapping.
     fn count(world: &mut World, it: &mut Self) -> Step {
-        let new = world.by_name(it.m, it.new);
         let i = world.by_name(it.m, it.old);
         let accounted = it.flags.contains(VmFlags::ACCOUNT);
         let mm = &mut world.mms[it.m];
-        mm.areas[new].flags -= VmFlags::UFFD_MISSING;
         let area = &mut mm.areas[i];
         it.remaining = if accounted {
             area.end - area.start - it.ask.old_len

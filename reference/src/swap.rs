@@ -21,16 +21,19 @@ pub(crate) struct Reclaim {
     copied: bool,
 }
 
-const TAKE: u8 = 1;
-const FLUSH: u8 = 2;
-const COPY: u8 = 3;
-const SET: u8 = 4;
-const PUT_BACK: u8 = 5;
+const DECIDE: u8 = 1;
+const TAKE: u8 = 2;
+const FLUSH: u8 = 3;
+const COPY: u8 = 4;
+const SET: u8 = 5;
+const PUT_BACK: u8 = 6;
 
 impl List for Reclaim {
     rows! { "reclaim"
-        Decide None "shrink_page_list: trylock_page; page_referenced"
-            decide or may_give_up: "the page, if it is private and no area that maps it is locked";
+        Decide None "page_vma_mapped_walk: the page table's lock, where Linux goes by its lists"
+            find or may_give_up: "which page is meant, if it is private";
+        Decide None "shrink_page_list: trylock_page; page_referenced under the anon_vma's lock"
+            decide or may_give_up: "whether an area that maps it is locked";
         Entry None "try_to_unmap_one: the page table's lock until it is set; anon_vma_lock_read, lock_page"
             take unless may_take or which: "an entry that maps it is cleared; a locked area: all are put back";
         Flush None "ptep_clear_flush: an interrupt to each processor"
@@ -64,22 +67,38 @@ impl Reclaim {
         }
     }
 
-    fn decide(world: &mut World, it: &mut Self) -> Step {
-        let nothing = Ok(Flow::Done(0));
-        world.refused = true;
+    /// It holds the page from here on.
+    fn find(world: &mut World, it: &mut Self) -> Step {
         world.about_entry(it.m, it.addr);
-        let Ok(at) = world.page_at(it.m, it.addr) else {
-            return nothing;
+        let page = world.page_at(it.m, it.addr);
+        let page = page.ok().map(|at| world.mms[it.m].pages[at]);
+        let frame = match page.map(|page| page.entry) {
+            Some(Entry::Anon(frame)) if page.is_some_and(|page| !page.clearing) => frame,
+            _ => return Self::nothing(world),
         };
-        let Entry::Anon(frame) = world.mms[it.m].pages[at].entry else {
-            return nothing;
-        };
-        world.about(About::Frame(frame));
-        if world.choice == Choice::GiveUp || world.is_locked(frame) || world.is_writing(frame) {
-            return nothing;
+        if world.choice == Choice::GiveUp {
+            return Self::nothing(world);
         }
-        world.refused = false;
         it.frame = frame;
+        world.frame(frame).held += 1;
+        it.go(world, DECIDE)
+    }
+
+    fn nothing(world: &mut World) -> Step {
+        world.refused = true;
+        Ok(Flow::Done(0))
+    }
+
+    /// All may have let go of it meanwhile.
+    fn decide(world: &mut World, it: &mut Self) -> Step {
+        let frame = it.frame;
+        world.about(About::Frame(frame));
+        world.frame(frame).held -= 1;
+        let gives_up = world.choice == Choice::GiveUp || world.frame(frame).mapped == 0;
+        if gives_up || world.is_locked(frame) || world.is_writing(frame) {
+            world.free_if_unused(frame);
+            return Self::nothing(world);
+        }
         it.slot = world.slots.len() as u32;
         world.slots.push(Slot {
             count: 0,
@@ -199,7 +218,9 @@ impl Reclaim {
         } else {
             slot.bytes = Bytes::new();
         }
-        world.about(About::Frame(self.frame));
+        if !self.taken.is_empty() {
+            world.about(About::Frame(self.frame));
+        }
         world.free_if_unused(self.frame);
         Ok(Flow::Done(u64::from(!self.taken.is_empty())))
     }
@@ -253,6 +274,16 @@ impl World {
                         .is_some_and(|i| mm.areas[i].flags.contains(VmFlags::LOCKED))
                 })
         })
+    }
+
+    /// Whether one entry alone has a page (`reuse_swap_page`): one that is swapped out just now counts in
+    /// its slot, too. A call that has it locked for that and has taken no entry yet is not waited for:
+    /// all that it has looked at is whose page it is.
+    pub fn is_alone(&self, frame: FrameId) -> bool {
+        let slots = self.slots.iter();
+        let written = slots.filter(|slot| self.driven && slot.writing == Some(frame));
+        let swapped: u64 = written.map(|slot| u64::from(slot.count)).sum();
+        u64::from(self.frames[frame.0 as usize - 1].mapped) + swapped == 1
     }
 
     /// Whether a call swaps this page out just now, and holds it locked.

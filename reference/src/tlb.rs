@@ -216,6 +216,11 @@ impl World {
         if let Some(addr) = self.mms[m].pages_in(start, end).last() {
             self.about_entry(m, self.mms[m].pages[addr].addr);
         }
+        self.fly_over(m, start, end, writer);
+    }
+
+    /// A writer goes over a stretch: faults that have decided about its entries do not write.
+    pub fn fly_over(&mut self, m: usize, start: u64, end: u64, writer: bool) {
         for flight in self.flights.iter_mut().flatten() {
             if flight.m == m && start <= flight.addr && flight.addr < end {
                 flight.passed |= writer;

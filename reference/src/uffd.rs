@@ -48,6 +48,7 @@ impl Register {
     }
 
     fn check(world: &mut World, it: &mut Self) -> Step {
+        world.about(About::Areas(world.mms[it.m].id));
         let mm = &world.mms[it.m];
         it.i = mm.find(it.start);
         let first = mm.areas.get(it.i).ok_or(Errno::ENOMEM)?;
@@ -84,10 +85,8 @@ impl Register {
         it.i = answer(world.returned)? as usize;
         let area = &mut world.mms[it.m].areas[it.i];
         area.flags = it.new;
-        let (about, start, end) = (About::Area(area.id), area.start, area.end);
+        let about = About::Area(area.id);
         world.about(about);
-        // A fault that has decided by the old flags begins again.
-        world.pass_over(it.m, start, end, true);
         it.i += 1;
         Ok(Flow::To(AREA))
     }

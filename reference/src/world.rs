@@ -100,6 +100,8 @@ pub(crate) struct World {
     pub left_alone: bool,
     /// A fault has begun again.
     pub restarted: bool,
+    /// Pages that the running step has charged, was refused, and has yet to give back.
+    pub overcharged: u64,
     /// A pass goes no further than this address in one step.
     pub upto: u64,
     /// By task.
@@ -155,6 +157,7 @@ impl World {
             refused: false,
             left_alone: false,
             restarted: false,
+            overcharged: 0,
             upto: u64::MAX,
             tlbs: Vec::new(),
             flushed: Vec::new(),
@@ -267,6 +270,7 @@ impl World {
         } else {
             self.made == u32::from(self.fail.0)
         };
+        self.refused |= fails;
         if fails { Err(NoMemory) } else { Ok(()) }
     }
 
@@ -302,8 +306,17 @@ impl World {
 
     /// Charges pages to the commit limit, whose reaching refuses (section 18, overcommit).
     pub fn charge(&mut self, pages: u64) -> Result<(), NoMemory> {
+        if pages == 0 {
+            return Ok(());
+        }
         let limit = self.config.commit_limit;
         if limit != u64::MAX && self.committed + pages >= limit {
+            if self.driven {
+                // It is charged before it is asked whether that is too much.
+                self.committed += pages;
+                self.overcharged = pages;
+            }
+            self.about(About::Committed);
             return Err(NoMemory);
         }
         self.committed += pages;
@@ -313,8 +326,10 @@ impl World {
 
     /// Gives a charge back.
     pub fn uncharge(&mut self, pages: u64) {
-        self.committed -= pages;
-        self.about(About::Committed);
+        if pages > 0 {
+            self.committed -= pages;
+            self.about(About::Committed);
+        }
     }
 
     /// Whether MAP_NORESERVE counts: not where overcommit is strict (section 18).

@@ -358,7 +358,7 @@ fn excuse(first: &Call, second: &Call) -> Option<&'static str> {
         )
     };
     let both = [first, second];
-    let numbers: [(bool, usize); 9] = [
+    let numbers: [(bool, usize); 10] = [
         (both.iter().any(shrinks), 1),
         (both.iter().any(removes), 2),
         (either(CallKind::Mincore), 3),
@@ -366,11 +366,15 @@ fn excuse(first: &Call, second: &Call) -> Option<&'static str> {
         (either(CallKind::Reclaim), 6),
         (both.iter().any(populates), 5),
         (either(CallKind::Close), 7),
-        (either(CallKind::Mmap) && either(CallKind::Ftruncate), 8),
+        (either(CallKind::Mmap) && either(CallKind::Ftruncate), 9),
         (
             either(CallKind::Store)
                 && (either(CallKind::Collapse) || either(CallKind::UffdRegister)),
             0,
+        ),
+        (
+            either(CallKind::UffdRegister) && (either(CallKind::Load) || either(CallKind::Exec)),
+            8,
         ),
     ];
     let found = numbers.iter().find(|(is, _)| *is);

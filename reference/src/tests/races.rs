@@ -459,6 +459,15 @@ pub(super) const EXCUSES: &[(&str, usize, Call, Call)] = &[
         Call::Close { fd: Fd(3) },
     ),
     (
+        "a fault that is under way misses a registration with userfaultfd",
+        1,
+        Call::Load { addr: at(1) },
+        Call::UffdRegister {
+            addr: at(1),
+            len: 4096,
+        },
+    ),
+    (
         "an area leaves its file before TLBs are flushed, in free_pgtables",
         4,
         map(1, 1),
