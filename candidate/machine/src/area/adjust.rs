@@ -204,18 +204,17 @@ impl<D: Design> Current<'_, D> {
                 }
             }
         }
-        if fate != Next::BothGo {
+        if fate != Next::BothGo && to.insert.is_none() {
             self.adjusted(vma, to);
         }
     }
 
-    /// Tells what the adjustment has come to, its locks still held.
+    /// Tells what an adjustment without a new area has come to, its locks still held.
     fn adjusted(&self, vma: Ref<'_, Vma>, to: &Adjust<'_>) {
-        let (kind, about) = match (to.insert, to.expand) {
-            (Some(new), _) => (StepKind::Cut, new),
-            (None, Some(survivor)) if to.keep_locked => (StepKind::Link, survivor),
-            (None, Some(survivor)) => (StepKind::Merge, survivor),
-            (None, None) => (StepKind::Resize, vma),
+        let (kind, about) = match to.expand {
+            Some(survivor) if to.keep_locked => (StepKind::Link, survivor),
+            Some(survivor) => (StepKind::Merge, survivor),
+            None => (StepKind::Resize, vma),
         };
         self.mark_done(kind, about.about());
     }

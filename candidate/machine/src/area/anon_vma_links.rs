@@ -50,10 +50,13 @@ impl<D: Design> Current<'_, D> {
             if !raced {
                 vma.anon_vma()
                     .set(site::ANON_VMA_PREPARE__SET_ANON_VMA, anon.handle());
+            }
+            // Other faults go by it from here on; the links are the lock's.
+            self.mark_done(StepKind::Anon, vma.about());
+            if !raced {
                 self.anon_vma_chain_link(vma, avc, anon);
                 anon.degree().init(anon.degree().peek() + 1);
             }
-            self.mark_done(StepKind::Anon, vma.about());
             raced
         };
         if raced {

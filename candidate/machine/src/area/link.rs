@@ -16,7 +16,8 @@ impl<D: Design> Current<'_, D> {
     /// Links a new area (`vma_link`): list, tree, its file's list.
     pub fn vma_link(&self, mm: &Mm, vma: Ref<'_, Vma>, links: &Links<'_>) {
         let file = vma.vm_file().peek().some();
-        self.__vma_link(mm, vma, links, file.is_none());
+        let told = file.is_none().then_some(StepKind::Link);
+        self.__vma_link(mm, vma, links, told);
         if let Some(file) = file {
             self.__vma_link_file(vma, self.files.get(file));
         }
@@ -24,19 +25,26 @@ impl<D: Design> Current<'_, D> {
             .set(site::VMA_LINK__MAP_COUNT, mm.map_count.peek() + 1);
     }
 
-    /// Links the other half of a split (`__insert_vm_struct`), which overlaps nothing.
+    /// Links the other half of a split (`__insert_vm_struct`), which overlaps nothing. With this the
+    /// cut is made: who looks the tree up finds both halves.
     pub fn __insert_vm_struct(&self, mm: &Mm, vma: Ref<'_, Vma>) {
         if let Ok(links) = self.tree(mm).find_links(vma.start(), vma.end()) {
-            self.__vma_link(mm, vma, &links, false);
+            self.__vma_link(mm, vma, &links, Some(StepKind::Cut));
             mm.map_count
                 .set(site::VMA_LINK__MAP_COUNT, mm.map_count.peek() + 1);
         }
     }
 
-    /// List and tree alone. `found`: with this the area is where all can find it.
-    pub fn __vma_link(&self, mm: &Mm, vma: Ref<'_, Vma>, links: &Links<'_>, found: bool) {
+    /// List and tree alone. `told`: the step that this is, if it is where all can find the area then.
+    pub fn __vma_link(
+        &self,
+        mm: &Mm,
+        vma: Ref<'_, Vma>,
+        links: &Links<'_>,
+        told: Option<StepKind>,
+    ) {
         self.__vma_link_list(mm, vma, links.prev);
-        self.__vma_link_rb(mm, vma, links.place, found);
+        self.__vma_link_rb(mm, vma, links.place, told);
     }
 
     fn __vma_link_list(&self, mm: &Mm, vma: Ref<'_, Vma>, prev: Option<Ref<'_, Vma>>) {
@@ -63,7 +71,7 @@ impl<D: Design> Current<'_, D> {
     }
 
     /// Into the tree (`__vma_link_rb`).
-    fn __vma_link_rb(&self, mm: &Mm, vma: Ref<'_, Vma>, place: Place, found: bool) {
+    fn __vma_link_rb(&self, mm: &Mm, vma: Ref<'_, Vma>, place: Place, told: Option<StepKind>) {
         mm.holes.changed(vma.start(), vma.end());
         D::change_tree(self, mm, vma, InTree::Link, || {
             self.tree(mm).insert(vma, place);
@@ -72,8 +80,8 @@ impl<D: Design> Current<'_, D> {
                 vma: vma.id(),
                 mm: mm_id(vma.vm_mm().peek()),
             });
-            if found {
-                self.mark_done(StepKind::Link, vma.about());
+            if let Some(kind) = told {
+                self.mark_done(kind, vma.about());
             }
         });
     }

@@ -63,8 +63,10 @@ impl<D: Design> Current<'_, D> {
 
     /// Splits off what an area has beyond these bounds.
     pub fn split_around(&self, vma: Ref<'_, Vma>, start: u64, end: u64) -> Result<(), SplitError> {
-        let refused = |_: &SplitError| {
-            self.mark(StepKind::Cut, vma.about(), Told::Refused);
+        let refused = |error: &SplitError| {
+            if *error == SplitError::TooManyAreas {
+                self.mark(StepKind::Cut, vma.about(), Told::Refused);
+            }
         };
         if start != vma.start() {
             self.split_vma(vma, start, true).inspect_err(refused)?;

@@ -79,6 +79,9 @@ impl<D: Design> Current<'_, D> {
                 let pte = self.walk_by_hardware(addr);
                 self.mark_walk(addr, pte);
                 if !pte.allows(need) {
+                    // A page fault invalidates what the TLB has for its address (Intel SDM, volume
+                    // 3, 4.10.4.1).
+                    self.task.forget(addr);
                     return Err(pte);
                 }
                 if let Some(frame) = pte.anon() {
@@ -113,7 +116,8 @@ impl<D: Design> Current<'_, D> {
         }
     }
 
-    fn tlb(&self) -> About {
+    /// The task's TLB.
+    pub fn tlb(&self) -> About {
         About::Tlb(self.task_id(self.task))
     }
 

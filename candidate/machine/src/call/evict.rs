@@ -1,7 +1,7 @@
 //! Taking a page of a file out of the page cache (`shrink_page_list`, `__remove_mapping`). Its contents
 //! stay where files keep them, and whoever needs the page next reads it in.
 
-use vmadiff_contract::VmFlags;
+use vmadiff_contract::{StepKind, Told, VmFlags};
 use vmadiff_interleave::at;
 
 use crate::core::current::Current;
@@ -27,8 +27,16 @@ impl<D: Design> Current<'_, D> {
     /// by its own lists; which page is meant, the area says.
     fn isolate_file_page(&self, addr: u64) -> Option<(Ref<'_, File>, u64)> {
         let _read = self.mm_struct().mmap_sem.read(site::EVICT__MMAP_SEM);
-        let vma = self.find_vma(addr).filter(|vma| vma.start() <= addr)?;
-        let file = self.files.get(vma.vm_file().peek().some()?);
+        let vma = self.find_vma(addr).filter(|vma| vma.start() <= addr);
+        let file = vma.and_then(|vma| Some((vma, vma.vm_file().peek().some()?)));
+        let told = if file.is_some() {
+            Told::Done
+        } else {
+            Told::Refused
+        };
+        self.mark(StepKind::Decide, self.areas(), told);
+        let (vma, file) = file?;
+        let file = self.files.get(file);
         self.get_file(file);
         Some((file, vma.pgoff_of(addr)))
     }
@@ -42,6 +50,7 @@ impl<D: Design> Current<'_, D> {
         let _page =
             (!defect!(self, EvictUnlocked)).then(|| file.pages().lock(site::EVICT__LOCK_PAGE));
         if page >= file.pages_in(site::EVICT__SIZE) || file.absent().lacks(page) {
+            self.mark(StepKind::Decide, file.page(page), Told::Refused);
             return false;
         }
         {
@@ -51,6 +60,8 @@ impl<D: Design> Current<'_, D> {
             self.rmap_walk_file(file, page, |vma, addr| {
                 locked |= vma.flags().contains(VmFlags::LOCKED) && self.maps_page(vma, addr, maps);
             });
+            let told = if locked { Told::Refused } else { Told::Done };
+            self.mark(StepKind::Decide, file.page(page), told);
             if locked {
                 return false;
             }
@@ -62,6 +73,7 @@ impl<D: Design> Current<'_, D> {
             });
         }
         file.absent().delete(site::REMOVE_MAPPING__PAGE, page);
+        self.mark_done(StepKind::Drop, file.page(page));
         at::section();
         true
     }

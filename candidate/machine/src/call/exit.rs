@@ -16,6 +16,8 @@ impl<D: Design> Current<'_, D> {
     pub fn sys_exit(&self) {
         let mm = self.mm_struct();
         self.task.flush_all();
+        // From here on no flush reaches it; it has nothing any more.
+        self.mark_done(StepKind::Flush, self.tlb());
         self.task.live.set(site::EXIT__TASK, false);
         let users = mm.mm_users.add(site::MMPUT__MM_USERS, 1u64.wrapping_neg());
         at::section();

@@ -31,7 +31,6 @@ impl<D: Design> Current<'_, D> {
         self.dup_fd(self.mm_struct(), child);
         child.rlimits.copy(&self.mm_struct().rlimits);
         if let Err(no_memory) = self.dup_mmap(child, handle) {
-            self.mark(StepKind::Decide, self.areas(), Told::Refused);
             self.exit_mmap(handle);
             self.exit_files(child);
             self.mms.free(handle);
@@ -107,12 +106,12 @@ impl<D: Design> Current<'_, D> {
         };
         if let Ok(links) = self.tree(child).find_links(copy.start(), copy.end()) {
             let file = copy.vm_file().peek().some();
-            let found = file.is_none();
+            let told = file.is_none().then_some(StepKind::Link);
             if let Some(file) = file.map(|file| self.files.get(file)) {
                 self.get_file(file);
                 self.vma_link_file_after(copy, vma, file);
             }
-            self.__vma_link(child, copy, &links, found);
+            self.__vma_link(child, copy, &links, told);
             child.map_count.init(child.map_count.peek() + 1);
         }
         if !vma.flags().contains(VmFlags::WIPEONFORK) {

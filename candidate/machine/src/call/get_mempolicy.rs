@@ -1,6 +1,6 @@
 //! get_mempolicy: the task's policy, an area's, or the nodes that there are.
 
-use vmadiff_contract::{Errno, Mode, PolicyFlags, QueryFlags};
+use vmadiff_contract::{About, Errno, Mode, PolicyFlags, QueryFlags, StepKind, Told};
 use vmadiff_interleave::at;
 
 use crate::core::current::Current;
@@ -30,6 +30,10 @@ impl<D: Design> Current<'_, D> {
                 .mmap_sem
                 .read(site::GET_MEMPOLICY__MMAP_SEM);
             let found = self.find_vma(addr).filter(|vma| vma.start() <= addr);
+            match found {
+                Some(vma) => self.mark_done(StepKind::Decide, vma.about()),
+                None => self.mark(StepKind::Decide, self.areas(), Told::Refused),
+            }
             let policy = found.map(|vma| self.told(vma.vm_policy().peek()));
             at::section();
             return policy.ok_or(Errno::EFAULT);
@@ -37,6 +41,8 @@ impl<D: Design> Current<'_, D> {
         if addr != 0 {
             return Err(Errno::EINVAL);
         }
+        let task = About::Task(self.task_id(self.task));
+        self.mark_done(StepKind::Decide, task);
         Ok(self.told(self.task.mempolicy.peek()))
     }
 

@@ -165,11 +165,14 @@ impl<D: Design> Current<'_, D> {
     /// Reads in what the page cache lacks (`madvise_willneed`, `force_shm_swapin_readahead`). Swapped-out
     /// private pages stay where they are: there is no swap cache to read them to.
     fn madvise_willneed<'a>(&'a self, vma: Ref<'a, Vma>, start: u64, end: u64) -> Ref<'a, Vma> {
+        self.mark_done(StepKind::Decide, vma.about());
         if let Some(file) = vma.vm_file().peek().some() {
             let file = self.files.get(file);
             let _pages = file.pages().lock(site::MADVISE_WILLNEED__PAGES);
             let first = vma.pgoff_of(start);
-            file.absent().read_in(first, first + ((end - start) >> 12));
+            if file.absent().read_in(first, first + ((end - start) >> 12)) {
+                self.mark_done(StepKind::Copy, file.about());
+            }
         }
         vma
     }

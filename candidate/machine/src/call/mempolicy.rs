@@ -177,6 +177,7 @@ impl<D: Design> Current<'_, D> {
             self.mark(StepKind::Decide, self.areas(), Told::Refused);
         }
         let first = first.ok_or(Errno::EFAULT)?;
+        self.mark_done(StepKind::Decide, self.areas());
         let mut prev = if start > first.start() {
             Some(first)
         } else {

@@ -68,24 +68,34 @@ impl<D: Design> Current<'_, D> {
             old_pmd
                 .entries()
                 .set(site::MOVE_NORMAL_PMD__CLEAR, old_at, 0);
+            self.table_left(part);
             new_pmd
                 .entries()
                 .set(site::MOVE_NORMAL_PMD__SET, new_at, table);
+            self.table_came(part, new_addr);
         }
-        self.table_moved(part, new_addr);
         self.flush_tlb_range(self.mm, part.addr, part.end);
         true
     }
 
-    /// Tells where the entries of a table that was moved are now.
-    fn table_moved(&self, part: PteTable<'_>, new_addr: u64) {
-        let (mm, table) = (self.mm, part.table);
+    /// Tells that the entries of a table that is moved are no longer at their old place.
+    fn table_left(&self, part: PteTable<'_>) {
         if self.listens() {
             for at in self.pass(part) {
-                let pte = table.peek_pte(at);
+                let pte = part.table.peek_pte(at);
                 let old = part.addr + (at as u64) * 4096;
+                self.tell_pte(None, StepKind::Pass, self.mm, old, (pte, Pte::NONE));
+            }
+        }
+    }
+
+    /// Tells where they are now.
+    fn table_came(&self, part: PteTable<'_>, new_addr: u64) {
+        let (mm, table) = (self.mm, part.table);
+        if self.listens() {
+            for (at, _) in table.entries().iter() {
+                let pte = table.peek_pte(at);
                 let new = new_addr + (at as u64) * 4096;
-                self.tell_pte(None, StepKind::Pass, mm, old, (pte, Pte::NONE));
                 self.tell_pte(None, StepKind::Pass, mm, new, (Pte::NONE, pte));
             }
         }

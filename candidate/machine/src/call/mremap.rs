@@ -176,12 +176,12 @@ impl<D: Design> Current<'_, D> {
 
     /// The area that is to be resized, and what was charged for its growth (`vma_to_resize`).
     fn vma_to_resize(&self, asked: &Remap) -> Result<(Ref<'_, Vma>, u64), Errno> {
-        let found = self.find_to_resize(asked);
-        match found {
-            Ok((vma, _)) => self.mark_done(StepKind::Charge, vma.about()),
-            Err(_) => self.mark(StepKind::Charge, self.areas(), Told::Refused),
-        }
-        found
+        let (vma, charged) = self.find_to_resize(asked).inspect_err(|_| {
+            self.mark(StepKind::Charge, self.areas(), Told::Refused);
+        })?;
+        self.vm_enough_memory(charged)?;
+        self.mark_done(StepKind::Charge, vma.about());
+        Ok((vma, charged))
     }
 
     fn find_to_resize(&self, asked: &Remap) -> Result<(Ref<'_, Vma>, u64), Errno> {
@@ -216,8 +216,6 @@ impl<D: Design> Current<'_, D> {
             return Err(Errno::ENOMEM);
         }
         let account = flags.contains(VmFlags::ACCOUNT);
-        let charged = if account { grow >> 12 } else { 0 };
-        self.vm_enough_memory(charged)?;
-        Ok((vma, charged))
+        Ok((vma, if account { grow >> 12 } else { 0 }))
     }
 }

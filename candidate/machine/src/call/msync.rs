@@ -42,6 +42,7 @@ impl<D: Design> Current<'_, D> {
             if start < vma.start() {
                 hole = Err(Errno::ENOMEM);
                 if vma.start() >= end {
+                    self.mark(StepKind::Decide, self.areas(), Told::Refused);
                     return hole;
                 }
             }

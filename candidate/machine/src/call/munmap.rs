@@ -45,6 +45,7 @@ impl<D: Design> Current<'_, D> {
             return Err(Errno::EINVAL);
         }
         let Some(first) = self.find_vma(start).filter(|vma| vma.start() < end) else {
+            self.mark_done(StepKind::Cut, self.areas());
             return Ok(());
         };
         let prev = self.split_edges(first, start, end)?;
@@ -77,18 +78,17 @@ impl<D: Design> Current<'_, D> {
     ) -> Result<Option<Ref<'a, Vma>>, Errno> {
         let mut prev = self.prev(first);
         if start > first.start() {
-            let full = end < first.end() && self.map_is_full();
-            if full || self.__split_vma(first, start, false).is_err() {
+            if end < first.end() && self.map_is_full() {
                 self.mark(StepKind::Cut, first.about(), Told::Refused);
                 return Err(Errno::ENOMEM);
             }
+            self.__split_vma(first, start, false)
+                .map_err(|_| Errno::ENOMEM)?;
             prev = Some(first);
         }
-        if let Some(last) = self.find_vma(end).filter(|last| last.start() < end)
-            && self.__split_vma(last, end, true).is_err()
-        {
-            self.mark(StepKind::Cut, last.about(), Told::Refused);
-            return Err(Errno::ENOMEM);
+        if let Some(last) = self.find_vma(end).filter(|last| last.start() < end) {
+            self.__split_vma(last, end, true)
+                .map_err(|_| Errno::ENOMEM)?;
         }
         Ok(prev)
     }

@@ -1,7 +1,7 @@
 //! NUMA scanning: the present pages of a range are made to fault, to learn who uses them
 //! (`change_prot_numa`).
 
-use vmadiff_contract::VmFlags;
+use vmadiff_contract::{StepKind, VmFlags};
 use vmadiff_interleave::at;
 
 use crate::area::vma::Vma;
@@ -20,10 +20,12 @@ impl<D: Design> Current<'_, D> {
         while let Some(vma) = next.filter(|vma| vma.start() < end) {
             let rwx = VmFlags::READ | VmFlags::WRITE | VmFlags::EXEC;
             if vma.flags().intersects(rwx) {
+                self.mark_done(StepKind::Decide, self.areas());
                 self.change_prot_numa(vma, addr.max(vma.start()), end.min(vma.end()));
             }
             next = self.next(vma);
         }
+        self.mark_done(StepKind::Decide, self.areas());
         at::section();
         0
     }

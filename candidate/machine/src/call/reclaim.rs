@@ -120,12 +120,19 @@ impl<D: Design> Current<'_, D> {
             return false;
         };
         let maps = Maps::Anon(page.handle());
-        let mut locked = false;
+        let (mut locked, mut looked) = (false, self.moment());
         self.rmap_walk_anon(anon, page, |vma, addr| {
-            locked |= vma.flags().contains(VmFlags::LOCKED) && self.maps_page(vma, addr, maps);
+            if locked {
+                return;
+            }
+            let (is, at) = (vma.flags().contains(VmFlags::LOCKED), self.moment());
+            if self.maps_page(vma, addr, maps) {
+                (locked, looked) = (is, at);
+            }
         });
+        let told = if locked { Told::Refused } else { Told::Done };
+        self.mark_since(looked, StepKind::Decide, page.about(), told);
         if locked {
-            self.mark(StepKind::Decide, page.about(), Told::Refused);
             return false;
         }
         let slot = self.get_swap_page();

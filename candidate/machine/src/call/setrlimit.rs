@@ -1,6 +1,6 @@
 //! setrlimit: what calls of the process meet from now on. What is there already stays.
 
-use vmadiff_contract::{Errno, Resource};
+use vmadiff_contract::{Errno, Resource, StepKind, Told};
 use vmadiff_interleave::at;
 
 use crate::core::current::Current;
@@ -20,9 +20,11 @@ impl<D: Design> Current<'_, D> {
         let rlimits = &self.mm_struct().rlimits;
         let _lock = rlimits.task_lock.lock(site::DO_PRLIMIT__TASK_LOCK);
         if limit.hard > self.rlimit_max(resource) {
+            self.mark(StepKind::Count, self.counters(), Told::Refused);
             return Err(Errno::EPERM);
         }
         rlimits.set(resource, limit);
+        self.mark_done(StepKind::Count, self.counters());
         at::section();
         Ok(0)
     }

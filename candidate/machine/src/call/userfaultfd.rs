@@ -36,10 +36,7 @@ impl<D: Design> Current<'_, D> {
             }
             self.check_areas(vma, end, register).map(|()| vma)
         });
-        if checked.is_err() {
-            self.mark(StepKind::Decide, self.areas(), Told::Refused);
-        }
-        let vma = checked?;
+        let vma = self.decided(self.areas(), checked)?;
         let prev = if vma.start() < start { Some(vma) } else { prev };
         self.change_areas(vma, prev, start, end, register)?;
         Ok(0)

@@ -40,20 +40,20 @@ impl<D: Design> Machine<D> {
     /// # Errors
     /// ENOMEM: the limit would be reached.
     pub fn vm_enough_memory(&self, pages: u64) -> Result<(), Errno> {
+        if pages == 0 {
+            // An area that is not accounted, shared memory without a reserve: nobody is asked.
+            return Ok(());
+        }
         let limit = self.config().commit_limit;
         let before = self.committed.add(site::VM_ENOUGH_MEMORY__COMMITTED, pages);
         if limit == u64::MAX || before.saturating_add(pages) < limit {
-            if pages != 0 {
-                let told = Told::Number(pages);
-                self.mark(StepKind::Charge, About::Committed, told);
-            }
+            let told = Told::Number(pages);
+            self.mark(StepKind::Charge, About::Committed, told);
             return Ok(());
         }
         // Others see the charge until it is given back.
         self.mark(StepKind::Charge, About::Committed, Told::Refused);
-        if pages != 0 {
-            self.uncharge(pages);
-        }
+        self.vm_unacct_memory(pages);
         Err(Errno::ENOMEM)
     }
 

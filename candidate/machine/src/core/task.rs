@@ -102,6 +102,15 @@ impl Task {
         }
     }
 
+    /// Forgets what it has for an address: an access by it has faulted.
+    pub fn forget(&self, addr: u64) {
+        let page = addr >> 12;
+        let slot = &self.tlb[page as usize % TLB];
+        if slot.page.peek() == page + 1 {
+            slot.page.init(0);
+        }
+    }
+
     /// Forgets what it has for `start` to `end`: the processor's own doing, or the handler of an
     /// interrupt.
     pub fn flush(&self, start: u64, end: u64) {

@@ -60,11 +60,11 @@ impl<'a, D: Design> Gather<'a, D> {
 
     /// A frame's reference is to be put once no TLB maps it (`tlb_remove_page`).
     pub fn remove_page(&mut self, frame: Handle<Frame>) {
+        self.frames[self.frame_count] = frame;
+        self.frame_count += 1;
         if self.frame_count == BATCH {
             self.flush();
         }
-        self.frames[self.frame_count] = frame;
-        self.frame_count += 1;
     }
 
     /// A table is to be freed once no walker can be in it (`pte_free_tlb`).

@@ -30,6 +30,7 @@ impl<D: Design> Current<'_, D> {
         let mut budget = POPULATE_MAX_PAGES;
         let mut next = self.find_vma(start).filter(|_| start < end);
         while let Some(vma) = next.filter(|vma| vma.start() < end && budget > 0) {
+            self.mark_done(StepKind::Decide, self.areas());
             let (from, to) = (start.max(vma.start()), end.min(vma.end()));
             let populated = self.populate_vma_page_range(vma, from, to, &mut budget);
             if !ignore_errors {
@@ -37,6 +38,7 @@ impl<D: Design> Current<'_, D> {
             }
             next = self.next(vma);
         }
+        self.mark_done(StepKind::Decide, self.areas());
         Ok(())
     }
 

@@ -87,15 +87,22 @@ impl<D: Design> Current<'_, D> {
         let handle = vma.vm_mm().peek();
         let mm = self.mm(handle);
         let Some(table) = self.pte_table(mm, addr) else {
+            self.mark_gap(StepKind::Pass, handle, addr, addr + 4096);
             return false;
         };
         let _ptl = table.ptl().lock(site::TRY_TO_UNMAP__PTL);
         let at = index(addr, 12);
-        if table.pte(site::TRY_TO_UNMAP__PTE, at).maps() != Some(page) {
+        let pte = table.pte(site::TRY_TO_UNMAP__PTE, at);
+        if pte.maps() != Some(page) {
+            if pte.is_none() {
+                self.mark_gap(StepKind::Pass, handle, addr, addr + 4096);
+            } else {
+                self.passed(table, at, pte);
+            }
             return false;
         }
         self.set_pte(
-            StepKind::Entry,
+            StepKind::Pass,
             site::TRY_TO_UNMAP__CLEAR,
             table,
             at,
