@@ -26,6 +26,8 @@ struct Place {
     late: Vec<(usize, Vec<About>)>,
     /// Steps that came before their turn.
     early: Vec<usize>,
+    /// What was told of them.
+    early_by: Vec<(usize, About)>,
     /// A read has refused the call: what follows undoes.
     refused: bool,
     /// What passes have told of: the step, and the range.
@@ -136,7 +138,8 @@ impl Matching {
         let ahead = place.told.map_or(0, |at| at + 1)..steps.len();
         let may = |&at: &usize| {
             let step = &steps[at];
-            let early = rules::names(EARLIER, step.list, step.row) && !place.early.contains(&at);
+            let told = place.early_by.contains(&(at, mark.about));
+            let early = rules::names(EARLIER, step.list, step.row) && !told;
             early && self.tells(step, mark, true)
         };
         let same = |&at: &usize| may(&at) && steps[at].about.contains(&mark.about);
@@ -145,6 +148,7 @@ impl Matching {
             .find(same)
             .or_else(|| ahead.into_iter().find(may))?;
         place.early.push(at);
+        place.early_by.push((at, mark.about));
         Some(at)
     }
 

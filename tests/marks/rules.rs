@@ -1,18 +1,9 @@
 //! What the lists leave open, as data: which steps need no mark, and which come in another order.
 
-use vmadiff_contract::{Attribute, Call, StepKind};
-
-/// Whether a call's steps are not marked yet: those that came last.
-pub fn untold(call: &Call) -> bool {
-    let new = matches!(
-        call,
-        Call::Evict { .. } | Call::SetRlimit { .. } | Call::GetMempolicy { .. }
-    );
-    new || Attribute::of(call).is_some()
-}
+use vmadiff_contract::StepKind;
 
 /// Steps of these rows need no mark.
-pub const NEED_NONE: &[(&str, u8, &str)] = &[("exit", 2, "nobody else has the address space")];
+pub const NEED_NONE: &[(&str, u8, &str)] = &[("exit", 3, "nobody else has the address space")];
 
 /// Steps of these rows may come later than the list says.
 pub const LATER: &[(&str, u8, &str)] = &[
@@ -28,12 +19,12 @@ pub const LATER: &[(&str, u8, &str)] = &[
     ),
     (
         "reclaim",
-        1,
+        2,
         "rmap_walk_anon: the areas of an anon_vma have no order",
     ),
-    ("reclaim", 2, "the same"),
     ("reclaim", 3, "the same"),
     ("reclaim", 4, "the same"),
+    ("reclaim", 5, "the same"),
     (
         "zap of a file",
         0,
@@ -47,7 +38,12 @@ pub const LATER: &[(&str, u8, &str)] = &[
 pub const EARLIER: &[(&str, u8, &str)] = &[
     (
         "move an area",
-        2,
+        1,
+        "move_normal_pmd: all entries of a table leave before the first is at its new place",
+    ),
+    (
+        "move an area",
+        3,
         "move_page_tables: each page table is flushed before the next one is looked at",
     ),
     (
@@ -63,7 +59,7 @@ pub const AGAIN: &[(&str, u8, &str)] = &[("fault", 0, "handle_mm_fault: VM_FAULT
 /// Steps of these rows are told in parts, with others between.
 pub const GOES_ON: &[(&str, u8, &str)] = &[(
     "reclaim",
-    3,
+    4,
     "the contents are written out once for each entry that goes",
 )];
 

@@ -241,7 +241,9 @@ impl Source<'_> {
         if refused {
             let first = self.about.first().copied();
             let about = first.unwrap_or(About::Committed);
-            let allocates = offer.list == "fault" && matches!(offer.row, 4 | 8);
+            let fails = self.program.calls[call as usize].fail != Fail::NONE;
+            let counts = matches!(offer.kind, StepKind::Decide | StepKind::Charge);
+            let allocates = fails && !counts || offer.list == "fault" && matches!(offer.row, 4 | 8);
             let kind = if offer.choice == Choice::Fail || allocates {
                 StepKind::Allocate
             } else {
@@ -283,8 +285,17 @@ impl Source<'_> {
         };
         let was = entry(before, about);
         let told = match (offer.kind, about) {
-            (StepKind::Pass, About::Range { .. }) if offer.list == "collapse" => Told::Done,
-            (StepKind::Pass, About::Range { mm, start, end }) => {
+            (StepKind::Pass, About::Range { .. }) if offer.list == "collapse" => {
+                // Its entries are told one by one.
+                let entry = |about: &About| matches!(about, About::Entry { .. });
+                if self.about.iter().any(entry) {
+                    return;
+                }
+                Told::Done
+            }
+            (_, About::Range { mm, start, end })
+                if offer.kind == StepKind::Pass || offer.list == "msync, mincore" =>
+            {
                 let has = self.about.iter().find_map(|about| match about {
                     About::Entry { addr, .. } if (start..end).contains(addr) => Some(*addr),
                     _ => None,

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::judge::steps::{Follower, Item, Race, What, items};
+use crate::judge::steps::{Follower, Item, Race, Trod, What, about_text, items, mark_text};
 use crate::source::{record, reference};
 use vmadiff::designs::Planted;
 use vmadiff::program::Program;
 use vmadiff::program::mutate::{Flavour, Profile, generate};
 use vmadiff::run::{Recorder, Weaver};
-use vmadiff_contract::{CallKind, Capabilities, Config};
+use vmadiff_contract::{CallKind, Capabilities, Config, Offer};
 use vmadiff_reference::Reference;
 
 /// A number from the environment, for longer runs.
@@ -26,18 +26,34 @@ pub fn program(seed: u64) -> Program {
 }
 
 /// A race in lines.
-pub fn told(program: &Program, items: &[Item], upto: usize) -> String {
+pub fn told(program: &Program, items: &[Item], upto: usize, trail: &[Trod]) -> String {
     let most = number("STEPS_ITEMS", 12) as usize;
+    let upto = upto + number("STEPS_AFTER", 0) as usize;
     let items = items.iter().enumerate().take(upto + 1);
     let items = items.skip((upto + 1).saturating_sub(most));
     let lines = items.map(|(i, item)| {
         let step = &program.calls[item.call as usize];
-        format!(
-            "{i:>4} [{}] {} {:x?}",
-            step.task,
-            step.call.kind().name(),
-            item.what
-        )
+        let what = match item.what {
+            What::Begin => "begins".to_owned(),
+            What::Mark(mark) => mark_text(&mark),
+            What::End => "ends".to_owned(),
+        };
+        let mut line = format!("{i:>4} [{}] {}: {what}", step.task, step.call.kind().name());
+        for trod in trail.iter().filter(|trod| trod.item == i) {
+            let Offer {
+                task,
+                list,
+                row,
+                choice,
+                ..
+            } = trod.step;
+            let about: Vec<String> = trod.about.iter().map(|&about| about_text(about)).collect();
+            line += &format!(
+                "\n          {task}: {list}.{row} {choice:?} {}",
+                about.join(", ")
+            );
+        }
+        line
     });
     let program = if number("STEPS_PROGRAM", 0) > 0 {
         program.to_string()
@@ -63,7 +79,7 @@ fn what_the_reference_does_is_followed() {
             let upto = objection.item.unwrap_or(made.items.len());
             found.push(format!(
                 "seed {seed}: {objection:?}\n{}",
-                told(&made.program, &made.items, upto)
+                told(&made.program, &made.items, upto, &[])
             ));
         }
     }
@@ -93,6 +109,7 @@ fn what_the_candidate_marks_is_followed() {
     let mut judge = Reference::new(&Config::default(), Arc::new(Recorder));
     let mut old = vmadiff::judge::WovenJudge::default();
     let (mut follower, mut path) = (Follower::default(), Vec::new());
+    follower.trail = (number("STEPS_TRAIL", 0) > 0).then(Vec::new);
     let mut groups = std::collections::BTreeMap::<String, (u32, Vec<String>)>::new();
     let (mut agreed, mut both) = (0, 0);
     let profile = Profile {
@@ -155,7 +172,12 @@ fn what_the_candidate_marks_is_followed() {
             group.1.push(format!(
                 "seed {seed}: {}\n{}",
                 objection.what,
-                told(&program, &path, upto)
+                told(
+                    &program,
+                    &path,
+                    upto,
+                    follower.trail.as_deref().unwrap_or_default()
+                )
             ));
         }
     }

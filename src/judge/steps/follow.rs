@@ -6,7 +6,7 @@
 //! answers when it returns, and the whole state at the end.
 
 use vmadiff_contract::{
-    About, Call, Choice, Event, Mark, MmId, Offer, Outcome, PAGE_SIZE, PageState, Refusal,
+    About, Call, Choice, Event, FrameId, Mark, MmId, Offer, Outcome, PAGE_SIZE, PageState, Refusal,
     Snapshot, StepKind, Stepped, Taken, TaskId, Told,
 };
 
@@ -41,9 +41,24 @@ type Followed<T = ()> = Result<T, Box<Objection>>;
 /// Steps that one mark may stand behind; a call that populates takes a few thousand.
 const SILENT_MAX: usize = 20_000;
 
+/// A step that the reference took, for who wants to see its way.
+#[derive(Clone, Debug)]
+pub struct Trod {
+    /// The item at which it was taken.
+    pub item: usize,
+    /// Whose call, by its index in the program.
+    pub call: usize,
+    /// The step, with the way that it went.
+    pub step: Offer,
+    /// What it was about.
+    pub about: Vec<About>,
+}
+
 /// Follows one race after another; keeps its memory.
 #[derive(Default)]
 pub struct Follower {
+    /// The steps that were taken, if they are kept.
+    pub trail: Option<Vec<Trod>>,
     names: Names,
     life: Life,
     calls: Vec<Pending>,
@@ -71,12 +86,17 @@ struct Pending {
     /// What it raised.
     events: Vec<Event>,
     allocated: usize,
+    anons: usize,
     linked: usize,
+    /// The contents of this frame were copied.
+    copied: Option<FrameId>,
     /// The step that was told last: another mark may tell of another object of it.
     last: Vec<About>,
-    kind: Option<StepKind>,
+    step: Option<Offer>,
     /// That step refused, which is yet to be told.
     refused: bool,
+    /// A refusal was told: only undoing follows.
+    refusal_told: bool,
     /// How many steps had been taken when it was told.
     told_at: u64,
 }
@@ -132,6 +152,9 @@ impl Follower {
         Recorder::clear();
         self.names.clear(config.tasks.clamp(1, 8));
         self.under_way.clear();
+        if let Some(trail) = &mut self.trail {
+            trail.clear();
+        }
         self.calls
             .resize_with(race.program.calls.len(), Pending::default);
         for call in &mut self.calls {
@@ -141,16 +164,19 @@ impl Follower {
                 unborn,
                 events,
                 allocated,
+                anons,
                 linked,
+                copied,
                 last,
-                kind,
+                step,
                 refused,
+                refusal_told,
                 told_at,
             } = call;
             *told_at = 0;
-            (*task, *answer, *kind) = (None, None, None);
-            (*unborn, *refused) = (false, false);
-            (*allocated, *linked) = (0, 0);
+            (*task, *answer, *step) = (None, None, None);
+            (*unborn, *refused, *refusal_told) = (false, false, false);
+            (*allocated, *anons, *linked, *copied) = (0, 0, 0, None);
             events.clear();
             last.clear();
         }
@@ -205,6 +231,9 @@ impl Follower {
         let Some(task) = self.calls[call].task else {
             return Err(self.misplaced(None, "a step is marked of a call that has none"));
         };
+        if self.is_copied_once_more(call, mark) {
+            return Ok(());
+        }
         if self.is_more_of_the_last(call, mark) {
             return self.compare_more(reference, call, mark);
         }
@@ -213,12 +242,12 @@ impl Follower {
             let Some(offer) = reference.next(task) else {
                 break;
             };
-            if mark.kind == StepKind::Flush && !self.is_to_flush(reference, task, &offer, mark) {
-                let marked = must_be_marked(&offer) && !does_nothing(reference, task);
-                if marked || offer.kind == StepKind::Return {
-                    // A TLB may forget at any time.
-                    return Ok(());
-                }
+            if mark.kind == StepKind::Flush
+                && !self.is_to_flush(reference, task, &offer, mark)
+                && !self.flush_is_ahead(reference, task, mark)
+            {
+                // A TLB may forget at any time.
+                return Ok(());
             }
             if self.is_only_a_look(reference, &offer, mark, place) {
                 return Ok(());
@@ -231,7 +260,12 @@ impl Follower {
             if self.is_told(&done, mark)? {
                 return self.compare(reference, call, &done, mark);
             }
-            self.may_be_silent(&done)?;
+            // What was read may be told before that it refused.
+            let pending = &mut self.calls[call];
+            pending.refused |= done.refused && !pending.refusal_told;
+            if !covers(mark, &self.about) {
+                self.may_be_silent(&done)?;
+            }
         }
         Err(self.misplaced(None, "no step of the call is the one that is marked"))
     }
@@ -257,12 +291,18 @@ impl Follower {
             StepKind::Decide | StepKind::Allocate => read,
             _ => false,
         };
-        let stands = || {
-            must_be_marked(offer)
-                && !may_tell(mark.kind, offer)
-                && !does_nothing(reference, offer.task)
-        };
+        let stands = || must_be_marked(offer) && !may_tell(mark.kind, offer);
         free && (offer.kind == StepKind::Return || stands())
+    }
+
+    /// Whether contents that a call has written out are written out again, with the next entry that
+    /// goes: nobody stores to them meanwhile.
+    fn is_copied_once_more(&self, call: usize, mark: &Mark) -> bool {
+        let copied = self.calls[call].copied;
+        match mark.about {
+            About::Frame(frame) => mark.kind == StepKind::Copy && copied == Some(frame),
+            _ => false,
+        }
     }
 
     /// Whether a mark is about another object of the step that was told last.
@@ -270,10 +310,11 @@ impl Follower {
         let Self { names, calls, .. } = self;
         let pending = &mut calls[call];
         if mark.told == Told::Refused && pending.refused {
-            pending.refused = false;
+            (pending.refused, pending.refusal_told) = (false, true);
             return true;
         }
-        if pending.kind != Some(mark.kind) || mark.kind == StepKind::Flush {
+        let tells = pending.step.is_some_and(|step| may_tell(mark.kind, &step));
+        if !tells || mark.kind == StepKind::Flush {
             return false;
         }
         let mut last = pending.last.iter();
@@ -322,6 +363,34 @@ impl Follower {
         offer.kind == StepKind::Flush && whose.is_some_and(of)
     }
 
+    /// Whether a flush of this TLB follows, behind steps that nobody else can see.
+    fn flush_is_ahead(&self, reference: &dyn Stepped, task: TaskId, mark: &Mark) -> bool {
+        let Some(of) = self.names.tlb_of(mark.about).map(Choice::Of) else {
+            return false;
+        };
+        let mut copy = reference.fork();
+        let (mut about, mut ways) = (Vec::new(), Vec::new());
+        let mut ahead = false;
+        for _ in 0..SILENT_MAX {
+            let Some(offer) = copy.next(task) else { break };
+            if offer.kind == StepKind::Flush {
+                copy.ways(task, &mut ways);
+                ahead = ways.contains(&of);
+                break;
+            }
+            if offer.kind == StepKind::Return || copy.take(task, Choice::Go).is_err() {
+                break;
+            }
+            about.clear();
+            copy.footprint(&mut about);
+            if must_be_marked(&offer) && can_be_seen(offer.kind, &about) {
+                break;
+            }
+        }
+        Recorder::clear();
+        ahead
+    }
+
     /// Takes a step; one that has to wait first lets others go.
     fn take(
         &mut self,
@@ -351,6 +420,7 @@ impl Follower {
                     self.taken += 1;
                     self.about.clear();
                     reference.footprint(&mut self.about);
+                    self.keep(call, offer, choice);
                     self.drain(race, call);
                     return Ok(Done {
                         offer,
@@ -382,6 +452,17 @@ impl Follower {
         }
     }
 
+    fn keep(&mut self, call: usize, offer: Offer, choice: Choice) {
+        if let Some(trail) = &mut self.trail {
+            trail.push(Trod {
+                item: self.item,
+                call,
+                step: Offer { choice, ..offer },
+                about: self.about.clone(),
+            });
+        }
+    }
+
     /// The way that a step goes, by what the mark tells.
     fn choose(
         &self,
@@ -408,7 +489,17 @@ impl Follower {
         if may(Choice::Again) && mark.is_some_and(|mark| begins_a_fault(mark, offer)) {
             return Choice::Again;
         }
+        if may(Choice::Leave)
+            && let Some(Told::Entry { before, after }) = mark.map(|mark| mark.told)
+            && mark.is_some_and(|mark| mark.kind == StepKind::Entry)
+            && before == after
+        {
+            return Choice::Leave;
+        }
         if may(Choice::Fail) {
+            if fits && self.fails_next(race, call) {
+                return Choice::Fail;
+            }
             let fails = outcome.is_some_and(|outcome| !outcome.is_success());
             let told = mark.is_some_and(|mark| mark.kind == StepKind::Allocate);
             if told && refused || mark.is_none() && fails {
@@ -435,6 +526,16 @@ impl Follower {
             Some(of) if may(of) => of,
             _ => Choice::Go,
         }
+    }
+
+    /// Whether the call's next mark tells that an allocation failed.
+    fn fails_next(&self, race: &Race<'_>, call: usize) -> bool {
+        let mut later = race.items[self.item..].iter().skip(1);
+        let next = later.find(|item| item.call as usize == call);
+        next.is_some_and(|item| match item.what {
+            What::Mark(mark) => mark.kind == StepKind::Allocate && mark.told == Told::Refused,
+            What::Begin | What::End => false,
+        })
     }
 
     /// Keeps what the step raised, and names what it made.
@@ -464,6 +565,16 @@ impl Follower {
                             names.vmas.pair(theirs.0, vma.0);
                         }
                         pending.allocated += 1;
+                    }
+                    Event::AnonAlloc { anon } => {
+                        let mut theirs = race.life_of(call).iter().filter_map(|(_, e)| match e {
+                            Event::AnonAlloc { anon } => Some(*anon),
+                            _ => None,
+                        });
+                        if let Some(theirs) = theirs.nth(pending.anons) {
+                            names.anons.pair(theirs.0, anon.0);
+                        }
+                        pending.anons += 1;
                     }
                     Event::VmaLink { mm, .. } => {
                         let mut theirs = race.life_of(call).iter().filter_map(|(_, e)| match e {
@@ -502,6 +613,9 @@ impl Follower {
             let choice = if again { Choice::Again } else { Choice::Go };
             if free && reference.take(task, choice).is_ok() {
                 self.taken += 1;
+                self.about.clear();
+                reference.footprint(&mut self.about);
+                self.keep(other, offer, choice);
                 self.drain(race, other);
                 return true;
             }
@@ -549,13 +663,19 @@ impl Follower {
         {
             return Ok(false);
         }
-        let (About::Range { end, .. }, StepKind::Pass, Told::Entry { .. }) =
-            (mark.about, mark.kind, mark.told)
-        else {
+        let About::Range { start, end, .. } = mark.about else {
             return Ok(true);
         };
+        let stretch = mark.kind == StepKind::Pass || offer.list == "msync, mincore";
+        if !stretch {
+            return Ok(true);
+        }
         // A stretch that the candidate saw empty may be more than one step.
-        if let Some(&About::Entry { addr, .. }) = self.entries().next() {
+        let inside = |about: &&About| match about {
+            About::Entry { addr, .. } => start <= *addr && *addr < end,
+            _ => false,
+        };
+        if let Some(&About::Entry { addr, .. }) = self.about.iter().find(inside) {
             let what =
                 format!("a pass found nothing at {addr:#x}, where the reference has an entry");
             return Err(self.object(Rule::State, "entry", Some(done.offer), what));
@@ -565,12 +685,6 @@ impl Follower {
             _ => None,
         });
         Ok(ranges.any(|stop| stop >= end))
-    }
-
-    fn entries(&self) -> impl Iterator<Item = &About> {
-        self.about
-            .iter()
-            .filter(|about| matches!(about, About::Entry { .. }))
     }
 
     /// A step that others can see has to be marked.
@@ -601,7 +715,11 @@ impl Follower {
     ) -> Followed {
         let offer = Some(done.offer);
         // What was read may be told apart from that it refused.
-        let read = done.refused && mark.kind == StepKind::Decide && done.offer.list != "fault";
+        let segv = done.offer.list == "fault" && done.offer.row == 0;
+        // A stack that grew does not allow the access, which is known since before it did.
+        let grew = done.offer.list == "fault" && mark.kind == StepKind::Resize;
+        let undoing = self.calls[call].refusal_told;
+        let read = done.refused && (mark.kind == StepKind::Decide && !segv || grew || undoing);
         let refused = mark.told == Told::Refused;
         if done.refused != refused && mark.kind != StepKind::Allocate && !read {
             let (ours, theirs) = if done.refused {
@@ -643,8 +761,14 @@ impl Follower {
             ..
         } = self;
         let pending = &mut calls[call];
-        (pending.kind, pending.told_at) = (Some(mark.kind), self.taken);
-        pending.refused = read && !refused;
+        (pending.step, pending.told_at) = (Some(done.offer), self.taken);
+        if let (StepKind::Copy, "reclaim", About::Frame(frame)) =
+            (mark.kind, done.offer.list, mark.about)
+        {
+            pending.copied = Some(frame);
+        }
+        pending.refused = read && !refused && !undoing;
+        pending.refusal_told |= refused;
         pending.last.clear();
         // A collapse passes over its range in one step.
         let whole = done.offer.list == "collapse";
@@ -805,11 +929,27 @@ fn begins_a_fault(mark: &Mark, offer: &Offer) -> bool {
     mark.kind == StepKind::Decide && offer.row > first
 }
 
+/// Whether a mark tells of a stretch of which a step passed over a part.
+fn covers(mark: &Mark, about: &[About]) -> bool {
+    let About::Range { start, end, .. } = mark.about else {
+        return false;
+    };
+    let within = |about: &About| match *about {
+        About::Range {
+            start: from,
+            end: to,
+            ..
+        } => start <= from && to <= end,
+        _ => false,
+    };
+    about.iter().all(within)
+}
+
 /// Whether others can see what a step did; of a pass over nothing there is nothing to see.
 fn can_be_seen(kind: StepKind, about: &[About]) -> bool {
     let entry = |about: &About| matches!(about, About::Entry { .. });
     match kind {
-        StepKind::Pass => about.iter().any(entry),
+        StepKind::Pass | StepKind::Entry => about.iter().any(entry),
         _ => !about.is_empty(),
     }
 }

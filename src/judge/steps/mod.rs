@@ -21,10 +21,11 @@ mod told;
 
 use vmadiff_contract::Stepped;
 
-pub use follow::{Follower, Objection};
+pub use follow::{Follower, Objection, Trod};
 pub use order::{Orders, Searched};
 pub use path::{Item, Race, What, items};
 pub use rows::must_be_marked;
+pub use told::{about_text, mark_text};
 
 use super::Rule;
 

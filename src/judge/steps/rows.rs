@@ -8,7 +8,9 @@ use vmadiff_contract::{Offer, StepKind};
 const DECIDING: &[(&str, &[u8])] = &[
     ("fault", &[0, 1, 3, 4, 9]),
     ("populate", &[1]),
-    ("reclaim", &[0]),
+    ("reclaim", &[0, 1]),
+    ("evict", &[1]),
+    ("get_mempolicy", &[0]),
     ("collapse", &[0]),
     ("fork", &[3]),
     ("msync, mincore", &[0]),
@@ -54,5 +56,7 @@ pub fn must_be_marked(offer: &Offer) -> bool {
 pub fn may_tell(kind: StepKind, offer: &Offer) -> bool {
     let looks = offer.list == "msync, mincore" && kind == StepKind::Pass;
     let cuts = offer.list == "munmap" && offer.row == 0 && kind == StepKind::Decide;
-    kind == offer.kind || looks && offer.kind == StepKind::Decide || cuts
+    // A move that could not unmap its source gives the charge of what remains back.
+    let undone = offer.list == "move an area" && offer.row == 6 && kind == StepKind::Uncharge;
+    kind == offer.kind || undone || looks && offer.kind == StepKind::Decide || cuts
 }

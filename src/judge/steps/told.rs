@@ -1,6 +1,6 @@
 //! What a mark tells, in the reference's names, against what the step did.
 
-use vmadiff_contract::{About, MmId, PageState, TaskId};
+use vmadiff_contract::{About, Mark, MmId, PageState, TaskId, Told, VmFlags};
 
 use crate::judge::names::{Names, Pairs};
 
@@ -95,4 +95,51 @@ pub fn entry_text(entry: Option<PageState>) -> String {
         _ => "the file's page",
     };
     format!("{what} {rights}")
+}
+
+/// A mark in a few words.
+pub fn mark_text(mark: &Mark) -> String {
+    let about = about_text(mark.about);
+    let kind = mark.kind.name();
+    match mark.told {
+        Told::Done => format!("{kind} {about}"),
+        Told::Refused => format!("{kind} {about}: refused"),
+        Told::Number(number) => format!("{kind} {about}: {number}"),
+        Told::Flags(flags) => format!("{kind} {about}: {}", flags_text(flags)),
+        Told::Entry { before, after } if before == after => {
+            format!("{kind} {about}: {}", entry_text(before))
+        }
+        Told::Entry { before, after } => {
+            let [before, after] = [before, after].map(entry_text);
+            format!("{kind} {about}: {before} -> {after}")
+        }
+    }
+}
+
+/// An object in a few letters, by the number that its manager gives it.
+pub fn about_text(about: About) -> String {
+    match about {
+        About::Counters(mm) => format!("counters of mm {}", mm.0),
+        About::Areas(mm) => format!("areas of mm {}", mm.0),
+        About::Area(vma) => format!("#{}", vma.0),
+        About::Entry { mm, addr } => format!("{addr:#x} of mm {}", mm.0),
+        About::Range { mm, start, end } => format!("{start:#x}-{end:#x} of mm {}", mm.0),
+        About::Frame(frame) => format!("frame {}", frame.0),
+        About::Anon(anon) => format!("anon_vma {}", anon.0),
+        About::Policy(policy) => format!("policy {}", policy.0),
+        About::File(file) => format!("file {}", file.0),
+        About::FilePage { file, index } => format!("page {index} of file {}", file.0),
+        About::Descriptor { mm, fd } => format!("descriptor {} of mm {}", fd.0, mm.0),
+        About::Committed => "committed memory".to_owned(),
+        About::Tlb(task) => format!("TLB of task {}", task.0),
+        About::Task(task) => format!("task {}", task.0),
+    }
+}
+
+fn flags_text(flags: VmFlags) -> String {
+    let text = format!("{flags:?}");
+    let inner = text.trim_start_matches("VmFlags(").trim_end_matches(')');
+    inner
+        .replace("MAYREAD | MAYWRITE | MAYEXEC", "MAY")
+        .replace(" | ", "|")
 }
