@@ -16,7 +16,7 @@ use super::live;
 use super::output::print;
 use super::summary::Summary;
 use super::{explain, paint, upkeep};
-use crate::engine::{self, Failure, Fault, Limits, Plan, Settings};
+use crate::engine::{self, Failure, Fault, Limits, Plan, Settings, Ways};
 use crate::files;
 use crate::status::Status;
 
@@ -72,6 +72,8 @@ pub struct Args {
     /// --kernel: memory of the guest, 2048 unless said.
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(64..))]
     memory: Option<u32>,
+    #[command(flatten)]
+    ways: Ways,
     /// Lets the harness fail in the first job, to see what is kept.
     #[arg(long, value_enum, hide = true)]
     harness_fault: Option<Fault>,
@@ -159,6 +161,7 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
             kind: args.kind.of_jobs(),
             design: planted.design().name.to_owned(),
             defects: names(planted),
+            ways: args.ways,
             runs: args.runs,
             seed: args.seed.unwrap_or_else(draw_seed),
             corpus,

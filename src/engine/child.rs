@@ -51,7 +51,7 @@ struct Job {
 pub fn run(settings: &str) -> Result<i32> {
     let settings: Settings = serde_json::from_str(settings).context("settings of a job")?;
     let planted = settings.planted()?;
-    let subject = Subject::new(settings.kind, &planted);
+    let subject = Subject::new(settings.kind, settings.ways, &planted);
     let arguments = arguments(&settings);
     let counters = settings.kind.counters();
     let written = settings.known.iter().cloned().collect();

@@ -28,4 +28,4 @@ pub use campaign::{Ended, Failure, News, Plan, run};
 pub use child::run as run_child;
 pub use fault::Fault;
 pub use progress::Progress;
-pub use protocol::{Finding, Kind, Limits, Settings};
+pub use protocol::{Finding, Kind, Limits, Settings, Ways};

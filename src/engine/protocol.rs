@@ -7,6 +7,8 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use vmadiff::coverage::{COUNTERS, WOVEN_COUNTERS};
 use vmadiff::designs::{self, Planted};
+use vmadiff::program::Policy;
+use vmadiff::program::mutate::Profile;
 
 use super::fault::Fault;
 
@@ -33,6 +35,59 @@ impl Kind {
     }
 }
 
+/// How programs come about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+pub struct Ways {
+    /// Schedules choose the next task by this policy alone; else by any of them, and by switches.
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub policy: Option<Chooser>,
+    /// What tells which programs are worth making.
+    #[arg(long, value_enum, value_name = "NAME", default_value_t)]
+    pub guide: Guide,
+}
+
+/// A policy by which a schedule chooses the next task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Chooser {
+    /// By switches that are part of the program.
+    Preemptions,
+    /// Uniformly at each point.
+    Random,
+    /// Random priorities with a few change points.
+    Pct,
+    /// A random priority for each access.
+    Pos,
+}
+
+/// What tells which programs are worth making.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Guide {
+    /// What earlier ones reached: those that reached something new are changed.
+    #[default]
+    Coverage,
+    /// Nothing: each is made anew.
+    None,
+}
+
+impl Ways {
+    /// Programs of this profile that come about so.
+    pub fn narrow(self, profile: Profile) -> Profile {
+        let policy = self.policy.map(|chooser| match chooser {
+            Chooser::Preemptions => Policy::Preemptions,
+            Chooser::Random => Policy::RandomWalk,
+            Chooser::Pct => Policy::Pct,
+            Chooser::Pos => Policy::Pos,
+        });
+        Profile {
+            policy,
+            fresh: self.guide == Guide::None,
+            ..profile
+        }
+    }
+}
+
 /// What a child is asked to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Settings {
@@ -43,6 +98,9 @@ pub struct Settings {
     pub design: String,
     /// Defects that are enabled, by name.
     pub defects: Vec<String>,
+    /// How programs come about.
+    #[serde(default)]
+    pub ways: Ways,
     /// Executions after which it stops.
     pub runs: Option<u64>,
     /// libFuzzer's seed; not 0, which it takes as a request to draw one.

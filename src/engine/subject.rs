@@ -8,7 +8,7 @@ use vmadiff::pair::{Pair, pair};
 use vmadiff::program::mutate::{self, Flavour, Profile};
 use vmadiff::program::{Program, bytes};
 
-use super::protocol::Kind;
+use super::protocol::{Kind, Ways};
 
 /// What an execution came to.
 pub enum Ran {
@@ -22,14 +22,16 @@ pub struct Subject {
     pair: Pair,
     program: Program,
     kind: Kind,
+    ways: Ways,
     stats: Stats,
 }
 
 impl Subject {
-    pub fn new(kind: Kind, planted: &Planted) -> Self {
+    pub fn new(kind: Kind, ways: Ways, planted: &Planted) -> Self {
         Self {
             pair: pair(planted),
             kind,
+            ways,
             program: Program::default(),
             stats: Stats::default(),
         }
@@ -88,10 +90,11 @@ impl Subject {
             Kind::All => seed & 1 << 16 != 0 || !bytes::is_serial(input),
         };
         // Where nothing can race, `all` means all that there is.
-        self.pair.profile(if woven && self.pair.interleaves() {
+        let flavour = if woven && self.pair.interleaves() {
             Flavour::Interleaved
         } else {
             Flavour::Serial
-        })
+        };
+        self.ways.narrow(self.pair.profile(flavour))
     }
 }

@@ -163,6 +163,7 @@ impl Pair {
             calls: self.known,
             design: self.design,
             world: self.terms.world,
+            ..Profile::default()
         }
     }
 

@@ -104,6 +104,28 @@ pub enum Policy {
     Pos,
 }
 
+impl Policy {
+    /// All, each with its name.
+    pub const ALL: [(&str, Self); 4] = [
+        ("preemptions", Self::Preemptions),
+        ("random", Self::RandomWalk),
+        ("pct", Self::Pct),
+        ("pos", Self::Pos),
+    ];
+
+    /// Its name, in texts and on the command line.
+    pub fn name(self) -> &'static str {
+        let named = Self::ALL.into_iter().find(|&(_, policy)| policy == self);
+        named.expect("all have names").0
+    }
+
+    /// The policy of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let named = Self::ALL.into_iter().find(|&(known, _)| known == name);
+        named.map(|(_, policy)| policy)
+    }
+}
+
 /// A preemption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Switch {

@@ -21,7 +21,7 @@ use vmadiff_contract::{CallKind, Capabilities, DesignInfo};
 use self::change::Mutator;
 use self::dice::Dice;
 use super::bytes::{self, HEADER, MAX_STEPS};
-use super::{Program, Schedule};
+use super::{Policy, Program, Schedule};
 use crate::compare::World;
 use crate::designs;
 
@@ -38,6 +38,10 @@ pub struct Profile {
     pub design: &'static DesignInfo,
     /// What programs are made of.
     pub world: World,
+    /// Schedules choose by this policy alone; none: by any, and by switches.
+    pub policy: Option<Policy>,
+    /// Each program is made anew, whatever others have reached.
+    pub fresh: bool,
 }
 
 /// Whether programs have schedules.
@@ -64,6 +68,8 @@ impl Default for Profile {
             calls: Capabilities::of(CallKind::ALL),
             design: designs::first(),
             world: World::all(),
+            policy: None,
+            fresh: false,
         }
     }
 }
@@ -107,6 +113,15 @@ pub fn mutate(
     engine: impl FnOnce(&mut [u8], usize, usize) -> usize,
 ) -> usize {
     let max_size = max_size.min(data.len());
+    if profile.fresh {
+        let mut session = Session::new().seed(seed.into());
+        return finish(
+            generate(seed.into(), profile),
+            &mut data[..max_size],
+            (seed, &mut session),
+            profile,
+        );
+    }
     let shrink = max_size < size;
     if !shrink && size > HEADER && seed.is_multiple_of(ENGINES_SHARE) {
         let size = engine(data, size, max_size).min(max_size);
@@ -118,7 +133,12 @@ pub fn mutate(
         if !(seed / ENGINES_SHARE).is_multiple_of(UNAIMED_SHARE) {
             let _ = session.mutate_with(&mut Aimed(profile), &mut program);
         }
-        return finish(program, &mut data[..max_size], &mut session, profile);
+        return finish(
+            program,
+            &mut data[..max_size],
+            (seed, &mut session),
+            profile,
+        );
     }
     let mut program = Program::decode(&data[..size]);
     program.calls.truncate(MAX_STEPS);
@@ -132,7 +152,12 @@ pub fn mutate(
         // Nothing left to take away is no error: the input is as small as it gets.
         let _ = session.mutate_with(&mut Mutator(profile), &mut program);
     }
-    finish(program, &mut data[..max_size], &mut session, profile)
+    finish(
+        program,
+        &mut data[..max_size],
+        (seed, &mut session),
+        profile,
+    )
 }
 
 /// Makes one input of two in `out`, as `LLVMFuzzerCustomCrossOver` does; its size is the answer.
@@ -140,16 +165,31 @@ pub fn mutate(
 /// A run of the second's calls is put into the first's, over some of them or between.
 pub fn crossover(one: &[u8], other: &[u8], out: &mut [u8], seed: u32, profile: &Profile) -> usize {
     let mut session = Session::new().seed(seed.into());
+    if profile.fresh {
+        return finish(
+            generate(seed.into(), profile),
+            out,
+            (seed, &mut session),
+            profile,
+        );
+    }
     let mut program = Program::decode(one);
     let other = Program::decode(other);
     let _ = session.mutate_with(&mut Splice(&other, profile), &mut program);
-    finish(program, out, &mut session, profile)
+    finish(program, out, (seed, &mut session), profile)
 }
 
 /// Encodes into `out`, first taking away whole records until they fit.
-fn finish(mut program: Program, out: &mut [u8], session: &mut Session, profile: &Profile) -> usize {
+fn finish(
+    mut program: Program,
+    out: &mut [u8],
+    (seed, session): (u32, &mut Session),
+    profile: &Profile,
+) -> usize {
     if profile.flavour == Flavour::Serial {
         program.schedule = Schedule::default();
+    } else if let Some(policy) = profile.policy {
+        switches::choose_by(policy, &mut program.schedule, seed);
     }
     profile.world.narrow(&mut program);
     program.calls.truncate(most_calls(profile.flavour));

@@ -52,6 +52,20 @@ pub(super) fn policy(dice: &mut Dice<'_>) -> Policy {
     ])
 }
 
+/// Has a policy choose, and it alone: one that draws needs no switches.
+pub(super) fn choose_by(policy: Policy, schedule: &mut Schedule, seed: u32) {
+    let draws = policy != Policy::Preemptions;
+    if draws {
+        schedule.switches.clear();
+    }
+    if schedule.policy != policy {
+        schedule.policy = policy;
+        // Spread over all bits: neighbouring seeds are to draw apart.
+        let spread = u64::from(seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        schedule.seed = if draws { spread } else { 0 };
+    }
+}
+
 /// A preemption: after a gap that is more often short, or at a named site. Most sites are not met
 /// by a given program, and a switch that waits for one keeps all later ones waiting, so there are
 /// fewer of them.
@@ -109,5 +123,67 @@ pub(super) fn task(dice: &mut Dice<'_>, program: &Program, least: u8) -> TaskId 
     match program.calls.len() {
         0 => TaskId(1),
         calls => program.calls[dice.index(calls)].task,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::mutate::{Flavour, crossover, mutate};
+
+    /// What becomes of an empty input, and of its cross with another.
+    fn made(profile: &Profile, from: &[u8], seed: u32) -> [Program; 2] {
+        let mut data = [0; 4096];
+        data[..from.len()].copy_from_slice(from);
+        let engine = |_: &mut [u8], size: usize, _: usize| size;
+        let size = mutate(&mut data, from.len(), 4096, seed, profile, engine);
+        let mut out = [0; 4096];
+        let crossed = crossover(&data[..size], from, &mut out, seed, profile);
+        [&data[..size], &out[..crossed]].map(Program::decode)
+    }
+
+    #[test]
+    fn one_policy_chooses_alone() {
+        for (_, policy) in Policy::ALL {
+            let profile = Profile {
+                flavour: Flavour::Interleaved,
+                policy: Some(policy),
+                ..Profile::default()
+            };
+            let mut seeds = std::collections::BTreeSet::new();
+            let mut input = Vec::new();
+            for seed in 1..200 {
+                for program in made(&profile, &input, seed) {
+                    let schedule = &program.schedule;
+                    assert_eq!(schedule.policy, policy);
+                    let draws = policy != Policy::Preemptions;
+                    assert!(!draws || schedule.switches.is_empty(), "{program}");
+                    seeds.insert(schedule.seed);
+                    input = program.encode();
+                }
+            }
+            assert_eq!(
+                seeds.len() > 50,
+                policy != Policy::Preemptions,
+                "{policy:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_made_anew_has_nothing_of_what_was() {
+        let [fresh, changed] = [true, false].map(|fresh| Profile {
+            flavour: Flavour::Interleaved,
+            fresh,
+            ..Profile::default()
+        });
+        let [other, _] = made(&changed, &[], 77);
+        let other = other.encode();
+        let mut differ = 0;
+        for seed in 1..100 {
+            assert_eq!(made(&fresh, &[], seed), made(&fresh, &other, seed));
+            differ += u32::from(made(&changed, &[], seed) != made(&changed, &other, seed));
+        }
+        assert!(differ > 50, "{differ}");
     }
 }

@@ -11,13 +11,6 @@ use crate::designs;
 use crate::program::sites::Sites;
 use crate::program::{Moment, Policy, Schedule, Switch};
 
-const POLICIES: [(&str, Policy); 4] = [
-    ("preemptions", Policy::Preemptions),
-    ("random", Policy::RandomWalk),
-    ("pct", Policy::Pct),
-    ("pos", Policy::Pos),
-];
-
 /// Writes a schedule; a serial one is nothing.
 pub(super) fn print(f: &mut impl Write, schedule: &Schedule, sites: &Sites) -> fmt::Result {
     let Schedule {
@@ -26,10 +19,7 @@ pub(super) fn print(f: &mut impl Write, schedule: &Schedule, sites: &Sites) -> f
         switches,
     } = schedule;
     if *policy != Policy::default() || *seed != 0 {
-        let name = POLICIES
-            .iter()
-            .find(|(_, named)| named == policy)
-            .map_or("", |(name, _)| name);
+        let name = policy.name();
         writeln!(f, "policy: {name} seed={seed}")?;
     }
     for switch in switches {
@@ -96,13 +86,9 @@ pub(super) fn parse_design(cursor: &mut Cursor<'_>) -> Result<&'static DesignInf
 pub(super) fn parse_policy(cursor: &mut Cursor<'_>, schedule: &mut Schedule) -> Result<(), Fault> {
     let named = cursor.peek();
     let found = cursor.take("preemptions, random, pct or pos", |cursor| {
-        let word = cursor.word();
-        POLICIES
-            .iter()
-            .find(|(name, _)| *name == word)
-            .map(|&(_, policy)| policy)
+        Policy::from_name(cursor.word())
     });
-    let names = POLICIES.map(|(name, _)| name);
+    let names = Policy::ALL.map(|(name, _)| name);
     schedule.policy = found.map_err(|fault| fault.near(named, names))?;
     if cursor.eat_word("seed") {
         cursor.expect("=")?;
