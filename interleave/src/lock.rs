@@ -57,6 +57,21 @@ impl RwSem {
         }
     }
 
+    /// Takes it for reading if no writer has it (`down_read_trylock`).
+    #[inline]
+    pub fn try_read(&self, site: Site) -> Option<ReadGuard<'_>> {
+        let native = match try_point(site, self, Kind::TryLockShared) {
+            Some(true) => None,
+            Some(false) => return None,
+            None => Some(self.native.try_read()?),
+        };
+        Some(ReadGuard {
+            sem: self,
+            site,
+            native,
+        })
+    }
+
     /// Takes it for writing (`down_write`).
     #[inline]
     pub fn write(&self, site: Site) -> WriteGuard<'_> {
@@ -146,7 +161,7 @@ impl SpinLock {
     /// Takes it if it is free (`spin_trylock`).
     #[inline]
     pub fn try_lock(&self, site: Site) -> Option<SpinGuard<'_>> {
-        let native = match try_point(site, self) {
+        let native = match try_point(site, self, Kind::TryLock) {
             Some(true) => None,
             Some(false) => return None,
             None => Some(self.native.try_lock()?),

@@ -24,6 +24,8 @@ pub enum Kind {
     LockShared,
     /// Takes it for itself or fails at once.
     TryLock,
+    /// Takes it along with other readers or fails at once.
+    TryLockShared,
     /// Gives it back.
     Unlock,
     /// Gives back its share.
@@ -62,10 +64,10 @@ impl Kind {
     /// What it does depends on what another did to the object.
     #[inline]
     pub(crate) fn reads(self) -> bool {
-        use Kind::{CallRcu, Lock, LockShared, PopCallback, Read, TryLock, Update};
+        use Kind::{CallRcu, Lock, LockShared, PopCallback, Read, TryLock, TryLockShared, Update};
         matches!(
             self,
-            Read | Update | Lock | LockShared | TryLock | CallRcu | PopCallback
+            Read | Update | Lock | LockShared | TryLock | TryLockShared | CallRcu | PopCallback
         )
     }
 
@@ -94,8 +96,8 @@ pub(crate) fn point<T>(site: Site, object: &T, kind: Kind) -> bool {
 
 /// The scheduling point before a try at a lock: whether it was taken, in a simulation.
 #[inline]
-pub(crate) fn try_point<T>(site: Site, object: &T) -> Option<bool> {
-    with(|run| run.try_access(site, address(object)))
+pub(crate) fn try_point<T>(site: Site, object: &T, kind: Kind) -> Option<bool> {
+    with(|run| run.try_access(site, address(object), kind))
 }
 
 /// Waits until `object` is written. False: it never will be, since the run is being given up.

@@ -22,6 +22,7 @@ enum Op {
     TryLock(usize),
     Unlock,
     ReadSem,
+    TryReadSem,
     WriteSem,
     Downgrade,
     ReadSection,
@@ -45,6 +46,7 @@ const KINDS: &[&[Op]] = &[
     ],
     &[
         Op::ReadSem,
+        Op::TryReadSem,
         Op::WriteSem,
         Op::Downgrade,
         Op::Read(0),
@@ -140,6 +142,10 @@ impl World {
                 },
                 Op::Unlock => drop(held.pop()),
                 Op::ReadSem => held.push(Box::new(self.sem.read(DO))),
+                Op::TryReadSem => match self.sem.try_read(DO) {
+                    Some(guard) => held.push(Box::new(guard)),
+                    None => self.see(call, 1),
+                },
                 Op::WriteSem => held.push(Box::new(self.sem.write(DO))),
                 Op::Downgrade => {
                     held.push(Box::new(self.sem.write(DO).downgrade(DO)));

@@ -18,8 +18,8 @@ pub const HEIGHT: f64 = 12.0;
 enum Held {
     /// A lock, by the object's number; and whether it was only tried.
     Lock { object: u32, tried: bool },
-    /// A share of one.
-    Share(u32),
+    /// A share of one, and whether it was only tried.
+    Share { object: u32, tried: bool },
     /// A read-side section of RCU.
     Rcu,
     /// Interrupts are off.
@@ -33,7 +33,10 @@ impl Held {
                 let tried = kind == Kind::TryLock;
                 Some(Self::Lock { object, tried })
             }
-            Kind::LockShared | Kind::Downgrade => Some(Self::Share(object)),
+            Kind::LockShared | Kind::TryLockShared | Kind::Downgrade => {
+                let tried = kind == Kind::TryLockShared;
+                Some(Self::Share { object, tried })
+            }
             Kind::ReadSection => Some(Self::Rcu),
             Kind::IrqOff => Some(Self::Irq),
             _ => None,
@@ -45,7 +48,7 @@ impl Held {
             Self::Lock { object, .. } => {
                 matches!(kind, Kind::Unlock | Kind::Downgrade) && object == with
             }
-            Self::Share(object) => kind == Kind::UnlockShared && object == with,
+            Self::Share { object, .. } => kind == Kind::UnlockShared && object == with,
             Self::Rcu => kind == Kind::ReadSectionEnd,
             Self::Irq => kind == Kind::IrqOn,
         }
@@ -54,7 +57,7 @@ impl Held {
     fn class(self) -> &'static str {
         match self {
             Self::Lock { .. } => "lock",
-            Self::Share(_) => "share",
+            Self::Share { .. } => "share",
             Self::Rcu => "rcu",
             Self::Irq => "irq",
         }
@@ -63,7 +66,7 @@ impl Held {
     fn name(self, lock: &str) -> String {
         match self {
             Self::Lock { .. } => lock.to_owned(),
-            Self::Share(_) => format!("{lock}, shared"),
+            Self::Share { .. } => format!("{lock}, shared"),
             Self::Rcu => "RCU read section".to_owned(),
             Self::Irq => "interrupts off".to_owned(),
         }
@@ -111,7 +114,13 @@ pub fn of_task(axis: &Axis<'_>, task: TaskId) -> Vec<Span> {
         }
     }
     // A try that no unlock follows has failed.
-    all.retain(|span| span.until.is_some() || !matches!(span.held, Held::Lock { tried: true, .. }));
+    all.retain(|span| {
+        let tried = matches!(
+            span.held,
+            Held::Lock { tried: true, .. } | Held::Share { tried: true, .. }
+        );
+        span.until.is_some() || !tried
+    });
     all
 }
 

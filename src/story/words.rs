@@ -62,6 +62,7 @@ fn access(kind: Kind, site: Site) -> String {
         Kind::Lock => format!("takes {thing}"),
         Kind::LockShared => format!("takes {thing}, shared"),
         Kind::TryLock => format!("tries {thing}"),
+        Kind::TryLockShared => format!("tries {thing}, shared"),
         Kind::Unlock | Kind::UnlockShared => format!("gives back {thing}"),
         Kind::Downgrade => format!("keeps {thing} as a reader"),
         Kind::ReadSection => "rcu_read_lock".to_owned(),

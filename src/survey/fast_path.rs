@@ -127,6 +127,7 @@ fn is_locked(kind: Kind) -> bool {
             | Kind::Lock
             | Kind::LockShared
             | Kind::TryLock
+            | Kind::TryLockShared
             | Kind::UnlockShared
             | Kind::Downgrade
     )
@@ -145,7 +146,7 @@ impl Held {
         match kind {
             Kind::ReadSection => self.0.push((RCU, "RCU")),
             Kind::IrqOff => self.0.push((IRQS, "irqs off")),
-            Kind::Lock | Kind::LockShared | Kind::TryLock => {
+            Kind::Lock | Kind::LockShared | Kind::TryLock | Kind::TryLockShared => {
                 let (function, name) = site.name.split_once('.').unwrap_or((site.name, site.name));
                 // A lock that is tried is got where nobody else does anything.
                 let name = match name {

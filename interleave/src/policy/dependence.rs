@@ -34,11 +34,14 @@ pub(super) fn reversible(made: Kind, pending: Kind) -> bool {
 
 /// Accesses to the same object that give the same in both orders.
 fn commute(a: Kind, b: Kind) -> bool {
-    use Kind::{AwaitChange, LockShared, Read, Relax, UnlockShared};
+    use Kind::{AwaitChange, LockShared, Read, Relax, TryLockShared, UnlockShared};
     matches!(
         (a, b),
         (Read | AwaitChange, Read | AwaitChange)
-            | (LockShared | UnlockShared, LockShared | UnlockShared)
+            | (
+                LockShared | TryLockShared | UnlockShared,
+                LockShared | TryLockShared | UnlockShared
+            )
             | (Relax, Relax)
     )
 }

@@ -253,7 +253,9 @@ impl Books {
         }
         self.access_word(pairs, task, site, object, kind);
         match kind {
-            Kind::Lock | Kind::LockShared | Kind::TryLock => self.take(task, site, object, kind),
+            Kind::Lock | Kind::LockShared | Kind::TryLock | Kind::TryLockShared => {
+                self.take(task, site, object, kind);
+            }
             Kind::Unlock | Kind::UnlockShared | Kind::Downgrade => {
                 self.give_back(task, object, kind);
             }
@@ -289,11 +291,15 @@ impl Books {
 
     fn take(&mut self, task: u8, site: Site, object: u32, kind: Kind) {
         let lock = self.objects.get_mut(object);
-        self.took = kind != Kind::TryLock || lock.is_free();
+        self.took = match kind {
+            Kind::TryLock => lock.is_free(),
+            Kind::TryLockShared => lock.owner == NOBODY,
+            _ => true,
+        };
         if !self.took {
             return;
         }
-        if kind == Kind::LockShared {
+        if matches!(kind, Kind::LockShared | Kind::TryLockShared) {
             lock.sharers |= 1 << task;
             lock.shares += 1;
         } else {

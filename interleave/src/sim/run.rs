@@ -53,8 +53,8 @@ impl<'a> Run<'a> {
     }
 
     /// The same for a try at a lock; whether it was taken.
-    pub(crate) fn try_access(&self, site: Site, address: usize) -> bool {
-        let arrived = self.arrive(|books, task| books.arrive(task, site, address, Kind::TryLock));
+    pub(crate) fn try_access(&self, site: Site, address: usize, kind: Kind) -> bool {
+        let arrived = self.arrive(|books, task| books.arrive(task, site, address, kind));
         arrived.is_none() || self.desk.borrow().books.took
     }
 

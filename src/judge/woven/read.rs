@@ -215,8 +215,11 @@ impl Parts {
 
 /// Whether an access to shared memory may change it, or keeps others from doing so.
 fn changes(kind: Kind) -> bool {
-    use Kind::{CallRcu, Lock, LockShared, TryLock, Update, Write};
-    matches!(kind, Write | Update | Lock | LockShared | TryLock | CallRcu)
+    use Kind::{CallRcu, Lock, LockShared, TryLock, TryLockShared, Update, Write};
+    matches!(
+        kind,
+        Write | Update | Lock | LockShared | TryLock | TryLockShared | CallRcu
+    )
 }
 
 /// What an access does with its byte; none: it is no access.
