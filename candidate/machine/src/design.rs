@@ -58,6 +58,11 @@ pub trait Design: Sized + Send + Sync + 'static {
     /// writers of the area out, and it goes on as a fault under mmap_sem does.
     const OPTIMISTIC: bool = true;
 
+    /// A fault below a stack takes mmap_sem for writing before the stack grows, as since Linux 6.5
+    /// (`lock_mm_and_find_vma`), for designs whose [`Design::change`] wants it so of every change of an
+    /// area's bounds. If false, stacks grow under mmap_sem for reading, as in 5.1.
+    const STACKS_GROW_WRITTEN: bool = false;
+
     /// What the design keeps beside each area: counts, locks, marks. It lies in the area's slot and
     /// stays there when the slot is used again; [`Design::born`] sets it up.
     type Area: Default + Send + Sync;
@@ -105,6 +110,16 @@ pub trait Design: Sized + Send + Sync + 'static {
         Ok(())
     }
 
+    /// A fault without mmap_sem, of an area that it did not copy, needs the area's anon_vma
+    /// (`vmf_anon_prepare`). Held: what [`Design::fault`] took.
+    ///
+    /// # Errors
+    /// What becomes of the fault: it gives up, or there is no memory.
+    fn vmf_anon_prepare(cx: &Current<'_, Self>, vmf: &Vmf<'_, Self>) -> Result<(), Fault> {
+        let prepared = cx.anon_vma_prepare(vmf.vma);
+        prepared.map_err(|_| Fault::Oom)
+    }
+
     /// A fault is about to be served in this area, under mmap_sem, which is held, maybe for writing
     /// (mprotect populates a locked area that became writable).
     fn classic(_cx: &Current<'_, Self>, _vma: Ref<'_, Vma>) {}
@@ -129,8 +144,9 @@ pub trait Design: Sized + Send + Sync + 'static {
     /// held for writing.
     fn change(_m: &Machine<Self>, _vma: Ref<'_, Vma>, _why: Why) {}
 
-    /// The change is made; comes once for each [`Design::change`], maybe by another name, as [`Why`]
-    /// says, and not for an area that was merged away.
+    /// The change is made; comes once for each [`Design::change`] whose end is known
+    /// ([`Why::is_bracket`]), maybe by another name, as [`Why`] says, and not for an area that was merged
+    /// away.
     fn changed(_m: &Machine<Self>, _vma: Ref<'_, Vma>, _why: Why) {}
 
     /// mremap has moved the entries of `source` to `new` (which may be the same area), and unmaps the
@@ -171,6 +187,13 @@ pub trait Design: Sized + Send + Sync + 'static {
         m.free_vma(vma);
     }
 
+    /// The last user of an address space has left, and all that was in it is gone; what remains is the
+    /// address space's own memory (`mmdrop`). To be freed ([`Machine::free_mm`]) now, or when nobody names
+    /// it any more.
+    fn mm_unused(m: &Machine<Self>, mm: Handle<Mm>) {
+        m.free_mm(mm);
+    }
+
     /// A grace period has ended that the design asked for ([`Machine::call_rcu`]): every task has
     /// left that was inside an RCU read section, or had interrupts off, at that time.
     fn grace(_m: &Machine<Self>, _vma: Ref<'_, Vma>) {}
@@ -193,8 +216,8 @@ pub trait Design: Sized + Send + Sync + 'static {
 pub enum InTree {
     /// An area enters (`__vma_link_rb`).
     Link,
-    /// An area leaves (`__vma_rb_erase`).
-    Erase,
+    /// An area leaves (`__vma_rb_erase`), for this reason.
+    Erase(Died),
 }
 
 /// How an area left its address space.
@@ -217,10 +240,18 @@ pub enum Why {
     AdjustNext,
     /// The area between it and one that grows was merged away. Ends as [`Why::AdjustNext`].
     AdjustNewNext,
+    /// Its bounds, or those of an area that gives way to it, move now: nothing can fail any more, and no lock
+    /// of a file or an anon_vma is held yet.
+    AdjustBounds,
     /// Ends [`Why::Adjust`] and [`Why::AdjustNext`] where the memory to do it was missing.
     AdjustFailed,
     /// Ends [`Why::Adjust`] of an area that mremap moves to: its change goes on, as [`Why::MoveTo`].
     AdjustKept,
+    /// It takes part in the adjustment of the area before or after: its bounds move, or it goes. Told of
+    /// each before anything of them changes.
+    GivesWay,
+    /// It, or a piece of it, is about to be copied to another place (`move_vma`).
+    Move,
     /// Entries are moved into its range; it may not be linked yet (`copy_vma`, `move_vma`).
     MoveTo,
     /// Entries are moved out of its range (`move_vma`). Ended by [`Design::moved`].
@@ -235,10 +266,14 @@ pub enum Why {
     Lock,
     /// Its lock flags go (`munlock_vma_pages_range`).
     Unlock,
+    /// mbind looks at it before it changes any area of the range (`queue_pages_range`).
+    Bind,
     /// Its policy (`vma_replace_policy`).
     Policy,
     /// Its registration with userfaultfd, and the flag for it.
     Userfault,
+    /// fork comes to it, and is about to copy it or to leave it out (`dup_mmap`).
+    Dup,
     /// Its entries are write-protected and copied to a child, from the first entry until the TLBs
     /// are flushed, over all areas (`dup_mmap`).
     Fork,
@@ -264,6 +299,15 @@ impl Why {
         !matches!(
             self,
             Self::Zap | Self::Free | Self::Numa | Self::Grow | Self::Unlink
+        )
+    }
+
+    /// Whether a [`Design::changed`] tells when the change is made; otherwise it may last until mmap_sem
+    /// is given back.
+    pub fn is_bracket(self) -> bool {
+        !matches!(
+            self,
+            Self::AdjustBounds | Self::GivesWay | Self::Move | Self::Bind | Self::Dup
         )
     }
 }

@@ -142,6 +142,8 @@ vmadiff_interleave::sites! {
     ISOLATE_PAGE__PTE = "isolate_page.pte";
     ISOLATE_PAGE__PTL = "isolate_page.ptl";
     ISOLATE_PAGE__RELAX = "isolate_page.relax";
+    LOCK_MM_AND_FIND_VMA__DOWNGRADE = "lock_mm_and_find_vma.downgrade";
+    LOCK_MM_AND_FIND_VMA__MMAP_SEM = "lock_mm_and_find_vma.mmap_sem";
     MADVISE_BEHAVIOR__VM_FLAGS = "madvise_behavior.vm_flags";
     MADVISE_FREE__CLEAR = "madvise_free.clear";
     MADVISE_FREE__PTE = "madvise_free.pte";

@@ -34,6 +34,8 @@ pub fn begins<R: References>(m: &Machine<Spf<R>>, why: Why) -> Option<Site> {
         Why::Numa => site::CHANGE_PROT_NUMA__BEGIN,
         Why::Grow => site::EXPAND_DOWNWARDS__BEGIN,
         Why::AdjustFailed | Why::AdjustKept => return None,
+        // v12 brackets each where it is changed.
+        Why::AdjustBounds | Why::GivesWay | Why::Move | Why::Bind | Why::Dup => return None,
     };
     is_there.then_some(site)
 }
@@ -64,6 +66,7 @@ pub fn ends<R: References>(m: &Machine<Spf<R>>, why: Why) -> Option<Site> {
         Why::Grow => site::EXPAND_DOWNWARDS__END,
         // By `moved`.
         Why::AdjustNewNext | Why::MoveFrom => return None,
+        Why::AdjustBounds | Why::GivesWay | Why::Move | Why::Bind | Why::Dup => return None,
     };
     is_there.then_some(site)
 }

@@ -148,7 +148,7 @@ impl<R: References> Design for Spf<R> {
                 }
                 how();
             }
-            InTree::Erase => {
+            InTree::Erase(_) => {
                 let _seq = mm_seq.write(site::VMA_RB_ERASE__MM_SEQ);
                 how();
             }

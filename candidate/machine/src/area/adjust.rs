@@ -63,6 +63,7 @@ impl<D: Design> Current<'_, D> {
             && to.insert.is_none()
         {
             fate = self.fate_of_next(vma, other, to);
+            self.tell_who_gives_way(other, fate, Why::GivesWay);
             if fate == Next::WasBelow {
                 std::mem::swap(&mut vma, &mut other);
                 next = Some(other);
@@ -74,7 +75,9 @@ impl<D: Design> Current<'_, D> {
                 D::changed(self, vma, Why::AdjustFailed);
                 return Err(no_memory);
             }
+            self.tell_who_gives_way(other, fate, Why::AdjustBounds);
         }
+        D::change(self, vma, Why::AdjustBounds);
         loop {
             self.move_bounds(mm, vma, next, end, fate, to);
             match (fate, next) {
@@ -112,6 +115,17 @@ impl<D: Design> Current<'_, D> {
         };
         D::changed(self, vma, done);
         Ok(())
+    }
+
+    /// Tells the design whom the adjustment is about besides.
+    fn tell_who_gives_way(&self, next: Ref<'_, Vma>, fate: Next, why: Why) {
+        if fate == Next::Stays {
+            return;
+        }
+        D::change(self, next, why);
+        if let Some(second) = self.next(next).filter(|_| fate == Next::BothGo) {
+            D::change(self, second, why);
+        }
     }
 
     fn fate_of_next(&self, vma: Ref<'_, Vma>, next: Ref<'_, Vma>, to: &Adjust<'_>) -> Next {

@@ -90,7 +90,7 @@ impl<D: Design> Current<'_, D> {
     /// `then` comes at once, with no moment between.
     pub fn __vma_rb_erase(&self, mm: &Mm, vma: Ref<'_, Vma>, how: Died, then: impl FnOnce()) {
         mm.holes.changed(vma.start(), vma.end());
-        D::change_tree(self, mm, vma, InTree::Erase, || {
+        D::change_tree(self, mm, vma, InTree::Erase(how), || {
             self.tree(mm).erase(vma);
             vma.linked().init(false);
             then();

@@ -26,7 +26,7 @@ impl<D: Design> Current<'_, D> {
         if users == 1 {
             self.exit_mmap(self.mm);
             self.exit_files(mm);
-            self.mms.free(self.mm);
+            D::mm_unused(self, self.mm);
         }
         let policy = self.task.mempolicy.peek();
         self.mpol_put(site::EXIT__MPOL_PUT, policy);

@@ -1,18 +1,37 @@
 //! A page fault: the architecture's handler, and the way under mmap_sem.
 
 use vmadiff_contract::{Note, Reason, SegvCode, StepKind, Told, VmFlags};
-use vmadiff_interleave::at;
+use vmadiff_interleave::{ReadGuard, at};
 
 use crate::area::ops::PageProt;
 use crate::area::vma::Vma;
 use crate::call::access::Unserved;
 use crate::core::current::Current;
+use crate::core::section::Section;
 use crate::core::slab::{Handle, Ref};
 use crate::defects::defect;
 use crate::design::Design;
 use crate::page::pte::{Need, Pte};
 use crate::page::vmf::{Fault, Reads, Vmf};
 use crate::sites as site;
+
+/// How a fault holds mmap_sem.
+enum Held<'a, D: Design> {
+    Read(#[expect(dead_code, reason = "held, not read")] Option<ReadGuard<'a>>),
+    Write(Section<'a, D>),
+}
+
+impl<D: Design> Held<'_, D> {
+    /// Goes on as a reader, if it is none: the stack has grown.
+    fn downgrade(&mut self) {
+        *self = match std::mem::replace(self, Self::Read(None)) {
+            Self::Write(write) => {
+                Self::Read(write.downgrade(site::LOCK_MM_AND_FIND_VMA__DOWNGRADE))
+            }
+            read @ Self::Read(_) => read,
+        };
+    }
+}
 
 impl<D: Design> Current<'_, D> {
     /// The handler (`do_user_addr_fault`): as the design has it first, and then under mmap_sem.
@@ -31,9 +50,8 @@ impl<D: Design> Current<'_, D> {
             }
         }
         let served = {
-            let mm = self.mm_struct();
-            let _read = mm.mmap_sem.read(site::DO_PAGE_FAULT__MMAP_SEM);
-            self.do_classic_fault(addr, need, refused)
+            let mut held = self.lock_mm_for_fault(addr);
+            self.do_classic_fault(addr, need, refused, &mut held)
                 .inspect_err(|_| at::access())
         };
         let major = served?;
@@ -42,9 +60,33 @@ impl<D: Design> Current<'_, D> {
         Ok(())
     }
 
+    /// Takes mmap_sem for reading; for writing if a stack has to grow and the design wants it so
+    /// (`lock_mm_and_find_vma`).
+    fn lock_mm_for_fault(&self, addr: u64) -> Held<'_, D> {
+        let mm = self.mm_struct();
+        let read = mm.mmap_sem.read(site::DO_PAGE_FAULT__MMAP_SEM);
+        let below_stack = |vma: Ref<'_, Vma>| {
+            let starts = vma.vm_start().get(site::DO_PAGE_FAULT__VM_START);
+            starts > addr && vma.flags().contains(VmFlags::GROWSDOWN)
+        };
+        if !D::STACKS_GROW_WRITTEN || !self.find_vma(addr).is_some_and(below_stack) {
+            return Held::Read(Some(read));
+        }
+        drop(read);
+        let write = Section::enter_fault(self, mm, site::LOCK_MM_AND_FIND_VMA__MMAP_SEM);
+        Held::Write(write)
+    }
+
     /// The fault under mmap_sem; whether a device was read.
-    fn do_classic_fault(&self, addr: u64, need: Need, refused: Pte) -> Result<bool, Unserved> {
+    fn do_classic_fault<'a>(
+        &'a self,
+        addr: u64,
+        need: Need,
+        refused: Pte,
+        held: &mut Held<'a, D>,
+    ) -> Result<bool, Unserved> {
         let (vma, grown) = self.area_for_fault(addr)?;
+        held.downgrade();
         let flags = vma.flags();
         let wrong = access_error(flags, need, refused);
         // Of a stack that grew they were told before it did.

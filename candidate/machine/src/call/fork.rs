@@ -33,7 +33,7 @@ impl<D: Design> Current<'_, D> {
         if let Err(no_memory) = self.dup_mmap(child, handle) {
             self.exit_mmap(handle);
             self.exit_files(child);
-            self.mms.free(handle);
+            D::mm_unused(self, handle);
             self.mpol_put(site::FORK__MPOL_PUT, policy);
             self.note(Note::Undo("dup_mmap"));
             return Err(no_memory);
@@ -46,7 +46,7 @@ impl<D: Design> Current<'_, D> {
                 .add(site::FORK__NEW_TASK, 1u64.wrapping_neg());
             self.exit_mmap(handle);
             self.exit_files(child);
-            self.mms.free(handle);
+            D::mm_unused(self, handle);
             self.mpol_put(site::FORK__MPOL_PUT, policy);
             return Err(Errno::EAGAIN);
         };
@@ -75,6 +75,7 @@ impl<D: Design> Current<'_, D> {
         let mut next = self.first_vma(mm);
         while let Some(vma) = next {
             next = self.next(vma);
+            D::change(self, vma, Why::Dup);
             if vma.flags().contains(VmFlags::DONTCOPY) {
                 let less = vma.pages().wrapping_neg();
                 self.vm_stat_account(child, vma.flags(), less);

@@ -158,10 +158,12 @@ impl<D: Design> Current<'_, D> {
     fn queue_pages_range(&self, start: u64, end: u64, holes: bool) -> Result<(), Errno> {
         let mut prev: Option<Ref<'_, Vma>> = None;
         let mut next = self.find_vma(start);
-        while let Some(vma) = next.filter(|vma| vma.start() < end && !holes) {
+        while let Some(vma) = next.filter(|vma| vma.start() < end) {
+            D::change(self, vma, Why::Bind);
             next = self.next(vma);
             let last = next.is_none() && vma.end() < end;
-            if last || prev.is_some_and(|prev| prev.end() < vma.start()) {
+            let hole = last || prev.is_some_and(|prev| prev.end() < vma.start());
+            if hole && !holes {
                 self.mark(StepKind::Decide, self.areas(), Told::Refused);
                 return Err(Errno::EFAULT);
             }

@@ -31,6 +31,7 @@ impl<D: Design> Current<'_, D> {
     /// until it is unmapped.
     pub fn move_vma(&self, vma: Ref<'_, Vma>, asked: &Remap) -> Result<Moved, Errno> {
         let flags = vma.flags();
+        D::change(self, vma, Why::Move);
         let copied = if self.map_has_no_room_for(0) {
             Err(NoMemory)
         } else {

@@ -123,6 +123,11 @@ impl<D: Design> Machine<D> {
         self.mms.get(mm).object()
     }
 
+    /// Frees the memory of an address space that is empty and has no users (`__mmdrop`).
+    pub fn free_mm(&self, mm: Handle<Mm>) {
+        self.mms.free(mm);
+    }
+
     /// The first area of an address space.
     #[inline]
     pub fn first_vma(&self, mm: &Mm) -> Option<crate::core::slab::Ref<'_, Vma>> {

@@ -12,7 +12,8 @@ pub struct Section<'a, D: Design> {
     machine: &'a Machine<D>,
     mm: &'a Mm,
     write: Option<WriteGuard<'a>>,
-    /// The call takes effect in it; not in that of an address space that nobody can see yet.
+    /// The call takes effect in it; not in that of an address space that nobody can see yet, nor of a
+    /// fault.
     marked: bool,
 }
 
@@ -24,6 +25,11 @@ impl<'a, D: Design> Section<'a, D> {
 
     /// Takes mmap_sem of a child that fork is still making (`down_write_nested`).
     pub fn enter_child(machine: &'a Machine<D>, mm: &'a Mm, site: Site) -> Self {
+        Self::take(machine, mm, site, false)
+    }
+
+    /// Takes it for a fault that has to (`lock_mm_and_find_vma`), which takes effect elsewhere.
+    pub fn enter_fault(machine: &'a Machine<D>, mm: &'a Mm, site: Site) -> Self {
         Self::take(machine, mm, site, false)
     }
 

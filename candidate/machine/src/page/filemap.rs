@@ -55,8 +55,8 @@ impl<D: Design> Current<'_, D> {
 
     /// Maps a private copy of the file's page (`do_cow_fault`).
     fn do_cow_fault<'a>(&'a self, vmf: &mut Vmf<'a, D>, file: Ref<'_, File>) -> Fault {
-        if self.prepare_fault(vmf).is_err() {
-            return Fault::Oom;
+        if let Err(fault) = self.vmf_anon_prepare(vmf) {
+            return fault;
         }
         let Some(copy) = self.alloc_page_for(vmf) else {
             return Fault::Oom;

@@ -90,8 +90,8 @@ impl<D: Design> Current<'_, D> {
             vmf.served();
             return Fault::MINOR;
         }
-        if self.prepare_fault(vmf).is_err() {
-            return Fault::Oom;
+        if let Err(fault) = self.vmf_anon_prepare(vmf) {
+            return fault;
         }
         let Some(page) = self.alloc_page_for(vmf) else {
             return self.out_of_memory(vmf);
@@ -151,12 +151,19 @@ impl<D: Design> Current<'_, D> {
         vmf.unlock();
     }
 
-    /// Makes sure that the fault's area has an anon_vma (`anon_vma_prepare`).
-    pub fn prepare_fault(&self, vmf: &Vmf<'_, D>) -> Result<(), NoMemory> {
-        match vmf.copied {
+    /// Makes sure that the fault's area has an anon_vma (`vmf_anon_prepare`).
+    ///
+    /// # Errors
+    /// What becomes of the fault: there is no memory, or it gives up.
+    pub fn vmf_anon_prepare(&self, vmf: &Vmf<'_, D>) -> Result<(), Fault> {
+        match (vmf.copied, &vmf.hold) {
             // The design has looked.
-            Some(_) => Ok(()),
-            None => self.anon_vma_prepare(vmf.vma),
+            (Some(_), _) => Ok(()),
+            (None, Some(_)) => D::vmf_anon_prepare(self, vmf),
+            (None, None) => {
+                let prepared = self.anon_vma_prepare(vmf.vma);
+                prepared.map_err(|NoMemory| Fault::Oom)
+            }
         }
     }
 
@@ -254,8 +261,8 @@ impl<D: Design> Current<'_, D> {
     }
 
     fn try_wp_page_copy<'a>(&'a self, vmf: &mut Vmf<'a, D>, old: Option<Ref<'_, Frame>>) -> Fault {
-        if self.prepare_fault(vmf).is_err() {
-            return Fault::Oom;
+        if let Err(fault) = self.vmf_anon_prepare(vmf) {
+            return fault;
         }
         let Some(new) = self.alloc_page_for(vmf) else {
             let zero = vmf.orig_pte.maps() == Some(Maps::Zero);
