@@ -16,6 +16,7 @@ pub static DESIGNS: &[&DesignInfo] = &[
     &vmadiff_classic::DESIGN,
     &vmadiff_mmseq::DESIGN,
     &vmadiff_mmseq::AS_POSTED,
+    &vmadiff_vmalock::DESIGN,
 ];
 
 /// A manager of somebody else's that stands beside the reference in this process, as a design does.

@@ -7,6 +7,9 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::Site;
 use crate::point::{Kind, point, wait_change};
 
+/// Looks at a count that does not come to what is waited for, most of them with a yield between.
+const SPINS_MAX: u32 = 1 << 24;
+
 /// A count of references that is closed by adding to it. At zero there is no object: nobody gets in.
 #[derive(Debug, Default)]
 pub struct LockCount {
@@ -72,14 +75,22 @@ impl LockCount {
 
     /// Waits until the count is `count`. In a simulation the caller does not run before the count has
     /// moved; a run that is given up meanwhile ends the wait.
+    ///
+    /// # Panics
+    /// On a real thread, if nobody moves the count for very long: a simulation would tell a deadlock.
     pub fn await_value(&self, site: Site, count: u32) {
         let mut spins = 0;
         loop {
             point(site, self, Kind::Read);
-            if self.peek() == count || !wait_change(site, self) {
+            let now = self.peek();
+            if now == count || !wait_change(site, self) {
                 return;
             }
             spins += 1;
+            assert!(
+                spins < SPINS_MAX,
+                "waits for {count:#x} at {now:#x} for ever"
+            );
             crate::lock::breathe(spins);
         }
     }

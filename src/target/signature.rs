@@ -85,6 +85,7 @@ sites! { RULES, signature, message => of(CALLS, "call", signature.call)(signatur
     rule_misuse_dead_vma rule_misuse_dead_frame rule_misuse_dead_table rule_misuse_dead_anon
     rule_misuse_dead_policy rule_misuse_dead_file rule_misuse_freed_linked rule_misuse_freed_in_tlb
     rule_misuse_freed_table_in_use rule_misuse_get_from_zero rule_misuse_put_below_zero
+    rule_misuse_lock_below_zero rule_misuse_dead_mm rule_misuse_stale_walk
     rule_misuse_sequence_nested rule_misuse_dead_lock rule_misuse_lost_table
     rule_misuse_count_saturated
 
