@@ -4,8 +4,8 @@ use mutatis::{Candidates, Context, Mutate, Result};
 use vmadiff_contract::{CallKind, Config, Fail, TaskId};
 
 use super::dice::Dice;
-use super::generate::{self, WEIGHTS};
-use super::{Flavour, Profile, aim, fresh, most_calls, reargue, switches};
+use super::generate;
+use super::{Flavour, Profile, aim, fresh, most_calls, reargue, switches, weights};
 use crate::program::bytes::MAX_STEPS;
 use crate::program::settings::SETTINGS;
 use crate::program::world::World;
@@ -103,14 +103,11 @@ fn insert(dice: &mut Dice<'_>, program: &mut Program, profile: &Profile) {
 }
 
 pub(super) fn kind(dice: &mut Dice<'_>, profile: &Profile) -> CallKind {
-    // Few programs are for managers that know few calls, so a second draw is rare.
-    for _ in 0..16 {
-        let kind = dice.weighted(WEIGHTS);
-        if profile.calls.knows(kind) {
-            return kind;
-        }
+    let known = weights::known(profile.calls, |weights| weights.serial);
+    if known.is_empty() {
+        return CallKind::Mmap;
     }
-    CallKind::Mmap
+    dice.weighted(&known)
 }
 
 fn delete(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {

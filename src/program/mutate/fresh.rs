@@ -7,7 +7,7 @@ use vmadiff_contract::{
 
 use super::argument::{absurd, prot, size, value};
 use super::dice::Dice;
-use super::place::{access, near, page, range};
+use super::place::{access, near, page, range, range_in};
 use crate::program::Step;
 use crate::program::shape::{self, MAX_PARAMS, Param, Words};
 use crate::program::world::{Space, World};
@@ -130,9 +130,16 @@ fn words(dice: &mut Dice<'_>, space: &Space, kind: CallKind) -> Words {
         CallKind::Mmap => mmap(dice, space),
         CallKind::Mremap => mremap(dice, space),
         CallKind::Brk => [brk(dice, space), 0, 0, 0, 0, 0],
-        CallKind::Load | CallKind::Reclaim | CallKind::Evict => {
-            [access(dice, space, Prot::READ), 0, 0, 0, 0, 0]
-        }
+        CallKind::Load | CallKind::Reclaim => [access(dice, space, Prot::READ), 0, 0, 0, 0, 0],
+        // Of memory that is a file's, or that others may share.
+        CallKind::Evict => [
+            range_in(dice, space, |area| !area.is_private).0,
+            0,
+            0,
+            0,
+            0,
+            0,
+        ],
         CallKind::Store => [
             access(dice, space, Prot::WRITE),
             1 + dice.below(255),

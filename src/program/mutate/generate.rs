@@ -7,7 +7,7 @@ use mutatis::{Context, Generate, Session};
 use vmadiff_contract::{CallKind, Config, PAGE_SIZE, TaskId};
 
 use super::dice::Dice;
-use super::{Flavour, Profile, fresh, races, switches};
+use super::{Flavour, Profile, fresh, races, switches, weights};
 use crate::program::world::World;
 use crate::program::{Program, Step};
 
@@ -27,43 +27,6 @@ pub fn generate(seed: u64, profile: &Profile) -> Program {
     profile.world.narrow(&mut program);
     program
 }
-
-/// How often a call is made, if it is not switched off: what maps and what touches comes first.
-pub(super) const WEIGHTS: &[(u32, CallKind)] = &[
-    (10, CallKind::Mmap),
-    (8, CallKind::Munmap),
-    (8, CallKind::Mprotect),
-    (5, CallKind::Madvise),
-    (3, CallKind::Brk),
-    (2, CallKind::Fork),
-    (1, CallKind::Exit),
-    (18, CallKind::Load),
-    (36, CallKind::Store),
-    (1, CallKind::Exec),
-    (3, CallKind::Open),
-    (1, CallKind::Ftruncate),
-    (1, CallKind::Close),
-    (2, CallKind::Reclaim),
-    (1, CallKind::Softirq),
-    (4, CallKind::Mremap),
-    (2, CallKind::Mlock),
-    (1, CallKind::Mlock2),
-    (2, CallKind::Munlock),
-    (1, CallKind::Mlockall),
-    (1, CallKind::Munlockall),
-    (1, CallKind::Msync),
-    (1, CallKind::Mincore),
-    (3, CallKind::Mbind),
-    (1, CallKind::SetMempolicy),
-    (1, CallKind::UffdRegister),
-    (1, CallKind::UffdUnregister),
-    (1, CallKind::Fallocate),
-    (1, CallKind::Collapse),
-    (1, CallKind::NumaScan),
-    (1, CallKind::SetRlimit),
-    (1, CallKind::GetMempolicy),
-    (2, CallKind::Evict),
-];
 
 struct Generator<'a>(&'a Profile);
 
@@ -142,9 +105,7 @@ fn task(dice: &mut Dice<'_>, world: &World, flavour: Flavour) -> TaskId {
 
 /// Some calls are switched off, and others weigh more. Nothing if the managers know no call.
 fn swarm(dice: &mut Dice<'_>, profile: &Profile) -> Vec<(u32, CallKind)> {
-    let known = WEIGHTS
-        .iter()
-        .filter(|(_, kind)| profile.calls.knows(*kind));
+    let known = weights::known(profile.calls, |weights| weights.serial);
     let weigh = |&(weight, kind): &(u32, CallKind)| match kind {
         CallKind::Mmap | CallKind::Load | CallKind::Store => (weight, kind),
         _ => (
@@ -152,19 +113,19 @@ fn swarm(dice: &mut Dice<'_>, profile: &Profile) -> Vec<(u32, CallKind)> {
             kind,
         ),
     };
-    let weighed = known.clone().map(weigh).collect();
-    not_all_off(weighed, known.copied())
+    let weighed = known.iter().map(weigh).collect();
+    not_all_off(weighed, known)
 }
 
 /// The weighed calls; where all are switched off, as they weigh by default.
 pub(super) fn not_all_off(
     weighed: Vec<(u32, CallKind)>,
-    known: impl Iterator<Item = (u32, CallKind)>,
+    known: Vec<(u32, CallKind)>,
 ) -> Vec<(u32, CallKind)> {
     if weighed.iter().any(|(weight, _)| *weight > 0) {
         weighed
     } else {
-        known.collect()
+        known
     }
 }
 

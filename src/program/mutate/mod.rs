@@ -14,6 +14,7 @@ mod place;
 mod races;
 mod reargue;
 mod switches;
+mod weights;
 
 use mutatis::{Mutate, Session};
 use vmadiff_contract::{CallKind, Capabilities, DesignInfo};

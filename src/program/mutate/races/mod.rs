@@ -15,38 +15,13 @@ use vmadiff_interleave::Site;
 
 use super::dice::Dice;
 use super::generate::not_all_off;
-use super::{Profile, fresh, switches};
+use super::{Profile, fresh, switches, weights};
 use crate::program::sites::BEGIN;
 use crate::program::world::{Space, World};
 use crate::program::{Moment, Policy, Program, Schedule, Step, Switch};
 
 /// Where a task stands between two calls.
 static BETWEEN_CALLS: Site = BEGIN;
-
-/// How often a call races, of those that the managers know: half of all accesses, since most of
-/// what can go wrong does so under a fault.
-const WEIGHTS: &[(u32, CallKind)] = &[
-    (20, CallKind::Load),
-    (28, CallKind::Store),
-    (1, CallKind::Exec),
-    (12, CallKind::Munmap),
-    (12, CallKind::Mprotect),
-    (8, CallKind::Mmap),
-    (8, CallKind::Madvise),
-    (5, CallKind::Fork),
-    (4, CallKind::Mremap),
-    (3, CallKind::Mbind),
-    (2, CallKind::Mlock),
-    (2, CallKind::Reclaim),
-    (1, CallKind::Munlock),
-    (1, CallKind::Brk),
-    (1, CallKind::Exit),
-    (1, CallKind::Ftruncate),
-    (1, CallKind::UffdRegister),
-    (1, CallKind::Collapse),
-    (1, CallKind::NumaScan),
-    (1, CallKind::Softirq),
-];
 
 /// One race in so many is about pages that change hands.
 const MOVED_PAGES: u64 = 12;
@@ -82,7 +57,7 @@ pub(super) fn race(dice: &mut Dice<'_>, profile: &Profile) -> Program {
         },
         ..Program::default()
     };
-    setup::setup(dice, &mut program);
+    setup::setup(dice, &mut program, profile);
     setup::settle(&mut program);
     let known = |step: &Step| profile.calls.makes(&step.call);
     program.calls.retain(known);
@@ -117,16 +92,14 @@ pub(super) fn race(dice: &mut Dice<'_>, profile: &Profile) -> Program {
 /// make only the calls that change areas most.
 fn taste(dice: &mut Dice<'_>, profile: &Profile) -> Vec<(u32, CallKind)> {
     let few = dice.one_in(2);
-    let known = WEIGHTS
-        .iter()
-        .filter(|(_, kind)| profile.calls.knows(*kind));
+    let known = weights::known(profile.calls, |weights| weights.racing);
     let weigh = |&(weight, kind): &(u32, CallKind)| match kind {
         CallKind::Load | CallKind::Store => (weight, kind),
         _ if few && weight < 8 => (0, kind),
         _ => (weight * dice.weighted(&[(2, 0), (3, 1), (2, 4)]), kind),
     };
-    let weighed = known.clone().map(weigh).collect();
-    not_all_off(weighed, known.copied())
+    let weighed = known.iter().map(weigh).collect();
+    not_all_off(weighed, known)
 }
 
 /// The first calls are of different threads; later ones of any task, now and then of a child.

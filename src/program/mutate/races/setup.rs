@@ -1,17 +1,24 @@
 //! The memory that races are about, and what tasks have done to it before.
 
-use vmadiff_contract::{Call, Fail, Fd, MapFlags, Mode, PAGE_SIZE, PolicyFlags, Prot, TaskId};
+use vmadiff_contract::{
+    Access, Call, CallKind, Fail, Fd, FileKind, MapFlags, Mode, PAGE_SIZE, PolicyFlags, Prot,
+    TaskId,
+};
 
 use super::super::dice::Dice;
-use super::super::place;
+use super::super::{Profile, place};
 use crate::program::{Program, Step};
 
 /// What a lowest table maps, bytes.
 pub(super) const TABLE: u64 = 1 << 21;
 
-/// One to three neighbouring areas of private memory, written, so that faults in them may be
+/// One setup in so many has a file, which some of its areas map.
+const WITH_FILE: u64 = 6;
+
+/// One to three neighbouring areas, most of private memory, written, so that faults in them may be
 /// speculative; what else tasks have touched is in their caches and TLBs.
-pub(super) fn setup(dice: &mut Dice<'_>, program: &mut Program) {
+pub(super) fn setup(dice: &mut Dice<'_>, program: &mut Program, profile: &Profile) {
+    let with_file = dice.one_in(WITH_FILE) && profile.calls.knows(CallKind::Open);
     let mut step = |task, call| program.calls.push(by(TaskId(task), call));
     let (read, write) = (Prot::READ, Prot::READ | Prot::WRITE);
     let mut start = place::page(dice);
@@ -20,6 +27,9 @@ pub(super) fn setup(dice: &mut Dice<'_>, program: &mut Program) {
     let whole_tables = dice.one_in(8);
     if whole_tables {
         start = TABLE * (1 + dice.below(2));
+    }
+    if with_file && !whole_tables {
+        step(1, open());
     }
     for nth in 0..dice.weighted(&[(3, 1), (3, 2), (1, 3)]) {
         let pages = match whole_tables {
@@ -31,7 +41,15 @@ pub(super) fn setup(dice: &mut Dice<'_>, program: &mut Program) {
         } else {
             write
         };
-        step(1, map(start, pages, write));
+        let mapped = map(start, pages, write);
+        let of_file = with_file && !whole_tables && dice.one_in(2);
+        step(
+            1,
+            match of_file {
+                true => of_first_file(dice, mapped),
+                false => mapped,
+            },
+        );
         step(
             1,
             Call::Store {
@@ -66,6 +84,39 @@ pub(super) fn setup(dice: &mut Dice<'_>, program: &mut Program) {
         start += pages * PAGE_SIZE;
     }
 }
+
+/// A file as long as the longest area of it.
+fn open() -> Call {
+    Call::Open {
+        kind: FileKind::Plain,
+        access: Access::READ | Access::WRITE,
+        size: 8 * PAGE_SIZE,
+    }
+}
+
+/// The mapping, of the only file instead of anonymous memory.
+fn of_first_file(dice: &mut Dice<'_>, mapping: Call) -> Call {
+    match mapping {
+        Call::Mmap {
+            addr,
+            len,
+            prot,
+            off,
+            ..
+        } => Call::Mmap {
+            addr,
+            len,
+            prot,
+            flags: MapFlags::FIXED | dice.pick(&[MapFlags::SHARED, MapFlags::PRIVATE]),
+            fd: FIRST_FD,
+            off,
+        },
+        other => other,
+    }
+}
+
+/// What the first open answers.
+const FIRST_FD: Fd = Fd(3);
 
 /// A step by a task whose allocations do not fail.
 pub(super) fn by(task: TaskId, call: Call) -> Step {

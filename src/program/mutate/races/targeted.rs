@@ -7,33 +7,13 @@
 use vmadiff_contract::{Call, CallKind, DesignInfo, PAGE_SIZE, Prot, TaskId};
 
 use super::super::dice::Dice;
-use super::super::{Profile, fresh, place, switches};
+use super::super::{Profile, fresh, place, switches, weights};
 use super::setup::by;
 use super::variants::{back, is_repeatable, same_place, to_whole_tables};
 use super::{preemption_points, race_start};
 use crate::program::shape::{self, Param};
 use crate::program::world::{Space, World};
 use crate::program::{Policy, Program, Schedule, Step, Switch};
-
-/// What races are about.
-const ABOUT: &[(u32, CallKind)] = &[
-    (6, CallKind::Munmap),
-    (6, CallKind::Mprotect),
-    (6, CallKind::Mremap),
-    (6, CallKind::Fork),
-    (5, CallKind::Mbind),
-    (4, CallKind::Mmap),
-    (4, CallKind::Madvise),
-    (3, CallKind::Collapse),
-    (2, CallKind::Reclaim),
-    (2, CallKind::NumaScan),
-    (2, CallKind::Mlock),
-    (1, CallKind::Munlock),
-    (1, CallKind::UffdRegister),
-    (1, CallKind::Brk),
-    (1, CallKind::Exit),
-    (1, CallKind::Ftruncate),
-];
 
 /// Appends a race about one call to a program's setup, after which things are as `there`.
 pub(super) fn targeted(
@@ -42,8 +22,7 @@ pub(super) fn targeted(
     there: &World,
     profile: &Profile,
 ) {
-    let known = ABOUT.iter().filter(|(_, kind)| profile.calls.knows(*kind));
-    let about: Vec<_> = known.copied().collect();
+    let about: Vec<_> = weights::known(profile.calls, |weights| weights.about);
     if about.is_empty() {
         return;
     }
@@ -73,7 +52,7 @@ pub(super) fn targeted(
     let contended = contended(there, &step);
     // What fork and the kernel's own steps change is there already.
     let absent = match kind {
-        CallKind::Fork | CallKind::Reclaim | CallKind::NumaScan => false,
+        CallKind::Fork | CallKind::Reclaim | CallKind::NumaScan | CallKind::Evict => false,
         CallKind::Mremap => dice.one_in(2),
         _ => true,
     };
@@ -110,7 +89,7 @@ pub(super) fn targeted(
     }
     let victim = victim.unwrap_or(step);
     if dice.one_in(2) {
-        calls.push(witness(dice, &step, &victim, threads));
+        calls.push(witness(dice, space, &step, &victim, threads));
     }
     calls.retain(|step| profile.calls.makes(&step.call));
     if calls.is_empty() {
@@ -186,8 +165,8 @@ fn schedule(
 }
 
 /// What a race left behind shows to whoever looks next: another task, or the kernel's search for who maps
-/// a page. After a move there are two places to look at.
-fn witness(dice: &mut Dice<'_>, step: &Step, victim: &Step, threads: u8) -> Step {
+/// a page, be it of a file or anonymous. After a move there are two places to look at.
+fn witness(dice: &mut Dice<'_>, space: &Space, step: &Step, victim: &Step, threads: u8) -> Step {
     let [mut addr, ..] = shape::words(&victim.call);
     if let Call::Mremap {
         addr: from,
@@ -202,6 +181,7 @@ fn witness(dice: &mut Dice<'_>, step: &Step, victim: &Step, threads: u8) -> Step
     }
     let task = TaskId(1 + dice.below(threads.into()) as u8);
     let call = match dice.below(8) {
+        0..=3 if space.area_at(addr).is_some_and(|area| !area.is_private) => Call::Evict { addr },
         0..=3 => Call::Reclaim { addr },
         4..=6 => Call::Load { addr },
         _ => Call::Fork,
