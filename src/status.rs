@@ -14,6 +14,8 @@ pub enum Status {
     BadInput,
     /// The harness itself failed: a panic, a hang, out of memory, nothing executed.
     HarnessFailed,
+    /// `bisect` cannot tell: what `git bisect run` takes for "skip this one".
+    CannotTell = 125,
 }
 
 impl Status {

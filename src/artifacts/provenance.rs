@@ -70,6 +70,16 @@ impl Provenance {
         })
     }
 
+    /// The candidate's design, if it is told.
+    pub fn design(&self) -> Option<&str> {
+        self.design.as_deref()
+    }
+
+    /// The defects that were planted in it.
+    pub fn defects(&self) -> impl Iterator<Item = &str> {
+        self.defects.split(", ").filter(|&name| name != NO_DEFECTS)
+    }
+
     /// What differs from `now`, a sentence each.
     pub fn differences(&self, now: &Self) -> Vec<String> {
         let fields = [

@@ -1,5 +1,6 @@
 //! The command line: what can be asked for, and which module answers.
 
+mod bisect;
 mod completions;
 mod convert;
 mod corpus;
@@ -80,6 +81,7 @@ enum Command {
     #[cfg(feature = "engine")]
     Hunt(hunt::Args),
     Run(run::Args),
+    Bisect(bisect::Args),
     Minimize(minimize::Args),
     Show(show::Args),
     Convert(convert::Args),
@@ -112,6 +114,7 @@ pub fn run(cli: Cli) -> Result<Status> {
         #[cfg(feature = "engine")]
         Command::Hunt(args) => hunt::run(&args, &planted()?),
         Command::Run(args) => run::run(&args, &asked),
+        Command::Bisect(args) => Ok(bisect::run(&args, asked)),
         Command::Minimize(args) => minimize::run(&args, &asked),
         Command::Show(args) => show::run(&args, &asked),
         Command::Convert(args) => convert::run(&args, &asked),

@@ -4,6 +4,7 @@
 #[cfg(feature = "engine")]
 mod alone;
 mod bad_input;
+mod bisect;
 mod convert;
 #[cfg(feature = "engine")]
 mod corpus;
