@@ -235,7 +235,8 @@ fn import(args: &Args) -> Result<Case> {
     let mut import = images.swap_remove(number - 1);
     note(import.summary.to_string().trim_end());
     if import.is_empty() {
-        bail!("{name}: {}", nothing_left(&import, full));
+        let is_blank = logs.iter().all(|log| log.text.trim().is_empty());
+        bail!("{name}: {}", nothing_left(&import, full, is_blank));
     }
     for difference in import.compare(&reference_answers(&import.case.program)) {
         let Difference {
@@ -257,10 +258,15 @@ fn import(args: &Args) -> Result<Case> {
 }
 
 /// Why a log makes no program, and what would help.
-fn nothing_left(import: &Import, full: Option<usize>) -> String {
+fn nothing_left(import: &Import, full: Option<usize>, is_blank: bool) -> String {
     let why = match import.summary.main_reason() {
         Some(reason) => reason,
-        None => "it has no lines".to_owned(),
+        None if is_blank => "it has no lines".to_owned(),
+        // Such a table is known, and no line that is left out.
+        None if import.summary.seen == 0 => {
+            "it has no calls, which `strace -c` only counts (-C writes them, too)".to_owned()
+        }
+        None => "it has nothing but ends of threads".to_owned(),
     };
     let help = match full {
         Some(image) => format!(

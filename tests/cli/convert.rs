@@ -100,6 +100,17 @@ fn a_log_of_which_nothing_is_left_is_refused_and_nothing_is_written() {
         "convert --strace empty",
         &["empty: no call on memory is left", "no lines"],
     );
+    shell.write(
+        "counts",
+        "% time     seconds  usecs/call     calls    errors syscall\n\
+         ------ ----------- ----------- --------- --------- ----------------\n\
+         100.00    0.000050          25         2           munmap\n\
+         ------ ----------- ----------- --------- --------- ----------------\n\
+         100.00    0.000050          25         2           total\n",
+    );
+    check("convert --strace counts", &["`strace -c` only counts"]);
+    shell.write("ends", "7 +++ exited with 0 +++\n");
+    check("convert --strace ends", &["nothing but ends of threads"]);
     check(
         "convert --strace prose",
         &["1 of what is left out: no system call", "strace -f"],

@@ -15,6 +15,8 @@ mod fleet;
 #[cfg(feature = "engine")]
 mod fuzz;
 #[cfg(feature = "engine")]
+mod hunt;
+#[cfg(feature = "engine")]
 mod keeping;
 mod many;
 mod minimize;
