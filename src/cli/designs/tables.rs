@@ -1,6 +1,7 @@
 //! The tables of docs/designs.md, each printed by `vmadiff designs --table NAME`, so that the page says
 //! what the code says.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -26,7 +27,7 @@ pub enum Table {
     Ways,
     /// Where a design leaves what it is made after.
     Deviations,
-    /// The real bugs of a design, and how soon fresh programs show each.
+    /// The real bugs of designs, and how soon fresh programs show each.
     Bugs,
     /// What a counted reference would have caught of the defects that two forms of a design share:
     /// by the programs that are given.
@@ -34,7 +35,7 @@ pub enum Table {
 }
 
 /// Fresh programs in which a bug is looked for.
-const FRESH: u64 = 20_000;
+const FRESH: u64 = 100_000;
 
 /// A table, in Markdown.
 pub fn print(table: Table, designs: &[&'static DesignInfo], files: &[PathBuf]) -> Result<String> {
@@ -164,6 +165,11 @@ fn ways(designs: &[&'static DesignInfo]) -> String {
     for design in designs {
         let way = fast_path(design);
         writeln!(out, "{}", design.name).expect("a String takes all");
+        let of = designs.iter().find(|of| design.form_of == Some(of.name));
+        if let Some(of) = of.filter(|of| fast_path(of) == way) {
+            writeln!(out, "  as {}\n", of.name).expect("a String takes all");
+            continue;
+        }
         for Stretch {
             held,
             function,
@@ -204,10 +210,13 @@ fn deviations(designs: &[&DesignInfo]) -> String {
     out
 }
 
+/// Each bug once, by the first design that has it: those of the machine are all designs'.
 fn bugs(designs: &[&'static DesignInfo]) -> String {
     let mut out = header(&["design", "bug", "from", "fresh programs until found", "as"]);
+    let mut told = BTreeSet::new();
     for design in designs {
-        for info in defects(design).filter(|info| is_real(info)) {
+        let real = defects(design).filter(|info| is_real(info));
+        for info in real.filter(|info| told.insert(info.name)) {
             let found = first_found(design, info, FRESH);
             let (programs, signature) = match found {
                 Some(found) => (
