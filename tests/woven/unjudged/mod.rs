@@ -2,6 +2,7 @@
 
 mod areas;
 mod forks;
+mod limits;
 mod orders;
 mod pages;
 

@@ -4,7 +4,7 @@
 mod areas;
 mod pages;
 
-use vmadiff_contract::{Advice, Call, Fail, MapFlags, Outcome};
+use vmadiff_contract::{Advice, Call, Fail, MapFlags, Outcome, Resource};
 
 use super::replay::{Objection, Trial};
 
@@ -37,6 +37,12 @@ fn step_by_step(trial: &Trial<'_>) -> Option<&'static str> {
             // copy_signal comes between dup_fd and dup_mmap.
             Call::Fork if overlap(a, &|c| matches!(c, Call::SetRlimit { .. })) => {
                 Some("fork copies limits and areas at different times")
+            }
+            // do_mlock: can_do_mlock comes before mmap_sem, and asks the limit that is asked again.
+            Call::Mlock { .. } | Call::Mlock2 { .. } | Call::Mlockall { .. }
+                if overlap(a, &sets_memlock) =>
+            {
+                Some("mlock looks at its limit before it has mmap_sem")
             }
             Call::Mmap { fd, flags, .. }
                 if !flags.contains(MapFlags::ANONYMOUS)
@@ -83,6 +89,12 @@ fn overlaps_failed_fork(trial: &Trial<'_>, call: usize) -> bool {
         let failed = matches!(trial.woven.outcomes[fork], Some(Outcome::Errno(_)));
         calls[fork].call == Call::Fork && failed
     })
+}
+
+/// Calls that change how much may be locked.
+fn sets_memlock(call: &Call) -> bool {
+    let set = Resource::MemLock;
+    matches!(*call, Call::SetRlimit { resource, .. } if resource == set)
 }
 
 /// Calls that take pages away without mmap_sem held for writing.
