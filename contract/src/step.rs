@@ -153,6 +153,9 @@ pub enum Choice {
     /// A fault leaves its entry, which is no longer as it read it, before it has all that it would
     /// need to serve it.
     Leave,
+    /// A page that another call is just letting go of counts as shared yet: the entry goes before its
+    /// count.
+    Shared,
     /// Of the tasks that are left to be flushed this one comes next; without a choice the first.
     Of(TaskId),
     /// Of the areas of a file or an anon_vma the one that maps its pages here comes next; without a

@@ -160,6 +160,14 @@ impl Machine {
     }
 
     fn take_next(&mut self, t: usize, choice: Choice) -> Result<Taken, Refusal> {
+        let taken = self.try_take(t, choice);
+        if let Ok(Taken::Returned(_)) = taken {
+            self.world.letting_go.retain(|&(of, _)| of != t);
+        }
+        taken
+    }
+
+    fn try_take(&mut self, t: usize, choice: Choice) -> Result<Taken, Refusal> {
         if self.jobs[t].overcharged > 0 {
             if choice != Choice::Go {
                 return Err(Refusal::Choice);
@@ -201,6 +209,7 @@ impl Machine {
         if needs > self.jobs[t].held {
             self.hold(m, t, needs);
         }
+        self.world.letting_go.retain(|&(of, _)| of != t);
         self.world.choice = choice;
         self.world.whose = match choice {
             Choice::Of(task) => Some(task),

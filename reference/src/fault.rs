@@ -45,17 +45,18 @@ pub(crate) struct Fault {
 const DECIDE: u8 = 0;
 const READ: u8 = 1;
 const MEND: u8 = 2;
-const LENDER: u8 = 3;
-const PREV: u8 = 4;
-const ATTACH: u8 = 5;
-const CHARGE: u8 = 6;
-const GROW: u8 = 7;
-const FRAME: u8 = 8;
-const LOOK: u8 = 9;
-const COPY: u8 = 10;
-const CLEAR: u8 = 11;
-const FLUSH: u8 = 12;
-const WRITE: u8 = 13;
+const OWN: u8 = 3;
+const LENDER: u8 = 4;
+const PREV: u8 = 5;
+const ATTACH: u8 = 6;
+const CHARGE: u8 = 7;
+const GROW: u8 = 8;
+const FRAME: u8 = 9;
+const LOOK: u8 = 10;
+const COPY: u8 = 11;
+const CLEAR: u8 = 12;
+const FLUSH: u8 = 13;
+const WRITE: u8 = 14;
 
 impl List for Fault {
     rows! { "fault"
@@ -64,9 +65,11 @@ impl List for Fault {
         Decide None "handle_pte_fault: orig_pte, a single read"
             read or again: "the entry, which says what is to be done";
         Entry None "do_wp_page, do_numa_page: the page table's lock"
-            mend unless may_write or again: "an entry that needs no new page: writable in place, or no longer hinting";
+            mend unless may_write or again_or_shared: "an entry that needs no new page: writable in place, or no longer hinting";
+        Decide Read "expand_downwards; anon_vma_prepare: a single read under mmap_sem"
+            own: "for a stack, whether it may grow; whether the area has an anon_vma";
         Decide Read "find_mergeable_anon_vma: a single read under mmap_sem"
-            lender: "for a stack, whether it may grow; whether the next area lends its anon_vma";
+            lender: "whether the next area lends its anon_vma";
         Decide Read "find_mergeable_anon_vma: a single read; anon_vma_alloc"
             lender_before or may_fail: "whether the area before lends its own; else a new one";
         Anon Read "anon_vma_prepare: anon_vma_lock_write, page_table_lock"
@@ -241,7 +244,7 @@ impl Fault {
         if below {
             it.growing = true;
             (it.i, it.area) = (i, id);
-            return Ok(Flow::To(LENDER));
+            return Ok(Flow::To(OWN));
         }
         it.found(world, i)
     }
@@ -294,7 +297,9 @@ impl Fault {
         };
         match page.entry {
             Entry::Swap(_) => it.go(world, FRAME),
-            _ if page.hinting || it.store && !page.writable => it.go(world, MEND),
+            _ if page.hinting || it.is_behind(&page) || it.store && !page.writable => {
+                it.go(world, MEND)
+            }
             _ => it.served(world, 0),
         }
     }
@@ -307,7 +312,7 @@ impl Fault {
         if world.mms[self.m].areas[i].rmap.anon.is_some() {
             self.go(world, FRAME)
         } else {
-            self.go(world, LENDER)
+            self.go(world, OWN)
         }
     }
 
@@ -325,6 +330,12 @@ impl Fault {
 
     fn passed(world: &World) -> bool {
         world.was_passed() && world.keeps(Guard::NoPass)
+    }
+
+    /// The entry allows nothing, and its area does by now: mprotect has yet to come to it. A fault takes
+    /// it for one that hints (`pte_protnone`, `vma_is_accessible`).
+    fn is_behind(&self, page: &Page) -> bool {
+        page.is_present() && !page.readable && self.flags.intersects(ACCESS)
     }
 
     /// A table that another call keeps locked is waited for.
@@ -356,8 +367,15 @@ impl Fault {
             world.mms[it.m].pages[at].hinting = false;
             return it.served(world, 0);
         }
+        if it.is_behind(&page) {
+            let writable = it.flags.contains(VmFlags::SHARED | VmFlags::WRITE);
+            let dropped = page.dropped;
+            let new = Page::new(page.addr, page.entry, it.flags, writable);
+            world.mms[it.m].pages[at] = Page { dropped, ..new };
+            return it.served(world, 0);
+        }
         let alone = match page.entry {
-            Entry::Anon(frame) => world.is_alone(frame),
+            Entry::Anon(frame) => world.is_alone(frame) && world.choice != Choice::Shared,
             Entry::File(..) => it.flags.contains(VmFlags::SHARED),
             Entry::Zero | Entry::Swap(_) => false,
         };
@@ -369,26 +387,35 @@ impl Fault {
         it.go_to_frame(world)
     }
 
-    /// Looks for an anon_vma to share. Between this and the attaching no area comes or goes.
-    fn lender(world: &mut World, it: &mut Self) -> Step {
-        let has_one = |i: usize| world.mms[it.m].areas[i].rmap.anon.is_some();
-        if !it.growing && it.area(world).is_some_and(has_one) {
-            // Another fault was faster: no neighbour is asked.
-            return Ok(Flow::To(FRAME));
+    /// Whether it has to look for an anon_vma at all.
+    fn own(world: &mut World, it: &mut Self) -> Step {
+        let mm = &world.mms[it.m];
+        let has_one = |i: usize| mm.areas[i].rmap.anon.is_some();
+        if !it.growing && mm.at(it.addr).is_some_and(has_one) {
+            return it.go(world, FRAME);
         }
         let Some(i) = it.area_to_prepare(world) else {
             return Ok(Flow::To(it.restart(world)));
         };
-        if it.growing && !world.stack_may_start(it.m, i, page_down(it.addr)) {
+        let grows = it.growing && !it.has_grown(world, i);
+        if grows && !world.stack_may_start(it.m, i, page_down(it.addr)) {
             return it.no_area(world);
         }
-        let area = &world.mms[it.m].areas[i];
-        world
-            .touched
-            .extend(world.driven.then_some(About::Area(area.id)));
-        if area.rmap.anon.is_some() {
-            return Ok(Flow::To(CHARGE));
+        world.about(About::Area(world.mms[it.m].areas[i].id));
+        if world.mms[it.m].areas[i].rmap.anon.is_some() {
+            it.go(world, CHARGE)
+        } else {
+            it.go(world, LENDER)
         }
+    }
+
+    /// Looks for an anon_vma to share. Between this and the attaching no area comes or goes.
+    fn lender(world: &mut World, it: &mut Self) -> Step {
+        let Some(i) = it.area_to_prepare(world) else {
+            return Ok(Flow::To(it.restart(world)));
+        };
+        world.about(About::Area(world.mms[it.m].areas[i].id));
+        let area = &world.mms[it.m].areas[i];
         it.anon = world.lent_by_next(it.m, i, area).map(|anon| (anon, false));
         if it.anon.is_some() {
             it.go(world, ATTACH)
@@ -418,7 +445,7 @@ impl Fault {
         if self.growing {
             let i = world.mms[self.m].find(self.addr);
             let area = world.mms[self.m].areas.get(i)?;
-            return (area.id == self.area && self.addr < area.start).then_some(i);
+            return (area.id == self.area).then_some(i);
         }
         self.area(world).filter(|_| !Self::passed(world))
     }
@@ -444,6 +471,11 @@ impl Fault {
         }
     }
 
+    /// Another fault was faster.
+    fn has_grown(&self, world: &World, i: usize) -> bool {
+        world.mms[self.m].areas[i].start <= self.addr
+    }
+
     fn may_charge(world: &World, it: &Self) -> Option<Guard> {
         let grows = world.growing.iter().any(|&(_, area)| area == it.area);
         world.wait_if(Guard::AnonLock, grows)
@@ -453,6 +485,9 @@ impl Fault {
         let Some(i) = it.area_to_prepare(world) else {
             return Ok(Flow::To(it.restart(world)));
         };
+        if it.has_grown(world, i) {
+            return Ok(Flow::To(GROW));
+        }
         match world.charge_stack(it.m, i, page_down(it.addr)) {
             Ok(pages) => it.charged = pages,
             Err(_) => return it.no_area(world),
@@ -465,7 +500,9 @@ impl Fault {
             return Ok(Flow::To(it.restart(world)));
         };
         world.about(About::Area(it.area));
-        world.grow_stack(it.m, i, it.charged);
+        if !it.has_grown(world, i) {
+            world.grow_stack(it.m, i, it.charged);
+        }
         (it.growing, it.charged) = (false, 0);
         it.found(world, i)
     }
@@ -604,6 +641,12 @@ impl Fault {
             into.push(Choice::Again);
         }
         it.may_leave(world, into);
+    }
+
+    fn again_or_shared(world: &World, it: &Self, into: &mut Vec<Choice>) {
+        Self::again(world, it, into);
+        let entry = it.read.map(|page| page.entry);
+        into.extend(entry.and_then(|entry| world.still_shared(entry)));
     }
 
     fn again_or_leave(world: &World, it: &Self, into: &mut Vec<Choice>) {

@@ -29,7 +29,7 @@ impl List for NumaScan {
         Decide Read "task_numa_work: find_vma under mmap_sem"
             area: "the next area that allows any access";
         Pass Read "change_pte_range: the page table's lock"
-            pass unless may_pass: "an entry, and the stretch without entries before it";
+            pass unless may_pass or shared: "an entry, and the stretch without entries before it";
         Flush Read "change_protection_range: flush_tlb_range, an interrupt to each processor"
             flush or flushes: "the part, from each TLB that holds something of it";
     }
@@ -66,13 +66,21 @@ impl NumaScan {
         world.cleared_in(it.m, it.at, it.to)
     }
 
+    fn shared(world: &World, it: &Self, into: &mut Vec<Choice>) {
+        let pages = &world.mms[it.m].pages;
+        let next = world.mms[it.m].pages_in(it.at, it.to).next();
+        into.extend(next.and_then(|at| world.still_shared(pages[at].entry)));
+    }
+
     fn pass(world: &mut World, it: &mut Self) -> Step {
         let stop = world.next_stop(it.m, it.at, it.to);
         world.pass_over(it.m, it.at, stop, false);
         for at in world.mms[it.m].pages_in(it.at, stop) {
             let alone = match world.mms[it.m].pages[at].entry {
                 Entry::File(..) => true,
-                Entry::Anon(frame) => world.frame(frame).mapped == 1,
+                Entry::Anon(frame) => {
+                    world.choice != Choice::Shared && world.frame(frame).mapped == 1
+                }
                 Entry::Zero | Entry::Swap(_) => false,
             };
             world.mms[it.m].pages[at].hinting |= alone;

@@ -1,7 +1,7 @@
 //! Page-table entries, the frames and swap slots behind them, and taking them away.
 
 use smallvec::SmallVec;
-use vmadiff_contract::{Event, FileId, FrameId, Misuse, VmFlags};
+use vmadiff_contract::{Choice, Event, FileId, FrameId, Misuse, VmFlags};
 
 use crate::area::{ACCESS, page_down};
 use crate::world::{NoMemory, World};
@@ -132,7 +132,21 @@ impl World {
     pub fn unmap_frame(&mut self, id: FrameId) {
         let frame = self.frame(id);
         frame.mapped -= 1;
+        self.lets_go(id);
         self.free_if_unused(id);
+    }
+
+    /// The running task's step takes an entry that maps this frame.
+    pub fn lets_go(&mut self, frame: FrameId) {
+        if self.driven {
+            self.letting_go.push((self.now, frame));
+        }
+    }
+
+    /// Whether another call is just letting go of the page that an entry maps.
+    pub fn still_shared(&self, entry: Entry) -> Option<Choice> {
+        let other = |&&(t, frame): &&(usize, FrameId)| t != self.now && entry == Entry::Anon(frame);
+        self.letting_go.iter().find(other).map(|_| Choice::Shared)
     }
 
     /// Frees a frame that nothing maps, no zap holds and no call swaps out any more.
@@ -190,6 +204,7 @@ impl World {
                 let it = self.frame(frame);
                 (it.mapped, it.held) = (it.mapped - 1, it.held + 1);
                 held.push(frame);
+                self.lets_go(frame);
             }
             Entry::Swap(slot) => {
                 mm.swap_entries -= 1;

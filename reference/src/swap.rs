@@ -18,14 +18,13 @@ pub(crate) struct Reclaim {
     slot: u32,
     /// The entries that it took, by address space; the last one may be cleared and not set yet.
     taken: Vec<(usize, Page)>,
-    copied: bool,
 }
 
 const DECIDE: u8 = 1;
 const TAKE: u8 = 2;
 const FLUSH: u8 = 3;
-const COPY: u8 = 4;
-const SET: u8 = 5;
+const SET: u8 = 4;
+const COPY: u8 = 5;
 const PUT_BACK: u8 = 6;
 
 impl List for Reclaim {
@@ -35,13 +34,13 @@ impl List for Reclaim {
         Decide None "shrink_page_list: trylock_page; page_referenced under the anon_vma's lock"
             decide or may_give_up: "whether an area that maps it is locked";
         Entry None "try_to_unmap_one: the page table's lock until it is set; anon_vma_lock_read, lock_page"
-            take unless may_take or which: "an entry that maps it is cleared; a locked area: all are put back";
+            take unless may_take or which_or_none: "an entry that maps it is cleared; a locked area: all are put back";
         Flush None "ptep_clear_flush: an interrupt to each processor"
             flush or flushes: "the page, from each TLB that holds it";
-        Copy None "pageout: lock_page; nobody stores to the page"
-            copy unless may_copy: "the contents, to the slot";
         Entry None "try_to_unmap_one: set_pte_at, the same hold of the lock"
-            set: "the entry, to the slot; the next one, or the frame is freed";
+            set: "the entry, to the slot; then the next one";
+        Copy None "pageout: lock_page; nobody maps the page, nor stores to it"
+            copy unless may_copy: "the contents, to the slot; the frame is freed";
         Entry None "the swap cache, which the model does not have: lock_page"
             put_back: "the entries, as they were";
     }
@@ -49,14 +48,13 @@ impl List for Reclaim {
 
 impl Reclaim {
     pub fn new(m: usize, addr: u64) -> Self {
-        let (frame, slot, taken, copied) = (FrameId(0), 0, Vec::new(), false);
+        let (frame, slot, taken) = (FrameId(0), 0, Vec::new());
         Self {
             m,
             addr: page_down(addr),
             frame,
             slot,
             taken,
-            copied,
         }
     }
 
@@ -126,8 +124,10 @@ impl Reclaim {
         })
     }
 
-    fn which(world: &World, it: &Self, into: &mut Vec<Choice>) {
+    /// The walk may have come past an area before its entry was there, as fork copies it.
+    fn which_or_none(world: &World, it: &Self, into: &mut Vec<Choice>) {
         world.which(it.free(world), into);
+        Self::may_give_up(world, it, into);
     }
 
     fn may_take(world: &World, it: &Self) -> Option<Guard> {
@@ -137,20 +137,26 @@ impl Reclaim {
 
     fn take(world: &mut World, it: &mut Self) -> Step {
         let next = world.chosen_place().or_else(|| it.free(world).next());
+        let next = next.filter(|_| world.choice != Choice::GiveUp);
         let found = next.and_then(|(m, addr)| Some((m, world.page_at(m, addr).ok()?)));
         let Some((m, at)) = found else {
-            return it.done(world);
+            return if it.taken.is_empty() {
+                it.done(world)
+            } else {
+                it.go(world, COPY)
+            };
         };
         let mm = &mut world.mms[m];
         let page = mm.pages[at];
         let area = mm.at(page.addr).map(|i| &mm.areas[i]);
         if area.is_some_and(|area| area.flags.contains(VmFlags::LOCKED)) {
+            world.refused = true;
             return Ok(Flow::To(PUT_BACK));
         }
         mm.pages[at].clearing = true;
         it.taken.push((m, page));
         if !world.driven {
-            return Self::copy(world, it);
+            return it.go(world, SET);
         }
         world.about_entry(m, page.addr);
         it.flushed(world)
@@ -165,9 +171,8 @@ impl Reclaim {
 
     fn flushed(&self, world: &mut World) -> Step {
         let (m, addr) = self.cleared();
-        let then = if self.copied { SET } else { COPY };
         let more = world.has_to_flush(m, addr, addr + PAGE_SIZE);
-        Ok(Flow::To(if more { FLUSH } else { then }))
+        Ok(Flow::To(if more { FLUSH } else { SET }))
     }
 
     fn flush(world: &mut World, it: &mut Self) -> Step {
@@ -186,11 +191,11 @@ impl Reclaim {
     }
 
     fn copy(world: &mut World, it: &mut Self) -> Step {
-        it.copied = true;
-        let bytes = world.frame(it.frame).bytes.clone();
-        world.slots[it.slot as usize].bytes = bytes;
-        world.about(About::Frame(it.frame));
-        it.go(world, SET)
+        if world.slots[it.slot as usize].count > 0 {
+            let bytes = world.frame(it.frame).bytes.clone();
+            world.slots[it.slot as usize].bytes = bytes;
+        }
+        it.done(world)
     }
 
     fn set(world: &mut World, it: &mut Self) -> Step {
@@ -200,13 +205,14 @@ impl Reclaim {
             mm.pages[at] = Page::new(addr, Entry::Swap(it.slot), VmFlags::empty(), false);
             (mm.rss_anon, mm.swap_entries) = (mm.rss_anon - 1, mm.swap_entries + 1);
             world.frame(it.frame).mapped -= 1;
+            world.lets_go(it.frame);
             world.slots[it.slot as usize].count += 1;
             world.about_entry(m, addr);
         }
         if it.entries(world).next().is_some() {
             return Ok(Flow::To(TAKE));
         }
-        it.done(world)
+        it.go(world, COPY)
     }
 
     /// All may have let go of the page meanwhile: then there is nothing to keep.

@@ -3,7 +3,7 @@
 use vmadiff_contract::{About, Errno, PAGE_SIZE, SyncFlags, VmFlags};
 
 use crate::area::page_up;
-use crate::job::{Flow, List, Step, rows};
+use crate::job::{Flow, List, Row, Sem, Step, rows};
 use crate::world::{Answer, World};
 
 /// What is asked of a range.
@@ -36,6 +36,15 @@ impl List for Ask {
             next: "msync: the next area; mincore: the next entry, and the stretch without before it";
         Decide None "msync: vfs_fsync_range, mmap_sem is given up"
             write_back: "MS_SYNC: the file, which needs nothing";
+    }
+
+    /// Of nothing nothing is asked.
+    fn sem(&self, _: &World, row: &Row<Self>) -> Sem {
+        if self.start == self.end {
+            Sem::None
+        } else {
+            row.sem
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use vmadiff_contract::{
-    About, Choice, Config, Errno, Event, EventSink, Fail, Lender, Misuse, MmId, Note, Outcome,
-    PAGE_SIZE, PolicyId, Resource, TaskId, VmFlags, VmaId,
+    About, Choice, Config, Errno, Event, EventSink, Fail, FrameId, Lender, Misuse, MmId, Note,
+    Outcome, PAGE_SIZE, PolicyId, Resource, TaskId, VmFlags, VmaId,
 };
 
 use crate::anon::Anon;
@@ -100,6 +100,8 @@ pub(crate) struct World {
     pub left_alone: bool,
     /// A fault has begun again.
     pub restarted: bool,
+    /// Frames that a task's last step has taken an entry of.
+    pub letting_go: Vec<(usize, FrameId)>,
     /// Pages that the running step has charged, was refused, and has yet to give back.
     pub overcharged: u64,
     /// A pass goes no further than this address in one step.
@@ -157,6 +159,7 @@ impl World {
             refused: false,
             left_alone: false,
             restarted: false,
+            letting_go: Vec::new(),
             overcharged: 0,
             upto: u64::MAX,
             tlbs: Vec::new(),
@@ -403,6 +406,7 @@ impl Hash for World {
             &self.detaching,
             &self.gathers,
             &self.growing,
+            &self.letting_go,
             self.misuse,
         )
             .hash(state);

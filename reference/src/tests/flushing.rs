@@ -183,9 +183,9 @@ fn a_move_flushes_each_page_table_before_the_next() {
 }
 
 /// try_to_unmap_one: cleared, flushed, and set, under the page table's lock; whose entry comes
-/// first is open.
+/// first is open. pageout: written out when nobody maps the page any more, who would store to it.
 #[test]
-fn reclaim_clears_flushes_copies_and_sets_each_entry() {
+fn reclaim_clears_flushes_and_sets_each_entry_and_copies_at_last() {
     use StepKind::{Copy, Entry, Flush};
     let setup = [
         map(0, 1),
@@ -211,7 +211,7 @@ fn reclaim_clears_flushes_copies_and_sets_each_entry() {
     assert_eq!(about, [About::Entry { mm, addr }]);
     begin(reference, TWO, &unmap(0, 1).call);
     let (kinds, outcome) = kinds(reference, ONE);
-    assert_eq!(kinds, [Flush, Copy, Entry, Flush, Entry]);
+    assert_eq!(kinds, [Flush, Entry, Flush, Entry, Copy]);
     assert_eq!(outcome, Outcome::Value(1));
     assert_eq!(finish(reference, TWO), Outcome::Value(0));
     assert_eq!(legal(reference, ONE), []);
