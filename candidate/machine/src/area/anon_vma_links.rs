@@ -33,6 +33,9 @@ impl<D: Design> Current<'_, D> {
         {
             return Ok(());
         }
+        if told {
+            self.mark_done(StepKind::Decide, vma.about());
+        }
         let (anon, allocated) = match self.find_mergeable_anon_vma(vma, told) {
             Some(anon) => (anon, false),
             None => (self.anon_vma_alloc().ok_or(NoMemory)?, true),

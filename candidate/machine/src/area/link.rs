@@ -87,16 +87,16 @@ impl<D: Design> Current<'_, D> {
     }
 
     /// Out of the tree (`__vma_rb_erase`).
-    /// `then` comes at once, with no moment between.
+    /// `then` comes when nobody who holds it takes it for linked any more.
     pub fn __vma_rb_erase(&self, mm: &Mm, vma: Ref<'_, Vma>, how: Died, then: impl FnOnce()) {
         mm.holes.changed(vma.start(), vma.end());
         D::change_tree(self, mm, vma, InTree::Erase(how), || {
             self.tree(mm).erase(vma);
             vma.linked().init(false);
-            then();
         });
         self.raise(Event::VmaUnlink { vma: vma.id() });
         D::erased(self, vma, how);
+        then();
     }
 
     /// Out of tree and list, when it is merged away (`__vma_unlink_common`).

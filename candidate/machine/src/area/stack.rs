@@ -59,9 +59,10 @@ impl<D: Design> Current<'_, D> {
             self.vm_stat_account(mm, vma.flags(), grow);
             mm.holes.changed(addr, vma.end());
             vma.vm_start().set(site::EXPAND_DOWNWARDS__SET_START, addr);
+            // Faults find it here from now on; the offset they ask for under this lock.
+            self.mark_done(StepKind::Resize, vma.about());
             vma.vm_pgoff()
                 .set(site::EXPAND_DOWNWARDS__SET_PGOFF, pgoff - grow);
-            self.mark_done(StepKind::Resize, vma.about());
         }
         D::changed(self, vma, Why::Grow);
         Ok(())

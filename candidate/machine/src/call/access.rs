@@ -28,7 +28,7 @@ impl<D: Design> Current<'_, D> {
     /// `load`, `store` and `exec` of one byte.
     pub fn access(&self, addr: u64, need: Need, value: u8) -> Outcome {
         if addr >= self.config().task_size {
-            self.mark_walk(addr, Pte::NONE);
+            self.mark_walk(addr, Pte::NONE, None);
             self.mark(StepKind::Decide, self.areas(), Told::Refused);
             return Outcome::Segv(SegvCode::MapErr);
         }
@@ -71,13 +71,13 @@ impl<D: Design> Current<'_, D> {
         let cached = self.task.cached(addr).filter(|pte| pte.allows(need));
         let pte = match cached {
             Some(pte) => {
-                self.mark_walk(addr, pte);
+                self.mark_walk(addr, pte, None);
                 pte
             }
             None => {
                 // What the TLB refuses is looked up again before it is a fault.
-                let pte = self.walk_by_hardware(addr);
-                self.mark_walk(addr, pte);
+                let (pte, since) = self.walk_by_hardware(addr);
+                self.mark_walk(addr, pte, since);
                 if !pte.allows(need) {
                     // A page fault invalidates what the TLB has for its address (Intel SDM, volume
                     // 3, 4.10.4.1).
@@ -97,9 +97,9 @@ impl<D: Design> Current<'_, D> {
         Ok(byte)
     }
 
-    fn mark_walk(&self, addr: u64, pte: Pte) {
+    fn mark_walk(&self, addr: u64, pte: Pte, since: Option<u64>) {
         if self.listens() {
-            self.tell_pte(None, StepKind::Walk, self.mm, addr, (pte, pte));
+            self.tell_pte(since, StepKind::Walk, self.mm, addr, (pte, pte));
         }
     }
 
@@ -121,16 +121,26 @@ impl<D: Design> Current<'_, D> {
         About::Tlb(self.task_id(self.task))
     }
 
-    /// The processor's own walk: one step but for the lowest entry.
-    fn walk_by_hardware(&self, addr: u64) -> Pte {
+    /// The processor's own walk: one step but for the lowest entry. Also the moment at which that was
+    /// so, if the table has left its place since the processor came to it, as it may until TLBs are
+    /// flushed: right before.
+    fn walk_by_hardware(&self, addr: u64) -> (Pte, Option<u64>) {
         let mm = self.mm_struct();
         let down = |entry: u64| Handle::<Table>::from_word(entry).some();
         let lowest = down(mm.pgd.peek(index(addr, PGD_SHIFT)))
             .and_then(|pud| down(self.table(pud).entries().peek(index(addr, PUD_SHIFT))))
             .and_then(|pmd| down(self.table(pmd).entries().peek(index(addr, PMD_SHIFT))));
         match lowest {
-            Some(table) => self.table(table).pte(site::ACCESS__PTE, index(addr, 12)),
-            None => Pte::NONE,
+            Some(table) => {
+                let (table, at) = (self.table(table), index(addr, 12));
+                let pte = table.pte(site::ACCESS__PTE, at);
+                let here = (self.mm, addr >> PMD_SHIFT << PMD_SHIFT);
+                let left = table.is_gone(at) || table.place() != Some(here);
+                let since = table.left().shown().checked_sub(1);
+                // What was cleared there since is gone now.
+                (pte, since.filter(|_| left && !pte.is_none()))
+            }
+            None => (Pte::NONE, None),
         }
     }
 

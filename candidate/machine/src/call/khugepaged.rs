@@ -206,6 +206,7 @@ impl<D: Design> Current<'_, D> {
     /// A table hangs in the tree no longer: the entries of the range are gone, all at once. What else
     /// it holds will be there again, as it was; a fault that has the table's lock may still write it.
     fn unhung(&self, part: PteTable<'_>) {
+        part.table.left().init(self.moment());
         for at in self.pass(part) {
             let ptes = (part.table.peek_pte(at), Pte::NONE);
             self.mark_entry(StepKind::Pass, part.table, at, ptes);

@@ -81,6 +81,7 @@ impl<D: Design> Current<'_, D> {
     /// Tells that the entries of a table that is moved are no longer at their old place.
     fn table_left(&self, part: PteTable<'_>) {
         if self.listens() {
+            part.table.left().init(self.moment());
             for at in self.pass(part) {
                 let pte = part.table.peek_pte(at);
                 let old = part.addr + (at as u64) * 4096;

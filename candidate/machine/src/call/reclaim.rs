@@ -10,6 +10,7 @@ use crate::core::slab::{Handle, Ref};
 use crate::design::Design;
 use crate::page::frame::Frame;
 use crate::page::pte::{Maps, Pte};
+use crate::page::rmap::Unmapped;
 use crate::page::table::{Table, index};
 use crate::sites as site;
 
@@ -139,8 +140,20 @@ impl<D: Design> Current<'_, D> {
         page.swap().set(site::SHRINK_PAGE__SWAP, slot.handle());
         let mut unmapped = false;
         self.rmap_walk_anon(anon, page, |vma, addr| {
-            unmapped |= self.try_to_unmap_one(vma, addr, page, slot);
+            if locked {
+                return;
+            }
+            match self.try_to_unmap_one(vma, addr, page, slot) {
+                Unmapped::NotThere => {}
+                Unmapped::Locked => locked = true,
+                Unmapped::Here => unmapped = true,
+            }
         });
+        if locked && std::mem::take(&mut unmapped) {
+            self.rmap_walk_anon(anon, page, |vma, addr| {
+                self.map_again(vma, addr, page, slot)
+            });
+        }
         page.swap().set(site::SHRINK_PAGE__SWAP, Handle::NULL);
         slot.held().init(false);
         at::section();

@@ -42,12 +42,24 @@ impl<'a, D: Design> Current<'a, D> {
     /// Counts an allocation; whether it is the one that fails.
     #[inline]
     pub fn fails(&self) -> bool {
+        let fails = self.fails_untold();
+        if fails {
+            self.mark_failed();
+        }
+        fails
+    }
+
+    /// The same, of an allocation that may turn out not to matter.
+    #[inline]
+    pub fn fails_untold(&self) -> bool {
         let left = self.countdown.get();
         self.countdown.set(left.saturating_sub(1));
-        if left == 1 {
-            self.mark(StepKind::Allocate, self.areas(), Told::Refused);
-        }
         left == 1
+    }
+
+    /// Tells that an allocation has failed.
+    pub fn mark_failed(&self) {
+        self.mark(StepKind::Allocate, self.areas(), Told::Refused);
     }
 }
 

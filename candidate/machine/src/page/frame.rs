@@ -55,7 +55,16 @@ object! {
 impl<D: Design> Current<'_, D> {
     /// A frame of zeros with one reference (`alloc_page_vma`); none without memory.
     pub fn alloc_page(&self) -> Option<Ref<'_, Frame>> {
-        if self.fails() {
+        let page = self.alloc_page_untold();
+        if page.is_none() {
+            self.mark_failed();
+        }
+        page
+    }
+
+    /// The same, for a fault that may give up: that there is none is told when it is confirmed.
+    pub fn alloc_page_untold(&self) -> Option<Ref<'_, Frame>> {
+        if self.fails_untold() {
             return None;
         }
         let frame = self.frames.alloc();

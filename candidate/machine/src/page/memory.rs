@@ -139,6 +139,7 @@ impl<D: Design> Current<'_, D> {
             if !self.pte_map_lock(vmf) {
                 return Fault::Retry;
             }
+            self.mark_failed();
             vmf.unlock();
         }
         Fault::Oom
@@ -169,7 +170,11 @@ impl<D: Design> Current<'_, D> {
 
     /// A page for a fault, by the policy that it holds (`alloc_page_vma`).
     pub fn alloc_page_for(&self, vmf: &Vmf<'_, D>) -> Option<Ref<'_, Frame>> {
-        let page = self.alloc_page();
+        let page = if vmf.optimistic() {
+            self.alloc_page_untold()
+        } else {
+            self.alloc_page()
+        };
         if let Some(policy) = vmf.policy.some() {
             // The allocation looks at the policy's nodes for as long as it takes.
             self.policies

@@ -1,13 +1,15 @@
 //! From a page to the entries that map it, and back (mm/rmap.c). How areas come by the anon_vmas that
 //! this goes by, `area::anon_vma` says.
 
-use vmadiff_contract::StepKind;
+use vmadiff_contract::{About, StepKind, Told, VmFlags};
 
 use crate::area::anon_vma::AnonVma;
+use crate::area::ops::PageProt;
 use crate::area::vma::Vma;
 use crate::core::current::Current;
 use crate::core::file::File;
 use crate::core::machine::Machine;
+use crate::core::mm::mm_id;
 use crate::core::slab::{Handle, Ref};
 use crate::defects::defect;
 use crate::design::Design;
@@ -32,6 +34,16 @@ impl<D: Design> Machine<D> {
             .mapcount()
             .add(site::PAGE_REMOVE_RMAP__MAPCOUNT, less);
     }
+}
+
+/// What came of taking a page out of one place.
+pub enum Unmapped {
+    /// The page is not mapped there.
+    NotThere,
+    /// The area is locked: it stays.
+    Locked,
+    /// It was.
+    Here,
 }
 
 impl<D: Design> Current<'_, D> {
@@ -113,23 +125,29 @@ impl<D: Design> Current<'_, D> {
         true
     }
 
-    /// Makes one entry a swap entry (`try_to_unmap_one`).
+    /// Makes one entry a swap entry (`try_to_unmap_one`), unless its area was locked meanwhile.
     pub fn try_to_unmap_one(
         &self,
         vma: Ref<'_, Vma>,
         addr: u64,
         page: Ref<'_, Frame>,
         slot: Ref<'_, SwapSlot>,
-    ) -> bool {
+    ) -> Unmapped {
         let handle = vma.vm_mm().peek();
         let mm = self.mm(handle);
         let Some(table) = self.pte_table(mm, addr) else {
-            return false;
+            return Unmapped::NotThere;
         };
         let _ptl = table.ptl().lock(site::TRY_TO_UNMAP__PTL);
         let at = index(addr, 12);
         if table.pte(site::TRY_TO_UNMAP__PTE, at).anon() != Some(page.handle()) {
-            return false;
+            return Unmapped::NotThere;
+        }
+        // Whoever has locked the area looks at its entries under this lock, and later.
+        if vma.flags().contains(VmFlags::LOCKED) {
+            let (mm, addr) = (mm_id(handle), addr & !4095);
+            self.mark(StepKind::Entry, About::Entry { mm, addr }, Told::Refused);
+            return Unmapped::Locked;
         }
         let write_out = || {
             slot.contents()
@@ -166,6 +184,41 @@ impl<D: Design> Current<'_, D> {
         );
         self.page_remove_rmap(page.handle());
         self.put_page(site::TRY_TO_UNMAP__PUT_PAGE, page);
-        true
+        Unmapped::Here
+    }
+
+    /// Sets an entry that was made a swap entry as it was, if it still is one: what faults would do by
+    /// the swap cache. Several had the page, so none may be stored through.
+    pub fn map_again(
+        &self,
+        vma: Ref<'_, Vma>,
+        addr: u64,
+        page: Ref<'_, Frame>,
+        slot: Ref<'_, SwapSlot>,
+    ) {
+        let mm = self.mm(vma.vm_mm().peek());
+        let Some(table) = self.pte_table(mm, addr) else {
+            return;
+        };
+        let _ptl = table.ptl().lock(site::TRY_TO_UNMAP__PTL);
+        let at = index(addr, 12);
+        let found = table.pte(site::TRY_TO_UNMAP__PTE, at);
+        if found.maps() != Some(Maps::Swap(slot.handle())) {
+            return;
+        }
+        let prot = PageProt::from_bits(vma.vm_page_prot().peek());
+        let pte = Pte::make(Maps::Anon(page.handle()), prot).wrprotect();
+        self.get_page(site::ISOLATE_PAGE__GET_PAGE, page);
+        page.mapcount().add(site::COPY_ONE_PTE__MAPCOUNT, 1);
+        mm.rss_anon.count(1);
+        mm.swap_entries.count(1u64.wrapping_neg());
+        self.set_pte(
+            StepKind::Entry,
+            site::TRY_TO_UNMAP__SET_SWAP,
+            table,
+            at,
+            pte,
+        );
+        self.swap_free(site::DO_SWAP_PAGE__SWAP_FREE, slot.handle());
     }
 }

@@ -40,6 +40,11 @@ impl<D: Design> Current<'_, D> {
         if vmf.optimistic() && (!alone || from.held().peek()) {
             return self.give_up(&reason::SWAP_READ);
         }
+        if from.held().peek() {
+            // The page is locked until all its entries are gone and it is written out: contents may
+            // still change (`lock_page_or_retry`). Here who writes it out has the anon_vma's lock.
+            drop(self.anon_vma_lock(vmf.anon_vma()));
+        }
         let Some(page) = self.alloc_page_for(vmf) else {
             return self.out_of_memory(vmf);
         };

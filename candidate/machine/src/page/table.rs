@@ -129,6 +129,8 @@ object! {
         /// Which of its entries are gone for others, though they stand there yet (collapse): from
         /// this one, in the lower half, to before that one.
         gone: u64,
+        /// The moment at which it left its place, or entries of it did.
+        left: u64,
     }
     parts {
         /// What it holds.
