@@ -2,18 +2,24 @@
 
 use std::sync::Arc;
 
+use vmadiff_contract::Config;
 use vmadiff_interleave::policy::Policy;
+use vmadiff_reference::Reference;
 
 use super::{Pair, Ran, TWICE_IN, nondeterminism};
+use crate::judge::steps::StepJudge;
 use crate::judge::{Alone, Scene, Side, Verdict, WovenJudge};
 use crate::program::Program;
-use crate::run::{Observation, Watch, Weaver, caught};
+use crate::run::{Observation, Recorder, Watch, Weaver, caught};
 
 /// The candidate in a simulation, and the judges of its runs.
 pub(super) struct Interleaved {
     pub(super) weaver: Weaver,
     pub(super) alone: Alone,
     judge: WovenJudge,
+    steps: StepJudge,
+    /// What is driven along marks.
+    driven: Reference,
 }
 
 impl Pair {
@@ -89,9 +95,11 @@ impl Pair {
     pub(super) fn interleaved(&mut self) -> &mut Interleaved {
         let (make, design) = (&self.make, self.design);
         self.interleaved.get_or_insert_with(|| Interleaved {
-            weaver: Weaver::new(Arc::clone(make)),
+            weaver: Weaver::following(Arc::clone(make)),
             alone: Alone::new(design),
             judge: WovenJudge::default(),
+            steps: StepJudge::default(),
+            driven: Reference::new(&Config::default(), Arc::new(Recorder)),
         })
     }
 
@@ -100,15 +108,27 @@ impl Pair {
             weaver,
             alone,
             judge,
+            steps,
+            driven,
         }) = &mut self.interleaved
         else {
             return Verdict::Agree;
         };
         let woven = weaver.woven();
-        match alone.judge(program, woven) {
-            Ok(()) => judge.judge(program, &mut *self.reference.instance.manager, woven),
-            Err(divergence) => Verdict::Diverge(*divergence),
+        if let Err(divergence) = alone.judge(program, woven) {
+            return Verdict::Diverge(*divergence);
         }
+        let verdict = judge.judge(program, &mut *self.reference.instance.manager, woven);
+        let founded = match verdict {
+            Verdict::Agree => !judge.moved(),
+            Verdict::Diverge(_) => true,
+            Verdict::Skip(_) => false,
+        };
+        if founded {
+            return verdict;
+        }
+        // What is shown of objects in whole calls cannot decide it; what each step did can.
+        steps.verdict(program, driven, woven).unwrap_or(verdict)
     }
 
     pub(super) fn ran_woven(&self, verdict: Verdict) -> Ran {

@@ -79,8 +79,13 @@ impl Tagger {
     /// Moves what a simulation told of steps into `list`.
     pub fn take_marks(list: &mut Vec<Marked>) {
         MARKED.with_borrow_mut(|marked| list.append(marked));
-        // Some are told later than they were so.
-        list.sort_by_key(|marked| marked.step);
+        // Some are told later than they were so. Sorting would take memory, and most stand right.
+        for mut at in 1..list.len() {
+            while at > 0 && list[at - 1].step > list[at].step {
+                list.swap(at - 1, at);
+                at -= 1;
+            }
+        }
     }
 
     /// Moves what a simulation raised into `list`. What was raised when it was over, by threads

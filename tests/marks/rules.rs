@@ -47,6 +47,11 @@ pub const EARLIER: &[(&str, u8, &str)] = &[
         "move_page_tables: each page table is flushed before the next one is looked at",
     ),
     (
+        "reclaim",
+        5,
+        "the contents are written out with each entry that goes",
+    ),
+    (
         "zap",
         2,
         "__tlb_remove_page: a batch that is full is flushed and put",
@@ -59,7 +64,7 @@ pub const AGAIN: &[(&str, u8, &str)] = &[("fault", 0, "handle_mm_fault: VM_FAULT
 /// Steps of these rows are told in parts, with others between.
 pub const GOES_ON: &[(&str, u8, &str)] = &[(
     "reclaim",
-    4,
+    5,
     "the contents are written out once for each entry that goes",
 )];
 

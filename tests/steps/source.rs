@@ -243,13 +243,17 @@ impl Source<'_> {
             let about = first.unwrap_or(About::Committed);
             let fails = self.program.calls[call as usize].fail != Fail::NONE;
             let counts = matches!(offer.kind, StepKind::Decide | StepKind::Charge);
-            let allocates = fails && !counts || offer.list == "fault" && matches!(offer.row, 4 | 8);
+            let allocates = fails && !counts || offer.list == "fault" && matches!(offer.row, 5 | 9);
             let kind = if offer.choice == Choice::Fail || allocates {
                 StepKind::Allocate
             } else {
                 StepKind::Decide
             };
             self.mark(call, kind, about, Told::Refused);
+            return;
+        }
+        if offer.choice == Choice::GiveUp && offer.kind == StepKind::Entry {
+            // A walk that comes to no more entries tells nothing.
             return;
         }
         if offer.choice == Choice::GiveUp {

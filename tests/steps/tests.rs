@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::judge::steps::{Follower, Item, Race, Trod, What, about_text, items, mark_text};
-use crate::source::{record, reference};
+use crate::source::{Rng, record, reference};
 use vmadiff::designs::Planted;
-use vmadiff::program::Program;
 use vmadiff::program::mutate::{Flavour, Profile, generate};
+use vmadiff::program::{Policy, Program, Schedule};
 use vmadiff::run::{Recorder, Weaver};
-use vmadiff_contract::{CallKind, Capabilities, Config, Offer};
+use vmadiff_contract::{CallKind, Capabilities, Config, Offer, TaskId};
 use vmadiff_reference::Reference;
 
 /// A number from the environment, for longer runs.
@@ -93,7 +93,32 @@ fn what_the_reference_does_is_followed() {
     );
 }
 
+/// Puts several programs' calls together, by up to eight tasks and under a policy that switches
+/// anywhere, if `STEPS_LARGE` says how many.
+fn enlarge(program: &mut Program, seed: u64, profile: &Profile) {
+    let many = number("STEPS_LARGE", 1);
+    if many < 2 {
+        return;
+    }
+    for other in 1..many {
+        let more = generate(seed.wrapping_mul(7919).wrapping_add(other), profile);
+        program.calls.extend(more.calls);
+    }
+    program.calls.truncate(64);
+    let tasks = 3 + (seed % 6) as u8;
+    program.config.tasks = tasks;
+    let mut rng = Rng(seed * 2 + 1);
+    for step in program.calls.iter_mut().filter(|step| step.task.0 > 0) {
+        step.task = TaskId(1 + rng.below(usize::from(tasks)) as u8);
+    }
+    let policies = [Policy::RandomWalk, Policy::Pct, Policy::Pos];
+    program.schedule = Schedule::default();
+    program.schedule.policy = policies[(seed / 6 % 3) as usize];
+    program.schedule.seed = seed;
+}
+
 /// Programs woven on the candidate, followed by its marks; what is objected to is counted by kind.
+/// `STEPS_RESTING` follows only those that the judge of whole calls does not decide.
 #[test]
 #[ignore = "counts; for longer runs by hand"]
 fn what_the_candidate_marks_is_followed() {
@@ -111,7 +136,7 @@ fn what_the_candidate_marks_is_followed() {
     let (mut follower, mut path) = (Follower::default(), Vec::new());
     follower.trail = (number("STEPS_TRAIL", 0) > 0).then(Vec::new);
     let mut groups = std::collections::BTreeMap::<String, (u32, Vec<String>)>::new();
-    let (mut agreed, mut both) = (0, 0);
+    let (mut agreed, mut both, mut resting) = (0, 0, 0);
     let profile = Profile {
         calls: known,
         design: planted.design(),
@@ -120,8 +145,9 @@ fn what_the_candidate_marks_is_followed() {
     };
     for seed in from..from + count {
         let mut program = generate(seed, &profile);
+        enlarge(&mut program, seed, &profile);
         if std::env::var("STEPS_SERIAL").is_ok() {
-            program.schedule = vmadiff::program::Schedule::default();
+            program.schedule = Schedule::default();
         }
         let woven = weaver.weave(&program, known, None).clone();
         if !woven.finished() {
@@ -142,6 +168,12 @@ fn what_the_candidate_marks_is_followed() {
             state: &woven.state,
         };
         let verdict = old.judge(&program, &mut judge, &woven);
+        let rests = old.moved() || matches!(verdict, vmadiff::judge::Verdict::Skip(_));
+        resting += u32::from(rests);
+        if number("STEPS_RESTING", 0) > 0 && !rests {
+            agreed += 1;
+            continue;
+        }
         let Err(objection) = follower.follow(&race, &mut judge) else {
             agreed += 1;
             both += u32::from(verdict == vmadiff::judge::Verdict::Agree);
@@ -159,7 +191,8 @@ fn what_the_candidate_marks_is_followed() {
             what => format!("{what:?}"),
         });
         let key = format!(
-            "{:?}/{} at {} mark {}",
+            "{}{:?}/{} at {} mark {}",
+            if rests { "RESTS " } else { "" },
             objection.rule,
             objection.field,
             step.unwrap_or_default(),
@@ -183,7 +216,7 @@ fn what_the_candidate_marks_is_followed() {
     }
     let mut sorted: Vec<_> = groups.into_iter().collect();
     sorted.sort_by_key(|(_, (n, _))| std::cmp::Reverse(*n));
-    println!("agreed {agreed} of {count}, with the other judge {both}");
+    println!("agreed {agreed} of {count}, with the other judge {both}; {resting} rest on it alone");
     for (key, (n, shown)) in sorted.iter().take(number("STEPS_GROUPS", 8) as usize) {
         println!("=== {n} {key}\n{}", shown.join("\n"));
     }

@@ -6,7 +6,7 @@
 //! answers when it returns, and the whole state at the end.
 
 use vmadiff_contract::{
-    About, Call, Choice, Event, FrameId, Mark, MmId, Offer, Outcome, PAGE_SIZE, PageState, Refusal,
+    About, Call, Choice, Event, Mark, MmId, Offer, Outcome, PAGE_SIZE, PageState, Refusal,
     Snapshot, StepKind, Stepped, Taken, TaskId, Told,
 };
 
@@ -88,8 +88,6 @@ struct Pending {
     allocated: usize,
     anons: usize,
     linked: usize,
-    /// The contents of this frame were copied.
-    copied: Option<FrameId>,
     /// The step that was told last: another mark may tell of another object of it.
     last: Vec<About>,
     step: Option<Offer>,
@@ -166,7 +164,6 @@ impl Follower {
                 allocated,
                 anons,
                 linked,
-                copied,
                 last,
                 step,
                 refused,
@@ -176,7 +173,7 @@ impl Follower {
             *told_at = 0;
             (*task, *answer, *step) = (None, None, None);
             (*unborn, *refused, *refusal_told) = (false, false, false);
-            (*allocated, *anons, *linked, *copied) = (0, 0, 0, None);
+            (*allocated, *anons, *linked) = (0, 0, 0);
             events.clear();
             last.clear();
         }
@@ -231,9 +228,6 @@ impl Follower {
         let Some(task) = self.calls[call].task else {
             return Err(self.misplaced(None, "a step is marked of a call that has none"));
         };
-        if self.is_copied_once_more(call, mark) {
-            return Ok(());
-        }
         if self.is_more_of_the_last(call, mark) {
             return self.compare_more(reference, call, mark);
         }
@@ -285,6 +279,10 @@ impl Follower {
             let theirs = place.and_then(|(mm, addr)| self.names.entry(before, mm, addr));
             return before == after && offer.list != "fault" && ours == theirs;
         }
+        if mark.kind == StepKind::Copy && offer.list == "reclaim" {
+            // Contents are written out with each entry that goes; those that count are the last.
+            return offer.kind != StepKind::Copy;
+        }
         let read = matches!(mark.told, Told::Done | Told::Number(_));
         let free = match mark.kind {
             StepKind::Put | StepKind::Unlink | StepKind::Uncharge | StepKind::Policy => true,
@@ -293,16 +291,6 @@ impl Follower {
         };
         let stands = || must_be_marked(offer) && !may_tell(mark.kind, offer);
         free && (offer.kind == StepKind::Return || stands())
-    }
-
-    /// Whether contents that a call has written out are written out again, with the next entry that
-    /// goes: nobody stores to them meanwhile.
-    fn is_copied_once_more(&self, call: usize, mark: &Mark) -> bool {
-        let copied = self.calls[call].copied;
-        match mark.about {
-            About::Frame(frame) => mark.kind == StepKind::Copy && copied == Some(frame),
-            _ => false,
-        }
     }
 
     /// Whether a mark is about another object of the step that was told last.
@@ -496,6 +484,13 @@ impl Follower {
         {
             return Choice::Leave;
         }
+        if may(Choice::Shared)
+            && fits
+            && let Some(Told::Entry { before, after }) = mark.map(|mark| mark.told)
+            && before == after
+        {
+            return Choice::Shared;
+        }
         if may(Choice::Fail) {
             if fits && self.fails_next(race, call) {
                 return Choice::Fail;
@@ -506,7 +501,9 @@ impl Follower {
                 return Choice::Fail;
             }
         }
-        if may(Choice::GiveUp) && (fits && refused || mark.is_none()) {
+        // A walk over entries gives up when there is none left for it, and tells nothing then.
+        let walks = offer.kind == StepKind::Entry;
+        if may(Choice::GiveUp) && (fits && refused && !walks || mark.is_none()) {
             return Choice::GiveUp;
         }
         if let Some(
@@ -762,11 +759,6 @@ impl Follower {
         } = self;
         let pending = &mut calls[call];
         (pending.step, pending.told_at) = (Some(done.offer), self.taken);
-        if let (StepKind::Copy, "reclaim", About::Frame(frame)) =
-            (mark.kind, done.offer.list, mark.about)
-        {
-            pending.copied = Some(frame);
-        }
         pending.refused = read && !refused && !undoing;
         pending.refusal_told |= refused;
         pending.last.clear();

@@ -10,8 +10,9 @@
 //! | `told` | what a mark tells, against what the step did |
 //! | `order` | whether another order of steps explains the outcomes and the end: the marks are wrong |
 //!
-//! No verdict is founded on it yet: its tests follow races of the reference with itself, and count
-//! how far the candidate's marks are followed.
+//! It decides where the judge of whole calls cannot, or only by moving parts, if the manager tells
+//! marks. Its tests follow races of the reference with itself, and count how far the candidate's marks
+//! are followed.
 
 mod follow;
 mod order;
@@ -19,7 +20,7 @@ mod path;
 mod rows;
 mod told;
 
-use vmadiff_contract::Stepped;
+use vmadiff_contract::{Event, Stepped};
 
 pub use follow::{Follower, Objection, Trod};
 pub use order::{Orders, Searched};
@@ -27,18 +28,56 @@ pub use path::{Item, Race, What, items};
 pub use rows::must_be_marked;
 pub use told::{about_text, mark_text};
 
-use super::Rule;
+use super::{Divergence, Rule, Signature, Verdict};
+use crate::program::Program;
+use crate::run::{Recorder, Woven};
 
 /// Judges races by steps; keeps its memory from race to race.
 #[derive(Default)]
 pub struct StepJudge {
     follower: Follower,
     orders: Orders,
+    items: Vec<Item>,
+    life: Vec<(u32, Event)>,
     /// Races whose search was stopped by its bound.
     pub undecided: u64,
 }
 
 impl StepJudge {
+    /// Judges a run that came to its end, by its marks; none: the manager tells none. The reference
+    /// may be in any state.
+    pub fn verdict(
+        &mut self,
+        program: &Program,
+        reference: &mut dyn Stepped,
+        woven: &Woven,
+    ) -> Option<Verdict> {
+        if woven.marks.is_empty() {
+            return None;
+        }
+        let mut path = std::mem::take(&mut self.items);
+        let mut life = std::mem::take(&mut self.life);
+        items(woven, &mut path);
+        life.clear();
+        let raised = woven.events.iter();
+        life.extend(raised.filter_map(|raised| raised.call.map(|call| (call, raised.event))));
+        life.sort_by_key(|&(call, _)| call);
+        let race = Race {
+            program,
+            items: &path,
+            outcomes: &woven.outcomes,
+            life: &life,
+            state: &woven.state,
+        };
+        let objection = self.judge(&race, reference);
+        let verdict = objection.map_or(Verdict::Agree, |objection| {
+            Verdict::Diverge(divergence(&race, *objection))
+        });
+        (self.items, self.life) = (path, life);
+        Recorder::clear();
+        Some(verdict)
+    }
+
     /// What is objected to in a race; none: the reference did the same. Where another order of
     /// steps than that of the marks explains it, the marks are wrong: [`Rule::CommitPoint`].
     pub fn judge(
@@ -53,5 +92,25 @@ impl StepJudge {
             Searched::Unknown => self.undecided += 1,
         }
         Some(objection)
+    }
+}
+
+/// An objection as a verdict tells it: the call and the step of the trace at which it shows, and whom
+/// it raced with.
+fn divergence(race: &Race<'_>, objection: Objection) -> Divergence {
+    let item = objection.item.map(|at| race.items[at]);
+    let kind = |call: usize| race.program.calls[call].call.kind().name();
+    let signature = Signature {
+        rule: objection.rule,
+        call: item.map_or("end", |item| kind(item.call as usize)),
+        field: objection.field,
+    };
+    let beside = objection.with.map_or_else(String::new, |with| {
+        format!(", beside {} (call {})", kind(with), with + 1)
+    });
+    Divergence {
+        at: item.map(|item| item.call as usize),
+        step: item.map(|item| item.at as usize),
+        ..Divergence::of(signature, objection.what + &beside)
     }
 }

@@ -6,7 +6,7 @@ use vmadiff_contract::{Offer, StepKind};
 /// Reads that no lock keeps until their effect: others may come between. All other rows that decide
 /// hold mmap_sem, and can be taken with the step that they decide about.
 const DECIDING: &[(&str, &[u8])] = &[
-    ("fault", &[0, 1, 3, 4, 9]),
+    ("fault", &[0, 1, 3, 4, 5, 10]),
     ("populate", &[1]),
     ("reclaim", &[0, 1]),
     ("evict", &[1]),
@@ -18,6 +18,10 @@ const DECIDING: &[(&str, &[u8])] = &[
 
 /// Whether a step that others can see has to be marked.
 pub fn must_be_marked(offer: &Offer) -> bool {
+    if offer.list == "reclaim" && offer.kind == StepKind::Copy {
+        // Faults wait for it, so nobody sees when it is done.
+        return false;
+    }
     match offer.kind {
         StepKind::Walk
         | StepKind::Touch

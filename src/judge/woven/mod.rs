@@ -44,9 +44,16 @@ pub struct WovenJudge {
     replayer: Replayer,
     order: Order,
     sorted: Vec<usize>,
+    /// It agreed to the last run only by moving parts.
+    moved: bool,
 }
 
 impl WovenJudge {
+    /// Whether it agreed to the last run only by moving parts: what steps say goes before that.
+    pub fn moved(&self) -> bool {
+        self.moved
+    }
+
     /// Judges a run that came to its end, by a reference that may be in any state.
     pub fn judge(
         &mut self,
@@ -59,7 +66,9 @@ impl WovenJudge {
             replayer,
             order,
             sorted,
+            moved,
         } = self;
+        *moved = false;
         parts.read(program, woven);
         if let Some(divergence) = miscounted(parts, woven) {
             return Verdict::Diverge(divergence);
@@ -74,6 +83,7 @@ impl WovenJudge {
         if replayer.run(&trial, reference, sorted, order, true) {
             return Verdict::Agree;
         }
+        *moved = true;
         let left = match search::search(replayer, &trial, reference, order) {
             Found::Order(_) => return Verdict::Agree,
             Found::Nothing(left) => left,
