@@ -8,7 +8,7 @@ use vmadiff_contract::{
 };
 use vmadiff_machine::defects::listed;
 use vmadiff_machine::deviations::KERNEL;
-use vmadiff_machine::{Machine, aims, defects, reasons, sites};
+use vmadiff_machine::{Machine, aims, defects, sites};
 
 use crate::VmaLock;
 use crate::deviations::DEVIATIONS;
@@ -20,7 +20,8 @@ pub static DESIGN: DesignInfo = DesignInfo {
     source: "Linux 6.15 (S. Baghdasaryan), on the calls of 5.1",
     sites: &[sites::NAMES, crate::sites::NAMES],
     defects: &[listed(defects::DEFECTS), listed(crate::defects::DEFECTS)],
-    reasons: &[reasons::REASONS, crate::reasons::REASONS],
+    // Of the machine's none: once it has its lock a fault gives up for want of an anon_vma only.
+    reasons: &[crate::reasons::REASONS],
     breaches: &[&[&LOCK_BELOW_ZERO, &WOKE_DEAD_MM, &STALE_WALK]],
     counts: &[
         Count {
