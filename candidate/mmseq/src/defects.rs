@@ -1,5 +1,18 @@
 //! The named defects of this design: what the series has wrong, what was wrong in its kin, and its
 //! orders turned round, each restorable by name in one place of the code.
+//!
+//! Not here, for it cannot be planted:
+//!
+//! - listeners that are added while a page is copied (the first version; `mmu_notifier_lock` in the
+//!   second): nobody listens here;
+//! - the barriers around the count: accesses are in one order here;
+//! - a writer by the killable or the trying form of mmap_sem that forgets the count: all take one form;
+//! - a count that is given up after mmap_sem, not before: a section is the machine's, and tells of its
+//!   end while it has the lock;
+//! - an area that is freed at once though its address space has got a second user: no call makes threads;
+//! - a file that the first version's faults hold by RCU alone: the second one serves no files;
+//! - the first version's lookup by the task's cache: right here, since caches are void before an area is
+//!   put aside.
 
 /// Whether one named defect is there: `if defect!(cx, TornCopy)`.
 macro_rules! defect {
