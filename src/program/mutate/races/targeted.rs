@@ -52,7 +52,7 @@ pub(super) fn targeted(
     let contended = contended(there, &step);
     // What fork and the kernel's own steps change is there already.
     let absent = match kind {
-        CallKind::Fork | CallKind::Reclaim | CallKind::NumaScan | CallKind::Evict => false,
+        CallKind::Fork | CallKind::Reclaim | CallKind::NumaScan => false,
         CallKind::Mremap => dice.one_in(2),
         _ => true,
     };
@@ -89,7 +89,7 @@ pub(super) fn targeted(
     }
     let victim = victim.unwrap_or(step);
     if dice.one_in(2) {
-        calls.push(witness(dice, space, &step, &victim, threads));
+        calls.push(witness(dice, &step, &victim, threads));
     }
     calls.retain(|step| profile.calls.makes(&step.call));
     if calls.is_empty() {
@@ -165,8 +165,8 @@ fn schedule(
 }
 
 /// What a race left behind shows to whoever looks next: another task, or the kernel's search for who maps
-/// a page, be it of a file or anonymous. After a move there are two places to look at.
-fn witness(dice: &mut Dice<'_>, space: &Space, step: &Step, victim: &Step, threads: u8) -> Step {
+/// a page. After a move there are two places to look at.
+fn witness(dice: &mut Dice<'_>, step: &Step, victim: &Step, threads: u8) -> Step {
     let [mut addr, ..] = shape::words(&victim.call);
     if let Call::Mremap {
         addr: from,
@@ -181,7 +181,6 @@ fn witness(dice: &mut Dice<'_>, space: &Space, step: &Step, victim: &Step, threa
     }
     let task = TaskId(1 + dice.below(threads.into()) as u8);
     let call = match dice.below(8) {
-        0..=3 if space.area_at(addr).is_some_and(|area| !area.is_private) => Call::Evict { addr },
         0..=3 => Call::Reclaim { addr },
         4..=6 => Call::Load { addr },
         _ => Call::Fork,
