@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use crate::scene::{Files, SCENES, Scene, VMADIFF, files, trouble};
 
 /// System calls, and how each is made to fail.
-const FAULTS: [(&str, &str); 24] = [
+const FAULTS: [(&str, &str); 33] = [
     ("openat", "ENOSPC"),
     ("openat", "EMFILE"),
     ("openat", "EIO"),
@@ -34,6 +34,15 @@ const FAULTS: [(&str, &str); 24] = [
     ("execve", "ENOMEM"),
     ("wait4", "EINTR"),
     ("lseek", "EIO"),
+    ("readlink", "EIO"),
+    ("getcwd", "ENOENT"),
+    ("unlinkat", "EIO"),
+    ("dup2", "EMFILE"),
+    ("setpgid", "EPERM"),
+    ("fcntl", "EINVAL"),
+    ("poll", "ENOMEM"),
+    ("ioctl", "EIO"),
+    ("prlimit64", "EPERM"),
 ];
 
 /// Places of one system call in one command, above which the trial does not come to its end.
