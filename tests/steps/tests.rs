@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::judge::steps::{Follower, Item, Race, Trod, What, about_text, items, mark_text};
 use crate::source::{Rng, record, reference};
-use vmadiff::designs::Planted;
+use vmadiff::designs::{Planted, from_name};
 use vmadiff::program::mutate::{Flavour, Profile, generate};
 use vmadiff::program::{Policy, Program, Schedule};
 use vmadiff::run::{Recorder, Weaver};
@@ -118,15 +118,16 @@ fn enlarge(program: &mut Program, seed: u64, profile: &Profile) {
 }
 
 /// Programs woven on the candidate, followed by its marks; what is objected to is counted by kind.
-/// `STEPS_RESTING` follows only those that the judge of whole calls does not decide.
+/// `STEPS_DESIGN` names a design without defects; `STEPS_RESTING` follows only those that the judge of whole calls does not decide.
 #[test]
 #[ignore = "counts; for longer runs by hand"]
 fn what_the_candidate_marks_is_followed() {
     let (from, count) = (number("STEPS_FROM", 0), number("STEPS_COUNT", 1000));
     let show = number("STEPS_SHOW", 1) as usize;
-    let planted = match std::env::var("STEPS_DEFECT") {
-        Ok(name) => Planted::defect(&name),
-        Err(_) => Planted::default(),
+    let planted = match (std::env::var("STEPS_DEFECT"), std::env::var("STEPS_DESIGN")) {
+        (Ok(name), _) => Planted::defect(&name),
+        (_, Ok(name)) => Planted::nothing(from_name(&name).expect("a design")),
+        _ => Planted::default(),
     };
     let made = planted.clone();
     let mut weaver = Weaver::following(Arc::new(move |config, events| made.boot(config, events)));

@@ -54,6 +54,12 @@ pub static DEVIATIONS: &[Deviation] = &[
         "Results of a fault that has given its lock up (7686762d1ed0), and deadlocks with the page's lock.",
     ),
     Deviation::stays(
+        "mmap-sem-tried-first",
+        "A store to an area without an anon_vma tries mmap_sem when it needs one, having looked at its entry; \
+         here before, and it is held until the anon_vma is there.",
+        "Faults that give up with half of their way behind them.",
+    ),
+    Deviation::stays(
         "fetch-falls-back",
         "Linux refuses a fetch from an area that is not executable under the area's lock; here such a fault \
          goes on under mmap_sem, which knows by which entry it was refused.",

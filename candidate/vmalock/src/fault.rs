@@ -2,6 +2,7 @@
 //! 6.15).
 
 use vmadiff_contract::{Misuse, VmFlags};
+use vmadiff_interleave::ReadGuard;
 use vmadiff_machine::{Current, Fault, Found, Need, Ops, PageProt, Ref, Vma, Vmf};
 
 use crate::defects::defect;
@@ -119,9 +120,13 @@ fn handle_mm_fault(
     need: Need,
     moment: u64,
 ) -> Fault {
+    let hold = match try_mmap_sem(cx, vma, need) {
+        Ok(read) => read,
+        Err(fault) => return fault,
+    };
     let found = Found {
         vma,
-        hold: (),
+        hold,
         copied: None,
         flags: vma.flags(),
         page_prot: PageProt::from_bits(vma.vm_page_prot().peek()),
@@ -134,19 +139,45 @@ fn handle_mm_fault(
     cx.handle_held_fault(&mut vmf)
 }
 
-/// Sees that the fault's area has an anon_vma (`__vmf_anon_prepare`). To find one the neighbours are
-/// read, which the area's lock does not cover: mmap_sem is tried, and never waited for, since its writer
-/// may be waiting for the area.
+/// Tries mmap_sem for a store to an area that lacks an anon_vma: to find one the neighbours are read, which
+/// the area's lock does not cover. It is never waited for, since its writer may be waiting for the area.
+///
+/// Deviation (mmap-sem-tried-first): Linux tries it when it comes to need an anon_vma, and may give up with
+/// half of its way behind it; here before it has looked at any entry, and holds it until then.
+///
+/// # Errors
+/// The fault gave up.
+fn try_mmap_sem<'a>(
+    cx: &'a Current<'_, VmaLock>,
+    vma: Ref<'_, Vma>,
+    need: Need,
+) -> Result<Option<ReadGuard<'a>>, Fault> {
+    let private = !vma.flags().contains(VmFlags::SHARED);
+    let anon = vma.anon_vma();
+    if need != Need::Write || !private || !anon.get(site::VMF_ANON_PREPARE__ANON_VMA).is_null() {
+        return Ok(None);
+    }
+    let read = cx
+        .mm_struct()
+        .mmap_sem
+        .try_read(site::VMF_ANON_PREPARE__TRYLOCK);
+    read.map(Some)
+        .ok_or_else(|| cx.give_up(&reason::NO_ANON_VMA))
+}
+
+/// Sees that the fault's area has an anon_vma (`__vmf_anon_prepare`).
 ///
 /// # Errors
 /// What becomes of the fault.
-pub fn vmf_anon_prepare(cx: &Current<'_, VmaLock>, vmf: &Vmf<'_, VmaLock>) -> Result<(), Fault> {
+pub fn vmf_anon_prepare(
+    cx: &Current<'_, VmaLock>,
+    vmf: &mut Vmf<'_, VmaLock>,
+) -> Result<(), Fault> {
     let anon = vmf.vma.anon_vma();
-    if !anon.get(site::VMF_ANON_PREPARE__ANON_VMA).is_null() {
+    if !anon.get(site::VMF_ANON_PREPARE__ANON_VMA_AGAIN).is_null() {
         return Ok(());
     }
-    let mmap_sem = &cx.mm_struct().mmap_sem;
-    let Some(_read) = mmap_sem.try_read(site::VMF_ANON_PREPARE__TRYLOCK) else {
+    let Some(_read) = vmf.hold.as_mut().and_then(Option::take) else {
         return Err(cx.give_up(&reason::NO_ANON_VMA));
     };
     let prepared = cx.anon_vma_prepare(vmf.vma);

@@ -31,5 +31,6 @@ vmadiff_interleave::sites! {
     VMA_START_READ__VM_MM_EARLY = "vma_start_read.vm_mm_early";
     VMA_START_WRITE__SEQ = "vma_start_write.seq";
     VMF_ANON_PREPARE__ANON_VMA = "vmf_anon_prepare.anon_vma";
+    VMF_ANON_PREPARE__ANON_VMA_AGAIN = "vmf_anon_prepare.anon_vma_again";
     VMF_ANON_PREPARE__TRYLOCK = "vmf_anon_prepare.trylock";
 }
