@@ -151,7 +151,7 @@ impl<D: Design> Current<'_, D> {
         });
         if locked && std::mem::take(&mut unmapped) {
             self.rmap_walk_anon(anon, page, |vma, addr| {
-                self.map_again(vma, addr, page, slot)
+                self.map_again(vma, addr, page, slot);
             });
         }
         page.swap().set(site::SHRINK_PAGE__SWAP, Handle::NULL);
