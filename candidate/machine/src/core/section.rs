@@ -51,10 +51,11 @@ impl<'a, D: Design> Section<'a, D> {
     }
 
     fn end(&self) {
-        D::write_end(self.machine, self.mm);
+        // A design that opens areas makes shared accesses: what the call did was there before.
         if self.marked {
             at::section();
         }
+        D::write_end(self.machine, self.mm);
     }
 }
 
