@@ -115,7 +115,7 @@ pub trait Design: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// What becomes of the fault: it gives up, or there is no memory.
-    fn vmf_anon_prepare(cx: &Current<'_, Self>, vmf: &mut Vmf<'_, Self>) -> Result<(), Fault> {
+    fn vmf_anon_prepare(cx: &Current<'_, Self>, vmf: &Vmf<'_, Self>) -> Result<(), Fault> {
         let prepared = cx.anon_vma_prepare(vmf.vma);
         prepared.map_err(|_| Fault::Oom)
     }

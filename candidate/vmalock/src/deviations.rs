@@ -56,7 +56,7 @@ pub static DEVIATIONS: &[Deviation] = &[
     Deviation::stays(
         "mmap-sem-tried-first",
         "A store to an area without an anon_vma tries mmap_sem when it needs one, having looked at its entry; \
-         here before, and it is held until the anon_vma is there.",
+         here before, and it is held until the fault is served.",
         "Faults that give up with half of their way behind them.",
     ),
     Deviation::stays(

@@ -143,7 +143,7 @@ fn handle_mm_fault(
 /// the area's lock does not cover. It is never waited for, since its writer may be waiting for the area.
 ///
 /// Deviation (mmap-sem-tried-first): Linux tries it when it comes to need an anon_vma, and may give up with
-/// half of its way behind it; here before it has looked at any entry, and holds it until then.
+/// half of its way behind it; here before it has looked at any entry, and holds it until it is served.
 ///
 /// # Errors
 /// The fault gave up.
@@ -169,17 +169,14 @@ fn try_mmap_sem<'a>(
 ///
 /// # Errors
 /// What becomes of the fault.
-pub fn vmf_anon_prepare(
-    cx: &Current<'_, VmaLock>,
-    vmf: &mut Vmf<'_, VmaLock>,
-) -> Result<(), Fault> {
+pub fn vmf_anon_prepare(cx: &Current<'_, VmaLock>, vmf: &Vmf<'_, VmaLock>) -> Result<(), Fault> {
     let anon = vmf.vma.anon_vma();
     if !anon.get(site::VMF_ANON_PREPARE__ANON_VMA_AGAIN).is_null() {
         return Ok(());
     }
-    let Some(_read) = vmf.hold.as_mut().and_then(Option::take) else {
+    if vmf.hold.as_ref().is_none_or(Option::is_none) {
         return Err(cx.give_up(&reason::NO_ANON_VMA));
-    };
+    }
     let prepared = cx.anon_vma_prepare(vmf.vma);
     prepared.map_err(|_| Fault::Oom)
 }

@@ -81,14 +81,14 @@ impl Design for VmaLock {
 
     type Area = Area;
     type Space = Space;
-    /// The area, locked for reading; with mmap_sem as long as the area lacks an anon_vma.
+    /// The area, locked for reading; with mmap_sem, too, if the area lacked an anon_vma.
     type Hold<'a> = Option<ReadGuard<'a>>;
 
     fn fault(cx: &Current<'_, Self>, addr: u64, need: Need) -> Fault {
         fault::do_user_addr_fault(cx, addr, need)
     }
 
-    fn vmf_anon_prepare(cx: &Current<'_, Self>, vmf: &mut Vmf<'_, Self>) -> Result<(), Fault> {
+    fn vmf_anon_prepare(cx: &Current<'_, Self>, vmf: &Vmf<'_, Self>) -> Result<(), Fault> {
         fault::vmf_anon_prepare(cx, vmf)
     }
 

@@ -156,7 +156,7 @@ impl<D: Design> Current<'_, D> {
     ///
     /// # Errors
     /// What becomes of the fault: there is no memory, or it gives up.
-    pub fn vmf_anon_prepare(&self, vmf: &mut Vmf<'_, D>) -> Result<(), Fault> {
+    pub fn vmf_anon_prepare(&self, vmf: &Vmf<'_, D>) -> Result<(), Fault> {
         match (vmf.copied, &vmf.hold) {
             // The design has looked.
             (Some(_), _) => Ok(()),
