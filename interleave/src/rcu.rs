@@ -122,10 +122,11 @@ impl<T> Drop for RcuReadGuard<'_, T> {
 }
 
 /// What a reader reads must not be read before the reader is counted. On x86-64 the update that
-/// counted it is a full barrier already; elsewhere only a fence orders it with plain reads.
+/// counted it is a full barrier already; elsewhere only a fence orders it with plain reads. Miri goes by
+/// the language's rules, whatever it runs on.
 #[inline]
 fn full_barrier_after_update() {
-    if cfg!(not(target_arch = "x86_64")) {
+    if cfg!(any(miri, not(target_arch = "x86_64"))) {
         fence(SeqCst);
     } else {
         std::sync::atomic::compiler_fence(SeqCst);

@@ -175,7 +175,7 @@ fn real_threads_never_see_a_torn_pair() {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
-            for n in 1..20_000 {
+            for n in 1..if cfg!(miri) { 500 } else { 20_000 } {
                 let _guard = lock.write(A);
                 x.set(A, n);
                 y.set(A, n);
@@ -201,7 +201,9 @@ fn real_threads_never_see_a_torn_pair() {
 /// A slot is replaced again and again; a reader that found an object never sees it freed.
 #[test]
 fn real_threads_never_see_a_callback_run_under_a_reader() {
-    let freed: Vec<AtomicU32> = (0..2_000).map(|_| AtomicU32::new(0)).collect();
+    // Miri takes its time.
+    let replaced = if cfg!(miri) { 100 } else { 2_000 };
+    let freed: Vec<AtomicU32> = (0..replaced).map(|_| AtomicU32::new(0)).collect();
     let (rcu, slot) = (Rcu::new(), Cell::new(0_u32));
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
