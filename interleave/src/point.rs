@@ -63,7 +63,7 @@ pub enum Kind {
 impl Kind {
     /// What it does depends on what another did to the object.
     #[inline]
-    pub(crate) fn reads(self) -> bool {
+    pub fn reads(self) -> bool {
         use Kind::{CallRcu, Lock, LockShared, PopCallback, Read, TryLock, TryLockShared, Update};
         matches!(
             self,
@@ -73,7 +73,7 @@ impl Kind {
 
     /// It may matter to what another does to the object.
     #[inline]
-    pub(crate) fn writes(self) -> bool {
+    pub fn writes(self) -> bool {
         use Kind::{CallRcu, Downgrade, PopCallback, Unlock, UnlockShared, Update, Write};
         matches!(
             self,

@@ -67,6 +67,9 @@ pub enum Guide {
     /// What earlier ones reached: those that reached something new are changed.
     #[default]
     Coverage,
+    /// The same, and what runs did: of three changes of a race one has two tasks meet in another order than
+    /// they did.
+    Pairs,
     /// Nothing: each is made anew.
     None,
 }

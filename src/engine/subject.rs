@@ -5,10 +5,11 @@ use vmadiff::coverage::{Coverage, Stats};
 use vmadiff::designs::Planted;
 use vmadiff::judge::{Divergence, Verdict};
 use vmadiff::pair::{Pair, pair};
+use vmadiff::program::mutate::forced::Met;
 use vmadiff::program::mutate::{self, Flavour, Profile};
-use vmadiff::program::{Program, bytes};
+use vmadiff::program::{Policy, Program, bytes};
 
-use super::protocol::{Kind, Ways};
+use super::protocol::{Guide, Kind, Ways};
 
 /// What an execution came to.
 pub enum Ran {
@@ -17,6 +18,9 @@ pub enum Ran {
     Diverged(Divergence),
 }
 
+/// Of so many changes one makes two tasks meet in another order.
+const FORCED_SHARE: u32 = 3;
+
 /// The pair under test.
 pub struct Subject {
     pair: Pair,
@@ -24,6 +28,7 @@ pub struct Subject {
     kind: Kind,
     ways: Ways,
     stats: Stats,
+    met: Met,
 }
 
 impl Subject {
@@ -34,6 +39,7 @@ impl Subject {
             ways,
             program: Program::default(),
             stats: Stats::default(),
+            met: Met::default(),
         }
     }
 
@@ -64,16 +70,34 @@ impl Subject {
     }
 
     /// Mutates an input in place and answers its new length.
-    pub fn mutate(&self, data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
+    pub fn mutate(&mut self, data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
         let profile = self.profile(&data[..size], seed);
-        mutate::mutate(
-            data,
-            size,
-            max_size,
-            seed,
-            &profile,
-            vmadiff_libfuzzer::fuzzer_mutate,
-        )
+        let engine = vmadiff_libfuzzer::fuzzer_mutate;
+        let made = mutate::mutate(data, size, max_size, seed, &profile, engine);
+        let meets = profile.flavour == Flavour::Interleaved
+            && self.ways.guide == Guide::Pairs
+            && profile
+                .policy
+                .is_none_or(|policy| policy == Policy::Preemptions);
+        if meets && max_size >= size && seed % FORCED_SHARE == 1 {
+            self.force(data, made, max_size, seed)
+        } else {
+            made
+        }
+    }
+
+    /// Has two tasks of what was made meet in another order, if it fits.
+    fn force(&mut self, data: &mut [u8], made: usize, max_size: usize, seed: u32) -> usize {
+        let mut program = Program::decode(&data[..made]);
+        if !self.pair.force(&mut program, seed, &mut self.met) {
+            return made;
+        }
+        let encoded = program.encode();
+        if encoded.len() > max_size.min(data.len()) {
+            return made;
+        }
+        data[..encoded.len()].copy_from_slice(&encoded);
+        encoded.len()
     }
 
     /// Writes a cross of two inputs to `out` and answers its length.

@@ -10,6 +10,7 @@ use super::{Pair, Ran, TWICE_IN, nondeterminism};
 use crate::judge::steps::StepJudge;
 use crate::judge::{Alone, Scene, Side, Verdict, WovenJudge};
 use crate::program::Program;
+use crate::program::mutate::forced::{self, Met};
 use crate::run::{Observation, Recorder, Watch, Weaver, caught};
 
 /// The candidate in a simulation, and the judges of its runs.
@@ -47,6 +48,18 @@ impl Pair {
             reference.instance.renew();
             Vec::new()
         })
+    }
+
+    /// Has two tasks of a woven program meet in another order than they do ([`forced`]); whether its
+    /// schedule was changed. Runs it once, unjudged.
+    pub fn force(&mut self, program: &mut Program, seed: u32, met: &mut Met) -> bool {
+        if !self.interleaves() {
+            return false;
+        }
+        forced::by_switches(program);
+        let known = self.known;
+        let woven = self.interleaved().weaver.weave(program, known, None);
+        forced::force(program, woven.trace.steps(), seed, met).is_some()
     }
 
     /// Runs a woven program; none if all is well.

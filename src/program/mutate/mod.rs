@@ -8,6 +8,7 @@ mod aim;
 mod argument;
 mod change;
 mod dice;
+pub mod forced;
 mod fresh;
 mod generate;
 mod place;
