@@ -153,6 +153,9 @@ pub enum Choice {
     /// A fault leaves its entry, which is no longer as it read it, before it has all that it would
     /// need to serve it.
     Leave,
+    /// What is looked at in several places was so in each as it was looked at there, beside calls that
+    /// change it.
+    OneByOne,
     /// A page that another call is just letting go of counts as shared yet: the entry goes before its
     /// count.
     Shared,

@@ -21,6 +21,10 @@ pub(crate) struct Collapse {
     /// range go and come with it.
     part: (u64, u64),
     beside: Vec<u64>,
+    /// No other area has entries in that table: it goes and comes as a whole, else entry by entry. Up
+    /// to where that was done.
+    alone: bool,
+    at: u64,
 }
 
 const CLEAR: u8 = 2;
@@ -34,13 +38,13 @@ impl List for Collapse {
         Allocate Write "khugepaged_alloc_page: nobody else has it"
             allocate: "a frame for each page, all or none";
         Pass Write "__collapse_huge_page_isolate, pmdp_collapse_flush: the page tables' locks; claimed until all are set"
-            clear unless may_clear: "all entries of a page table that are in the range are cleared, if they are still as they have to be";
+            clear unless may_clear: "all entries of a page table that are in the range are cleared, if they are still as they have to be; one by one, if other areas have some there";
         Flush Write "pmdp_collapse_flush: an interrupt to each processor"
             flush or flushes: "the part, from each TLB that holds something of it";
         Copy Write "__collapse_huge_page_copy: the page table is out of the tree"
             copy unless may_copy: "the contents";
         Entry Write "collapse_huge_page: set_pmd_at under the page table's lock"
-            set: "all that were cleared; the old frames are freed; then the next page table";
+            set: "all that were cleared, in the same way; the old frames are freed; then the next page table";
     }
 }
 
@@ -55,6 +59,8 @@ impl Collapse {
             frames,
             part,
             beside,
+            alone: true,
+            at: start,
         }
     }
 
@@ -104,42 +110,54 @@ impl Collapse {
     }
 
     fn may_clear(world: &World, it: &Self) -> Option<Guard> {
-        let pages = (it.start..it.end()).step_by(PAGE_SIZE as usize);
+        let pages = (it.at..it.end()).step_by(PAGE_SIZE as usize);
         let mut waits = pages.map(|addr| world.cleared_in(it.m, addr, addr + PAGE_SIZE));
         waits.find_map(|waits| waits)
     }
 
-    /// Faults may have been faster. From the first table on nobody writes entries of the range.
+    /// Faults may have been faster. From the first entry on nobody writes what is left of the range.
     fn clear(world: &mut World, it: &mut Self) -> Step {
-        let (m, first) = (it.m, it.part.1);
-        if first == it.start {
+        let m = it.m;
+        if it.at == it.start {
             let Some(i) = world.collapsible(m, it.start, it.len) else {
                 world.note_undo(&mut it.frames);
                 return Self::nothing(world);
             };
             world.claim(m, i, Guard::ClaimCollapse);
         }
-        let table = first / TABLE * TABLE;
-        let end = it.end().min(table.saturating_add(TABLE));
-        it.part = (first, end);
-        world.unlock_tables();
-        if end < it.end() {
-            world.lock_tables(m, end, it.end());
+        let table = it.at / TABLE * TABLE;
+        let behind = table.saturating_add(TABLE);
+        if it.at == it.part.1 {
+            it.part = (it.at, it.end().min(behind));
+            it.alone = world.mms[m].overlap(table, behind).len() == 1;
         }
-        world.pass_over(m, first, end, true);
-        let mm = &mut world.mms[m];
-        let alone = mm.overlap(table, table.saturating_add(TABLE)).len() == 1;
-        let whole = if alone {
-            mm.pages_in(table, table.saturating_add(TABLE))
+        let (from, end) = (it.at, it.part.1);
+        it.at = if it.alone {
+            end
         } else {
-            mm.pages_in(first, end)
+            world.next_stop(m, from, end)
+        };
+        world.unlock_tables();
+        if it.at < it.end() {
+            world.lock_tables(m, it.at, it.end());
+        }
+        world.pass_over(m, from, it.at, true);
+        let mm = &mut world.mms[m];
+        let whole = if it.alone {
+            mm.pages_in(table, behind)
+        } else {
+            mm.pages_in(from, it.at)
         };
         for page in &mut mm.pages[whole] {
             page.clearing = true;
-            if page.addr < first || end <= page.addr {
+            if page.addr < from || end <= page.addr {
                 it.beside.push(page.addr);
             }
         }
+        if it.at < end {
+            return Ok(Flow::Again);
+        }
+        it.at = it.part.0;
         it.flushed(world)
     }
 
@@ -196,7 +214,11 @@ impl Collapse {
             return Self::nothing(world);
         };
         let flags = world.mms[it.m].areas[i].flags;
-        for (addr, fresh, _) in it.pages(world) {
+        let one = world.driven && !it.alone;
+        let pages = it.pages(world);
+        let left = pages.into_iter().filter(|&(addr, ..)| it.at <= addr);
+        let left: Vec<_> = left.take(if one { 1 } else { usize::MAX }).collect();
+        for (addr, fresh, _) in left {
             let page = Page::new(
                 addr,
                 Entry::Anon(fresh),
@@ -217,6 +239,10 @@ impl Collapse {
                 _ => mm.rss_anon += 1,
             }
             world.about_entry(it.m, addr);
+            it.at = addr + PAGE_SIZE;
+        }
+        if it.at < it.part.1 {
+            return Ok(Flow::Again);
         }
         for addr in it.beside.drain(..) {
             if let Ok(at) = world.page_at(it.m, addr) {

@@ -27,7 +27,7 @@ impl List for Evict {
         Decide Read "find_vma under mmap_sem, where Linux goes by its lists"
             area: "which page is meant";
         Decide None "shrink_page_list: trylock_page; page_referenced"
-            decide or may_give_up: "the page, if the page cache has it and no area that maps it is locked";
+            decide or may_go_on: "the page, if the page cache has it and no area that maps it is locked";
         Decide None "try_to_unmap: rmap_walk_file, lock_page"
             unmap: "the page is taken out of all address spaces";
         Drop None "__remove_mapping: the page cache, lock_page"
@@ -43,6 +43,14 @@ impl Evict {
             addr: page_down(addr),
             file,
             index,
+        }
+    }
+
+    /// Areas are looked at one by one: none was locked then.
+    fn may_go_on(world: &World, it: &Self, into: &mut Vec<Choice>) {
+        Self::may_give_up(world, it, into);
+        if world.beside {
+            into.push(Choice::OneByOne);
         }
     }
 
@@ -70,7 +78,8 @@ impl Evict {
         let (file, index) = (it.file, it.index);
         world.about(About::FilePage { file, index });
         let held = world.choice == Choice::GiveUp || world.is_held(file, index);
-        if held || !world.file(file).is_cached(index) || world.is_locked_in_memory(file, index) {
+        let locked = world.choice != Choice::OneByOne && world.is_locked_in_memory(file, index);
+        if held || !world.file(file).is_cached(index) || locked {
             world.refused = true;
             world.put_file(file);
             return Ok(Flow::Done(0));

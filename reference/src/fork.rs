@@ -32,12 +32,12 @@ pub(crate) struct Fork {
     failed: Option<Errno>,
 }
 
-const AREA: u8 = 4;
-const LINK: u8 = 8;
-const OPEN: u8 = 10;
-const FLUSH: u8 = 11;
-const NUMBER: u8 = 12;
-const FAILED: u8 = 13;
+const AREA: u8 = 5;
+const LINK: u8 = 9;
+const OPEN: u8 = 11;
+const FLUSH: u8 = 12;
+const NUMBER: u8 = 13;
+const FAILED: u8 = 14;
 
 impl List for Fork {
     rows! { "fork"
@@ -47,6 +47,8 @@ impl List for Fork {
             task_policy: "a copy of the task's policy";
         Descriptor None "dup_fd: files->file_lock"
             descriptors: "all descriptors";
+        Count None "copy_signal: task_lock of the group's leader"
+            limits: "the limits";
         Decide Write "dup_mmap: mmap_sem of the parent"
             begin: "the parent's brk and its first area";
         Charge Write "dup_mmap: security_vm_enough_memory_mm, a counter"
@@ -116,9 +118,14 @@ impl Fork {
         Ok(Flow::Next)
     }
 
+    fn limits(world: &mut World, it: &mut Self) -> Step {
+        world.mms[it.child].limits = world.mms[it.parent].limits.clone();
+        world.about_counters(it.parent);
+        Ok(Flow::Next)
+    }
+
     fn begin(world: &mut World, it: &mut Self) -> Step {
         world.mms[it.child].brk = world.mms[it.parent].brk;
-        world.mms[it.child].limits = world.mms[it.parent].limits.clone();
         world.about(About::Areas(world.mms[it.parent].id));
         Ok(Flow::Next)
     }

@@ -32,7 +32,7 @@ impl List for Reclaim {
         Decide None "page_vma_mapped_walk: the page table's lock, where Linux goes by its lists"
             find or may_give_up: "which page is meant, if it is private";
         Decide None "shrink_page_list: trylock_page; page_referenced under the anon_vma's lock"
-            decide or may_give_up: "whether an area that maps it is locked";
+            decide or may_go_on: "whether an area that maps it is locked";
         Entry None "try_to_unmap_one: the page table's lock until it is set; anon_vma_lock_read, lock_page"
             take unless may_take or which_or_none: "an entry that maps it is cleared; a locked area: all are put back";
         Flush None "ptep_clear_flush: an interrupt to each processor"
@@ -55,6 +55,14 @@ impl Reclaim {
             frame,
             slot,
             taken,
+        }
+    }
+
+    /// Areas are looked at one by one: none was locked then.
+    fn may_go_on(world: &World, it: &Self, into: &mut Vec<Choice>) {
+        Self::may_give_up(world, it, into);
+        if world.beside {
+            into.push(Choice::OneByOne);
         }
     }
 
@@ -93,7 +101,8 @@ impl Reclaim {
         world.about(About::Frame(frame));
         world.frame(frame).held -= 1;
         let gives_up = world.choice == Choice::GiveUp || world.frame(frame).mapped == 0;
-        if gives_up || world.is_locked(frame) || world.is_writing(frame) {
+        let locked = world.choice != Choice::OneByOne && world.is_locked(frame);
+        if gives_up || locked || world.is_writing(frame) {
             world.free_if_unused(frame);
             return Self::nothing(world);
         }
