@@ -21,17 +21,17 @@ impl<D: Design> Current<'_, D> {
     /// Gives an area an anon_vma if it has none (`anon_vma_prepare`): a neighbour's, or a new one.
     /// Called under mmap_sem, for reading at least.
     pub fn anon_vma_prepare(&self, vma: Ref<'_, Vma>) -> Result<(), NoMemory> {
-        self.prepare_anon_vma(vma, true)
+        self.prepare_anon_vma(vma, true).map(|_| ())
     }
 
-    /// The same; `told`: whose anon_vma it may be is decided beside others.
-    pub fn prepare_anon_vma(&self, vma: Ref<'_, Vma>, told: bool) -> Result<(), NoMemory> {
+    /// The same; `told`: whose anon_vma it may be is decided beside others. Whether the area had none.
+    pub fn prepare_anon_vma(&self, vma: Ref<'_, Vma>, told: bool) -> Result<bool, NoMemory> {
         if !vma
             .anon_vma()
             .get(site::ANON_VMA_PREPARE__ANON_VMA)
             .is_null()
         {
-            return Ok(());
+            return Ok(false);
         }
         if told {
             self.mark_done(StepKind::Decide, vma.about());
@@ -68,7 +68,7 @@ impl<D: Design> Current<'_, D> {
             }
             self.avcs.free(avc.handle());
         }
-        Ok(())
+        Ok(true)
     }
 
     /// An anon_vma that a neighbour has and the area may share (`find_mergeable_anon_vma`), so that

@@ -31,10 +31,10 @@ impl<D: Design> Current<'_, D> {
             self.mark(StepKind::Decide, vma.about(), Told::Refused);
             return Err(Errno::ENOMEM);
         }
-        if !vma.anon_vma().peek().is_null() {
+        let looked = self.prepare_anon_vma(vma, true);
+        if !looked.map_err(|_| Errno::ENOMEM)? {
             self.mark_done(StepKind::Decide, vma.about());
         }
-        self.anon_vma_prepare(vma).map_err(|_| Errno::ENOMEM)?;
         let _tree = self.anon_vma_lock(vma.anon_vma().peek());
         let start = vma.vm_start().get(site::EXPAND_DOWNWARDS__VM_START);
         if addr >= start {

@@ -29,7 +29,9 @@ impl<D: Design> Current<'_, D> {
         let handle = self.mm_alloc();
         let child = self.mm(handle);
         self.dup_fd(self.mm_struct(), child);
-        child.rlimits.copy(&self.mm_struct().rlimits);
+        let limits = &self.mm_struct().rlimits;
+        let told = || self.mark_done(StepKind::Count, self.counters());
+        child.rlimits.copy(limits, told);
         if let Err(no_memory) = self.dup_mmap(child, handle) {
             self.exit_mmap(handle);
             self.exit_files(child);
@@ -141,7 +143,7 @@ impl<D: Design> Current<'_, D> {
             // It still stands between the parent's neighbours, and may take an anon_vma of theirs.
             copy.vm_next().init(vma.vm_next().peek());
             copy.vm_prev().init(vma.vm_prev().peek());
-            self.prepare_anon_vma(copy, false)
+            self.prepare_anon_vma(copy, false).map(|_| ())
         } else {
             self.anon_vma_fork(copy, vma)
         };

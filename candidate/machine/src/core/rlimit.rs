@@ -60,8 +60,9 @@ impl Rlimits {
         self.set.init(self.set.peek() | 1 << number);
     }
 
-    /// Makes them those of a parent (`copy_signal`), while nobody else can see these.
-    pub fn copy(&self, parent: &Self) {
+    /// Makes them those of a parent (`copy_signal`), while nobody else can see these. `then` comes with
+    /// the parent's lock still held.
+    pub fn copy(&self, parent: &Self, then: impl FnOnce()) {
         let _lock = parent.task_lock.lock(site::COPY_SIGNAL__TASK_LOCK);
         self.set.init(parent.set.peek());
         for (to, from) in self.soft.iter().zip(&parent.soft) {
@@ -70,6 +71,7 @@ impl Rlimits {
         for (to, from) in self.hard.iter().zip(&parent.hard) {
             to.init(from.peek());
         }
+        then();
     }
 
     /// Shows those that were set, by number.
