@@ -289,7 +289,13 @@ impl Follower {
             StepKind::Decide | StepKind::Allocate => read,
             _ => false,
         };
-        let stands = || must_be_marked(offer) && !may_tell(mark.kind, offer);
+        // A pass over nothing is told, too; of what else does nothing there is nothing to tell.
+        let passes = matches!(offer.kind, StepKind::Pass | StepKind::Flush);
+        let stands = || {
+            must_be_marked(offer)
+                && !may_tell(mark.kind, offer)
+                && (passes || !does_nothing(reference, offer.task))
+        };
         free && (offer.kind == StepKind::Return || stands())
     }
 
@@ -483,6 +489,10 @@ impl Follower {
             && before == after
         {
             return Choice::Leave;
+        }
+        let done = mark.is_some_and(|mark| mark.told == Told::Done);
+        if may(Choice::OneByOne) && fits && done {
+            return Choice::OneByOne;
         }
         if may(Choice::Shared)
             && fits

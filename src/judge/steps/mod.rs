@@ -10,8 +10,8 @@
 //! | `told` | what a mark tells, against what the step did |
 //! | `order` | whether another order of steps explains the outcomes and the end: the marks are wrong |
 //!
-//! It decides where the judge of whole calls cannot, or only by moving parts, if the manager tells
-//! marks. Its tests follow races of the reference with itself, and count how far the candidate's marks
+//! Where the judge of whole calls cannot decide, a run that this one follows agrees; what it objects
+//! to is no finding yet. Its tests follow races of the reference with itself, and count how far the candidate's marks
 //! are followed.
 
 mod follow;

@@ -12,7 +12,7 @@ const DECIDING: &[(&str, &[u8])] = &[
     ("evict", &[1]),
     ("get_mempolicy", &[0]),
     ("collapse", &[0]),
-    ("fork", &[3]),
+    ("fork", &[4]),
     ("msync, mincore", &[0]),
 ];
 
