@@ -54,7 +54,7 @@ fn a_finding_is_run_as_it_was_found() {
     let text = said.text();
     assert!(text.contains(&format!("the same with {MET}\n")), "{text}");
     assert_eq!(shell.run("bisect --design classic a.vma").status, 0);
-    shell.write("b.vma", &found.replace(MET, "no-such-defect"));
+    shell.write("b.vma", found.replace(MET, "no-such-defect"));
     let said = shell.run("bisect b.vma");
     assert_eq!(said.status, 125, "{said:?}");
     assert!(said.stderr.contains("no-such-defect"), "{said:?}");
