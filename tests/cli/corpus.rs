@@ -86,17 +86,18 @@ fn what_diverges_is_left_out_and_named() {
     );
 }
 
-/// Charges that overlap, one of which falls short: the judge leaves such a run unjudged.
+/// An entry that is not flushed yet, of a page that its file loses: no judge explains this run.
 #[test]
 fn what_is_not_compared_is_left_out_and_is_no_divergence() {
     let shell = Shell::new();
     let program = "\
-config commit_limit=32
-mmap(0x1f0000, 0x4000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
-fork()
-mmap(0x200000, 0x20000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
-[3] mmap(0x200000, 0x2000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
-switch: 1@vm_unacct_memory.committed#1 -> 3
+mmap(0x1f0000, 0x1000, PROT_WRITE, MAP_SHARED|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
+store(0x1f0000, 1)
+madvise(0x1f0000, 0x1000, MADV_REMOVE)
+load(0x1f0000)
+[2] munmap(0x1f0000, 0x1000)
+switch: 1@unmap_mapping.i_mmap#1 -> 2
+switch: 2@free_pte_range.lock#6 -> 1
 ";
     std::fs::write(shell.folder().join("skipped.vma"), program).unwrap();
     let said = shell.run("run skipped.vma");

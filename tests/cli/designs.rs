@@ -100,15 +100,16 @@ fn a_switch_that_never_comes_is_told_and_fails_where_the_design_is_named() {
 }
 
 #[test]
-fn a_switch_of_a_task_that_cannot_be_is_told() {
+fn a_switch_of_a_task_that_cannot_be_is_refused_at_its_place() {
     let shell = Shell::new();
     shell.write(
         "a.vma",
         "load(0x1000)\nswitch: 6@access.pte#1 -> 2\nswitch: +1 -> 6\n",
     );
+    let why = "expected a task of this program, 0 to 2, found `6`";
     let said = shell.run("run a.vma");
-    let why = "there is no task 6, a task of this program is 0 to 2";
-    assert_eq!(said.succeeds().text().matches(why).count(), 2, "{said:?}");
+    said.refuses(&["a.vma:2:9", "a.vma:3:15"]);
+    assert_eq!(said.stderr.matches(why).count(), 2, "{said:?}");
 }
 
 /// An artifact says which design it is from; where another runs, that is told.

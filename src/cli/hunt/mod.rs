@@ -337,7 +337,7 @@ mod tests {
             beside: Vec::new(),
             force: false,
         };
-        Hunted::of(&args, ["spf", "no-reference", "interleaved"], tries)
+        Hunted::of(&args, ["some-design", "some-defect", "interleaved"], tries)
     }
 
     fn tried(seconds: f64, signature: Option<&str>, interrupted: bool) -> Try {
@@ -364,7 +364,7 @@ mod tests {
         assert_eq!(all.seconds.median, Some(2.0));
         assert_eq!(
             table::row(&all),
-            "| no-reference | 2 of 3 | 100 | 2.0 | too few seeds | `vma-leaked/munmap/vma` 2 |\n"
+            "| some-defect | 2 of 3 | 100 | 2.0 | too few seeds | `vma-leaked/munmap/vma` 2 |\n"
         );
         let line = table::line(&all);
         assert!(
