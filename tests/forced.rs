@@ -20,32 +20,26 @@ fn steps(pair: &mut Pair, program: &Program) -> Option<Vec<Step>> {
         .then(|| woven.trace.steps().to_vec())
 }
 
-fn is_passing(step: &Step) -> bool {
-    matches!(step.what, What::Access { .. } | What::Begin(_))
-}
-
 /// The step before which a switch by site comes.
 fn place(steps: &[Step], switch: &Switch) -> Option<usize> {
     let Moment::Site { task, site, nth } = switch.at else {
         return None;
     };
     let passes =
-        |step: &Step| step.task == task.0 && step.site.number() == site && is_passing(step);
+        |step: &Step| step.task == task.0 && step.site.number() == site && step.passes_site();
     let mut all = (0..steps.len()).filter(|&at| passes(&steps[at]));
     all.nth(nth as usize - 1)
 }
 
 /// As a switch: before this step.
 fn before(steps: &[Step], at: usize) -> Switch {
-    let Step { task, site, .. } = steps[at];
-    let passes = |step: &&Step| step.task == task && step.site == site && is_passing(step);
-    let nth = steps[..=at].iter().filter(passes).count() as u32;
-    let task = TaskId(task);
+    let step = &steps[at];
+    let task = TaskId(step.task);
     Switch {
         at: Moment::Site {
             task,
-            site: site.number(),
-            nth,
+            site: step.site.number(),
+            nth: step.passes_in(&steps[..=at]),
         },
         to: task,
     }

@@ -16,6 +16,24 @@ pub struct Step {
     pub what: What,
 }
 
+impl Step {
+    /// Whether the task passes the step's site with it: what switches by site count.
+    pub fn passes_site(&self) -> bool {
+        matches!(self.what, What::Access { .. } | What::Begin(_))
+    }
+
+    /// How often in these steps its task passes its site.
+    pub fn passes_in(&self, steps: &[Self]) -> u32 {
+        passes(steps, self.task, self.site)
+    }
+}
+
+/// How often the task passes the site in these steps.
+fn passes(steps: &[Step], task: u8, site: Site) -> u32 {
+    let passes = |step: &&Step| step.task == task && step.site == site && step.passes_site();
+    steps.iter().filter(passes).count() as u32
+}
+
 /// What a step is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
@@ -232,21 +250,12 @@ impl Trace {
                 at: Moment::Site {
                     task,
                     site: site.number(),
-                    nth: self.passes(steps, task, site) + 1,
+                    nth: passes(&self.steps[..steps], task, site) + 1,
                 },
                 to,
             },
         };
         self.decisions.iter().map(switch).collect()
-    }
-
-    /// How often the task passed the site within so many steps.
-    fn passes(&self, steps: usize, task: u8, site: Site) -> u32 {
-        let passes = |step: &&Step| {
-            let passing = matches!(step.what, What::Access { .. } | What::Begin(_));
-            step.task == task && step.site == site && passing
-        };
-        self.steps[..steps].iter().filter(passes).count() as u32
     }
 }
 

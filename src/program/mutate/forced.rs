@@ -215,7 +215,7 @@ fn locks(step: &Step) -> Option<(u32, bool)> {
 /// Leaves the first task before its access, for the second, and that one behind its own.
 fn switches(steps: &[Step], (first, then): (usize, usize)) -> Vec<Switch> {
     let behind = (then + 1..steps.len())
-        .find(|&step| steps[step].task == steps[then].task && is_passing(&steps[step]));
+        .find(|&step| steps[step].task == steps[then].task && steps[step].passes_site());
     let away = switch(steps, first, steps[then].task);
     let back = behind.map(|behind| switch(steps, behind, steps[first].task));
     std::iter::once(away).chain(back).collect()
@@ -223,19 +223,13 @@ fn switches(steps: &[Step], (first, then): (usize, usize)) -> Vec<Switch> {
 
 /// Before a step of a task, to another.
 fn switch(steps: &[Step], at: usize, to: u8) -> Switch {
-    let Step { task, site, .. } = steps[at];
-    let passes = |step: &&Step| step.task == task && step.site == site && is_passing(step);
+    let step = &steps[at];
     Switch {
         at: Moment::Site {
-            task: TaskId(task),
-            site: site.number(),
-            nth: steps[..=at].iter().filter(passes).count() as u32,
+            task: TaskId(step.task),
+            site: step.site.number(),
+            nth: step.passes_in(&steps[..=at]),
         },
         to: TaskId(to),
     }
-}
-
-/// Whether a switch by site can come before a step.
-fn is_passing(step: &Step) -> bool {
-    matches!(step.what, What::Access { .. } | What::Begin(_))
 }
