@@ -1,0 +1,131 @@
+//! Which way a step goes, where it can go more than one: what the mark tells says it, or the call's
+//! next one, or what the call answers.
+
+use vmadiff_contract::{About, Choice, Mark, Offer, PageState, StepKind, Stepped, Told};
+
+use super::super::path::{Race, What};
+use super::super::rows::may_tell;
+use super::Follower;
+
+impl Follower {
+    /// The way that a step goes, by what the mark tells.
+    pub(super) fn choose(
+        &self,
+        race: &Race<'_>,
+        call: usize,
+        offer: &Offer,
+        mark: Option<&Mark>,
+        before: Option<PageState>,
+        held: Option<PageState>,
+    ) -> Choice {
+        let may = |choice| self.ways.contains(&choice);
+        let refused = mark.is_some_and(|mark| mark.told == Told::Refused);
+        let fits = mark.is_some_and(|mark| may_tell(mark.kind, offer));
+        let outcome = race.outcomes[call];
+        if may(Choice::Stale) && fits {
+            let told = mark.map(|mark| mark.told);
+            if let (Some(Told::Entry { before: by, .. }), Some(held)) = (told, held) {
+                let by = self.names.entry(by, held.mm, held.addr);
+                if by == Some(held) && by != before {
+                    return Choice::Stale;
+                }
+            }
+        }
+        if may(Choice::Again) && mark.is_some_and(|mark| begins_a_fault(mark, offer)) {
+            return Choice::Again;
+        }
+        if may(Choice::Leave)
+            && let Some(Told::Entry { before, after }) = mark.map(|mark| mark.told)
+            && mark.is_some_and(|mark| mark.kind == StepKind::Entry)
+            && before == after
+        {
+            return Choice::Leave;
+        }
+        let done = mark.is_some_and(|mark| mark.told == Told::Done);
+        if may(Choice::OneByOne) && fits && done {
+            return Choice::OneByOne;
+        }
+        if may(Choice::Shared)
+            && fits
+            && let Some(Told::Entry { before, after }) = mark.map(|mark| mark.told)
+            && before == after
+        {
+            return Choice::Shared;
+        }
+        if may(Choice::Fail) {
+            if fits && self.fails_next(race, call) {
+                return Choice::Fail;
+            }
+            let fails = outcome.is_some_and(|outcome| !outcome.is_success());
+            let told = mark.is_some_and(|mark| mark.kind == StepKind::Allocate);
+            if told && refused || mark.is_none() && fails {
+                return Choice::Fail;
+            }
+        }
+        // A walk over entries gives up when there is none left for it, and tells nothing then.
+        let walks = offer.kind == StepKind::Entry;
+        if may(Choice::GiveUp) && (fits && refused && !walks || mark.is_none()) {
+            return Choice::GiveUp;
+        }
+        if let Some(
+            About::Entry { mm, addr }
+            | About::Range {
+                mm, start: addr, ..
+            },
+        ) = mark.map(|mark| mark.about)
+            && let Some(mm) = self.names.mm(mm)
+            && may(Choice::At { mm, addr })
+        {
+            return Choice::At { mm, addr };
+        }
+        let whose = mark.filter(|_| fits);
+        let whose = whose.and_then(|mark| self.names.tlb_of(mark.about));
+        match whose.map(Choice::Of) {
+            Some(of) if may(of) => of,
+            _ => Choice::Go,
+        }
+    }
+
+    /// Whether the call's next mark tells that an allocation failed.
+    fn fails_next(&self, race: &Race<'_>, call: usize) -> bool {
+        let mut later = race.items[self.item..].iter().skip(1);
+        let next = later.find(|item| item.call as usize == call);
+        next.is_some_and(|item| match item.what {
+            What::Mark(mark) => mark.kind == StepKind::Allocate && mark.told == Told::Refused,
+            What::Begin | What::End => false,
+        })
+    }
+
+    /// Whether a call's next mark says that its fault began again, and it may.
+    pub(super) fn begins_again(
+        &mut self,
+        race: &Race<'_>,
+        reference: &mut dyn Stepped,
+        call: usize,
+        offer: &Offer,
+    ) -> bool {
+        if offer.list != "fault" {
+            return false;
+        }
+        self.ways.clear();
+        reference.ways(offer.task, &mut self.ways);
+        let mut later = race.items[self.item..].iter().skip(1);
+        let next = later.find(|item| item.call as usize == call);
+        let begins = next.is_some_and(|item| match item.what {
+            What::Mark(mark) => begins_a_fault(&mark, offer),
+            What::Begin | What::End => false,
+        });
+        begins && self.ways.contains(&Choice::Again)
+    }
+}
+
+/// Whether a mark is the first read of a fault, its area, or that of one that populates, its entry;
+/// and the fault is further on.
+fn begins_a_fault(mark: &Mark, offer: &Offer) -> bool {
+    let first = match (mark.about, mark.told) {
+        (About::Area(_) | About::Areas(_), Told::Flags(_) | Told::Refused) => 0,
+        (About::Entry { .. }, Told::Entry { .. }) => 1,
+        _ => return false,
+    };
+    mark.kind == StepKind::Decide && offer.row > first
+}

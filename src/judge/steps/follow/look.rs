@@ -1,0 +1,115 @@
+//! Marks for which the reference has no step of its own: one more object of the step that was told
+//! last, a read of which nothing came, a flush of a TLB that holds nothing.
+
+use vmadiff_contract::{About, Choice, Mark, Offer, StepKind, Stepped, TaskId, Told};
+
+use super::super::rows::{may_tell, must_be_marked};
+use super::take::{can_be_seen, does_nothing};
+use super::{Follower, Place, SILENT_MAX};
+use crate::run::Recorder;
+
+impl Follower {
+    /// Whether a mark that may be left out tells of nothing that the reference does: it was read
+    /// and nothing came of it, or the reference does it at another moment, where nobody sees when.
+    pub(super) fn is_only_a_look(
+        &self,
+        reference: &dyn Stepped,
+        offer: &Offer,
+        mark: &Mark,
+        place: Place,
+    ) -> bool {
+        if let (StepKind::Entry, Told::Entry { before, after }) = (mark.kind, mark.told) {
+            // A fault that found its entry as it is wanted, and has ended in the reference.
+            let ours = place.and_then(|(mm, addr)| reference.entry(mm, addr));
+            let theirs = place.and_then(|(mm, addr)| self.names.entry(before, mm, addr));
+            return before == after && offer.list != "fault" && ours == theirs;
+        }
+        if mark.kind == StepKind::Copy && offer.list == "reclaim" {
+            // Contents are written out with each entry that goes; those that count are the last.
+            return offer.kind != StepKind::Copy;
+        }
+        let read = matches!(mark.told, Told::Done | Told::Number(_));
+        let free = match mark.kind {
+            StepKind::Put | StepKind::Unlink | StepKind::Uncharge | StepKind::Policy => true,
+            StepKind::Decide | StepKind::Allocate => read,
+            _ => false,
+        };
+        // A pass over nothing is told, too; of what else does nothing there is nothing to tell.
+        let passes = matches!(offer.kind, StepKind::Pass | StepKind::Flush);
+        let stands = || {
+            must_be_marked(offer)
+                && !may_tell(mark.kind, offer)
+                && (passes || !does_nothing(reference, offer.task))
+        };
+        free && (offer.kind == StepKind::Return || stands())
+    }
+
+    /// Whether a mark is about another object of the step that was told last.
+    pub(super) fn is_more_of_the_last(&mut self, call: usize, mark: &Mark) -> bool {
+        let Self { names, calls, .. } = self;
+        let pending = &mut calls[call];
+        if mark.told == Told::Refused && pending.refused {
+            (pending.refused, pending.refusal_told) = (false, true);
+            return true;
+        }
+        let tells = pending.step.is_some_and(|step| may_tell(mark.kind, &step));
+        if !tells || mark.kind == StepKind::Flush {
+            return false;
+        }
+        let mut last = pending.last.iter();
+        let Some(at) = last.position(|&ours| names.is_one_of(mark.about, &[ours])) else {
+            return false;
+        };
+        if !matches!(pending.last[at], About::Range { .. }) {
+            pending.last.swap_remove(at);
+        }
+        true
+    }
+
+    pub(super) fn is_to_flush(
+        &mut self,
+        reference: &mut dyn Stepped,
+        task: TaskId,
+        offer: &Offer,
+        mark: &Mark,
+    ) -> bool {
+        self.ways.clear();
+        reference.ways(task, &mut self.ways);
+        let whose = self.names.tlb_of(mark.about);
+        let of = |whose| self.ways.contains(&Choice::Of(whose));
+        offer.kind == StepKind::Flush && whose.is_some_and(of)
+    }
+
+    /// Whether a flush of this TLB follows, behind steps that nobody else can see.
+    pub(super) fn flush_is_ahead(
+        &self,
+        reference: &dyn Stepped,
+        task: TaskId,
+        mark: &Mark,
+    ) -> bool {
+        let Some(of) = self.names.tlb_of(mark.about).map(Choice::Of) else {
+            return false;
+        };
+        let mut copy = reference.fork();
+        let (mut about, mut ways) = (Vec::new(), Vec::new());
+        let mut ahead = false;
+        for _ in 0..SILENT_MAX {
+            let Some(offer) = copy.next(task) else { break };
+            if offer.kind == StepKind::Flush {
+                copy.ways(task, &mut ways);
+                ahead = ways.contains(&of);
+                break;
+            }
+            if offer.kind == StepKind::Return || copy.take(task, Choice::Go).is_err() {
+                break;
+            }
+            about.clear();
+            copy.footprint(&mut about);
+            if must_be_marked(&offer) && can_be_seen(offer.kind, &about) {
+                break;
+            }
+        }
+        Recorder::clear();
+        ahead
+    }
+}

@@ -1,0 +1,255 @@
+//! Takes the reference along the path that a candidate's marks are.
+//!
+//! At a mark the reference takes steps of the mark's call up to the one that the mark tells of;
+//! steps before it that need no mark are taken silently. A step that has to wait lets other calls
+//! take steps that need no mark. What a mark tells is compared with what the step did, what a call
+//! answers when it returns, and the whole state at the end.
+//!
+//! | | |
+//! |---|---|
+//! | `mark` | from a mark to the step that it tells of |
+//! | `look` | marks for which the reference has no step of its own |
+//! | `choose` | which way a step goes, by what marks tell |
+//! | `take` | one step of the reference, and steps of others for which it has to wait |
+//! | `compare` | what a mark tells, and what its step did |
+//! | `settle` | returns of calls, and the end of the race |
+
+mod choose;
+mod compare;
+mod look;
+mod mark;
+mod settle;
+mod take;
+
+use vmadiff_contract::{
+    About, Call, Choice, Event, MmId, Offer, Outcome, PageState, Snapshot, Stepped, TaskId,
+};
+
+use super::path::{Race, What};
+use crate::judge::Rule;
+use crate::judge::life::Life;
+use crate::judge::names::Names;
+use crate::run::Recorder;
+
+/// Where the candidate and the reference part.
+#[derive(Clone, Debug)]
+pub struct Objection {
+    /// The rule that is broken.
+    pub rule: Rule,
+    /// The signature's field.
+    pub field: &'static str,
+    /// The item at which it shows; none: the state at the end.
+    pub item: Option<usize>,
+    /// The step of the reference at which they part.
+    pub step: Option<Offer>,
+    /// Another call that was under way then, the last one that took a step.
+    pub with: Option<usize>,
+    /// What differs, in a sentence.
+    pub what: String,
+}
+
+type Followed<T = ()> = Result<T, Box<Objection>>;
+
+/// Steps that one mark may stand behind; a call that populates takes a few thousand.
+const SILENT_MAX: usize = 20_000;
+
+/// A step that the reference took, for who wants to see its way.
+#[derive(Clone, Debug)]
+pub struct Trod {
+    /// The item at which it was taken.
+    pub item: usize,
+    /// Whose call, by its index in the program.
+    pub call: usize,
+    /// The step, with the way that it went.
+    pub step: Offer,
+    /// What it was about.
+    pub about: Vec<About>,
+}
+
+/// Follows one race after another; keeps its memory.
+#[derive(Default)]
+pub struct Follower {
+    /// The steps that were taken, if they are kept.
+    pub trail: Option<Vec<Trod>>,
+    names: Names,
+    life: Life,
+    calls: Vec<Pending>,
+    /// Calls that are under way, the one that took a step last behind the others.
+    under_way: Vec<usize>,
+    about: Vec<About>,
+    ways: Vec<Choice>,
+    ours: Snapshot,
+    theirs: Snapshot,
+    /// The item that is being followed.
+    item: usize,
+    /// Steps that were taken.
+    taken: u64,
+}
+
+/// A call, as far as it has come.
+#[derive(Default)]
+struct Pending {
+    /// Who makes it in the reference; none: it has not begun there, or was answered at once.
+    task: Option<TaskId>,
+    /// What it answers though it has no steps.
+    answer: Option<Outcome>,
+    /// Its task was not there when it began.
+    unborn: bool,
+    /// What it raised.
+    events: Vec<Event>,
+    allocated: usize,
+    anons: usize,
+    linked: usize,
+    /// The step that was told last: another mark may tell of another object of it.
+    last: Vec<About>,
+    step: Option<Offer>,
+    /// That step refused, which is yet to be told.
+    refused: bool,
+    /// A refusal was told: only undoing follows.
+    refusal_told: bool,
+    /// How many steps had been taken when it was told.
+    told_at: u64,
+}
+
+/// A step that was taken.
+struct Done {
+    offer: Offer,
+    choice: Choice,
+    refused: bool,
+    /// It only looked at its entry.
+    left_alone: bool,
+    returned: Option<Outcome>,
+    /// The entry that the mark is about, before and after; and as the TLB held it.
+    before: Option<PageState>,
+    after: Option<PageState>,
+    held: Option<PageState>,
+}
+
+/// An entry that a mark is about, in the reference's names.
+type Place = Option<(MmId, u64)>;
+
+impl Follower {
+    /// Follows a race on a reference that may be in any state.
+    ///
+    /// # Errors
+    /// Where they part.
+    pub fn follow(&mut self, race: &Race<'_>, reference: &mut dyn Stepped) -> Followed {
+        self.boot(race, reference);
+        for (at, item) in race.items.iter().enumerate() {
+            self.item = at;
+            match item.what {
+                What::Begin => self.begin(race, reference, item.call as usize),
+                What::Mark(mark) => self.mark(race, reference, *item, &mark)?,
+                What::End => self.end(race, reference, item.call as usize)?,
+            }
+        }
+        self.settle(race, reference)
+    }
+
+    /// Which objects are which, as far as the last race told.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// Steps of the reference that were taken since the follower was made.
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    fn boot(&mut self, race: &Race<'_>, reference: &mut dyn Stepped) {
+        let config = &race.program.config;
+        reference.drive(config);
+        Recorder::clear();
+        self.names.clear(config.tasks.clamp(1, 8));
+        self.under_way.clear();
+        if let Some(trail) = &mut self.trail {
+            trail.clear();
+        }
+        self.calls
+            .resize_with(race.program.calls.len(), Pending::default);
+        for call in &mut self.calls {
+            let Pending {
+                task,
+                answer,
+                unborn,
+                events,
+                allocated,
+                anons,
+                linked,
+                last,
+                step,
+                refused,
+                refusal_told,
+                told_at,
+            } = call;
+            *told_at = 0;
+            (*task, *answer, *step) = (None, None, None);
+            (*unborn, *refused, *refusal_told) = (false, false, false);
+            (*allocated, *anons, *linked) = (0, 0, 0);
+            events.clear();
+            last.clear();
+        }
+    }
+
+    fn begin(&mut self, race: &Race<'_>, reference: &mut dyn Stepped, call: usize) {
+        let (step, theirs) = (&race.program.calls[call], race.outcomes[call]);
+        let pending = &mut self.calls[call];
+        pending.answer = if theirs == Some(Outcome::Unsupported) {
+            theirs
+        } else if step.task == TaskId(0) && step.call == Call::Softirq {
+            Some(Outcome::Value(0))
+        } else {
+            None
+        };
+        if pending.answer.is_some() {
+            return;
+        }
+        let task = self.names.task(step.task);
+        pending.unborn = task.is_none();
+        let Some(task) = task else {
+            // A fork that is under way may still make it.
+            return;
+        };
+        match reference.begin(task, &step.call, step.fail) {
+            Ok(()) => {
+                pending.task = Some(task);
+                self.under_way.push(call);
+            }
+            Err(outcome) => pending.answer = Some(outcome),
+        }
+    }
+
+    /// Begins a call whose task was not there before.
+    fn begin_late(&mut self, race: &Race<'_>, reference: &mut dyn Stepped, call: usize) {
+        let pending = &self.calls[call];
+        let no_task = race.outcomes[call] == Some(Outcome::NoTask);
+        if pending.unborn && pending.task.is_none() && pending.answer.is_none() && !no_task {
+            self.begin(race, reference, call);
+        }
+    }
+
+    fn misplaced(&self, step: Option<Offer>, what: &str) -> Box<Objection> {
+        self.object(Rule::CommitPoint, "misplaced", step, what.to_owned())
+    }
+
+    #[cold]
+    fn object(
+        &self,
+        rule: Rule,
+        field: &'static str,
+        step: Option<Offer>,
+        what: String,
+    ) -> Box<Objection> {
+        let own = self.under_way.last();
+        let others = self.under_way.iter().rev();
+        let with = others.copied().find(|other| Some(other) != own);
+        Box::new(Objection {
+            rule,
+            field,
+            item: Some(self.item),
+            step,
+            with,
+            what,
+        })
+    }
+}

@@ -1,0 +1,96 @@
+//! Returns of calls, and the end of the race: answers, events and the whole state.
+
+use vmadiff_contract::{Call, Outcome, Stepped, TaskId};
+
+use super::super::path::Race;
+use super::{Followed, Follower, SILENT_MAX};
+use crate::judge::{Rule, outcome, state};
+use crate::program::text::outcome_text;
+
+impl Follower {
+    pub(super) fn end(
+        &mut self,
+        race: &Race<'_>,
+        reference: &mut dyn Stepped,
+        call: usize,
+    ) -> Followed {
+        self.begin_late(race, reference, call);
+        let ours = match (self.calls[call].answer, self.calls[call].task) {
+            (Some(outcome), _) => outcome,
+            (None, None) => Outcome::NoTask,
+            (None, Some(task)) => self.finish(race, reference, call, task)?,
+        };
+        self.under_way.retain(|&other| other != call);
+        let theirs = race.outcomes[call].unwrap_or(Outcome::NoTask);
+        let step = &race.program.calls[call];
+        if let (Call::Fork, Outcome::Value(ours), Outcome::Value(theirs)) =
+            (step.call, ours, theirs)
+        {
+            if !self.names.tasks.pair(theirs as u32, ours as u32) {
+                let what = format!("task {theirs} is made twice");
+                return Err(self.object(Rule::Outcome, "value", None, what));
+            }
+        } else if let Some((field, what)) = outcome::difference(step.call.kind(), ours, theirs) {
+            return Err(self.object(Rule::Outcome, field, None, what));
+        }
+        let Self {
+            names, life, calls, ..
+        } = self;
+        let differs = life.differs(names, &calls[call].events, race.life_of(call));
+        if let Some(kind) = differs {
+            let what = format!("{kind} events differ from those of the same call in the reference");
+            return Err(self.object(Rule::Events, kind, None, what));
+        }
+        Ok(())
+    }
+
+    /// Takes what is left of a call.
+    fn finish(
+        &mut self,
+        race: &Race<'_>,
+        reference: &mut dyn Stepped,
+        call: usize,
+        task: TaskId,
+    ) -> Followed<Outcome> {
+        for _ in 0..SILENT_MAX {
+            let Some(offer) = reference.next(task) else {
+                break;
+            };
+            let done = self.take(race, reference, call, offer, None, None)?;
+            if let Some(outcome) = done.returned {
+                return Ok(outcome);
+            }
+            self.may_be_silent(&done)?;
+        }
+        let theirs = race.outcomes[call].unwrap_or(Outcome::NoTask);
+        let kind = race.program.calls[call].call.kind();
+        let what = format!(
+            "the candidate answers {}, and the reference is not done",
+            outcome_text(kind, theirs)
+        );
+        Err(self.object(Rule::Outcome, "unfinished", None, what))
+    }
+
+    /// All calls have returned: compares the states.
+    pub(super) fn settle(&mut self, race: &Race<'_>, reference: &dyn Stepped) -> Followed {
+        let Self {
+            names,
+            ours,
+            theirs,
+            ..
+        } = self;
+        reference.see(ours);
+        names.translate(ours, race.state, theirs);
+        if state::same(ours, theirs) {
+            return Ok(());
+        }
+        let Some(first) = state::differences(ours, theirs).into_iter().next() else {
+            return Ok(());
+        };
+        let lost = first.field.contains("bytes");
+        let rule = if lost { Rule::LostStore } else { Rule::State };
+        let mut objection = self.object(rule, first.field, None, first.what);
+        objection.item = None;
+        Err(objection)
+    }
+}

@@ -1,0 +1,189 @@
+//! One step of the reference; one that has to wait lets others go first.
+
+use vmadiff_contract::{
+    About, Choice, Event, Mark, Offer, PAGE_SIZE, Refusal, StepKind, Stepped, Taken, TaskId,
+};
+
+use super::super::path::Race;
+use super::super::rows::must_be_marked;
+use super::{Done, Followed, Follower, Place, Trod};
+use crate::judge::Rule;
+use crate::run::Recorder;
+
+impl Follower {
+    /// Takes a step; one that has to wait first lets others go.
+    pub(super) fn take(
+        &mut self,
+        race: &Race<'_>,
+        reference: &mut dyn Stepped,
+        call: usize,
+        offer: Offer,
+        mark: Option<&Mark>,
+        place: Place,
+    ) -> Followed<Done> {
+        let task = offer.task;
+        let entry =
+            |reference: &dyn Stepped| place.and_then(|(mm, addr)| reference.entry(mm, addr));
+        loop {
+            self.ways.clear();
+            reference.ways(task, &mut self.ways);
+            let held = place.and_then(|(_, addr)| reference.held(task, addr));
+            let before = entry(reference);
+            let choice = self.choose(race, call, &offer, mark, before, held);
+            let upto = match mark.map(|mark| mark.about) {
+                Some(About::Entry { addr, .. }) => addr.saturating_add(PAGE_SIZE),
+                Some(About::Range { end, .. }) => end,
+                _ => u64::MAX,
+            };
+            match reference.take_upto(task, choice, upto) {
+                Ok(taken) => {
+                    self.taken += 1;
+                    self.about.clear();
+                    reference.footprint(&mut self.about);
+                    self.keep(call, offer, choice);
+                    self.drain(race, call);
+                    return Ok(Done {
+                        offer,
+                        choice,
+                        refused: reference.refused() || choice == Choice::GiveUp,
+                        left_alone: reference.left_alone(),
+                        returned: match taken {
+                            Taken::Returned(outcome) => Some(outcome),
+                            Taken::Step => None,
+                        },
+                        before,
+                        after: entry(reference),
+                        held,
+                    });
+                }
+                Err(Refusal::Waits(_)) if self.let_others_go(race, reference, call) => {}
+                Err(Refusal::Waits(guard)) => {
+                    let what = format!(
+                        "the candidate did what has to wait in the reference ({guard}): {}",
+                        offer.what
+                    );
+                    return Err(self.object(Rule::FaultUnexplained, guard, Some(offer), what));
+                }
+                Err(Refusal::Choice | Refusal::Idle) => {
+                    let what = format!("the reference has no such choice at: {}", offer.what);
+                    return Err(self.object(Rule::FaultUnexplained, "choice", Some(offer), what));
+                }
+            }
+        }
+    }
+
+    fn keep(&mut self, call: usize, offer: Offer, choice: Choice) {
+        if let Some(trail) = &mut self.trail {
+            trail.push(Trod {
+                item: self.item,
+                call,
+                step: Offer { choice, ..offer },
+                about: self.about.clone(),
+            });
+        }
+    }
+
+    /// Keeps what the step raised, and names what it made.
+    fn drain(&mut self, race: &Race<'_>, call: usize) {
+        let Self {
+            names,
+            calls,
+            under_way,
+            ..
+        } = self;
+        if under_way.last() != Some(&call)
+            && let Some(at) = under_way.iter().position(|&other| other == call)
+        {
+            under_way.remove(at);
+            under_way.push(call);
+        }
+        let pending = &mut calls[call];
+        Recorder::drain(|events| {
+            for event in events {
+                match *event {
+                    Event::VmaAlloc { vma, .. } => {
+                        let mut theirs = race.life_of(call).iter().filter_map(|(_, e)| match e {
+                            Event::VmaAlloc { vma, .. } => Some(*vma),
+                            _ => None,
+                        });
+                        if let Some(theirs) = theirs.nth(pending.allocated) {
+                            names.vmas.pair(theirs.0, vma.0);
+                        }
+                        pending.allocated += 1;
+                    }
+                    Event::AnonAlloc { anon } => {
+                        let mut theirs = race.life_of(call).iter().filter_map(|(_, e)| match e {
+                            Event::AnonAlloc { anon } => Some(*anon),
+                            _ => None,
+                        });
+                        if let Some(theirs) = theirs.nth(pending.anons) {
+                            names.anons.pair(theirs.0, anon.0);
+                        }
+                        pending.anons += 1;
+                    }
+                    Event::VmaLink { mm, .. } => {
+                        let mut theirs = race.life_of(call).iter().filter_map(|(_, e)| match e {
+                            Event::VmaLink { mm, .. } => Some(*mm),
+                            _ => None,
+                        });
+                        if let Some(theirs) = theirs.nth(pending.linked) {
+                            names.mms.pair(theirs.0.into(), mm.0.into());
+                        }
+                        pending.linked += 1;
+                    }
+                    _ => {}
+                }
+                if !matches!(event, Event::Note(_)) {
+                    pending.events.push(*event);
+                }
+            }
+        });
+    }
+
+    /// Lets another call take a step that needs no mark, and for which it takes no more of
+    /// mmap_sem; whether one did.
+    fn let_others_go(&mut self, race: &Race<'_>, reference: &mut dyn Stepped, call: usize) -> bool {
+        for at in 0..self.under_way.len() {
+            let other = self.under_way[at];
+            let Some(task) = self.calls[other].task.filter(|_| other != call) else {
+                continue;
+            };
+            let Some(offer) = reference.next(task) else {
+                continue;
+            };
+            let again = self.begins_again(race, reference, other, &offer);
+            let free = offer.kind != StepKind::Return
+                && !reference.takes_hold(task)
+                && (again || !must_be_marked(&offer) || does_nothing(reference, task));
+            let choice = if again { Choice::Again } else { Choice::Go };
+            if free && reference.take(task, choice).is_ok() {
+                self.taken += 1;
+                self.about.clear();
+                reference.footprint(&mut self.about);
+                self.keep(other, offer, choice);
+                self.drain(race, other);
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// Whether others can see what a step did; of a pass over nothing there is nothing to see.
+pub(super) fn can_be_seen(kind: StepKind, about: &[About]) -> bool {
+    let entry = |about: &About| matches!(about, About::Entry { .. });
+    match kind {
+        StepKind::Pass | StepKind::Entry => about.iter().any(entry),
+        _ => !about.is_empty(),
+    }
+}
+
+/// Whether a step would touch nothing that others can see, by taking it on a copy.
+pub(super) fn does_nothing(reference: &dyn Stepped, task: TaskId) -> bool {
+    let mut copy = reference.fork();
+    let (mut about, kind) = (Vec::new(), copy.next(task).map(|offer| offer.kind));
+    let taken = copy.take(task, Choice::Go).is_ok();
+    copy.footprint(&mut about);
+    Recorder::clear();
+    taken && kind.is_some_and(|kind| !can_be_seen(kind, &about))
+}
