@@ -159,6 +159,7 @@ impl Reclaim {
         let page = mm.pages[at];
         let area = mm.at(page.addr).map(|i| &mm.areas[i]);
         if area.is_some_and(|area| area.flags.contains(VmFlags::LOCKED)) {
+            world.about_entry(m, page.addr);
             world.refused = true;
             return Ok(Flow::To(PUT_BACK));
         }
