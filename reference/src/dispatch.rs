@@ -126,16 +126,16 @@ impl World {
                 to.unless_empty(self, list)
             }
             Call::Mlock { addr, len } => {
-                let list = Mlock::lock(self, m, addr, len, LockFlags::empty());
+                let list = Mlock::lock(m, addr, len, LockFlags::empty());
                 to.checked(self, list)
             }
             Call::Mlock2 { addr, len, flags } => {
-                let list = Mlock::lock(self, m, addr, len, flags);
+                let list = Mlock::lock(m, addr, len, flags);
                 to.checked(self, list)
             }
             Call::Munlock { addr, len } => to.list(self, Mlock::unlock(m, addr, len)),
             Call::Mlockall { flags } => {
-                let list = Mlockall::lock(self, m, flags);
+                let list = Mlockall::lock(m, flags);
                 to.checked(self, list)
             }
             Call::Munlockall => to.list(self, Mlockall::unlock(m)),

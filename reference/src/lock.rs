@@ -1,6 +1,6 @@
 //! mlock and its family (section 10).
 
-use vmadiff_contract::{About, Errno, LockAllFlags, LockFlags, PAGE_SIZE, VmFlags};
+use vmadiff_contract::{About, Errno, LockAllFlags, LockFlags, PAGE_SIZE, Resource, VmFlags};
 
 use crate::area::{LOCKS, page_down, page_up};
 use crate::carve::Carve;
@@ -16,6 +16,8 @@ pub(crate) struct Mlock {
     start: u64,
     len: u64,
     locks: VmFlags,
+    /// RLIMIT_MEMLOCK in pages, as it was read.
+    limit: u64,
     at: u64,
     part: Part,
 }
@@ -30,16 +32,22 @@ struct Part {
     new: VmFlags,
 }
 
-const AREA: u8 = 1;
-const FLAGS: u8 = 2;
-const NEXT: u8 = 3;
-const POPULATE: u8 = 4;
-const ANSWER: u8 = 5;
+const LIMIT: u8 = 1;
+const FIRST: u8 = 2;
+const AREA: u8 = 3;
+const FLAGS: u8 = 4;
+const NEXT: u8 = 5;
+const POPULATE: u8 = 6;
+const ANSWER: u8 = 7;
 
 impl List for Mlock {
     rows! { "mlock, mlock2, munlock"
+        Decide None "do_mlock, can_do_mlock: rlimit, a single read"
+            may_lock: "whether the task may lock anything";
+        Decide None "do_mlock: rlimit, a single read before mmap_sem"
+            limit: "the limit";
         Decide Write "do_mlock, apply_vma_lock_flags: locked_vm and find_vma under mmap_sem"
-            first_area: "the limit, and the first area";
+            first_area: "what is locked already, and the first area";
         Decide Write "mlock_fixup: mmap_sem"
             area: "the area's part becomes an area, merged or cut out; equal flags: the next area";
         Flags Write "mlock_fixup: mmap_sem"
@@ -50,6 +58,11 @@ impl List for Mlock {
             populate: "the range is populated";
         Decide None "__mlock_posix_error_return: nothing shared"
             posix_error: "what the populating answers, as mlock says it";
+    }
+
+    /// munlock asks for no limit.
+    fn first(&self) -> u8 {
+        if self.locks.is_empty() { FIRST } else { 0 }
     }
 }
 
@@ -98,12 +111,9 @@ impl Part {
 
 impl Mlock {
     /// mlock2; mlock has no flags.
-    pub fn lock(world: &World, m: usize, start: u64, len: u64, flags: LockFlags) -> Answer<Self> {
+    pub fn lock(m: usize, start: u64, len: u64, flags: LockFlags) -> Answer<Self> {
         if !LockFlags::ONFAULT.contains(flags) {
             return Err(Errno::EINVAL);
-        }
-        if !world.may_lock(m) {
-            return Err(Errno::EPERM);
         }
         let mut locks = VmFlags::LOCKED;
         locks.set(VmFlags::LOCKONFAULT, flags.contains(LockFlags::ONFAULT));
@@ -122,6 +132,7 @@ impl Mlock {
             start,
             len,
             locks,
+            limit: 0,
             at: start,
             part: Part {
                 i: 0,
@@ -133,14 +144,25 @@ impl Mlock {
         }
     }
 
+    fn may_lock(world: &mut World, it: &mut Self) -> Step {
+        world.can_do_mlock(it.m)?;
+        it.go(world, LIMIT)
+    }
+
+    fn limit(world: &mut World, it: &mut Self) -> Step {
+        it.limit = world.memlock(it.m);
+        it.go(world, FIRST)
+    }
+
     /// The limit is only for who locks. Those areas before an error keep their flags.
     fn first_area(world: &mut World, it: &mut Self) -> Step {
         world.about_counters(it.m);
         let mm = &world.mms[it.m];
         let locked = it.len / PAGE_SIZE + mm.locked;
+        let exceeds = |pages| pages > it.limit && !world.config.cap_ipc_lock;
         if !it.locks.is_empty()
-            && world.locks_too_much(it.m, locked)
-            && world.locks_too_much(it.m, locked - world.locked_in(it.m, it.start, it.len))
+            && exceeds(locked)
+            && exceeds(locked - world.locked_in(it.m, it.start, it.len))
         {
             return Err(Errno::ENOMEM);
         }
@@ -210,16 +232,27 @@ impl Mlock {
 pub(crate) struct Mlockall {
     m: usize,
     flags: LockAllFlags,
+    /// RLIMIT_MEMLOCK in pages, as it was read.
+    limit: u64,
     now: VmFlags,
     part: Part,
 }
 
-const ALL_FLAGS: u8 = 2;
+const ALL_LIMIT: u8 = 1;
+const ALL_FUTURE: u8 = 2;
+const ALL_AREA: u8 = 3;
+const ALL_FLAGS: u8 = 4;
+const ALL_POPULATE: u8 = 5;
+const ALL_DONE: u8 = 6;
 
 impl List for Mlockall {
     rows! { "mlockall, munlockall"
+        Decide None "mlockall, can_do_mlock: rlimit, a single read"
+            may_lock: "whether the task may lock anything";
+        Decide None "mlockall: rlimit, a single read before mmap_sem"
+            limit: "the limit";
         Decide Write "mlockall: total_vm under mmap_sem; apply_mlockall_flags"
-            future: "the limit, and the lock flags of future areas";
+            future: "what is mapped, and the lock flags of future areas";
         Decide Write "mlock_fixup: mmap_sem"
             area: "the next area that has other flags, which is merged if it may be";
         Flags Write "mlock_fixup: mmap_sem"
@@ -229,16 +262,18 @@ impl List for Mlockall {
         Decide None "mlockall: nothing shared"
             done: "0, whatever could not be had";
     }
+
+    /// munlockall asks for no limit.
+    fn first(&self) -> u8 {
+        if self.flags.is_empty() { ALL_FUTURE } else { 0 }
+    }
 }
 
 impl Mlockall {
     /// MCL_ONFAULT alone unlocks everything (section 18).
-    pub fn lock(world: &World, m: usize, flags: LockAllFlags) -> Answer<Self> {
+    pub fn lock(m: usize, flags: LockAllFlags) -> Answer<Self> {
         if flags.is_empty() || !LockAllFlags::from_bits_retain(7).contains(flags) {
             return Err(Errno::EINVAL);
-        }
-        if !world.may_lock(m) {
-            return Err(Errno::EPERM);
         }
         Ok(Self::new(m, flags))
     }
@@ -259,9 +294,20 @@ impl Mlockall {
         Self {
             m,
             flags,
+            limit: 0,
             now,
             part,
         }
+    }
+
+    fn may_lock(world: &mut World, it: &mut Self) -> Step {
+        world.can_do_mlock(it.m)?;
+        it.go(world, ALL_LIMIT)
+    }
+
+    fn limit(world: &mut World, it: &mut Self) -> Step {
+        it.limit = world.memlock(it.m);
+        it.go(world, ALL_FUTURE)
     }
 
     /// Replaces the lock flags of future areas and, unless only those were meant, of all areas,
@@ -269,7 +315,8 @@ impl Mlockall {
     fn future(world: &mut World, it: &mut Self) -> Step {
         let current = it.flags.contains(LockAllFlags::CURRENT);
         world.about_counters(it.m);
-        if current && world.locks_too_much(it.m, world.mms[it.m].total) {
+        let exceeds = world.mms[it.m].total > it.limit && !world.config.cap_ipc_lock;
+        if current && exceeds {
             return Err(Errno::ENOMEM);
         }
         let mut locks = VmFlags::LOCKED;
@@ -306,13 +353,13 @@ impl Mlockall {
         if !it.flags.contains(LockAllFlags::CURRENT) {
             return DONE;
         }
-        Ok(Flow::To(ALL_FLAGS + 1))
+        Ok(Flow::To(ALL_POPULATE))
     }
 
     /// Nobody is told what could not be had.
     fn populate(world: &mut World, it: &mut Self) -> Step {
         let populate = Populate::quietly(it.m, 0, world.config.task_size);
-        world.call(populate, ALL_FLAGS + 2)
+        world.call(populate, ALL_DONE)
     }
 
     fn done(_: &mut World, _: &mut Self) -> Step {
@@ -324,11 +371,27 @@ impl Mlockall {
             it.part.set(world, it.m, i as usize);
         }
         it.part.i += 1;
-        Ok(Flow::To(AREA))
+        Ok(Flow::To(ALL_AREA))
     }
 }
 
 impl World {
+    /// A limit of 0 lets nothing be locked (`can_do_mlock`).
+    fn can_do_mlock(&mut self, m: usize) -> Answer<()> {
+        self.about_counters(m);
+        if self.may_lock(m) {
+            Ok(())
+        } else {
+            Err(Errno::EPERM)
+        }
+    }
+
+    /// RLIMIT_MEMLOCK in pages.
+    fn memlock(&mut self, m: usize) -> u64 {
+        self.about_counters(m);
+        self.soft_limit(m, Resource::MemLock) / PAGE_SIZE
+    }
+
     /// Pages of a range that are locked already (`count_mm_mlocked_page_nr`). A range that wraps
     /// is found out later and counts none.
     fn locked_in(&self, m: usize, start: u64, len: u64) -> u64 {

@@ -74,6 +74,7 @@ vmadiff_interleave::sites! {
     DO_COW_FAULT__PUT_PAGE = "do_cow_fault.put_page";
     DO_FAULT__PAGE_LOCK = "do_fault.page_lock";
     DO_FAULT__SIZE = "do_fault.size";
+    DO_MLOCK__RLIM = "do_mlock.rlim";
     DO_NUMA_PAGE__PTE = "do_numa_page.pte";
     DO_NUMA_PAGE__SET_PTE = "do_numa_page.set_pte";
     DO_PAGE_FAULT__MMAP_SEM = "do_page_fault.mmap_sem";
@@ -161,6 +162,7 @@ vmadiff_interleave::sites! {
     MINCORE__PTL = "mincore.ptl";
     MINCORE__SIZE = "mincore.size";
     MLOCKALL__MMAP_SEM = "mlockall.mmap_sem";
+    MLOCKALL__RLIM = "mlockall.rlim";
     MLOCK_FIXUP__VM_FLAGS = "mlock_fixup.vm_flags";
     MLOCK__MMAP_SEM = "mlock.mmap_sem";
     MMAP__FGET = "mmap.fget";

@@ -11,6 +11,8 @@ const DECIDING: &[(&str, &[u8])] = &[
     ("reclaim", &[0, 1]),
     ("evict", &[1]),
     ("get_mempolicy", &[0]),
+    ("mlock, mlock2, munlock", &[0, 1]),
+    ("mlockall, munlockall", &[0, 1]),
     ("collapse", &[0]),
     ("fork", &[4]),
     ("msync, mincore", &[0]),

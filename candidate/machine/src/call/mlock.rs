@@ -1,6 +1,7 @@
 //! Locking areas into memory: mlock, mlock2, munlock, mlockall, munlockall.
 
 use vmadiff_contract::{Errno, LockAllFlags, LockFlags, Resource, StepKind, Told, VmFlags};
+use vmadiff_interleave::Site;
 
 use crate::area::merge::Range;
 use crate::area::split::SplitError;
@@ -37,15 +38,13 @@ impl<D: Design> Current<'_, D> {
     }
 
     fn do_mlock(&self, start: u64, len: u64, locks: VmFlags) -> Result<u64, Errno> {
-        if !self.can_do_mlock() {
-            return Err(Errno::EPERM);
-        }
+        self.may_lock_at_all()?;
         let len = page_align(len.wrapping_add(start & 4095));
         let start = start & !4095;
+        let limit = self.memlock_limit(site::DO_MLOCK__RLIM);
         {
             let mm = self.mm_struct();
             let _write = Section::enter(self, mm, site::MLOCK__MMAP_SEM);
-            let limit = self.rlimit(Resource::MemLock) >> 12;
             let mut locked = (len >> 12).saturating_add(mm.locked_vm.peek());
             if locked > limit {
                 locked = locked.saturating_sub(self.count_mm_mlocked_page_nr(start, len));
@@ -79,14 +78,13 @@ impl<D: Design> Current<'_, D> {
         if flags.is_empty() || !(flags - known).is_empty() {
             return Err(Errno::EINVAL);
         }
-        if !self.can_do_mlock() {
-            return Err(Errno::EPERM);
-        }
+        self.may_lock_at_all()?;
+        let limit = self.memlock_limit(site::MLOCKALL__RLIM);
         let current = flags.contains(LockAllFlags::CURRENT);
         {
             let mm = self.mm_struct();
             let _write = Section::enter(self, mm, site::MLOCKALL__MMAP_SEM);
-            let fits = mm.total_vm.peek() <= self.rlimit(Resource::MemLock) >> 12;
+            let fits = mm.total_vm.peek() <= limit;
             if current && !fits && !self.config().cap_ipc_lock {
                 self.mark(StepKind::Decide, self.counters(), Told::Refused);
                 return Err(Errno::ENOMEM);
@@ -105,6 +103,20 @@ impl<D: Design> Current<'_, D> {
         let _write = Section::enter(self, mm, site::MUNLOCKALL__MMAP_SEM);
         self.apply_mlockall_flags(mm, LockAllFlags::empty());
         Ok(0)
+    }
+
+    /// Refuses who may lock nothing (`can_do_mlock`).
+    fn may_lock_at_all(&self) -> Result<(), Errno> {
+        let may = self.can_do_mlock().then_some(()).ok_or(Errno::EPERM);
+        self.decided(self.counters(), may)
+    }
+
+    /// How many pages may be locked: read before mmap_sem is there, so that it may have changed when
+    /// it counts.
+    fn memlock_limit(&self, site: Site) -> u64 {
+        let limit = self.rlimit_at(site, Resource::MemLock) >> 12;
+        self.mark_done(StepKind::Decide, self.counters());
+        limit
     }
 
     /// Gives the areas of a range these lock flags and no others. A hole ends it; the areas before

@@ -1,7 +1,7 @@
 //! Limits of a process (`signal->rlim`): the configuration's until setrlimit sets them.
 
 use vmadiff_contract::{Config, LimitState, MmId, Resource};
-use vmadiff_interleave::{Cell, SpinLock};
+use vmadiff_interleave::{Cell, Site, SpinLock};
 
 use crate::core::current::Current;
 use crate::core::mm::Mm;
@@ -107,6 +107,13 @@ impl<D: Design> Current<'_, D> {
     #[inline]
     pub fn rlimit(&self, resource: Resource) -> u64 {
         self.rlimits(self.mm_struct(), resource).soft
+    }
+
+    /// The same where another task may set it just before: at a scheduling point.
+    pub fn rlimit_at(&self, site: Site, resource: Resource) -> u64 {
+        let number = resource.number() as usize;
+        self.mm_struct().rlimits.soft[number].get(site);
+        self.rlimit(resource)
     }
 
     /// What it can be raised to (`rlimit_max`).
