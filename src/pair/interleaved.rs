@@ -134,7 +134,7 @@ impl Pair {
         let verdict = judge.judge(program, &mut *self.reference.instance.manager, woven);
         let founded = match verdict {
             Verdict::Agree => !judge.moved(),
-            Verdict::Diverge(_) => true,
+            Verdict::Diverge(_) => !judge.doubts(),
             Verdict::Skip(_) => false,
         };
         if founded {

@@ -46,12 +46,20 @@ pub struct WovenJudge {
     sorted: Vec<usize>,
     /// It agreed to the last run only by moving parts.
     moved: bool,
+    /// It objected to the last run for what may be legal.
+    doubtful: bool,
 }
 
 impl WovenJudge {
     /// Whether it agreed to the last run only by moving parts: what steps say goes before that.
     pub fn moved(&self) -> bool {
         self.moved
+    }
+
+    /// Whether it objected to the last run only for what may be legal, step by step: what steps say goes
+    /// before that.
+    pub fn doubts(&self) -> bool {
+        self.doubtful
     }
 
     /// Judges a run that came to its end, by a reference that may be in any state.
@@ -67,8 +75,9 @@ impl WovenJudge {
             order,
             sorted,
             moved,
+            doubtful,
         } = self;
-        *moved = false;
+        (*moved, *doubtful) = (false, false);
         parts.read(program, woven);
         if let Some(divergence) = miscounted(parts, woven) {
             return Verdict::Diverge(divergence);
@@ -100,6 +109,9 @@ impl WovenJudge {
         if answer == Answer::Unknown {
             return Verdict::Skip(UNDECIDED.to_owned());
         }
+        *doubtful = [&left.best, &left.natural]
+            .iter()
+            .any(|objections| beyond::steps_know(&trial, objections));
         let objection = left.best.first().expect("no order is without objections");
         let mut divergence = diverges(&trial, objection);
         let answer = wing_gong::explains(replayer, &trial, reference, order, Keep::Time);

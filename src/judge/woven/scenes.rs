@@ -42,7 +42,7 @@ impl WovenJudge {
             replayer,
             order,
             sorted,
-            moved: _,
+            ..
         } = self;
         parts.read(program, woven);
         order::natural(program, parts, order);

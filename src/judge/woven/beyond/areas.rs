@@ -79,6 +79,24 @@ pub(super) fn reused_meanwhile(
         .then_some("fork asks who uses an anon_vma while others give theirs up one by one")
 }
 
+/// A stack's growth and munmap's downgraded part count beside each other, and what one writes between the
+/// other's read and its write is lost.
+pub(super) fn counted_beside(trial: &Trial<'_>, objections: &[Objection]) -> bool {
+    let Trial { program, parts, .. } = *trial;
+    const COUNTERS: [&str; 4] = ["total_pages", "data_pages", "stack_pages", "exec_pages"];
+    let counter = |objection: &Objection| {
+        let field = objection.field.strip_prefix("mms.");
+        objection.rule == Rule::State && field.is_some_and(|field| COUNTERS.contains(&field))
+    };
+    let unmaps = |part: &Part| part.is_section() && takes_areas(&program.calls[part.call].call);
+    let grows = |part: &Part| matches!(part.act, Act::Fault(_) | Act::Refused(_));
+    let raced = |fault: &Part| {
+        let mut others = parts.list.iter().filter(|other| other.mm == fault.mm);
+        grows(fault) && others.any(|other| unmaps(other) && other.overlaps(fault))
+    };
+    has_stack(program) && objections.iter().all(counter) && parts.list.iter().any(raced)
+}
+
 /// A fault grows a stack before it maps the page, and calls that hold mmap_sem for reading too may find
 /// the area grown and the page missing.
 pub(super) fn grown_meanwhile(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'static str> {

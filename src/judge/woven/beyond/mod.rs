@@ -19,6 +19,28 @@ pub fn why(trial: &Trial<'_>, objections: &[Objection]) -> Option<&'static str> 
         .or_else(|| pages::unflushed(trial, objections))
 }
 
+/// Whether a run with these objections may be legal all the same, and the judge of steps knows: it is
+/// objected to only if that one objects, too.
+pub fn steps_know(trial: &Trial<'_>, objections: &[Objection]) -> bool {
+    evicts_beside_others(trial) || areas::counted_beside(trial, objections)
+}
+
+/// A page is looked at, unmapped and dropped at three moments, and may lie in a hole that is being punched.
+fn evicts_beside_others(trial: &Trial<'_>) -> bool {
+    let mut calls = trial.program.calls.iter().enumerate();
+    calls.any(|(a, step)| {
+        matches!(step.call, Call::Evict { .. }) && trial.meets(a, |b| !is_idle(trial, b))
+    })
+}
+
+/// Whether the call has nothing to do with files and their pages.
+fn is_idle(trial: &Trial<'_>, call: usize) -> bool {
+    matches!(
+        trial.program.calls[call].call,
+        Call::Softirq | Call::SetMempolicy { .. } | Call::GetMempolicy { .. }
+    )
+}
+
 /// Calls that go step by step where the reference has one moment.
 fn step_by_step(trial: &Trial<'_>) -> Option<&'static str> {
     let calls = &trial.program.calls;
