@@ -9,6 +9,7 @@ use vmadiff_contract::{
 use crate::area::{ACCESS, page_down};
 use crate::guard::Guard;
 use crate::job::{Flow, List, Row, Sem, Step, rows};
+use crate::mm::Counting;
 use crate::page::{Bytes, Entry, Page};
 use crate::world::World;
 
@@ -38,8 +39,9 @@ pub(crate) struct Fault {
     frame: Option<FrameId>,
     /// It has read from a device.
     major: bool,
-    /// Pages that its stack grows by.
+    /// Pages that its stack grows by, and how far they are counted.
     charged: u64,
+    counting: Counting,
 }
 
 const DECIDE: u8 = 0;
@@ -50,13 +52,14 @@ const LENDER: u8 = 4;
 const PREV: u8 = 5;
 const ATTACH: u8 = 6;
 const CHARGE: u8 = 7;
-const GROW: u8 = 8;
-const FRAME: u8 = 9;
-const LOOK: u8 = 10;
-const COPY: u8 = 11;
-const CLEAR: u8 = 12;
-const FLUSH: u8 = 13;
-const WRITE: u8 = 14;
+const COUNT: u8 = 8;
+const GROW: u8 = 9;
+const FRAME: u8 = 10;
+const LOOK: u8 = 11;
+const COPY: u8 = 12;
+const CLEAR: u8 = 13;
+const FLUSH: u8 = 14;
+const WRITE: u8 = 15;
 
 impl List for Fault {
     rows! { "fault"
@@ -76,8 +79,10 @@ impl List for Fault {
             attach: "the area gets it, if none was faster";
         Charge Read "acct_stack_growth: security_vm_enough_memory_mm, a counter; anon_vma_lock_write"
             charge unless may_charge: "limits, and the pages that the stack grows by";
-        Resize Read "expand_downwards: page_table_lock; the same hold of the anon_vma's lock"
-            grow: "the stack's start, offset and counters";
+        Count Read "expand_downwards, vm_stat_account: page_table_lock; plain counters"
+            count unless may_count: "the growth: each counter is read, and written";
+        Resize Read "expand_downwards: the same hold of page_table_lock, and of the anon_vma's lock"
+            grow: "the stack's start, offset and locked pages";
         Allocate None "alloc_page_vma: nobody else has the page yet"
             frame or may_fail: "a frame";
         Decide None "__do_fault: shmem_fault, lock_page"
@@ -492,6 +497,23 @@ impl Fault {
             Ok(pages) => it.charged = pages,
             Err(_) => return it.no_area(world),
         }
+        it.go(world, COUNT)
+    }
+
+    fn may_count(world: &World, it: &Self) -> Option<Guard> {
+        let mut others = world.counting.iter();
+        let counts = others.any(|&(t, m)| m == it.m && t != world.now);
+        world.wait_if(Guard::PageTableLock, counts)
+    }
+
+    fn count(world: &mut World, it: &mut Self) -> Step {
+        let Some(i) = it.area_to_prepare(world) else {
+            return Ok(Flow::To(it.restart(world)));
+        };
+        if !world.count_stack(it.m, i, it.charged, &mut it.counting) {
+            return Ok(Flow::Again);
+        }
+        it.counting = Counting::default();
         it.go(world, GROW)
     }
 

@@ -46,6 +46,8 @@ guards! {
     Grow "grow-no-writer" by "expand_downwards under mmap_sem for reading",
     /// Two faults do not grow one stack at once.
     AnonLock "anon-vma-lock" by "expand_downwards: anon_vma_lock_write",
+    /// Two faults do not count the growth of two stacks at once.
+    PageTableLock "page-table-lock" by "expand_downwards: page_table_lock",
     /// A fault writes only if no writer's pass came over its entry since it decided.
     NoPass "no-pass-between" by "handle_mm_fault: mmap_sem for reading from find_vma to the entry",
     /// A fault writes only an entry that is as it read it.

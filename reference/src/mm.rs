@@ -121,24 +121,42 @@ impl Mm {
         }
     }
 
-    /// The total and the counter of these flags, as a plain read finds them.
-    pub fn counts(&mut self, flags: VmFlags) -> (u64, u64) {
-        (self.total, self.kind(flags).map_or(0, |kind| *kind))
-    }
-
-    /// Writes these back: what others have counted meanwhile is lost.
-    pub fn set_counts(&mut self, flags: VmFlags, (total, of_kind): (u64, u64)) {
-        self.total = total;
-        if let Some(kind) = self.kind(flags) {
-            *kind = of_kind;
-        }
-    }
-
     /// Counts pages of an area out. A counter that lost an update (section 18) wraps, as the kernel's.
     pub fn discount(&mut self, flags: VmFlags, pages: u64) {
         self.total = self.total.wrapping_sub(pages);
         if let Some(kind) = self.kind(flags) {
             *kind = kind.wrapping_sub(pages);
         }
+    }
+}
+
+/// A count that goes in single accesses, since who holds mmap_sem for reading may count beside it: the
+/// total is read, and written; then the counter of its kind is. What others write between is lost
+/// (section 18).
+#[derive(Clone, Copy, Debug, Default, Hash)]
+pub(crate) struct Counting {
+    made: u8,
+    read: u64,
+}
+
+impl Counting {
+    /// Makes the next access of counting so many pages, or fewer if wrapped; whether it was the last.
+    pub fn step(&mut self, mm: &mut Mm, flags: VmFlags, pages: u64) -> bool {
+        let total = self.made < 2;
+        let kind = if total {
+            Some(&mut mm.total)
+        } else {
+            mm.kind(flags)
+        };
+        if let Some(counter) = kind {
+            if self.made.is_multiple_of(2) {
+                self.read = *counter;
+            } else {
+                *counter = self.read.wrapping_add(pages);
+            }
+        }
+        self.made += 1;
+        let last = if mm.kind(flags).is_some() { 4 } else { 2 };
+        self.made == last
     }
 }

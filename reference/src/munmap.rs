@@ -5,6 +5,7 @@ use vmadiff_contract::{About, AnonId, Errno, Event, Note, VmFlags};
 
 use crate::area::{Area, is_aligned, page_up};
 use crate::job::{DONE, Flow, List, Row, Sem, Step, rows};
+use crate::mm::Counting;
 use crate::world::{Answer, World};
 use crate::zap::Zap;
 
@@ -42,7 +43,7 @@ impl List for Munmap {
         Decide Read "unmap_region: tlb_finish_mmu, after free_pgtables"
             finish: "the zap's flush, and its frames";
         Put Read "remove_vma_list, remove_vma: nobody else has the area; plain counters"
-            put: "an area: the counters are read; then they are written, and it is closed, its file and policy put, freed";
+            put: "an area: each counter is read, and written; with the last it is closed, its file and policy put, freed";
         Uncharge Read "vm_unacct_memory: a counter"
             uncharge: "what they were charged for";
     }
@@ -171,8 +172,8 @@ pub(crate) struct Gone {
     left: usize,
     freed: usize,
     empty: SmallVec<[AnonId; 4]>,
-    /// The counters, read and not written yet.
-    read: Option<(u64, u64)>,
+    /// How far the next area is off the counters.
+    counting: Counting,
     pub charged: u64,
 }
 
@@ -208,8 +209,8 @@ impl Gone {
         Ok(Flow::Again)
     }
 
-    /// Closes the next area, puts its file and its policy, and frees it (`remove_vma`). Where
-    /// others may count beside it, its counters are read first (section 18).
+    /// Takes the next area off the counters, closes it, puts its file and its policy, and frees it
+    /// (`remove_vma`). Where others may count beside it, each access to a counter is a step.
     pub fn put(&mut self, world: &mut World, m: usize, plain: bool) -> Step {
         let Some(area) = self.areas.get(self.freed) else {
             self.areas.clear();
@@ -217,17 +218,19 @@ impl Gone {
         };
         let (vma, flags) = (area.id, area.flags);
         world.about_counters(m);
-        if plain && self.read.is_none() {
-            self.read = Some(world.mms[m].counts(flags));
-            return Ok(Flow::Again);
-        }
-        if let Some(read) = self.read.take() {
-            world.mms[m].set_counts(flags, read);
+        let pages = area.pages();
+        if plain {
+            let less = pages.wrapping_neg();
+            if !self.counting.step(&mut world.mms[m], flags, less) {
+                return Ok(Flow::Again);
+            }
+            self.counting = Counting::default();
+        } else {
+            world.mms[m].discount(flags, pages);
         }
         self.freed += 1;
-        world.mms[m].discount(flags, area.pages());
         if area.flags.contains(VmFlags::ACCOUNT) {
-            self.charged += area.pages();
+            self.charged += pages;
         }
         if world.has_close(area.file) {
             world.raise(Event::VmaClose { vma });

@@ -3,6 +3,7 @@
 use vmadiff_contract::{PAGE_SIZE, Resource, VmFlags, VmaId};
 
 use crate::area::ACCESS;
+use crate::mm::Counting;
 use crate::world::{NoMemory, World};
 
 impl World {
@@ -38,14 +39,29 @@ impl World {
         Ok(pages)
     }
 
-    /// Extends area `i` downwards by so many pages (`expand_downwards`).
+    /// Counts the pages that area `i` grows by; whether it has done so. Whoever holds mmap_sem for
+    /// reading may count beside it.
+    pub fn count_stack(&mut self, m: usize, i: usize, pages: u64, counting: &mut Counting) -> bool {
+        let flags = self.mms[m].areas[i].flags;
+        if !self.driven {
+            self.mms[m].account(flags, pages);
+            return true;
+        }
+        self.about_counters(m);
+        let counter = (self.now, m);
+        if !self.counting.contains(&counter) {
+            self.counting.push(counter);
+        }
+        counting.step(&mut self.mms[m], flags, pages)
+    }
+
+    /// Extends area `i` downwards by so many pages, which are counted (`expand_downwards`).
     pub fn grow_stack(&mut self, m: usize, i: usize, pages: u64) {
         let mm = &mut self.mms[m];
         let area = &mut mm.areas[i];
         area.start -= pages * PAGE_SIZE;
         area.pgoff -= pages;
         let (id, flags) = (area.id, area.flags);
-        mm.account(flags, pages);
         if flags.contains(VmFlags::LOCKED) {
             mm.locked += pages;
         }
@@ -56,5 +72,6 @@ impl World {
     pub fn has_grown(&mut self, area: VmaId) {
         let grown = (self.now, area);
         self.growing.retain(|grows| *grows != grown);
+        self.counting.retain(|&(t, _)| t != self.now);
     }
 }

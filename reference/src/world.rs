@@ -118,6 +118,8 @@ pub(crate) struct World {
     pub gathers: Vec<(usize, Zap)>,
     /// Stacks for whose growth a task has charged, with the anon_vma's lock until they have grown.
     pub growing: Vec<(usize, VmaId)>,
+    /// Tasks that count the pages of a stack under the page_table_lock of an address space.
+    pub counting: Vec<(usize, usize)>,
     /// What went wrong with a frame.
     pub misuse: Option<Misuse>,
 }
@@ -169,6 +171,7 @@ impl World {
             detaching: Vec::new(),
             gathers: Vec::new(),
             growing: Vec::new(),
+            counting: Vec::new(),
             misuse: None,
         }
     }
@@ -211,6 +214,7 @@ impl World {
         self.detaching.clear();
         self.gathers.clear();
         self.growing.clear();
+        self.counting.clear();
     }
 
     /// A living task, by place.
@@ -405,7 +409,7 @@ impl Hash for World {
             &self.tables,
             &self.detaching,
             &self.gathers,
-            &self.growing,
+            (&self.growing, &self.counting),
             &self.letting_go,
             self.misuse,
         )

@@ -243,7 +243,8 @@ impl Source<'_> {
             let about = first.unwrap_or(About::Committed);
             let fails = self.program.calls[call as usize].fail != Fail::NONE;
             let counts = matches!(offer.kind, StepKind::Decide | StepKind::Charge);
-            let allocates = fails && !counts || offer.list == "fault" && matches!(offer.row, 5 | 9);
+            let allocates =
+                fails && !counts || offer.list == "fault" && matches!(offer.row, 5 | 10);
             let kind = if offer.choice == Choice::Fail || allocates {
                 StepKind::Allocate
             } else {

@@ -287,7 +287,11 @@ vmadiff_interleave::sites! {
     VMA_UNLINK__VM_PREV = "vma_unlink.vm_prev";
     VM_ENOUGH_MEMORY__COMMITTED = "vm_enough_memory.committed";
     VM_STAT_ACCOUNT__DATA_VM = "vm_stat_account.data_vm";
+    VM_STAT_ACCOUNT__READ_OF_KIND = "vm_stat_account.read_of_kind";
+    VM_STAT_ACCOUNT__READ_TOTAL_VM = "vm_stat_account.read_total_vm";
     VM_STAT_ACCOUNT__TOTAL_VM = "vm_stat_account.total_vm";
+    VM_STAT_ACCOUNT__WRITE_OF_KIND = "vm_stat_account.write_of_kind";
+    VM_STAT_ACCOUNT__WRITE_TOTAL_VM = "vm_stat_account.write_total_vm";
     VM_UNACCT_MEMORY__COMMITTED = "vm_unacct_memory.committed";
     WALK__PGD = "walk.pgd";
     WALK__PMD = "walk.pmd";

@@ -468,7 +468,8 @@ const NEEDED: &[(Guard, &str, Law)] = &[
         "a stack grows beside mprotect of it",
         Law::Linear,
     ),
-    (Guard::AnonLock, "two stacks' growths", Law::Linear),
+    (Guard::AnonLock, "two growths of a stack", Law::Sound),
+    (Guard::PageTableLock, "growths of two stacks", Law::Sound),
     (Guard::NoPass, "munmap beside a first store", Law::Sound),
     (Guard::SameEntry, "two first stores", Law::Sound),
     (

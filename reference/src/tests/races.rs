@@ -271,8 +271,10 @@ races! {
         excused Sound "total_vm is a plain counter, and munmap's downgraded part changes it beside a growing stack";
     "a stack grows beside mprotect of it" 2 [one(mmap(8, 2, RW, STACK))]
         [mprotect(8, 2, RO)] [store(7, 1)];
-    "two stacks' growths" 2 [one(mmap(8, 2, RW, STACK))]
+    "two growths of a stack" 2 [one(mmap(8, 2, RW, STACK))]
         [store(7, 1)] [store(6, 2)];
+    "growths of two stacks" 2 [one(mmap(8, 2, RW, STACK)), one(mmap(12, 2, RW, STACK))]
+        [store(7, 1)] [store(11, 2)];
     "brk beside mmap" 2 [one(Call::Brk { addr: Config::WINDOW + 40 * 4096 })]
         [Call::Brk { addr: Config::WINDOW + 41 * 4096 }] [map(0, 1)];
     "exit beside a store" 2 [one(map(0, 1)), one(store(0, 7))]

@@ -6,7 +6,7 @@ use vmadiff_contract::{Offer, StepKind};
 /// Reads that no lock keeps until their effect: others may come between. All other rows that decide
 /// hold mmap_sem, and can be taken with the step that they decide about.
 const DECIDING: &[(&str, &[u8])] = &[
-    ("fault", &[0, 1, 3, 4, 5, 10]),
+    ("fault", &[0, 1, 3, 4, 5, 11]),
     ("populate", &[1]),
     ("reclaim", &[0, 1]),
     ("evict", &[1]),

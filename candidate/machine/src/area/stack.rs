@@ -56,7 +56,7 @@ impl<D: Design> Current<'_, D> {
             if vma.flags().contains(VmFlags::LOCKED) {
                 mm.locked_vm.count(grow);
             }
-            self.vm_stat_account(mm, vma.flags(), grow);
+            self.vm_stat_account_beside(StepKind::Count, mm, vma.flags(), grow);
             mm.holes.changed(addr, vma.end());
             vma.vm_start().set(site::EXPAND_DOWNWARDS__SET_START, addr);
             // Faults find it here from now on; the offset they ask for under this lock.

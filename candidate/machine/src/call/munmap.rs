@@ -61,11 +61,12 @@ impl<D: Design> Current<'_, D> {
         let next = self.detach_vmas_to_be_unmapped(mm, first, prev, end);
         let stack = next.is_some_and(|next| next.flags().contains(VmFlags::GROWSDOWN));
         let stays = stack && !defect!(self, DowngradeBesideStack);
+        let beside = write.is_some();
         // It lives to the end of the function.
         let write = if stays { None } else { write.take() };
         let _read = write.map(|write| write.downgrade(site::MUNMAP__DOWNGRADE));
         self.unmap_region(self.mm, first, prev, next, start, end);
-        self.remove_vma_list(mm, first);
+        self.remove_vma_list(mm, first, beside);
         Ok(())
     }
 
@@ -158,8 +159,9 @@ impl<D: Design> Current<'_, D> {
 }
 
 impl<D: Design> Machine<D> {
-    /// Removes a list of areas that left their tree (`remove_vma_list`).
-    fn remove_vma_list(&self, mm: &Mm, first: Ref<'_, Vma>) {
+    /// Removes a list of areas that left their tree (`remove_vma_list`). `beside`: who holds mmap_sem
+    /// for reading may count meanwhile.
+    fn remove_vma_list(&self, mm: &Mm, first: Ref<'_, Vma>, beside: bool) {
         let mut accounted = 0;
         let mut next = Some(first);
         while let Some(vma) = next {
@@ -167,10 +169,13 @@ impl<D: Design> Machine<D> {
             if flags.contains(VmFlags::ACCOUNT) {
                 accounted += pages;
             }
-            let counters = About::Counters(mm_id(mm.name()));
-            self.mark_done(StepKind::Put, counters);
-            self.vm_stat_account(mm, flags, pages.wrapping_neg());
-            self.mark_done(StepKind::Put, counters);
+            let less = pages.wrapping_neg();
+            if beside {
+                self.vm_stat_account_beside(StepKind::Put, mm, flags, less);
+            } else {
+                self.vm_stat_account(mm, flags, less);
+                self.mark_done(StepKind::Put, About::Counters(mm_id(mm.name())));
+            }
             next = self.remove_vma(vma, Died::Unmapped);
         }
         self.vm_unacct_memory(accounted);

@@ -1,10 +1,11 @@
 //! Counting pages against limits: areas by kind, committed memory, locked memory.
 
 use vmadiff_contract::{About, Errno, Resource, StepKind, Told, VmFlags};
+use vmadiff_interleave::{Cell, Site};
 
 use crate::core::current::Current;
 use crate::core::machine::Machine;
-use crate::core::mm::Mm;
+use crate::core::mm::{Mm, mm_id};
 use crate::design::Design;
 use crate::sites as site;
 
@@ -15,6 +16,17 @@ pub fn is_data_mapping(flags: VmFlags) -> bool {
 
 fn is_exec_mapping(flags: VmFlags) -> bool {
     flags & (VmFlags::EXEC | VmFlags::WRITE | VmFlags::GROWSDOWN) == VmFlags::EXEC
+}
+
+/// The counter of such areas, beside that of all.
+fn counter_of(mm: &Mm, flags: VmFlags) -> Option<&Cell<u64>> {
+    if is_exec_mapping(flags) {
+        Some(&mm.exec_vm)
+    } else if flags.contains(VmFlags::GROWSDOWN) {
+        Some(&mm.stack_vm)
+    } else {
+        is_data_mapping(flags).then_some(&mm.data_vm)
+    }
 }
 
 /// Whether pages of such an area are charged as it is mapped (`accountable_mapping`).
@@ -32,6 +44,31 @@ impl<D: Design> Machine<D> {
             mm.stack_vm.count(pages);
         } else if is_data_mapping(flags) {
             mm.data_vm.add(site::VM_STAT_ACCOUNT__DATA_VM, pages);
+        }
+    }
+
+    /// The same where others may count beside it, who hold mmap_sem for reading, too: the counters are
+    /// plain, so that what another writes between a read and its write is lost. Each access is told, as
+    /// a step of this kind.
+    pub fn vm_stat_account_beside(&self, kind: StepKind, mm: &Mm, flags: VmFlags, pages: u64) {
+        let count = |counter: &Cell<u64>, read: Site, write: Site| {
+            let counters = About::Counters(mm_id(mm.name()));
+            let before = counter.get(read);
+            self.mark_done(kind, counters);
+            counter.set(write, before.wrapping_add(pages));
+            self.mark_done(kind, counters);
+        };
+        count(
+            &mm.total_vm,
+            site::VM_STAT_ACCOUNT__READ_TOTAL_VM,
+            site::VM_STAT_ACCOUNT__WRITE_TOTAL_VM,
+        );
+        if let Some(of_kind) = counter_of(mm, flags) {
+            count(
+                of_kind,
+                site::VM_STAT_ACCOUNT__READ_OF_KIND,
+                site::VM_STAT_ACCOUNT__WRITE_OF_KIND,
+            );
         }
     }
 
