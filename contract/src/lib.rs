@@ -14,6 +14,7 @@ mod design;
 mod event;
 mod flags;
 mod ids;
+mod known;
 mod manager;
 mod outcome;
 mod replay;
@@ -33,6 +34,7 @@ pub use flags::{
     PolicyFlags, Prot, QueryFlags, Resource, SyncFlags, VmFlags,
 };
 pub use ids::{AnonId, Fd, FileId, FrameId, MmId, PolicyId, TableId, TaskId, VmaId};
+pub use known::{Change, Known, Origin, Version};
 pub use manager::{Attribute, Capabilities, Fail, Manager};
 pub use outcome::{Errno, Outcome, SegvCode};
 pub use replay::{Lender, Replay, Touch};

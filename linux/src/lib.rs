@@ -53,7 +53,7 @@ pub use diff::{Difference, Field, differences, view};
 pub use fit::CALLS;
 pub use fit::{Fitting, Unfit, fits_config};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub use known::{Change, Context, Known, Origin, known};
+pub use known::{Context, Known, known, whose};
 pub use machine::{Machine, TASK_SIZE};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use run::{Linux, Look, Run, Stopped, stay_on_one_processor};

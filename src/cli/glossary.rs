@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use anyhow::{Result, bail};
 use serde::Serialize;
-use vmadiff::designs::{defects, rules};
+use vmadiff::designs::{defects, rules, terms};
 use vmadiff::judge::RULES;
-use vmadiff_contract::{CallKind, DesignInfo};
+use vmadiff_contract::{CallKind, DesignInfo, Known, Origin};
 
 use super::designs::Asked;
 use super::near::near;
@@ -15,7 +15,7 @@ use super::paint;
 use crate::status::Status;
 
 /// Explains a word of the command's output: a rule, a signature, a reason to give up, a defect, a
-/// design, a known difference of newer kernels, or a heading of a summary. With --design, of that
+/// design, a known difference, or a heading of a summary. With --design, of that
 /// design's words and those that all have.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -143,15 +143,15 @@ fn entries(designs: &[&'static DesignInfo]) -> Vec<Entry> {
             )
         }));
     }
-    all.extend(vmadiff_linux::known().map(|known| {
-        let source = format!("{}; docs/newer-kernels.md, {}", known.origin, known.section);
-        entry(
-            "known difference of newer kernels",
-            known.name,
-            known.what,
-            &source,
-        )
-    }));
+    for &design in designs {
+        let known = terms(design).known;
+        all.extend(
+            known
+                .iter()
+                .map(|known| of_known(known, design.name, "rules")),
+        );
+    }
+    all.extend(vmadiff_linux::known().map(|known| of_known(known, "Linux", "newer-kernels")));
     // Designs share what the machine under them declares.
     let mut once: Vec<Entry> = Vec::new();
     for entry in all {
@@ -163,6 +163,28 @@ fn entries(designs: &[&'static DesignInfo]) -> Vec<Entry> {
         }
     }
     once
+}
+
+/// A known difference of a manager or of Linux; `page` is the one whose sections tell of it.
+fn of_known<M: ?Sized>(known: &Known<M>, whose: &str, page: &str) -> Entry {
+    let why = match known.origin {
+        Origin::Changed(change) => format!("{whose}, {change}"),
+        Origin::Chosen => format!("{whose}, all releases that were seen"),
+    };
+    let section = known
+        .section
+        .map(|section| format!("; docs/{page}.md, {section}"));
+    let means = if known.what.is_empty() {
+        known.name
+    } else {
+        known.what
+    };
+    Entry {
+        word: known.name.to_owned(),
+        kind: "known difference: told and counted, and no finding",
+        means: means.to_owned(),
+        source: why + &section.unwrap_or_default(),
+    }
 }
 
 /// Words that are in no table of rules, reasons, defects or designs.

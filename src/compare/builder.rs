@@ -114,11 +114,35 @@ impl Compare {
     /// A difference that is no news. It is told and counted by this name, and the program goes on
     /// past it if the manager can take the reference's areas on; otherwise it ends there.
     pub fn known(
-        mut self,
+        self,
         name: &'static str,
         explains: impl Fn(&Step, &Difference<'_>) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.terms.known.push(Known::new(name, explains));
+        // Said once for a process, as the name is.
+        self.knowing(Known::new(name, Box::leak(Box::new(explains))))
+    }
+
+    /// A difference that is no news, with all that is to be said of it: what is different, a program
+    /// that shows it, the releases that have it.
+    ///
+    /// ```
+    /// # use vmadiff::compare::{Change, Compare, Known, Origin};
+    /// # fn with(compare: Compare) -> Compare {
+    /// compare.release(0, 3).knowing(Known {
+    ///     what: "mprotect changes what lies behind a hole, too.",
+    ///     origin: Origin::Changed(Change::since((0, 3), (0, 2), (0, 3))),
+    ///     ..Known::new("skips holes", &|_, difference| difference.names_a_hole())
+    /// })
+    /// # }
+    /// ```
+    pub fn knowing(mut self, known: Known) -> Self {
+        self.terms.known.push(known);
+        self
+    }
+
+    /// The manager's release: known differences that are bounded by releases apply accordingly.
+    pub fn release(mut self, major: u32, minor: u32) -> Self {
+        self.terms.release = Some((major, minor));
         self
     }
 

@@ -3,9 +3,7 @@
 //! the same state again.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
 
 use vmadiff_contract::{Call, Outcome, Snapshot, VmaState};
 
@@ -88,41 +86,12 @@ fn covered(areas: &[VmaState], range: &Range<u64>) -> u64 {
     areas.iter().map(inside).sum()
 }
 
-/// Says whether a difference is known.
-type Explains = Arc<dyn Fn(&Step, &Difference<'_>) -> bool + Send + Sync>;
+/// Whether a difference, after this call, is the one that an entry is about.
+pub type Explains = dyn Fn(&Step, &Difference<'_>) -> bool + Send + Sync;
 
-/// A difference that is no news.
-#[derive(Clone)]
-pub struct Known {
-    /// Its name, by which it is told and counted.
-    pub name: &'static str,
-    explains: Explains,
-}
-
-impl Known {
-    /// A known difference.
-    pub fn new(
-        name: &'static str,
-        explains: impl Fn(&Step, &Difference<'_>) -> bool + Send + Sync + 'static,
-    ) -> Self {
-        Self {
-            name,
-            explains: Arc::new(explains),
-        }
-    }
-
-    /// Whether it explains a difference.
-    pub fn explains(&self, difference: &Difference<'_>) -> bool {
-        (self.explains)(difference.step, difference)
-    }
-}
-
-/// By its name.
-impl fmt::Debug for Known {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
+/// A difference of managers that is no news. The same type names differences of kernels in
+/// `vmadiff-linux`; here a release is one of the manager.
+pub type Known = vmadiff_contract::Known<Explains>;
 
 /// A known difference that a run met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,8 +10,8 @@ mod world;
 #[cfg(feature = "command")]
 pub use builder::commands;
 pub use builder::{Compare, check, compare};
-pub use known::{Difference, Known, Passed, Tally};
+pub use known::{Difference, Explains, Known, Passed, Tally};
 pub(crate) use narrow::narrow;
 pub use terms::{Placement, Terms};
-pub use vmadiff_contract::{Shown, View};
+pub use vmadiff_contract::{Change, Origin, Shown, Version, View};
 pub use world::World;

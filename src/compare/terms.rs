@@ -1,9 +1,9 @@
 //! On what terms two managers are compared: what programs are made of, what is looked at, who
 //! chooses places, and which differences are no news.
 
-use vmadiff_contract::{Call, MapFlags, Outcome};
+use vmadiff_contract::{Call, MapFlags, Outcome, Version};
 
-use super::{Known, View, World};
+use super::{Difference, Known, View, World};
 use crate::program::Step;
 
 /// Who chooses where memory goes that may go anywhere.
@@ -30,6 +30,9 @@ pub struct Terms {
     pub placement: Placement,
     /// Differences that are no news.
     pub known: Vec<Known>,
+    /// The manager's release, by which known differences apply that are bounded by releases; none:
+    /// all of them.
+    pub release: Option<Version>,
 }
 
 impl Terms {
@@ -39,6 +42,14 @@ impl Terms {
             && self.world == World::all()
             && self.placement == Placement::ByTheRules
             && self.known.is_empty()
+    }
+
+    /// The entry that explains a difference after this call, if one does.
+    pub(crate) fn explain(&self, step: &Step, difference: &Difference<'_>) -> Option<Known> {
+        let mut known = self.known.iter();
+        let explains =
+            |known: &&Known| known.applies_to(self.release) && (known.explains)(step, difference);
+        known.find(explains).copied()
     }
 
     /// Whether the candidate makes each call first.

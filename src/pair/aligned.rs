@@ -393,14 +393,15 @@ impl Run<'_> {
             ours: &self.pair.reference.state,
             theirs: &self.pair.candidate.state,
         };
-        let mut known = self.pair.terms.known.iter();
         // A state that was not looked at tells nobody how the difference came about.
-        let known = known.find(|known| look && known.explains(&difference));
-        let Some(name) = known.map(|known| known.name) else {
+        let known = look
+            .then(|| self.pair.terms.explain(step, &difference))
+            .flatten();
+        let Some(known) = known else {
             let found = self.place.of_both().diverges(rule, field, what);
             return Err(Stop::Found(Box::new(found)));
         };
-        let went_on = self.bring_together();
+        let (name, went_on) = (known.name, known.goes_on && self.bring_together());
         self.aligned.passed.push(Passed { at, name, went_on });
         if went_on { Ok(()) } else { Err(Stop::Known) }
     }

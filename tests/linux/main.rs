@@ -15,8 +15,8 @@ use std::sync::atomic::AtomicBool;
 use files::files;
 use vmadiff::linux::{Campaign, court, fuzz, judge};
 use vmadiff::program::{Case, Program};
-use vmadiff_contract::Manager;
-use vmadiff_linux::{Closeness, Linux, Look, Origin, Stopped, Verdict, known as known_differences};
+use vmadiff_contract::{Manager, Origin};
+use vmadiff_linux::{Closeness, Linux, Look, Stopped, Verdict, known as known_differences, whose};
 use vmadiff_reference::Reference;
 
 const CLOSELY: Closeness = Closeness {
@@ -118,8 +118,9 @@ fn every_known_difference_is_documented() {
     let text = std::fs::read_to_string(path).unwrap();
     let mut missing = String::new();
     for known in known_differences() {
-        let (name, section, origin) = (known.name, known.section, known.origin);
-        let heading = format!("### {name}\n\nSection {section}, {origin}: ");
+        let (name, whose) = (known.name, whose(known));
+        let section = known.section.expect("each has a section");
+        let heading = format!("### {name}\n\nSection {section}, {whose}: ");
         let program = format!("```text\n{}\n```", known.program.trim_end());
         if !text.contains(&heading) || !text.contains(&program) {
             missing += &format!("{heading}{}\n\n{program}\n\n", known.what);

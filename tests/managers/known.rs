@@ -1,6 +1,6 @@
 //! Differences that are no news: told, counted, and gone past.
 
-use vmadiff::compare::{Compare, Passed};
+use vmadiff::compare::{Change, Compare, Known, Origin, Passed};
 use vmadiff::judge::Verdict;
 use vmadiff::{CallKind, Placement, View, compare};
 
@@ -79,4 +79,46 @@ fn a_run_that_cannot_go_on_ends_as_known() {
     assert_eq!(ran.known.len(), 1);
     assert!(!ran.known[0].went_on);
     assert_eq!(ran.candidate.calls.len(), 4);
+}
+
+const BOUNDED: Known = Known {
+    what: "mprotect changes what lies behind a hole, too.",
+    origin: Origin::Changed(Change::since((0, 3), (0, 2), (0, 4))),
+    program: TEXT,
+    ..Known::new(NAME, &|_, difference| difference.names_a_hole())
+};
+
+fn knowing(known: Known) -> Compare {
+    compare::<Space<{ space::SKIPS_HOLES }>>("space")
+        .view(View::areas().joined())
+        .placement(Placement::FollowReference)
+        .knowing(known)
+}
+
+/// Its own program shows it, in the releases that have it; in others it is a finding.
+#[test]
+fn a_difference_is_known_only_of_releases_that_may_have_it() {
+    let program = case(BOUNDED.program).program;
+    for (compared, is_known) in [
+        (knowing(BOUNDED), true),
+        (knowing(BOUNDED).release(0, 3), true),
+        (knowing(BOUNDED).release(1, 0), true),
+        (knowing(BOUNDED).release(0, 2), false),
+    ] {
+        let ran = compared.pair().observe(&program);
+        assert_eq!(ran.verdict == Verdict::Agree, is_known, "{:?}", ran.verdict);
+        assert_eq!(ran.known.len(), usize::from(is_known));
+    }
+}
+
+#[test]
+fn an_entry_can_end_the_comparison() {
+    let ends = Known {
+        goes_on: false,
+        ..BOUNDED
+    };
+    let ran = knowing(ends).pair().observe(&case(TEXT).program);
+    assert_eq!(ran.verdict, Verdict::Agree);
+    assert!(!ran.known[0].went_on);
+    assert_eq!(ran.candidate.calls.len(), 3);
 }

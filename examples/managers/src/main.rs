@@ -21,7 +21,7 @@ mod vm_allocator;
 use std::ops::Range;
 use std::process::ExitCode;
 
-use vmadiff::compare::Compare;
+use vmadiff::compare::{Compare, Known};
 use vmadiff::contract::{CallKind, MapFlags, Outcome, VmFlags};
 use vmadiff::{Errno, Placement, Shown, View, World, compare};
 
@@ -37,9 +37,16 @@ fn main() -> ExitCode {
         joined(compare::<nodit::Space>("nodit")).about("A map of intervals.", "nodit 0.10.1"),
         joined(compare::<vm_allocator::Space>("vm-allocator"))
             .placement(Placement::Free)
-            .known("ExactMatch gives out what is taken", |step, difference| {
-                step.call.kind() == CallKind::Mmap
-                    && difference.reference == Outcome::Errno(Errno::EEXIST)
+            .knowing(Known {
+                what: "a slot that lies inside an allocated one and does not fill it is given out.",
+                program: "mmap(0x1f0000, 0x2000, PROT_NONE, \
+                          MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                          mmap(0x1f0000, 0x1000, PROT_NONE, \
+                          MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED_NOREPLACE, -1, 0)\n",
+                ..Known::new("ExactMatch gives out what is taken", &|step, difference| {
+                    step.call.kind() == CallKind::Mmap
+                        && difference.reference == Outcome::Errno(Errno::EEXIST)
+                })
             })
             .about(
                 "Ranges of addresses of a virtual machine.",
@@ -85,11 +92,18 @@ fn places() -> View {
 
 /// Of managers that change all of a range that is mapped, holes or not.
 fn with_holes(compared: Compare) -> Compare {
-    joined(compared).known("mprotect goes on behind a hole", |step, difference| {
-        step.call.kind() == CallKind::Mprotect
-            && difference.names_a_hole()
-            && difference.reference == Outcome::Errno(Errno::ENOMEM)
-            && difference.candidate == Outcome::Value(0)
+    joined(compared).knowing(Known {
+        what: "protect changes every area of its range and succeeds; Linux stops at the first hole: \
+               ENOMEM.",
+        program: "mmap(0x1f0000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)\n\
+                  mmap(0x1f2000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)\n\
+                  mprotect(0x1f0000, 0x3000, PROT_READ|PROT_WRITE)\n",
+        ..Known::new("mprotect goes on behind a hole", &|step, difference| {
+            step.call.kind() == CallKind::Mprotect
+                && difference.names_a_hole()
+                && difference.reference == Outcome::Errno(Errno::ENOMEM)
+                && difference.candidate == Outcome::Value(0)
+        })
     })
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use vmadiff::linux::court;
-use vmadiff_linux::{Closeness, Linux, Look, known};
+use vmadiff_linux::{Closeness, Linux, Look, known, whose};
 
 use super::super::input::read_case;
 use super::super::output::print;
@@ -81,18 +81,20 @@ fn list(json: bool) -> Result<()> {
             let value = serde_json::json!({
                 "name": known.name,
                 "section": known.section,
-                "origin": known.origin.to_string(),
+                "origin": whose(known),
                 "what": known.what,
                 "program": known.program,
             });
             print(&format!("{value}\n"))?;
             continue;
         }
-        let (name, origin, section) = (known.name, known.origin, known.section);
+        let (name, whose) = (known.name, whose(known));
+        let section = known.section.map(|section| format!("; section {section}"));
+        let section = section.unwrap_or_default();
         let program = known.program.lines().map(|line| format!("    {line}\n"));
         let program: String = program.collect();
         print(&format!(
-            "{name} ({origin}; section {section})\n  {}\n{program}",
+            "{name} ({whose}{section})\n  {}\n{program}",
             known.what
         ))?;
     }

@@ -1,19 +1,19 @@
 //! How areas are placed, merged, cut and replaced. Sections 1, 6, 7 and 13.
 
-use vmadiff_contract::{Call, Config, Errno, MapFlags, Outcome};
+use vmadiff_contract::{Call, Change, Config, Errno, MapFlags, Origin, Outcome};
 
 use super::{
     called, copied_more, errno, grows_down, is_stack, lies_at_a_cut, merged, not_copied,
     stops_short,
 };
 use crate::diff::{Difference, Field};
-use crate::known::{Change, Known, Origin};
+use crate::known::Known;
 use crate::seen::Answer;
 
 pub const KNOWN: &[Known] = &[
     Known {
         name: "merges-more",
-        section: 1,
+        section: Some(1),
         origin: Origin::Changed(Change::since((6, 16), (6, 12), (6, 18))),
         what: "a faulted range merges into an unfaulted neighbour; in 5.1 they stay two areas, and \
                fork copies entries of the faulted one only.",
@@ -24,7 +24,7 @@ pub const KNOWN: &[Known] = &[
                   munlock(0x1f0000, 0x1000)\n\
                   fork()\n",
         goes_on: true,
-        explains: |context| {
+        explains: &|context| {
             let Difference { field, at, .. } = *context.difference;
             let copied = called(context, |call| matches!(call, Call::Fork));
             match field {
@@ -36,7 +36,7 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "cut-off-a-merge",
-        section: 1,
+        section: Some(1),
         origin: Origin::Changed(Change::since((6, 16), (6, 12), (6, 18))),
         what: "what is cut off an area that was made of a faulted and an unfaulted one stays faulted, \
                and fork copies its entries; in 5.1 it never became so.",
@@ -48,7 +48,7 @@ pub const KNOWN: &[Known] = &[
                   mprotect(0x1f0000, 0x1000, PROT_NONE)\n\
                   fork()\n",
         goes_on: true,
-        explains: |context| match context.left() {
+        explains: &|context| match context.left() {
             Some((Call::Fork, Outcome::Value(_))) => {
                 copied_more(context) && context.merges.before_fork(context.difference.at)
             }
@@ -57,7 +57,7 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "stacks-stay-apart",
-        section: 1,
+        section: Some(1),
         origin: Origin::Changed(Change::since((6, 7), (6, 1), (6, 12))),
         what: "MAP_STACK forbids huge pages, and what it maps does not merge with other memory, so \
                that fork copies other entries; in 5.1 the flag changes nothing.",
@@ -65,7 +65,7 @@ pub const KNOWN: &[Known] = &[
                   MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS|MAP_STACK, -1, 0)\n\
                   mmap(0x1f0000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n",
         goes_on: true,
-        explains: |context| {
+        explains: &|context| {
             let Difference { field, at, .. } = *context.difference;
             let boundary = field == Field::Boundary && !merged(context, at);
             let [ours, theirs] = context.difference.flags;
@@ -77,7 +77,7 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "heap-starts-anew",
-        section: 13,
+        section: Some(13),
         origin: Origin::Changed(Change::since((6, 1), (5, 10), (6, 1))),
         what: "the heap's first part does not merge with an area that ends where the heap starts, \
                so that fork copies other entries, and mremap finds two areas.",
@@ -85,7 +85,7 @@ pub const KNOWN: &[Known] = &[
                   MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
                   brk(0x213000)\n",
         goes_on: false,
-        explains: |context| {
+        explains: &|context| {
             let Difference { field, at, .. } = *context.difference;
             let start = context.config.start_brk;
             let boundary = field == Field::Boundary && at.1 == start && !merged(context, at);
@@ -101,7 +101,7 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "guard-gap-hides-places",
-        section: 7,
+        section: Some(7),
         origin: Origin::Changed(Change::since((6, 1), (5, 10), (6, 1))),
         what: "when the highest gap ends in the guard gap of a GROWSDOWN area, the search goes on \
                below the guard gap: places above, inside it, are passed over.",
@@ -110,7 +110,7 @@ pub const KNOWN: &[Known] = &[
                   MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS|MAP_GROWSDOWN, -1, 0)\n\
                   mmap(NULL, 0x1000, PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)\n",
         goes_on: false,
-        explains: |context| match context.answered() {
+        explains: &|context| match context.answered() {
             Some((
                 Call::Mmap { .. } | Call::Mremap { .. },
                 Outcome::Value(_),
@@ -121,13 +121,13 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "shrinking-heap-must-be-there",
-        section: 13,
+        section: Some(13),
         origin: Origin::Changed(Change::since((6, 1), (5, 10), (6, 1))),
         what: "brk refuses to shrink where no area reaches below the old end of the heap; in 5.1 \
                what is not mapped is as good as unmapped.",
         program: "brk(0x213000)\nmunmap(0x212000, 0x1000)\nbrk(0x212000)\n",
         goes_on: false,
-        explains: |context| match context.answered() {
+        explains: &|context| match context.answered() {
             Some((Call::Brk { addr }, Outcome::Value(said), Answer::Known(Outcome::Value(is)))) => {
                 said == addr && is > &addr
             }
@@ -136,7 +136,7 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "failing-mmap-leaves-cuts",
-        section: 6,
+        section: Some(6),
         origin: Origin::Changed(Change::since((6, 12), (6, 1), (6, 12))),
         what: "mmap with MAP_FIXED cuts what it is to replace before it looks at the limits, and \
                leaves the cuts when it fails, so that fork copies other entries; in 5.1 the limits \
@@ -145,7 +145,7 @@ pub const KNOWN: &[Known] = &[
                   mmap(0x1f0000, 0x2000, PROT_NONE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
                   mmap(0x1f1000, 0x6000, PROT_NONE, MAP_SHARED|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n",
         goes_on: true,
-        explains: |context| {
+        explains: &|context| {
             let Difference { field, at, .. } = *context.difference;
             let fails = match context.left() {
                 Some((Call::Mmap { flags, .. }, Outcome::Errno(_))) => {
@@ -159,7 +159,7 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "placed-for-huge-pages",
-        section: 7,
+        section: Some(7),
         origin: Origin::Changed(Change::since((6, 7), (6, 1), (6, 12))),
         what: "anonymous memory of whole huge pages (2 MiB) is placed at a multiple of them; in 5.1 it \
                comes right below what is there.",
@@ -168,7 +168,7 @@ pub const KNOWN: &[Known] = &[
                   mmap(NULL, 0x1000, PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)\n\
                   mmap(NULL, 0x200000, PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)\n",
         goes_on: false,
-        explains: |context| match context.answered() {
+        explains: &|context| match context.answered() {
             Some((
                 Call::Mmap { len, flags, .. },
                 Outcome::Value(_),
@@ -179,7 +179,7 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "filled-gap-stays-unfaulted",
-        section: 3,
+        section: Some(3),
         origin: Origin::Changed(Change {
             first: (5, 11),
             absent: (5, 10),
@@ -198,7 +198,7 @@ pub const KNOWN: &[Known] = &[
                   load(0x1f0000)\n\
                   fork()\n",
         goes_on: true,
-        explains: |context| {
+        explains: &|context| {
             not_copied(context) && called(context, |call| matches!(call, Call::Mmap { .. }))
         },
     },

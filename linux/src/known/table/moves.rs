@@ -1,18 +1,18 @@
 //! mremap. Section 9.
 
-use vmadiff_contract::{Call, Errno, MoveFlags, Outcome};
+use vmadiff_contract::{Call, Change, Errno, MoveFlags, Origin, Outcome};
 
 use super::{
     area_at, called, end_at, errno, is_stack, left_cut, merged, said_error, spaces_of, stops_short,
 };
 use crate::diff::{Difference, Field};
-use crate::known::{Change, Known, Origin};
+use crate::known::Known;
 use crate::seen::{Answer, Seen};
 
 pub const KNOWN: &[Known] = &[
     Known {
         name: "growing-merges",
-        section: 9,
+        section: Some(9),
         origin: Origin::Changed(Change::since((5, 18), (5, 10), (6, 1))),
         what: "mremap that grows an area in place merges it with what it then touches; in 5.1 it \
                does not.",
@@ -20,7 +20,7 @@ pub const KNOWN: &[Known] = &[
                   mmap(0x1f2000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
                   mremap(0x1f0000, 0x1000, 0x2000, 0, 0)\n",
         goes_on: true,
-        explains: |context| match context.left() {
+        explains: &|context| match context.left() {
             Some((Call::Mremap { .. }, Outcome::Value(_))) => {
                 let Difference { field, at, .. } = *context.difference;
                 field == Field::Boundary && merged(context, at)
@@ -30,13 +30,13 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "mremap-looks-first",
-        section: 9,
+        section: Some(9),
         origin: Origin::Changed(Change::since((5, 16), (5, 10), (6, 1))),
         what: "mremap looks at the source before anything else, also where 5.1 unmaps first or does \
                nothing at all: EFAULT if nothing is mapped there.",
         program: "mremap(0x1f0000, 0x1000, 0x1000, 0, 0)\n",
         goes_on: false,
-        explains: |context| {
+        explains: &|context| {
             let Some((Call::Mremap { addr, flags, .. }, said, answer)) = context.answered() else {
                 return false;
             };
@@ -49,14 +49,14 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "failing-mremap-leaves-destination",
-        section: 9,
+        section: Some(9),
         origin: Origin::Changed(Change::since((5, 16), (5, 10), (6, 1))),
         what: "mremap with MREMAP_FIXED that fails leaves the destination mapped; 5.1 unmaps it \
                before it looks at the source.",
         program: "mmap(0x1f1000, 0x1000, PROT_NONE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
                   mremap(0x1f0000, 0x1000, 0x1000, MREMAP_MAYMOVE|MREMAP_FIXED, 0x1f1000)\n",
         goes_on: false,
-        explains: |context| match context.left() {
+        explains: &|context| match context.left() {
             Some((Call::Mremap { flags, .. }, Outcome::Errno(_))) => {
                 flags.contains(MoveFlags::FIXED)
             }
@@ -65,7 +65,7 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "mremap-counts-first",
-        section: 9,
+        section: Some(9),
         origin: Origin::Changed(Change::since((6, 17), (6, 12), (6, 18))),
         what: "mremap with MREMAP_FIXED looks at limits before it unmaps the destination; in 5.1 \
                what it unmaps makes room.",
@@ -74,7 +74,7 @@ pub const KNOWN: &[Known] = &[
                   mmap(0x1f8000, 0x2000, PROT_READ, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
                   mremap(0x1f0000, 0x1000, 0x2000, MREMAP_MAYMOVE|MREMAP_FIXED, 0x1f8000)\n",
         goes_on: false,
-        explains: |context| match context.answered() {
+        explains: &|context| match context.answered() {
             Some((Call::Mremap { flags, .. }, Outcome::Value(_), answer)) => {
                 let refused = [Errno::ENOMEM, Errno::EAGAIN].map(errno).contains(answer);
                 refused && flags.contains(MoveFlags::FIXED)
@@ -84,14 +84,14 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "moves-of-several-areas",
-        section: 9,
+        section: Some(9),
         origin: Origin::Changed(Change::since((6, 17), (6, 12), (6, 18))),
         what: "mremap with MREMAP_FIXED and equal lengths moves several areas, and those around \
                holes; in 5.1 the range must lie in one area.",
         program: "mmap(0x1f2000, 0x1000, PROT_NONE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
                   mremap(0x1f2000, 0x2000, 0x2000, MREMAP_MAYMOVE|MREMAP_FIXED, 0x1f0000)\n",
         goes_on: false,
-        explains: |context| match context.answered() {
+        explains: &|context| match context.answered() {
             Some((
                 Call::Mremap { flags, .. },
                 Outcome::Errno(Errno::EFAULT),
@@ -102,7 +102,7 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "grows-over-a-merge",
-        section: 9,
+        section: Some(9),
         origin: Origin::Changed(Change::since((6, 16), (6, 12), (6, 18))),
         what: "mremap finds its range in one area that newer kernels made of a faulted and an \
                unfaulted one; in 5.1 they stay two areas, and a range over both is EFAULT.",
@@ -111,7 +111,7 @@ pub const KNOWN: &[Known] = &[
                   munlock(0x1f0000, 0x1000)\n\
                   mremap(0x1f0000, 0x2000, 0x3000, 0, 0)\n",
         goes_on: false,
-        explains: |context| match (context.answered(), context.before) {
+        explains: &|context| match (context.answered(), context.before) {
             (
                 Some((Call::Mremap { addr, old_len, .. }, Outcome::Errno(Errno::EFAULT), _)),
                 Some((ours, theirs)),
@@ -129,7 +129,7 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "over-what-stays-apart",
-        section: 9,
+        section: Some(9),
         origin: Origin::Changed(Change::since((6, 7), (6, 1), (6, 12))),
         what: "mremap finds its range in two areas that newer kernels do not merge (MAP_STACK, or \
                ACCOUNT given back by mprotect): EFAULT; in 5.1 they are one.",
@@ -139,14 +139,14 @@ pub const KNOWN: &[Known] = &[
                   MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS|MAP_STACK, -1, 0)\n\
                   mremap(0x1f0000, 0x2000, 0x3000, 0, 0)\n",
         goes_on: false,
-        explains: |context| {
+        explains: &|context| {
             let why = |call: &Call| is_stack(call) || matches!(call, Call::Mprotect { .. });
             stops_short(context).is_some() && called(context, why)
         },
     },
     Known {
         name: "over-a-cut-that-stays",
-        section: 9,
+        section: Some(9),
         origin: Origin::Changed(Change::since((6, 12), (6, 1), (6, 12))),
         what: "mremap finds its range in two areas that a failing mmap with MAP_FIXED cut (see \
                failing-mmap-leaves-cuts): EFAULT; in 5.1 they are one.",
@@ -155,6 +155,6 @@ pub const KNOWN: &[Known] = &[
                   mmap(0x1f2000, 0x6000, PROT_NONE, MAP_SHARED|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
                   mremap(0x1f1000, 0x3000, 0x4000, 0, 0)\n",
         goes_on: false,
-        explains: |context| stops_short(context).is_some_and(|end| left_cut(context, end)),
+        explains: &|context| stops_short(context).is_some_and(|end| left_cut(context, end)),
     },
 ];

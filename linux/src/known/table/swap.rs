@@ -1,16 +1,16 @@
 //! What is swapped out, and userfaultfd. Sections 18, 21 and 28.
 
-use vmadiff_contract::{Call, Errno, Outcome};
+use vmadiff_contract::{Call, Errno, Origin, Outcome};
 
 use super::{called, errno, only_adds, page_at};
 use crate::diff::{Difference, Field};
-use crate::known::{Known, Origin};
+use crate::known::Known;
 use crate::seen::{Answer, Page, Seen};
 
 pub const KNOWN: &[Known] = &[
     Known {
         name: "swapped-and-still-at-hand",
-        section: 18,
+        section: Some(18),
         origin: Origin::Chosen,
         what: "mincore says of a page that was swapped out that it is resident, as long as what was in \
                memory has not been taken for something else; in the model it is gone at once.",
@@ -20,7 +20,7 @@ pub const KNOWN: &[Known] = &[
                   reclaim(0x1f0000)\n\
                   mincore(0x1f0000, 0x1000)\n",
         goes_on: true,
-        explains: |context| match context.answered() {
+        explains: &|context| match context.answered() {
             Some((Call::Mincore { .. }, said, answer)) => {
                 only_adds(said, answer)
                     && called(context, |call| matches!(call, Call::Reclaim { .. }))
@@ -30,7 +30,7 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "shared-memory-may-be-missing",
-        section: 28,
+        section: Some(28),
         origin: Origin::Chosen,
         what: "a fault on a page of shared memory that nobody touched is a SIGBUS where userfaultfd is \
                registered; in the model every page of a file is in memory.",
@@ -39,7 +39,7 @@ pub const KNOWN: &[Known] = &[
                   uffd_register(0x1f0000, 0x1000)\n\
                   load(0x1f0000)\n",
         goes_on: false,
-        explains: |context| match context.answered() {
+        explains: &|context| match context.answered() {
             Some((Call::Load { .. } | Call::Store { .. } | Call::Exec { .. }, said, answer)) => {
                 said.is_success()
                     && *answer == Answer::Known(Outcome::Bus)
@@ -50,13 +50,13 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "memory-above-everything",
-        section: 28,
+        section: Some(28),
         origin: Origin::Chosen,
         what: "a process always has memory above the program's (its stack), so that userfaultfd answers \
                EINVAL to a range without areas, and ENOMEM, which means none from there on, never comes.",
         program: "uffd_register(0x1f0000, 0x1000)\n",
         goes_on: true,
-        explains: |context| match context.answered() {
+        explains: &|context| match context.answered() {
             Some((
                 Call::UffdRegister { addr, .. } | Call::UffdUnregister { addr, .. },
                 said,
@@ -75,7 +75,7 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "swaps-out-one-entry",
-        section: 21,
+        section: Some(21),
         origin: Origin::Chosen,
         what: "reclaim is asked for by MADV_PAGEOUT, which takes a page that several processes map from \
                one of them; in the model all lose it.",
@@ -85,7 +85,7 @@ pub const KNOWN: &[Known] = &[
                   fork()\n\
                   [3] reclaim(0x1f0000)\n",
         goes_on: false,
-        explains: |context| {
+        explains: &|context| {
             let Difference {
                 field,
                 at: (mm, at),
@@ -114,7 +114,7 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "swaps-out-shared-memory",
-        section: 21,
+        section: Some(21),
         origin: Origin::Chosen,
         what: "shared memory is swapped out, too, and leaves no entry behind; in the model every page of \
                a file stays.",
@@ -123,7 +123,7 @@ pub const KNOWN: &[Known] = &[
                   store(0x1f0000, 1)\n\
                   reclaim(0x1f0000)\n",
         goes_on: true,
-        explains: |context| {
+        explains: &|context| {
             let (mm, addr) = context.difference.at;
             let went = |(ours, theirs): (&Seen, &Seen)| {
                 let object = |page: &Page| page.present && !page.anon && page.zero != Some(true);
