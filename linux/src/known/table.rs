@@ -11,10 +11,10 @@ use super::{Context, Known};
 use crate::diff::{Difference, Field};
 use crate::seen::{Answer, Area, Page, Seen};
 
-/// All that is known. Of two that explain a difference the first one is named: mremap's come before
-/// those of areas in general.
+/// All that is known. Of two that explain a difference the first one is named: those of mremap, and of
+/// userfaultfd and reclaim, come before those of areas in general.
 pub fn known() -> impl Iterator<Item = &'static Known> {
-    [moves::KNOWN, areas::KNOWN, calls::KNOWN, swap::KNOWN]
+    [moves::KNOWN, swap::KNOWN, areas::KNOWN, calls::KNOWN]
         .into_iter()
         .flatten()
 }

@@ -1,6 +1,6 @@
 //! What is swapped out, and userfaultfd. Sections 18, 21 and 28.
 
-use vmadiff_contract::{Call, Errno, Origin, Outcome};
+use vmadiff_contract::{Call, Change, Errno, Origin, Outcome};
 
 use super::{called, errno, only_adds, page_at};
 use crate::diff::{Difference, Field};
@@ -44,6 +44,30 @@ pub const KNOWN: &[Known] = &[
                 said.is_success()
                     && *answer == Answer::Known(Outcome::Bus)
                     && called(context, |call| matches!(call, Call::UffdRegister { .. }))
+            }
+            _ => false,
+        },
+    },
+    Known {
+        name: "uffd-merges-by-offset",
+        section: Some(28),
+        // By its history (5543d3c43ce3).
+        origin: Origin::Changed(Change::since((6, 4), (6, 1), (6, 18))),
+        what: "userfaultfd merges with a neighbour by the offset of the range's start; 5.1 hands over the \
+               area's own, so that a range that starts inside an area merges where it must not, or not \
+               where it might.",
+        program: "mmap(0x1f0000, 0x3000, PROT_READ|PROT_WRITE, \
+                  MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+                  uffd_register(0x1f2000, 0x1000)\n\
+                  uffd_register(0x1f1000, 0x1000)\n",
+        goes_on: true,
+        explains: &|context| match context.left() {
+            Some((
+                Call::UffdRegister { addr, len } | Call::UffdUnregister { addr, len },
+                Outcome::Value(_),
+            )) => {
+                let Difference { field, at, .. } = *context.difference;
+                field == Field::Boundary && (addr..=addr.saturating_add(len)).contains(&at.1)
             }
             _ => false,
         },
