@@ -4,7 +4,7 @@
 //! A package of its own, since its symbols are what a fuzz target defines too: who writes a target
 //! leaves out the feature `engine` of vmadiff, which brings it.
 
-use std::ffi::{CString, c_char, c_int};
+use std::ffi::{CString, c_char, c_int, c_uint};
 use std::sync::OnceLock;
 
 use libfuzzer_sys::{fuzz_crossover, fuzz_mutator, fuzz_target};
@@ -104,6 +104,16 @@ pub fn run(arguments: &[String], counters: usize, callbacks: Callbacks) -> i32 {
     // SAFETY: `argc` strings and a null pointer stand at `argv`; all outlive the call, and
     // libFuzzer copies what it changes.
     unsafe { LLVMFuzzerRunDriver(&raw mut argc, &raw mut argv, test_one_input) }
+}
+
+/// Stops the timer by which libFuzzer looks whether an execution takes longer than `-timeout`: it goes by
+/// the clock. SIGALRM, of which it looks then, is left to the caller. To be called in the first execution,
+/// by when the timer is set.
+pub fn stop_timer() {
+    unsafe extern "C" {
+        safe fn alarm(seconds: c_uint) -> c_uint;
+    }
+    alarm(0);
 }
 
 /// Ends the process at once. `exit` would run libFuzzer's handler, which takes an exit from

@@ -64,7 +64,8 @@ pub struct Args {
     /// File of signatures that are not news, one a line; `#` starts a comment, `-` is standard input.
     #[arg(long, value_name = "FILE")]
     known: Option<PathBuf>,
-    /// Seconds that one program may take: more is a hang, and ends its job.
+    /// Seconds that one program may take, without those in which it waits for a processor: more is a
+    /// hang, and ends its job.
     #[arg(long, value_name = "N", default_value_t = 10,
           value_parser = clap::value_parser!(u32).range(1..))]
     timeout: u32,

@@ -17,11 +17,16 @@ use super::corpus::Corpus;
 use super::fault::Fault;
 use super::protocol::{Finding, Message, Settings, Totals};
 use super::subject::{Ran, Subject};
+use super::watch::{Watch, watched};
 use crate::artifacts::{self, Kept};
 use crate::status::Status;
 
 /// Bytes of the longest program that libFuzzer makes: a header and 48 records.
 const MAX_LEN: usize = 16 + 48 * 48;
+
+/// Of the memory that a job may take, this part may be inputs that find no room on the disk: those of more
+/// than an hour. The job needs a tenth of it itself, and libFuzzer holds each input once more.
+const HELD_PART: usize = 8;
 
 /// What the callbacks rely on: libFuzzer is started by `run` only.
 const RUNS: &str = "a job runs";
@@ -56,8 +61,11 @@ pub fn run(settings: &str) -> Result<i32> {
     let counters = settings.kind.counters();
     let written = settings.known.iter().cloned().collect();
     let corpus = settings.corpus.as_deref();
-    let corpus = corpus.map(|folder| Corpus::open(folder, settings.shared_corpus, counters));
+    let held_bytes_most = ((settings.limits.memory_mib as usize) << 20) / HELD_PART;
+    let corpus = corpus
+        .map(|folder| Corpus::open(folder, settings.shared_corpus, held_bytes_most, counters));
     let corpus = corpus.transpose()?;
+    let mut watch = Watch::new(Duration::from_secs(settings.limits.seconds.into()));
     let job = Job {
         settings,
         planted,
@@ -69,10 +77,11 @@ pub fn run(settings: &str) -> Result<i32> {
         corpus,
     };
     JOB.with_borrow_mut(|slot| *slot = Some(job));
-    std::thread::spawn(|| {
+    std::thread::spawn(move || {
         loop {
             std::thread::sleep(Duration::from_secs(1));
             DUE.store(true, Ordering::Relaxed);
+            watch.look();
         }
     });
     std::thread::spawn(|| {
@@ -150,13 +159,19 @@ impl Job {
         if STOP.load(Ordering::Relaxed) || self.settings.runs == Some(self.executions) {
             self.stop(Status::Agreed);
         }
-        self.executions += 1;
-        if let Some(fault) = self.settings.fault
-            && self.executions == Fault::EXECUTION
-        {
-            fault.strike(self.settings.limits.memory_mib);
+        if self.executions == 0 {
+            // It is set once libFuzzer is past `begin`.
+            libfuzzer::stop_timer();
         }
-        let ran = self.subject.execute(bytes, counters);
+        self.executions += 1;
+        let fault = self.settings.fault;
+        let fault = fault.filter(|_| self.executions == Fault::EXECUTION);
+        let ran = watched(self.executions, || {
+            if let Some(fault) = fault {
+                fault.strike(self.settings.limits.memory_mib);
+            }
+            self.subject.execute(bytes, counters)
+        });
         if DUE.swap(false, Ordering::Relaxed) {
             if let Some(corpus) = &mut self.corpus {
                 corpus.folder().retry();

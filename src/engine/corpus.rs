@@ -17,13 +17,19 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// With the inputs in a folder; libFuzzer looks at so many counters.
+    /// With the inputs in a folder, of which so many bytes may be held back for lack of room; libFuzzer
+    /// looks at so many counters.
     ///
     /// # Errors
     ///
     /// If the folder cannot be read.
-    pub fn open(folder: &Path, is_shared: bool, counters: usize) -> Result<Self> {
-        let opened = Folder::open(folder, is_shared);
+    pub fn open(
+        folder: &Path,
+        is_shared: bool,
+        held_bytes_most: usize,
+        counters: usize,
+    ) -> Result<Self> {
+        let opened = Folder::open(folder, is_shared, held_bytes_most);
         Ok(Self {
             folder: opened.with_context(|| folder.display().to_string())?,
             novelty: Novelty::new(counters),

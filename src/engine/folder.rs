@@ -17,9 +17,6 @@ use sha1_smol::Sha1;
 
 use crate::files::{self, Lasting};
 
-/// Bytes of inputs that are held back at most: a small part of what a job may take. More are
-/// counted and dropped.
-const HELD_BYTES: usize = 16 << 20;
 /// How often it is tried again to write what is held back, and how often the folder is looked at
 /// for what others wrote.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -36,6 +33,8 @@ pub struct Folder {
     others: Option<Receiver<Vec<u8>>>,
     held: VecDeque<Vec<u8>>,
     held_bytes: usize,
+    /// Of these more are counted and dropped.
+    held_bytes_most: usize,
     /// Inputs for which there was no room in memory either.
     dropped: u64,
     trouble: Option<String>,
@@ -43,12 +42,13 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Reads the inputs in a folder; goes on looking there if it is shared.
+    /// Reads the inputs in a folder; goes on looking there if it is shared. So many bytes of inputs are
+    /// held back at most.
     ///
     /// # Errors
     ///
     /// If the folder, or a file in it, cannot be read.
-    pub fn open(path: &Path, is_shared: bool) -> io::Result<Self> {
+    pub fn open(path: &Path, is_shared: bool, held_bytes_most: usize) -> io::Result<Self> {
         files::sweep(path);
         let known = Known::default();
         let mut read = new_inputs(path, &known)?;
@@ -62,6 +62,7 @@ impl Folder {
             others,
             held: VecDeque::new(),
             held_bytes: 0,
+            held_bytes_most,
             dropped: 0,
             trouble: None,
             tried: Instant::now(),
@@ -129,7 +130,7 @@ impl Folder {
     }
 
     fn hold(&mut self, input: Vec<u8>) {
-        if self.held_bytes + input.len() > HELD_BYTES {
+        if self.held_bytes + input.len() > self.held_bytes_most {
             self.dropped += 1;
         } else {
             self.held_bytes += input.len();
@@ -235,6 +236,8 @@ fn watch(path: PathBuf, known: Known) -> Receiver<Vec<u8>> {
 mod tests {
     use super::*;
 
+    const MOST: usize = 16 << 20;
+
     fn inputs(folder: &mut Folder) -> Vec<Vec<u8>> {
         std::iter::from_fn(|| folder.next()).collect()
     }
@@ -252,11 +255,11 @@ mod tests {
         ] {
             std::fs::write(path.join(name), content).unwrap();
         }
-        let mut folder = Folder::open(path, true).unwrap();
+        let mut folder = Folder::open(path, true, MOST).unwrap();
         assert_eq!(inputs(&mut folder), [b"short".to_vec(), b"longer".to_vec()]);
         folder.add(b"its own");
         assert!(path.join(name(b"its own")).exists());
-        let other = Folder::open(path, false).unwrap();
+        let other = Folder::open(path, false, MOST).unwrap();
         assert_eq!(other.read.len(), 3);
         std::fs::write(path.join("new"), "of another").unwrap();
         let start = Instant::now();
@@ -278,7 +281,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("corpus");
         std::fs::create_dir(&path).unwrap();
-        let mut folder = Folder::open(&path, false).unwrap();
+        let mut folder = Folder::open(&path, false, MOST).unwrap();
         std::fs::remove_dir(&path).unwrap();
         folder.add(b"one");
         folder.add(b"two");
@@ -297,7 +300,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("corpus");
         std::fs::create_dir(&path).unwrap();
-        let mut folder = Folder::open(&path, false).unwrap();
+        let mut folder = Folder::open(&path, false, MOST).unwrap();
         std::fs::remove_dir(&path).unwrap();
         let input = vec![7; 1 << 20];
         for _ in 0..20 {

@@ -5,14 +5,14 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::Sender;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
 use super::campaign::Failure;
 use super::legacy::{Input, Legacy};
 use super::log::Log;
-use super::patience::Asked;
+use super::own_time::OwnTime;
 use super::protocol::{Finding, Limits, Message, Settings, Totals};
 use crate::status::HarnessFailed;
 
@@ -20,6 +20,9 @@ use crate::status::HarnessFailed;
 const CRASHED: i32 = 77;
 const TIMED_OUT: i32 = 70;
 const OUT_OF_MEMORY: i32 = 71;
+
+/// Time of its own that a job has to stop: longer than a program may hang.
+const TO_STOP: Duration = Duration::from_secs(15);
 
 /// What comes out of a child.
 pub enum Event {
@@ -36,8 +39,8 @@ pub struct Job {
     process: Child,
     /// Closed to make it stop.
     stdin: Option<ChildStdin>,
-    /// It was told to stop.
-    asked: Option<Asked>,
+    /// Its time since it was told to stop.
+    asked: Option<OwnTime>,
     /// Pipes still open.
     pipes: u8,
     /// It said goodbye.
@@ -143,13 +146,14 @@ impl Job {
     /// Tells it to stop.
     pub fn ask_to_stop(&mut self) {
         self.stdin = None;
-        self.asked = Some(Asked::now(self.process.id()));
+        self.asked = Some(OwnTime::from_now(self.process.id()));
     }
 
     /// Ends it, if it was told to stop and has had time enough.
     pub fn kill_if_it_does_not_stop(&mut self) -> Result<()> {
         let lives = self.status.is_none() && !self.killed;
-        if lives && self.asked.is_some_and(|asked| asked.long_ago()) {
+        let asked = self.asked.as_mut().filter(|_| lives);
+        if asked.is_some_and(|asked| asked.exceeds(TO_STOP)) {
             self.killed = true;
             self.process
                 .kill()

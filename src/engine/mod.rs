@@ -19,10 +19,11 @@ mod job;
 mod legacy;
 mod log;
 mod novelty;
-mod patience;
+mod own_time;
 mod progress;
 mod protocol;
 mod subject;
+mod watch;
 
 pub use campaign::{Ended, Failure, News, Plan, run};
 pub use child::run as run_child;

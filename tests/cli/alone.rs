@@ -158,6 +158,24 @@ fn a_hang_of_the_harness_keeps_input_and_corpus() {
     failing("hang", 1, "a program took too long", "artifacts/timeout-");
 }
 
+/// As a machine that is busy, or a container that is frozen, does to a job for a while.
+#[test]
+fn a_program_that_only_waited_is_no_hang() {
+    let shell = Shell::new();
+    let campaign = started(&shell, &["--timeout", "1"]);
+    let job = children(campaign.id())[0];
+    for _ in 0..3 {
+        send("-STOP", job);
+        std::thread::sleep(Duration::from_secs(3));
+        send("-CONT", job);
+        std::thread::sleep(Duration::from_millis(700));
+    }
+    send("-INT", campaign.id());
+    let said = Said::from(campaign.wait_with_output().unwrap());
+    let failures = &summary(said.succeeds())["failures"];
+    assert_eq!(failures.as_array().map(Vec::len), Some(0), "{failures}");
+}
+
 #[test]
 fn running_out_of_memory_keeps_input_and_corpus() {
     failing("memory", 60, "a job used too much memory", "artifacts/oom-");

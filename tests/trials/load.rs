@@ -25,7 +25,7 @@ fn campaign(folder: &Path, jobs: u32, seconds: u64, seed: u32) -> Child {
             "--artifacts",
             "a",
         ])
-        .args(["--defect", "c2-offset-not-lowered", "--timeout", "120"])
+        .args(["--defect", "c2-offset-not-lowered"])
         .args(["--jobs", &jobs.to_string(), "--seed", &seed.to_string()])
         .args(["--seconds", &seconds.to_string()])
         .current_dir(folder)
