@@ -120,7 +120,7 @@ pub fn run(
     }
     Ok(Ended {
         progress: campaign.progress(),
-        failures: campaign.failures(),
+        failures: campaign.failures(was_interrupted),
         findings: campaign.findings.into_values().collect(),
         interrupted: was_interrupted,
     })
@@ -223,11 +223,12 @@ impl Campaign<'_> {
         Ok(enough)
     }
 
-    /// Why jobs died, each.
-    fn failures(&self) -> Vec<Failure> {
+    /// Why jobs died, each; and that one did nothing, unless the user stopped it before it could.
+    fn failures(&self, was_interrupted: bool) -> Vec<Failure> {
         let mut failures: Vec<Failure> = self.jobs.iter().filter_map(Job::failure).collect();
         let mut asked_for = self.jobs.iter().take(self.plan.jobs as usize);
-        if failures.is_empty() && asked_for.any(|job| job.totals.executions == 0) {
+        let did_nothing = !was_interrupted && asked_for.any(|job| job.totals.executions == 0);
+        if failures.is_empty() && did_nothing {
             failures.push(Failure {
                 how: "a job executed nothing".to_owned(),
                 input: None,
