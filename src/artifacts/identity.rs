@@ -1,5 +1,9 @@
 //! What tells a finding from others, and what becomes of two that are the same.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use vmadiff::designs::Planted;
 use vmadiff::program::Case;
 
 use super::Provenance;
@@ -23,6 +27,26 @@ impl Identity {
             made_by: made_by.without_toolchain(),
         })
     }
+}
+
+/// How often each signature was kept in a folder by what runs now: this version, this design, these
+/// defects; none: not by a candidate. What cannot be read or is no artifact is left out.
+pub fn kept_before(folder: &Path, planted: Option<&Planted>) -> BTreeMap<String, u64> {
+    let here = Provenance::here(planted).without_toolchain();
+    let mut before = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
+        let Ok(case) = Case::parse("", &text) else {
+            continue;
+        };
+        if let Some(identity) = Identity::of(&case)
+            && identity.made_by == here
+        {
+            let most: &mut u64 = before.entry(identity.signature).or_default();
+            *most = count(&case).max(*most);
+        }
+    }
+    before
 }
 
 /// How the comment starts and ends that tells how often a finding was kept.

@@ -12,6 +12,8 @@ use std::fmt::Display;
 use vmadiff::designs::Planted;
 use vmadiff::program::{Case, Program};
 
+#[cfg(feature = "engine")]
+pub use identity::kept_before;
 pub use provenance::Provenance;
 #[cfg(feature = "engine")]
 pub use provenance::{COMMIT, TOOLCHAIN, VERSION};

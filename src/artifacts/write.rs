@@ -162,6 +162,7 @@ mod tests {
     use vmadiff::designs::{self, Planted};
     use vmadiff::program::Program;
 
+    use super::super::kept_before;
     use super::*;
 
     const SIGNATURE: &str = "state/mmap/vmas.flags";
@@ -195,6 +196,26 @@ mod tests {
         let last = artifact_in(kept[2].1.path().unwrap()).unwrap();
         assert_eq!(super::super::identity::count(&last), 3);
         assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_was_kept_before_is_known_by_who_made_it() {
+        let folder = tempfile::tempdir().unwrap();
+        for has_defect in [true, true, false] {
+            Kept::new(
+                folder.path(),
+                SIGNATURE,
+                found("load(0x1000)\n", has_defect),
+            );
+        }
+        std::fs::write(folder.path().join("mine.vma"), "load(0x1000)\n").unwrap();
+        std::fs::write(folder.path().join("timeout-1"), [0xff; 64]).unwrap();
+        let defect = designs::defects(designs::DESIGNS[0]).next().unwrap().name;
+        let with = kept_before(folder.path(), Some(&Planted::defect(defect)));
+        assert_eq!(with, [(SIGNATURE.to_owned(), 2)].into());
+        let without = kept_before(folder.path(), Some(&Planted::default()));
+        assert_eq!(without, [(SIGNATURE.to_owned(), 1)].into());
+        assert_eq!(kept_before(folder.path(), None), [].into());
     }
 
     #[test]

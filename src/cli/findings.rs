@@ -1,5 +1,6 @@
 //! What a campaign finds, made small and explained as it is found.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use vmadiff::pair::{Pair, pair};
 
 use super::interrupt::Interrupt;
 use super::{explain, shrinking};
-use crate::artifacts::{self, Kept};
+use crate::artifacts::{self, Kept, kept_before};
 use crate::engine::Finding;
 
 /// Time for shrinking one that was found, while jobs go on. Most take a fraction of a second; the
@@ -25,6 +26,8 @@ const UNSAVED: &str = "FILE";
 pub struct Explained {
     /// Its signature.
     pub signature: String,
+    /// How often the folder had it when the campaign began.
+    pub before: u64,
     /// As a job found it.
     pub found: Kept,
     /// The same divergence in a smaller program.
@@ -68,6 +71,8 @@ pub struct Explainer<'a> {
     pair: Pair,
     planted: &'a Planted,
     folder: &'a Path,
+    /// What the folder had at first.
+    before: BTreeMap<String, u64>,
     interrupt: &'a Interrupt,
 }
 
@@ -78,6 +83,7 @@ impl<'a> Explainer<'a> {
             pair: pair(planted),
             planted,
             folder,
+            before: kept_before(folder, Some(planted)),
             interrupt,
         }
     }
@@ -97,6 +103,7 @@ impl<'a> Explainer<'a> {
         let found = Kept::told(self.folder, signature, text, program.clone())?;
         let mut explained = Explained {
             signature: signature.clone(),
+            before: self.before.get(signature).copied().unwrap_or_default(),
             found,
             small: None,
             what: what.clone(),

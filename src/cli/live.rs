@@ -123,7 +123,10 @@ fn told(news: &News<'_>, last: Option<&Explained>) -> String {
             let signature = paint::bad(&finding.signature);
             let program = last.and_then(Explained::program);
             let program = program.map_or("(not saved yet)".into(), Path::to_string_lossy);
-            format!("found: {signature} {program}")
+            match last.map_or(0, |last| last.before) {
+                0 => format!("found: {signature} {program}"),
+                times => format!("found again: {signature} {program}, kept {times} times before"),
+            }
         }
         News::Refused(error) => {
             let heading = paint::warning("warning:");

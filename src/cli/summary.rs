@@ -65,6 +65,8 @@ struct Found {
     signature: String,
     count: u64,
     known: bool,
+    /// How often the folder had it when the campaign began.
+    before: u64,
     what: Option<String>,
     /// As it was found.
     program: Option<PathBuf>,
@@ -278,6 +280,7 @@ impl Summary {
             signature,
             count,
             known,
+            before,
             what,
             replay,
             ..
@@ -285,7 +288,7 @@ impl Summary {
         {
             let replay = replay.as_deref().unwrap_or(IN_NO_FILE);
             let news = what.as_deref().map(|what| (what, replay));
-            write_finding(out, signature, *count, *known, news)?;
+            write_finding(out, signature, *count, *known, *before, news)?;
         }
         Ok(())
     }
@@ -301,6 +304,7 @@ fn findings(plan: &Plan, planted: &Planted, ended: &Ended, explained: &[Explaine
                 signature: signature.clone(),
                 count: *count,
                 known: plan.settings.known.contains(signature),
+                before: news.map_or(0, |news| news.before),
                 what: news.map(|news| news.what.clone()),
                 program: news.and_then(|news| path(&news.found)),
                 small: news.and_then(|news| path(news.small.as_ref()?)),
@@ -394,12 +398,14 @@ impl fmt::Display for Head<'_> {
     }
 }
 
-/// A finding in a summary; `news`: what happens, and the command that shows it again.
+/// A finding in a summary; `before`: how often the folder had it already; `news`: what happens, and the
+/// command that shows it again.
 pub fn write_finding(
     out: &mut String,
     signature: &str,
     count: u64,
     known: bool,
+    before: u64,
     news: Option<(&str, &str)>,
 ) -> fmt::Result {
     let heading = paint::strong("findings:");
@@ -410,7 +416,11 @@ pub fn write_finding(
     if known {
         return writeln!(out, "{heading} {signature} ({times}, known)");
     }
-    writeln!(out, "{heading} {} ({times})", paint::bad(signature))?;
+    let before = match before {
+        0 => String::new(),
+        before => format!(", and {} before", HumanCount(before)),
+    };
+    writeln!(out, "{heading} {} ({times}{before})", paint::bad(signature))?;
     news.map_or(Ok(()), |(what, replay)| {
         writeln!(out, "  {what}\n  {replay}")
     })

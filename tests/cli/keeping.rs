@@ -68,13 +68,29 @@ fn a_corpus_without_room_is_no_clean_end_and_leaves_no_torn_input() {
 
 #[test]
 fn a_disk_that_was_full_for_a_while_costs_nothing() {
+    after_a_full_disk(3);
+}
+
+#[test]
+#[ignore = "an hour: .ci/weekly"]
+fn a_disk_that_was_full_for_an_hour_costs_nothing() {
+    let minutes = std::env::var("VMADIFF_FULL_MINUTES");
+    let minutes: u32 = minutes.map_or(60, |minutes| minutes.parse().unwrap());
+    after_a_full_disk(60 * minutes);
+}
+
+/// A campaign whose disk has no room for so many seconds from its start on, and then has.
+fn after_a_full_disk(seconds: u32) {
     let shell = Shell::new();
-    let script = "mkdir small/c; head -c 65536 /dev/zero >small/ballast; \
-                  (sleep 3; rm small/ballast; mount -o remount,size=64m small) & \
-                  $VMADIFF fuzz serial --seconds 8 --seed 3 --corpus small/c --artifacts found \
-                  --json >summary; status=$?; ls small/c | wc -l; exit $status";
+    let script = format!(
+        "mkdir small/c; head -c 65536 /dev/zero >small/ballast; \
+         (sleep {seconds}; rm small/ballast; mount -o remount,size=1g small) & \
+         $VMADIFF fuzz --seconds {} --seed 3 --corpus small/c --artifacts found \
+         --json >summary; status=$?; ls small/c | wc -l; exit $status",
+        seconds + 5
+    );
     // Little enough for the probe to find room, and the campaign none.
-    let Some(said) = with_little_room(&shell, 84, script) else {
+    let Some(said) = with_little_room(&shell, 84, &script) else {
         return;
     };
     assert_eq!(said.status, 0, "{said:?}");
@@ -93,6 +109,8 @@ fn a_disk_that_was_full_for_a_while_costs_nothing() {
         whole + 1 >= summary["corpus"].as_u64().unwrap(),
         "{summary}"
     );
+    let executions = &summary["executions"];
+    println!("full for {seconds} s: {whole} inputs written of {executions} programs");
 }
 
 #[test]
@@ -164,15 +182,27 @@ fn findings_that_come_again_are_counted_and_others_get_files_of_their_own() {
     let fuzz = |seed: u32, defects: &str| {
         let said = shell.run(&format!("fuzz serial --runs 3000 --seed {seed} {defects}"));
         assert_eq!(said.status, 1, "{said:?}");
+        said
     };
     let folder = shell.folder().join("artifacts");
-    (1..=3).for_each(|seed| fuzz(seed, FAULTY));
+    for (seed, times) in [
+        (1, "(once)"),
+        (2, "(once, and 1 before)"),
+        (3, "(once, and 2 before)"),
+    ] {
+        let said = fuzz(seed, FAULTY);
+        assert!(said.text().contains(times), "{times}: {said:?}");
+    }
     let first = counts(&folder);
     let three = "# found 3 times".to_owned();
     assert_eq!(first.len(), 2, "{first:?}");
     assert!(first.iter().all(|(_, count)| *count == three), "{first:?}");
     let small = fs::read(folder.join(&first[0].0)).unwrap();
-    fuzz(1, &format!("{FAULTY} --defect c2-offset-not-lowered"));
+    let said = fuzz(1, &format!("{FAULTY} --defect c2-offset-not-lowered"));
+    assert!(
+        said.text().contains("(once)"),
+        "news of other defects: {said:?}"
+    );
     let second = counts(&folder);
     assert_eq!(second.len(), 4, "{second:?}");
     assert_eq!(

@@ -2,6 +2,7 @@
 
 mod booted;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use super::super::output::print;
 use super::super::paint;
 pub use super::summary::Finding;
 use super::summary::Summary;
-use crate::artifacts::{self, Kept};
+use crate::artifacts::{self, Kept, kept_before};
 use crate::status::{HarnessFailed, Status};
 
 /// How often it is tried again to save a finding for which there was no room.
@@ -60,7 +61,7 @@ pub fn run(plan: &Plan) -> Result<Status> {
         None => here(plan, &interrupt)?,
     };
     let summary = Summary::new(plan, ended, interrupt.came());
-    summary.complain_of_unsaved();
+    summary.complain();
     if plan.json {
         print(&format!("{}\n", serde_json::to_string_pretty(&summary)?))?;
     } else {
@@ -89,6 +90,7 @@ fn here(plan: &Plan, interrupt: &Interrupt) -> Result<Ended> {
 /// Fuzzes, draws progress on standard error if that is a terminal, and keeps what is found.
 fn campaign(plan: &Plan, interrupt: &Interrupt, start: Instant) -> Result<(Tally, Vec<Finding>)> {
     let bar = spinner()?;
+    let before = kept_before(&plan.artifacts, None);
     let stop = AtomicBool::new(false);
     let mut kept: Vec<Finding> = Vec::new();
     let mut tried = start;
@@ -97,7 +99,7 @@ fn campaign(plan: &Plan, interrupt: &Interrupt, start: Instant) -> Result<(Tally
         bar.set_message(line(plan, tally, start.elapsed()));
         let news = found.filter(|found| !plan.known.contains(&found.signature()));
         if let Some(found) = news {
-            kept.push(keep(found, &plan.artifacts));
+            kept.push(keep(found, &plan.artifacts, &before));
         }
         if tried.elapsed() > AGAIN {
             tried = Instant::now();
@@ -121,11 +123,12 @@ fn spinner() -> Result<ProgressBar> {
 }
 
 /// Keeps a finding, made small, as text.
-fn keep(found: &Found, folder: &Path) -> Finding {
+fn keep(found: &Found, folder: &Path, before: &BTreeMap<String, u64>) -> Finding {
     let (signature, what) = (found.signature(), found.finding.to_string());
     let case = artifacts::case(&signature, &what, &found.program, None);
     Finding {
         kept: Kept::new(folder, &signature, case),
+        before: before.get(&signature).copied().unwrap_or_default(),
         signature,
         what,
     }
@@ -167,7 +170,12 @@ mod tests {
                 difference: Difference::new(Field::Answer, (0, 0), "0x0, Linux EINVAL".into()),
             },
         };
-        let kept = [(); 2].map(|()| keep(&found, folder.path()));
+        // As two campaigns, one after the other.
+        let kept = [(); 2].map(|()| {
+            let before = kept_before(folder.path(), None);
+            keep(&found, folder.path(), &before)
+        });
+        assert_eq!(kept.each_ref().map(|kept| kept.before), [0, 1]);
         assert_eq!(kept[0].signature, "linux/munmap/answer");
         let path = kept[0].kept.path().unwrap();
         assert!(path.ends_with("linux-munmap-answer.vma"));

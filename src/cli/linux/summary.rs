@@ -21,6 +21,8 @@ use crate::status::Status;
 pub struct Finding {
     pub signature: String,
     pub what: String,
+    /// How often the folder had it when the campaign began.
+    pub before: u64,
     pub kept: Kept,
 }
 
@@ -77,6 +79,8 @@ struct Found {
     signature: String,
     count: u64,
     known: bool,
+    /// How often the folder had it when the campaign began.
+    before: u64,
     what: Option<String>,
     program: Option<PathBuf>,
     /// The command that shows it again.
@@ -141,8 +145,11 @@ impl Summary {
         self.status
     }
 
-    /// Says on standard error what could not be saved.
-    pub fn complain_of_unsaved(&self) {
+    /// Says on standard error what could not be saved, and that nothing was compared.
+    pub fn complain(&self) {
+        if self.calls == 0 && self.status == Status::HarnessFailed {
+            crate::tell!("{}: no call was compared", paint::bad("error"));
+        }
         let unsaved = self
             .findings
             .iter()
@@ -211,7 +218,14 @@ impl Summary {
         for found in &self.findings {
             let replay = found.replay.as_deref().unwrap_or(IN_NO_FILE);
             let news = found.what.as_deref().map(|what| (what, replay));
-            write_finding(out, &found.signature, found.count, found.known, news)?;
+            write_finding(
+                out,
+                &found.signature,
+                found.count,
+                found.known,
+                found.before,
+                news,
+            )?;
         }
         Ok(())
     }
@@ -233,6 +247,7 @@ fn findings(plan: &Plan, tally: &Tally, kept: &[Finding], boundaries: bool) -> V
                 signature: signature.clone(),
                 count,
                 known: plan.known.contains(signature),
+                before: news.map_or(0, |news| news.before),
                 what: news.map(|kept| kept.what.clone()),
                 program: program.map(Path::to_owned),
                 replay: program.map(|program| replay_on_linux(program, image, boundaries)),

@@ -1,5 +1,6 @@
 //! A campaign on a kernel that is booted for it.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -13,7 +14,7 @@ use super::super::super::interrupt::Interrupt;
 use super::super::boot::{Attended, Event, Over};
 use super::super::wire::{Message, Task};
 use super::{Ended, Finding, Plan, line, spinner};
-use crate::artifacts::{self, Kept};
+use crate::artifacts::{self, Kept, kept_before};
 
 /// A campaign as it is told.
 struct Desk<'a> {
@@ -25,6 +26,8 @@ struct Desk<'a> {
     bar: ProgressBar,
     tally: Tally,
     kept: Vec<Finding>,
+    /// What the folder had at first.
+    before: BTreeMap<String, u64>,
     /// Reports of the kernel about itself: signatures, once each time.
     reports: Vec<String>,
 }
@@ -50,6 +53,7 @@ pub fn campaign(plan: &Plan, machinery: &Machinery, interrupt: &Interrupt) -> Re
         bar,
         tally: Tally::default(),
         kept: Vec::new(),
+        before: kept_before(&plan.artifacts, None),
         reports: Vec::new(),
     };
     let mut guest = Attended::boot(machinery, &task, interrupt)?;
@@ -117,6 +121,7 @@ impl Desk<'_> {
         }
         let kept = Kept::new(&self.plan.artifacts, &signature, case);
         self.kept.push(Finding {
+            before: self.before.get(&signature).copied().unwrap_or_default(),
             signature,
             what,
             kept,
