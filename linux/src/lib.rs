@@ -49,6 +49,8 @@ mod smaps;
 mod trial;
 mod zone;
 
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub use agent::Failed;
 pub use diff::{Difference, Field, differences, view};
 pub use fit::CALLS;
 pub use fit::{Fitting, Unfit, fits_config};

@@ -1,7 +1,13 @@
 //! What the machine at hand is like, as far as it bears on what can be compared on it.
 
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+use std::io::ErrorKind;
+
 use serde::{Deserialize, Serialize};
 use vmadiff_contract::Config;
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+use crate::agent::Failed;
 
 /// Bytes that user space may address with four-level page tables.
 pub const TASK_SIZE: u64 = (1 << 47) - 4096;
@@ -94,10 +100,13 @@ fn guard_gap(command_line: &str) -> u64 {
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 impl Machine {
     /// Reads /proc and /sys. What only an agent can find out (`heap`, `mmap_base`) is left open.
-    pub fn look() -> Self {
-        let number = |path: &str| read(path).trim().parse::<u64>().unwrap_or(0);
-        let overcommit = number("/proc/sys/vm/overcommit_memory");
-        let effective = read("/proc/self/status")
+    ///
+    /// # Errors
+    /// If a file that every Linux has cannot be read. Taken for something else, the machine would be
+    /// another one, and what differs for that reason a finding.
+    pub fn look() -> Result<Self, Failed> {
+        let overcommit = number("/proc/sys/vm/overcommit_memory")?;
+        let effective = read("/proc/self/status")?
             .lines()
             .find_map(|line| line.strip_prefix("CapPrm:"))
             .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
@@ -108,44 +117,76 @@ impl Machine {
         };
         // SAFETY: getrlimit fills the structure.
         unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &raw mut limit) };
-        let release = read("/proc/sys/kernel/osrelease").trim().to_owned();
+        let release = read("/proc/sys/kernel/osrelease")?.trim().to_owned();
+        let meminfo = read("/proc/meminfo")?;
         let may_raise = effective & (1 << 24) != 0; // CAP_SYS_RESOURCE
-        Self {
-            mmap_min_addr: number("/proc/sys/vm/mmap_min_addr"),
-            max_map_count: number("/proc/sys/vm/max_map_count"),
+        Ok(Self {
+            mmap_min_addr: number("/proc/sys/vm/mmap_min_addr")?,
+            max_map_count: number("/proc/sys/vm/max_map_count")?,
             strict_overcommit: overcommit == 2,
             most_charged: match overcommit {
-                0 => memory(&read("/proc/meminfo")),
+                0 => memory(&meminfo),
                 _ => u64::MAX,
             },
-            nodes: online_nodes(&read("/sys/devices/system/node/online")),
+            nodes: online_nodes(&if_there("/sys/devices/system/node/online")?),
             cap_ipc_lock: effective & (1 << 14) != 0,
             most_locked: if may_raise { u64::MAX } else { limit.rlim_max },
             heap: false,
             mmap_base: 0,
             task_size: TASK_SIZE,
-            stack_guard_gap: guard_gap(&read("/proc/cmdline")),
+            stack_guard_gap: guard_gap(&if_there("/proc/cmdline")?),
             userfaultfd: None,
-            lacks_huge_pages: [2048, 1 << 20].iter().all(|size| lacks_huge_pages(*size)),
-            swaps: kilobytes(&read("/proc/meminfo"), "SwapTotal:") > 0
-                && version(&release) >= (5, 4),
+            lacks_huge_pages: lacks_huge_pages()?,
+            swaps: kilobytes(&meminfo, "SwapTotal:") > 0 && version(&release) >= (5, 4),
             release,
-        }
+        })
     }
 }
 
-/// Whether the kernel knows huge pages of so many kB, and has none and makes none when asked.
+/// Whether the kernel knows huge pages of 2 MiB and 1 GiB, and has none and makes none when asked.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-fn lacks_huge_pages(kilobytes: u64) -> bool {
-    let folder = format!("/sys/kernel/mm/hugepages/hugepages-{kilobytes}kB");
-    ["nr_hugepages", "nr_overcommit_hugepages"]
-        .iter()
-        .all(|name| read(&format!("{folder}/{name}")).trim() == "0")
+fn lacks_huge_pages() -> Result<bool, Failed> {
+    const COUNTS: [&str; 4] = [
+        "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages",
+        "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_overcommit_hugepages",
+        "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages",
+        "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_overcommit_hugepages",
+    ];
+    for path in COUNTS {
+        if if_there(path)?.trim() != "0" {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// A number that a file has.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn number(path: &'static str) -> Result<u64, Failed> {
+    let text = read(path)?;
+    let number = text.trim().parse();
+    number.map_err(|_| unread(path, format!("found `{}`, expected a number", text.trim())))
 }
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-fn read(path: &str) -> String {
-    std::fs::read_to_string(path).unwrap_or_default()
+fn read(path: &'static str) -> Result<String, Failed> {
+    std::fs::read_to_string(path).map_err(|error| unread(path, error))
+}
+
+/// The text of a file that a kernel may lack or hide; nothing then.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn if_there(path: &'static str) -> Result<String, Failed> {
+    let text = std::fs::read_to_string(path);
+    text.or_else(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::PermissionDenied => Ok(String::new()),
+        _ => Err(unread(path, error)),
+    })
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn unread(path: &'static str, why: impl ToString) -> Failed {
+    let error = why.to_string();
+    Failed::Unread { path, error }
 }
 
 /// Bytes of memory and swap that /proc/meminfo names.

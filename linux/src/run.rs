@@ -64,7 +64,7 @@ impl Linux {
     /// # Errors
     /// If the kernel refuses anything that agents are built on.
     pub fn new() -> Result<Self, Failed> {
-        let mut machine = Machine::look();
+        let mut machine = Machine::look()?;
         let mut agent = Agent::new(&machine)?;
         machine.mmap_base = probe_base(&mut agent)?;
         machine.mmap_min_addr = probe_minimum(&mut agent, machine.mmap_min_addr)?;

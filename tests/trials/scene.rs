@@ -38,8 +38,8 @@ munmap(0x1f1000, 0x1000)
 /// An input as bytes, under the name of its content.
 const INPUT: (&str, &str) = ("c/722a098c1efa81d8cbb20abe398068ed4109c66c", "\u{1}abc");
 
-/// Every command that writes files.
-pub const SCENES: [Scene; 9] = [
+/// Every command that writes files, and those that run programs on the kernel.
+pub const SCENES: [Scene; 13] = [
     Scene {
         name: "a campaign with a corpus",
         arguments: "fuzz serial --runs 150 --seed 1 --corpus c --artifacts a",
@@ -89,6 +89,26 @@ pub const SCENES: [Scene; 9] = [
         name: "corpus distill",
         arguments: "corpus distill c p.vma -o d",
         before: &[INPUT, ("p.vma", PROGRAM)],
+    },
+    Scene {
+        name: "corpus reduce",
+        arguments: "corpus reduce c",
+        before: &[INPUT, ("c/mine", "\u{1}abc")],
+    },
+    Scene {
+        name: "hunt",
+        arguments: "hunt --seeds 1 --seconds 20 --defect get-too-few --plot out.svg",
+        before: &[],
+    },
+    Scene {
+        name: "programs on the running kernel",
+        arguments: "linux p.vma more",
+        before: &[("p.vma", PROGRAM), ("more/q.vma", "load(0x1f0000)\n")],
+    },
+    Scene {
+        name: "a campaign on the running kernel",
+        arguments: "fuzz linux --runs 20 --seed 1 --artifacts a",
+        before: &[("a/vma-references-mmap-vma.vma", FOUND_BEFORE)],
     },
 ];
 
@@ -183,6 +203,10 @@ fn is_whole(name: &Path, content: &[u8], wanted: &Files) -> bool {
             .any(|how| stem.starts_with(how))
     {
         return sha1 == Sha1::from(content).digest().to_string();
+    }
+    if name.extension().is_some_and(|end| end == "svg") {
+        // Of the time that a hunt took.
+        return content.starts_with(b"<svg") && content.ends_with(b"</svg>\n");
     }
     if name.extension().is_some_and(|end| end == "vma") {
         let text = String::from_utf8_lossy(content);

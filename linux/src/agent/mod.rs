@@ -46,6 +46,14 @@ pub enum Failed {
         /// Its answer.
         answer: i64,
     },
+    /// What the machine is like could not be read.
+    #[error("{path}: {error}")]
+    Unread {
+        /// The file that says so.
+        path: &'static str,
+        /// Why.
+        error: String,
+    },
     /// An agent was killed, for example for want of memory.
     #[error("an agent died: {0}")]
     Died(String),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use vmadiff::linux::court;
-use vmadiff_linux::{Closeness, Linux, Look, known, whose};
+use vmadiff_linux::{Closeness, Failed, Linux, Look, known, whose};
 
 use super::super::input::read_case;
 use super::super::output::print;
@@ -35,6 +35,7 @@ pub fn run(args: &Args) -> Result<Status> {
         let line = match &mut court {
             Ok(court) => one(court, &name, &case, how),
             // Nothing is compared where the kernel refuses what agents need: that is said of each.
+            Err(why @ Failed::Unread { .. }) => Line::failed(&name, why.to_string()),
             Err(why) => Line::skipped(&name, None, why.to_string()),
         };
         status = status.max(line.status());
