@@ -75,8 +75,11 @@ fn any_bytes_run_in_bounded_time() {
     );
 }
 
-/// What pruning gives a unit, on a target with a sanitizer.
-const PRUNING: Duration = Duration::from_secs(5);
+/// What a unit may take on a target with a sanitizer, which is some ten times slower than this; pruning gives
+/// it 5 s by the clock, on machines that do other things, too.
+const UNIT: Duration = Duration::from_millis(500);
+/// How much slower a target with a sanitizer runs than these tests.
+const SANITIZED: u32 = 10;
 
 /// Every program that is kept and that engines run, as the target of races runs it.
 #[test]
@@ -103,7 +106,7 @@ fn the_slowest_of_the_corpus_is_no_slow_unit() {
         }
     }
     println!("the slowest of {ran} took {slowest:?}: {which:?}");
-    assert!(slowest < PRUNING, "{slowest:?}: {which:?}");
+    assert!(slowest * SANITIZED < UNIT, "{slowest:?}: {which:?}");
 }
 
 /// Whatever ran before: AFL++ calls it stability, and services cannot repeat a finding without it.

@@ -33,8 +33,9 @@ export SANITIZER=${SANITIZER:-address} FUZZING_ENGINE=libfuzzer FUZZING_LANGUAGE
 export ARCHITECTURE=x86_64
 # Programs that the target of races makes, for it and the others to be run on.
 RUNS=${RUNS:-5000}
-# MiB that a target may come to, and seconds that pruning gives a unit.
-MEMORY=600 SLOWEST=5
+# MiB that a target may come to, seconds that pruning gives a unit, by the clock, and milliseconds that a
+# unit of programs may take on the processor.
+MEMORY=600 SLOWEST=5 UNIT=500
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 # Of coverage builds: otherwise every process leaves a file where it runs.
@@ -156,6 +157,29 @@ hold() {
         )slowest unit $slowest s"
 }
 
+# Milliseconds on the processor that one execution of a unit takes, by ten of them.
+unit_time() {
+    local target=$1 unit=$2 once more TIMEFORMAT=%U
+    once=$({ time run_fuzzer "$target" -runs=1 "$unit" >"$work/log" 2>&1; } 2>&1)
+    more=$({ time run_fuzzer "$target" -runs=11 "$unit" >"$work/log" 2>&1; } 2>&1)
+    awk -v once="$once" -v more="$more" 'BEGIN { printf "%d", (more - once) * 100 }'
+}
+
+# Holds the units of a folder to UNIT: those that take longest by the clock, which counts what others on
+# the machine do, too, are timed alone.
+hold_units() {
+    local target=$1 name=$2 folder=$3 unit took slowest=0
+    run_fuzzer "$target" "$folder"/* >"$work/units" 2>&1 ||
+        bad "$target fails on a unit of $name: $(tail -n 5 "$work/units")"
+    while read -r unit; do
+        took=$(unit_time "$target" "$unit")
+        [ "$took" -le "$UNIT" ] || bad "$target: $took ms on $(basename "$unit") of $name, expected $UNIT"
+        [ "$took" -le "$slowest" ] || slowest=$took
+    done < <(grep -aoP '^Executed \K.* in \d+(?= ms$)' "$work/units" | sed 's/ in / /' |
+        sort -k2,2nr | awk 'NR <= 5 { print $1 }')
+    echo "$(basename "$target"), $name: $(grep -ac ' ms$' "$work/units") units, the slowest $slowest ms on the processor"
+}
+
 # The signature that a target's panic begins with.
 diverged() { grep -a -m 1 -oP '^[a-z-]+/[a-z_0-9]+/[a-z._-]+(?=: )' || true; }
 
@@ -195,6 +219,7 @@ check_races() {
     made=$(find "$work/races" -type f | wc -l)
     [ "$made" -ge $((RUNS / 5)) ] || bad "$RUNS runs made $made inputs"
     hold "$out/serial" "$made races" -runs=0 "$work/races"
+    hold_units "$out/interleaved" "$made races" "$work/races"
     for target in serial interleaved; do
         mkdir "$work/$target" "$work/$target-bad"
         prune "$out/$target" "$work/$target" "$work/races" >"$work/log" 2>&1 ||
@@ -216,7 +241,12 @@ check() {
         mkdir "$work/seeds"
         unzip -q "${target}_seed_corpus.zip" -d "$work/seeds" || bad "$target has no seeds"
         hold "$target" "$(find "$work/seeds" -type f | wc -l) seeds" -runs=0 "$work/seeds"
-        case $(basename "$target") in serial | interleaved) check_signature "$target" ;; esac
+        case $(basename "$target") in
+            serial | interleaved)
+                hold_units "$target" seeds "$work/seeds"
+                check_signature "$target"
+                ;;
+        esac
         rm -rf "$work/seeds"
     done
     [ "$found" -gt 0 ] || bad "$1 holds no target"
