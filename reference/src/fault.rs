@@ -70,13 +70,13 @@ impl List for Fault {
         Entry None "do_wp_page, do_numa_page: the page table's lock"
             mend unless may_write or again_or_shared: "an entry that needs no new page: writable in place, or no longer hinting";
         Decide Read "expand_downwards; anon_vma_prepare: a single read under mmap_sem"
-            own or again: "for a stack, whether it may grow; whether the area has an anon_vma";
+            own or again_in_place: "for a stack, whether it may grow; whether the area has an anon_vma";
         Decide Read "find_mergeable_anon_vma: a single read under mmap_sem"
-            lender or again: "whether the next area lends its anon_vma";
+            lender or again_in_place: "whether the next area lends its anon_vma";
         Decide Read "find_mergeable_anon_vma: a single read; anon_vma_alloc"
             lender_before or may_fail: "whether the area before lends its own; else a new one";
         Anon Read "anon_vma_prepare: anon_vma_lock_write, page_table_lock"
-            attach or again: "the area gets it, if none was faster";
+            attach or again_in_place: "the area gets it, if none was faster";
         Charge Read "acct_stack_growth: security_vm_enough_memory_mm, a counter; anon_vma_lock_write"
             charge unless may_charge: "limits, and the pages that the stack grows by";
         Count Read "expand_downwards, vm_stat_account: page_table_lock; plain counters"
@@ -654,6 +654,13 @@ impl Fault {
     fn again(_: &World, it: &Self, into: &mut Vec<Choice>) {
         if it.read.is_none_or(|page| !page.clearing) {
             into.push(Choice::Again);
+        }
+    }
+
+    /// The same, but not for a stack that has to grow: mmap_sem is held for that.
+    fn again_in_place(world: &World, it: &Self, into: &mut Vec<Choice>) {
+        if !it.growing {
+            Self::again(world, it, into);
         }
     }
 
