@@ -1,8 +1,11 @@
 //! Where a call can be left in the middle: the design says where that is worth it. A switch at a
 //! place that its task never comes to changes nothing.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use vmadiff_contract::{Aim, Call, CallKind, DesignInfo, TaskId};
-use vmadiff_interleave::Site;
+use vmadiff_interleave::{Site, SiteInfo};
 
 use super::super::dice::Dice;
 use crate::program::sites::{BEGIN, Sites};
@@ -17,7 +20,7 @@ fn begins(design: &'static DesignInfo, aim: Aim) -> impl Iterator<Item = &'stati
 }
 
 /// The sites of a design for an aim.
-fn sites(design: &'static DesignInfo, aim: Aim) -> impl Iterator<Item = Site> + Clone {
+fn sites(design: &'static DesignInfo, aim: Aim) -> impl Iterator<Item = Site> {
     let all = Sites::of_design(design).all().iter().copied();
     all.filter(move |site| begins(design, aim).any(|start| site.name.starts_with(start)))
 }
@@ -100,12 +103,20 @@ pub(super) fn preempt_at(
     }
 }
 
+thread_local! {
+    /// The numbers of a design's sites for an aim, as far as they were asked for: to find them, the
+    /// names of all sites are gone through, which cost more than all else of a fresh race.
+    static NUMBERS: RefCell<HashMap<(&'static str, Aim), Vec<u32>>> = RefCell::default();
+}
+
 /// A site for this aim, by number; of a design that has none, where a call begins.
 fn one_of(dice: &mut Dice<'_>, design: &'static DesignInfo, aim: Aim) -> u32 {
-    let within = sites(design, aim);
-    let count = within.clone().count();
-    let nth = dice.index(count.max(1));
-    within.clone().nth(nth).unwrap_or(BEGIN).number()
+    NUMBERS.with_borrow_mut(|known| {
+        let numbers = || sites(design, aim).map(SiteInfo::number).collect();
+        let numbers: &mut Vec<u32> = known.entry((design.name, aim)).or_insert_with(numbers);
+        let nth = dice.index(numbers.len().max(1));
+        numbers.get(nth).copied().unwrap_or(BEGIN.number())
+    })
 }
 
 #[cfg(test)]
