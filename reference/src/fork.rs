@@ -274,6 +274,7 @@ impl Fork {
         let area = &world.mms[it.parent].areas[it.i];
         let (end, protect) = (area.end, area.copies_on_write());
         world.claim(it.parent, it.i, Guard::ClaimCopy);
+        world.mms[it.parent].copying = world.driven.then_some(world.now);
         let stop = world.next_stop(it.parent, it.at, end);
         world.pass_over(it.parent, it.at, stop, true);
         for at in world.mms[it.parent].pages_in(it.at, stop) {
@@ -316,6 +317,7 @@ impl Fork {
             return Ok(Flow::To(FLUSH));
         }
         world.unclaim(self.parent);
+        world.mms[self.parent].copying = None;
         if self.failed.is_none() {
             Ok(Flow::To(NUMBER))
         } else {

@@ -36,6 +36,8 @@ pub(crate) struct Mm {
     pub swap_entries: u64,
     /// The end of the heap.
     pub brk: u64,
+    /// The task whose fork copies its entries and has not flushed yet; only driven.
+    pub copying: Option<usize>,
     /// The lock flags of future areas.
     pub def_flags: VmFlags,
     /// Limits that the process has set, by resource.

@@ -19,6 +19,8 @@ pub(crate) struct NumaScan {
     from: u64,
     to: u64,
     at: u64,
+    /// Entries of the part were changed.
+    changed: bool,
 }
 
 const AREA: u8 = 0;
@@ -46,6 +48,7 @@ impl NumaScan {
             from: 0,
             to: 0,
             at,
+            changed: false,
         }
     }
 
@@ -58,7 +61,7 @@ impl NumaScan {
             return Ok(Flow::Done(0));
         };
         (it.from, it.to) = (area.start.max(it.start), area.end.min(it.end));
-        it.at = it.from;
+        (it.at, it.changed) = (it.from, false);
         Ok(Flow::Next)
     }
 
@@ -83,7 +86,9 @@ impl NumaScan {
                 }
                 Entry::Zero | Entry::Swap(_) => false,
             };
-            world.mms[it.m].pages[at].hinting |= alone;
+            let page = &mut world.mms[it.m].pages[at];
+            it.changed |= alone && !page.hinting;
+            page.hinting |= alone;
         }
         it.at = stop;
         if stop < it.to {
@@ -92,8 +97,11 @@ impl NumaScan {
         it.flushed(world)
     }
 
+    /// A part of which no entry was changed is not flushed, whatever others have cleared of it
+    /// (`change_protection_range`).
     fn flushed(&self, world: &mut World) -> Step {
-        let more = world.driven && world.has_to_flush(self.m, self.from, self.to);
+        let changed = world.driven && self.changed;
+        let more = changed && world.has_to_flush(self.m, self.from, self.to);
         Ok(Flow::To(if more { FLUSH } else { AREA }))
     }
 

@@ -54,11 +54,30 @@ impl World {
         now.entry != held.entry || now.hinting || now.clearing || fewer
     }
 
+    /// Whether the table has this entry yet, and only stores are not let through any more.
+    fn is_only_protected(&self, m: usize, held: &Page) -> bool {
+        let now = self.page_at(m, held.addr).map(|at| self.mms[m].pages[at]);
+        now.is_ok_and(|now| {
+            let protected = Page {
+                writable: false,
+                ..*held
+            };
+            now == protected
+        })
+    }
+
     /// The tasks of an address space whose TLBs hold something of a range that the tables have no
     /// more: what the running call took from them, and what another has taken and not flushed yet
-    /// (`mm_tlb_flush_nested`). What is still there may be in a TLB at any time.
+    /// (`mm_tlb_flush_nested`). What is still there may be in a TLB at any time. What fork has
+    /// write-protected is its own to flush (`flush_tlb_mm`, which counts as no pending flush).
     fn stale(&self, m: usize, start: u64, end: u64) -> impl Iterator<Item = usize> {
-        let of = move |held: &Page| start <= held.addr && held.addr < end && self.is_stale(m, held);
+        let forks = self.mms[m].copying.is_some_and(|t| t != self.now);
+        let of = move |held: &Page| {
+            start <= held.addr
+                && held.addr < end
+                && self.is_stale(m, held)
+                && !(forks && self.is_only_protected(m, held))
+        };
         (0..self.tlbs.len()).filter(move |&t| self.tasks[t].mm == m && self.tlbs[t].iter().any(&of))
     }
 
