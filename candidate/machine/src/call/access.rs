@@ -135,7 +135,7 @@ impl<D: Design> Current<'_, D> {
                 let (table, at) = (self.table(table), index(addr, 12));
                 let pte = table.pte(site::ACCESS__PTE, at);
                 let here = (self.mm, addr >> PMD_SHIFT << PMD_SHIFT);
-                let left = table.is_gone(at) || table.place() != Some(here);
+                let left = table.has_gone() || table.place() != Some(here);
                 let since = table.left().shown().checked_sub(1);
                 // What was cleared there since is gone now.
                 (pte, since.filter(|_| left && !pte.is_none()))

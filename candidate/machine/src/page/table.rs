@@ -196,6 +196,12 @@ impl<'a> Ref<'a, Table> {
         self.gone().init((to as u64) << 32 | from as u64);
     }
 
+    /// Whether it is out of the tree for a collapse, with all its entries; those beside the range that
+    /// is collapsed come back.
+    pub fn has_gone(self) -> bool {
+        self.gone().shown() != 0
+    }
+
     /// Whether an entry is gone for others.
     pub fn is_gone(self, at: usize) -> bool {
         let gone = self.gone().shown();
