@@ -211,6 +211,7 @@ impl<D: Design> Current<'_, D> {
                 let page = self.frame(page);
                 // In this order: an entry that is being swapped out counts in both.
                 let mapped = page.mapcount().get(site::DO_WP_PAGE__MAPCOUNT);
+                let mut looked = self.moment();
                 let swapped = page
                     .swap()
                     .get(site::DO_WP_PAGE__SWAP)
@@ -221,13 +222,16 @@ impl<D: Design> Current<'_, D> {
                             .count()
                             .get(site::DO_WP_PAGE__SWAP_COUNT)
                     });
+                if mapped <= 1 {
+                    looked = self.moment();
+                }
                 if mapped.saturating_add(swapped) <= 1 {
                     // All ours: it need not be looked for in the parent (page_move_anon_rmap).
                     page.anon().init(vmf.anon_vma());
                     return self.wp_page_reuse(vmf);
                 }
                 self.get_page(site::DO_WP_PAGE__GET_PAGE, page);
-                self.leave_pte(vmf);
+                self.leave_pte_since(vmf, Some(looked));
                 vmf.unlock();
                 self.wp_page_copy(vmf, Some(page))
             }

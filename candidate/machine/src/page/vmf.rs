@@ -114,6 +114,11 @@ impl<D: Design> Current<'_, D> {
     /// A fault leaves its entry: it needs nothing, or is not as it was found any more. In a table
     /// that was taken out of the tree (collapse) there is none for others.
     pub fn leave_pte(&self, vmf: &Vmf<'_, D>) {
+        self.leave_pte_since(vmf, None);
+    }
+
+    /// The same, by what was read at `since`; its lock was held ever since.
+    pub fn leave_pte_since(&self, vmf: &Vmf<'_, D>, since: Option<u64>) {
         if self.listens()
             && let Some(table) = vmf.table
         {
@@ -123,7 +128,7 @@ impl<D: Design> Current<'_, D> {
             } else {
                 table.peek_pte(vmf.at())
             };
-            self.tell_pte(None, StepKind::Entry, self.mm, vmf.address, (pte, pte));
+            self.tell_pte(since, StepKind::Entry, self.mm, vmf.address, (pte, pte));
         }
     }
 }
