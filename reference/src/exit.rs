@@ -19,9 +19,10 @@ pub(crate) struct Exit {
 const LEAVE_MM: u8 = 1;
 const DETACH: u8 = 3;
 const LEAVE: u8 = 4;
-const FINISH: u8 = 6;
-const PUT: u8 = 7;
-const POLICY: u8 = 10;
+const FILE: u8 = 6;
+const FINISH: u8 = 7;
+const PUT: u8 = 8;
+const POLICY: u8 = 11;
 
 impl List for Exit {
     rows! { "exit"
@@ -37,6 +38,8 @@ impl List for Exit {
             leave: "an area, from all anon_vmas of its chain";
         Put None "unlink_anon_vmas: put_anon_vma, a counter"
             put_anon: "an anon_vma that has no areas left";
+        Unlink None "unlink_file_vma: i_mmap_lock_write"
+            leave_file: "the area, from its file; then the next one";
         Decide None "exit_mmap: tlb_finish_mmu, after free_pgtables"
             finish: "the zap's flush, and its frames";
         Put None "exit_mmap, remove_vma: nobody else has the area"
@@ -96,15 +99,24 @@ impl Exit {
     fn detach(world: &mut World, it: &mut Self) -> Step {
         it.gone.areas = std::mem::take(&mut world.detached);
         world.mms[it.m].areas.move_to(&mut it.gone.areas);
+        if world.driven {
+            let gone = it.gone.areas.iter().filter(|area| area.file.is_some());
+            let gone = gone.map(|area| (it.m, area.clone()));
+            world.detaching.extend(gone);
+        }
         Ok(Flow::Next)
     }
 
     fn leave(world: &mut World, it: &mut Self) -> Step {
-        it.gone.leave(world, FINISH)
+        it.gone.leave(world, FILE, FINISH)
     }
 
     fn put_anon(world: &mut World, it: &mut Self) -> Step {
-        it.gone.put_anon(world, LEAVE)
+        it.gone.put_anon(world, FILE)
+    }
+
+    fn leave_file(world: &mut World, it: &mut Self) -> Step {
+        it.gone.leave_file(world, LEAVE)
     }
 
     fn finish(world: &mut World, _: &mut Self) -> Step {

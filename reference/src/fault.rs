@@ -9,6 +9,7 @@ use vmadiff_contract::{
 use crate::area::{ACCESS, page_down};
 use crate::guard::Guard;
 use crate::job::{Flow, List, Row, Sem, Step, rows};
+use crate::limits::Expand;
 use crate::mm::Counting;
 use crate::page::{Bytes, Entry, Page};
 use crate::world::World;
@@ -51,20 +52,22 @@ const OWN: u8 = 3;
 const LENDER: u8 = 4;
 const PREV: u8 = 5;
 const ATTACH: u8 = 6;
-const CHARGE: u8 = 7;
-const COUNT: u8 = 8;
-const GROW: u8 = 9;
-const FRAME: u8 = 10;
-const LOOK: u8 = 11;
-const COPY: u8 = 12;
-const CLEAR: u8 = 13;
-const FLUSH: u8 = 14;
-const WRITE: u8 = 15;
+const LIMITS: u8 = 7;
+const STACK: u8 = 8;
+const CHARGE: u8 = 9;
+const COUNT: u8 = 10;
+const GROW: u8 = 11;
+const FRAME: u8 = 12;
+const LOOK: u8 = 13;
+const COPY: u8 = 14;
+const CLEAR: u8 = 15;
+const FLUSH: u8 = 16;
+const WRITE: u8 = 17;
 
 impl List for Fault {
     rows! { "fault"
         Decide None "do_user_addr_fault: find_vma, access_error; mmap_sem for reading, here guards"
-            decide unless may_decide: "the area, and whether it allows the access";
+            decide unless may_decide or again_allowed: "the area, and whether it allows the access";
         Decide None "handle_pte_fault: orig_pte, a single read"
             read or again: "the entry, which says what is to be done";
         Entry None "do_wp_page, do_numa_page: the page table's lock"
@@ -77,8 +80,12 @@ impl List for Fault {
             lender_before or may_fail: "whether the area before lends its own; else a new one";
         Anon Read "anon_vma_prepare: anon_vma_lock_write, page_table_lock"
             attach or again_in_place: "the area gets it, if none was faster";
-        Charge Read "acct_stack_growth: security_vm_enough_memory_mm, a counter; anon_vma_lock_write"
-            charge unless may_charge: "limits, and the pages that the stack grows by";
+        Decide Read "expand_downwards: anon_vma_lock_write"
+            limits unless may_grow: "how far the stack has to grow; limits";
+        Decide Read "acct_stack_growth: rlimit, a single read; the same hold of the anon_vma's lock"
+            stack: "RLIMIT_STACK, and RLIMIT_MEMLOCK of a stack that is locked";
+        Charge Read "acct_stack_growth: security_vm_enough_memory_mm, a counter; the same hold of the anon_vma's lock"
+            charge: "limits, and the pages that the stack grows by";
         Count Read "expand_downwards, vm_stat_account: page_table_lock; plain counters"
             count unless may_count: "the growth: each counter is read, and written";
         Resize Read "expand_downwards: the same hold of page_table_lock, and of the anon_vma's lock"
@@ -166,7 +173,7 @@ impl Fault {
         self.give_back(world);
         world.land();
         world.restarted = true;
-        self.growing = false;
+        (self.growing, self.refused) = (false, false);
         self.first()
     }
 
@@ -180,6 +187,8 @@ impl Fault {
         }
         if self.charged > 0 {
             world.uncharge(std::mem::take(&mut self.charged));
+        }
+        if self.growing {
             world.has_grown(self.area);
         }
     }
@@ -252,6 +261,16 @@ impl Fault {
             return Ok(Flow::To(OWN));
         }
         it.found(world, i)
+    }
+
+    /// The processor was refused by an entry that lets loads through, of an area that lets all through
+    /// by now: the fault may count as one of an access that is made now.
+    fn again_allowed(world: &World, it: &Self, into: &mut Vec<Choice>) {
+        let allowed = VmFlags::READ | VmFlags::EXEC;
+        let area = world.mms[it.m].at(it.addr);
+        if it.refused && area.is_some_and(|i| world.mms[it.m].areas[i].flags.contains(allowed)) {
+            into.push(Choice::Again);
+        }
     }
 
     /// Its area is found: does it allow the access (`access_error`)?
@@ -408,7 +427,7 @@ impl Fault {
         }
         world.about(About::Area(world.mms[it.m].areas[i].id));
         if world.mms[it.m].areas[i].rmap.anon.is_some() {
-            it.go(world, CHARGE)
+            it.go(world, LIMITS)
         } else {
             it.go(world, LENDER)
         }
@@ -470,7 +489,7 @@ impl Fault {
             world.put_anon(anon);
         }
         if it.growing {
-            it.go(world, CHARGE)
+            it.go(world, LIMITS)
         } else {
             it.go(world, FRAME)
         }
@@ -481,22 +500,52 @@ impl Fault {
         world.mms[self.m].areas[i].start <= self.addr
     }
 
-    fn may_charge(world: &World, it: &Self) -> Option<Guard> {
+    fn may_grow(world: &World, it: &Self) -> Option<Guard> {
         let grows = world.growing.iter().any(|&(_, area)| area == it.area);
         world.wait_if(Guard::AnonLock, grows)
     }
 
-    fn charge(world: &mut World, it: &mut Self) -> Step {
+    fn limits(world: &mut World, it: &mut Self) -> Step {
         let Some(i) = it.area_to_prepare(world) else {
             return Ok(Flow::To(it.restart(world)));
         };
         if it.has_grown(world, i) {
             return Ok(Flow::To(GROW));
         }
-        match world.charge_stack(it.m, i, page_down(it.addr)) {
-            Ok(pages) => it.charged = pages,
-            Err(_) => return it.no_area(world),
+        let Ok(pages) = world.stack_grows_by(it.m, i, page_down(it.addr)) else {
+            return it.no_area(world);
+        };
+        world.grows(it.area);
+        let (m, flags) = (it.m, world.mms[it.m].areas[i].flags);
+        world.call(Expand { m, flags, pages }, STACK)
+    }
+
+    fn stack(world: &mut World, it: &mut Self) -> Step {
+        let (m, i) = (it.m, world.mms[it.m].find(it.addr));
+        world.about_counters(m);
+        if it.has_grown(world, i) {
+            return Ok(Flow::To(GROW));
         }
+        let fits = world.stack_fits(m, i, page_down(it.addr));
+        if world.returned == Outcome::Value(0) || !fits {
+            return it.no_area(world);
+        }
+        let flags = world.mms[m].areas[i].flags;
+        let pages = (world.mms[m].areas[i].start - page_down(it.addr)) / PAGE_SIZE;
+        world.may_lock_more(m, flags, pages, CHARGE)
+    }
+
+    /// The charge is made even for areas that never give it back.
+    fn charge(world: &mut World, it: &mut Self) -> Step {
+        let i = world.mms[it.m].find(it.addr);
+        if it.has_grown(world, i) {
+            return Ok(Flow::To(GROW));
+        }
+        let pages = (world.mms[it.m].areas[i].start - page_down(it.addr)) / PAGE_SIZE;
+        if world.returned == Outcome::Value(0) || world.charge(pages).is_err() {
+            return it.no_area(world);
+        }
+        it.charged = pages;
         it.go(world, COUNT)
     }
 

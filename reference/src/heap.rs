@@ -1,9 +1,10 @@
 //! The heap (section 13).
 
-use vmadiff_contract::{About, Errno, PAGE_SIZE, Resource, VmFlags};
+use vmadiff_contract::{About, Errno, Outcome, PAGE_SIZE, Resource, VmFlags};
 
 use crate::area::page_up;
 use crate::job::{Flow, List, Step, answer, rows};
+use crate::limits::Expand;
 use crate::merge::Wanted;
 use crate::mmap::{MAY, Vacant};
 use crate::munmap::Munmap;
@@ -16,18 +17,26 @@ pub(crate) struct Brk {
     m: usize,
     brk: u64,
     old: u64,
+    /// What is to be mapped.
+    part: Wanted,
 }
 
-const SHRUNK: u8 = 2;
-const GROWN: u8 = 3;
-const DONE: u8 = 5;
+const LIMITS: u8 = 2;
+const CHARGE: u8 = 3;
+const SHRUNK: u8 = 4;
+const GROWN: u8 = 5;
+const DONE: u8 = 7;
 
 impl List for Brk {
     rows! { "brk"
         Decide Write "brk: mmap_sem"
-            decide: "the limits; what is below the old end is unmapped, with the new end set first";
+            decide: "RLIMIT_DATA; what is below the old end is unmapped, with the new end set first";
+        Decide Write "brk, do_brk_flags: find_vma, get_unmapped_area under mmap_sem"
+            place: "whether the new part has room";
+        Decide Write "do_brk_flags: mmap_sem"
+            limits: "RLIMIT_MEMLOCK, if future areas are locked; then the other limits";
         Charge Write "do_brk_flags: mmap_sem; a counter"
-            charge: "the new part, whatever its flags";
+            charge: "limits; the new part, whatever its flags";
         Resize None "brk: mmap_sem was downgraded"
             shrunk: "the old end again, if the unmapping failed";
         Resize Write "brk: mmap_sem"
@@ -41,8 +50,8 @@ impl List for Brk {
 
 impl Brk {
     pub fn new(m: usize, brk: u64) -> Self {
-        let old = 0;
-        Self { m, brk, old }
+        let (old, part) = (0, Wanted::default());
+        Self { m, brk, old, part }
     }
 
     fn done(_: &mut World, it: &mut Self) -> Step {
@@ -78,13 +87,33 @@ impl Brk {
         }
     }
 
-    fn charge(world: &mut World, it: &mut Self) -> Step {
+    fn place(world: &mut World, it: &mut Self) -> Step {
         world.about(About::Areas(world.mms[it.m].id));
-        let (start, end) = (page_up(it.old), page_up(it.brk));
-        match world.heap_part(it.m, start, end) {
-            Ok(part) => world.call(Vacant::new(it.m, part), GROWN),
+        match world.heap_part(it.m, page_up(it.old), page_up(it.brk)) {
+            Ok(part) => {
+                let (flags, pages) = (part.flags, part.pages());
+                it.part = part;
+                world.may_lock_more(it.m, flags, pages, LIMITS)
+            }
             Err(_) => it.refused(world),
         }
+    }
+
+    fn limits(world: &mut World, it: &mut Self) -> Step {
+        if world.returned == Outcome::Value(0) {
+            return it.refused(world);
+        }
+        let (m, flags, pages) = (it.m, it.part.flags, it.part.pages());
+        world.call(Expand { m, flags, pages }, CHARGE)
+    }
+
+    fn charge(world: &mut World, it: &mut Self) -> Step {
+        world.about(About::Areas(world.mms[it.m].id));
+        let fits = world.returned != Outcome::Value(0) && !world.map_is_overfull(it.m);
+        if !fits || world.charge(it.part.pages()).is_err() {
+            return it.refused(world);
+        }
+        world.call(Vacant::new(it.m, it.part), GROWN)
     }
 
     fn shrunk(world: &mut World, it: &mut Self) -> Step {
@@ -115,8 +144,8 @@ impl Brk {
 }
 
 impl World {
-    /// The new part of the heap, charged, if it may be (`do_brk_flags`).
-    fn heap_part(&mut self, m: usize, start: u64, end: u64) -> Answer<Wanted> {
+    /// The new part of the heap, if there is room for it (`do_brk_flags`).
+    fn heap_part(&self, m: usize, start: u64, end: u64) -> Answer<Wanted> {
         let len = end.wrapping_sub(start);
         let mm = &self.mms[m];
         let next = mm.areas.get(mm.find(start));
@@ -126,14 +155,6 @@ impl World {
         self.place_fixed(start, len)?;
         let access = VmFlags::READ | VmFlags::WRITE | VmFlags::ACCOUNT;
         let flags = access | MAY | mm.def_flags;
-        if self.locks_past_limit(m, flags, len) {
-            return Err(Errno::EAGAIN);
-        }
-        let pages = len / PAGE_SIZE;
-        if !self.may_expand(m, flags, pages) || self.map_is_overfull(m) {
-            return Err(Errno::ENOMEM);
-        }
-        self.charge(pages)?;
         let pgoff = start / PAGE_SIZE;
         let (file, anon, policy) = (None, None, None);
         Ok(Wanted {

@@ -17,7 +17,7 @@ use crate::file::FileCall;
 use crate::fork::Fork;
 use crate::guard::Guard;
 use crate::heap::Brk;
-use crate::limits::SetRlimit;
+use crate::limits::{Expand, LockMore, SetRlimit};
 use crate::lock::{Mlock, Mlockall};
 use crate::mmap::{Mmap, Vacant};
 use crate::munmap::Munmap;
@@ -268,7 +268,7 @@ macro_rules! lists {
 lists! {
     Access, Fault, Populate, Munmap, Zap, Mmap, Vacant, Mprotect, Carve, Mremap, Move, Madvise, Fork, Exit, Mlock,
     Mlockall, FileCall, ZapFile, Ask, Reclaim, Collapse, NumaScan, Brk, Mbind, SetMempolicy, Register, Evict,
-    SetRlimit, GetMempolicy,
+    SetRlimit, Expand, LockMore, GetMempolicy,
 }
 
 /// The table of a list: a row for each step, of what it does, how it holds mmap_sem, the Linux

@@ -1,8 +1,9 @@
-//! Limits of a process, and setting them (section 25).
+//! Limits of a process, setting them, and asking whether one would be exceeded (section 25).
 
-use vmadiff_contract::{Errno, Resource};
+use vmadiff_contract::{Errno, Outcome, PAGE_SIZE, Resource, VmFlags};
 
-use crate::job::{DONE, List, Step, rows};
+use crate::job::{DONE, Flow, List, Step, rows};
+use crate::mm::Mm;
 use crate::world::{Answer, World};
 
 /// A limit that setrlimit has set.
@@ -64,7 +65,86 @@ impl SetRlimit {
     }
 }
 
+/// Whether RLIMIT_AS and RLIMIT_DATA allow `pages` more with these flags (`may_expand_vm`): 1, else
+/// 0. Each is read at a moment of its own, since setrlimit takes no mmap_sem.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Expand {
+    pub m: usize,
+    pub flags: VmFlags,
+    pub pages: u64,
+}
+
+const DATA: u8 = 1;
+
+impl List for Expand {
+    rows! { "may_expand_vm"
+        Decide None "may_expand_vm: rlimit, a single read"
+            address_space: "RLIMIT_AS";
+        Decide None "may_expand_vm: rlimit, a single read"
+            data: "RLIMIT_DATA, of private writable memory";
+    }
+}
+
+impl Expand {
+    fn address_space(world: &mut World, it: &mut Self) -> Step {
+        world.about_counters(it.m);
+        let total = world.mms[it.m].total.wrapping_add(it.pages);
+        if total > world.soft_limit(it.m, Resource::As) / PAGE_SIZE {
+            return Ok(Flow::Done(0));
+        }
+        if !Mm::is_data(it.flags) {
+            return Ok(Flow::Done(1));
+        }
+        it.go(world, DATA)
+    }
+
+    /// A soft limit of 0 is one for the heap alone.
+    fn data(world: &mut World, it: &mut Self) -> Step {
+        world.about_counters(it.m);
+        let limit = world.limit(it.m, Resource::Data);
+        let most = if limit.soft == 0 {
+            limit.hard
+        } else {
+            limit.soft
+        };
+        let data = world.mms[it.m].data.wrapping_add(it.pages);
+        Ok(Flow::Done(u64::from(data <= most / PAGE_SIZE)))
+    }
+}
+
+/// Whether RLIMIT_MEMLOCK allows so many LOCKED pages more (`mlock_future_check`): 1, else 0.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct LockMore {
+    pub m: usize,
+    pub pages: u64,
+}
+
+impl List for LockMore {
+    rows! { "mlock_future_check"
+        Decide None "mlock_future_check: rlimit, a single read"
+            locked: "RLIMIT_MEMLOCK, of memory that is to be locked";
+    }
+}
+
+impl LockMore {
+    fn locked(world: &mut World, it: &mut Self) -> Step {
+        world.about_counters(it.m);
+        let locked = world.mms[it.m].locked.saturating_add(it.pages);
+        Ok(Flow::Done(u64::from(!world.locks_too_much(it.m, locked))))
+    }
+}
+
 impl World {
+    /// Goes on with whether so much memory more may be LOCKED, if it is to be, and then with this
+    /// row.
+    pub fn may_lock_more(&mut self, m: usize, flags: VmFlags, pages: u64, then: u8) -> Step {
+        if flags.contains(VmFlags::LOCKED) {
+            return self.call(LockMore { m, pages }, then);
+        }
+        self.returned = Outcome::Value(1);
+        Ok(Flow::To(then))
+    }
+
     /// The limit of a process; until it sets one, the configuration's.
     pub fn limit(&self, m: usize, resource: Resource) -> Limit {
         let set = &self.mms[m].limits;

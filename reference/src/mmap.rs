@@ -8,6 +8,7 @@ use vmadiff_contract::{
 use crate::anon::Rmap;
 use crate::area::{Area, page_down, page_up};
 use crate::job::{DONE, Flow, List, Step, answer, rows};
+use crate::limits::Expand;
 use crate::merge::Wanted;
 use crate::munmap::Munmap;
 use crate::populate::Populate;
@@ -80,20 +81,31 @@ pub(crate) struct Mmap {
     /// What it refuses with once the file is put.
     refused: Option<Errno>,
     wanted: Wanted,
+    /// What comes of the file and the kind of mapping.
+    checked: Answer<()>,
 }
 
 const DECIDE: u8 = 1;
-const CHARGE: u8 = 2;
-const LINK: u8 = 3;
-const POPULATE: u8 = 4;
-const PUT: u8 = 5;
+const KIND: u8 = 2;
+const SPARE: u8 = 3;
+const UNMAP: u8 = 4;
+const CHARGE: u8 = 5;
+const LINK: u8 = 6;
+const POPULATE: u8 = 7;
+const PUT: u8 = 8;
 
 impl List for Mmap {
     rows! { "mmap"
         Descriptor None "ksys_mmap_pgoff: fget, under RCU"
             look_up: "the file, unless MAP_ANONYMOUS";
         Decide Write "do_mmap, mmap_region: mmap_sem"
-            decide: "place, flags and limits; what overlaps is unmapped";
+            decide: "the place, and the flags of what is to be locked";
+        Decide Write "do_mmap: nothing shared"
+            kind: "RLIMIT_MEMLOCK; what the file and the kind of mapping allow";
+        Decide Write "mmap_region: mmap_sem"
+            spare: "limits: if they are exceeded, once more without what overlaps";
+        Decide Write "mmap_region: mmap_sem"
+            unmap: "limits; what overlaps is unmapped";
         Charge Write "security_vm_enough_memory_mm: a counter"
             charge: "private writable memory";
         Link Write "mmap_region: mmap_sem"
@@ -110,7 +122,7 @@ impl Mmap {
         World::aligned(ask.off)?;
         let huge = ask.huge_size()?;
         let (file, refused) = (None, None);
-        let wanted = Wanted::default();
+        let (wanted, checked) = (Wanted::default(), Ok(()));
         Ok(Self {
             m,
             ask,
@@ -118,6 +130,7 @@ impl Mmap {
             file,
             refused,
             wanted,
+            checked,
         })
     }
 
@@ -145,19 +158,48 @@ impl Mmap {
 
     fn decide(world: &mut World, it: &mut Self) -> Step {
         let (m, ask) = (it.m, it.ask);
-        world.about_counters(m);
-        world.about(About::Areas(world.mms[m].id));
-        let unmap = world.do_mmap(m, &ask, it.file, it.huge).and_then(|wanted| {
-            it.wanted = wanted;
-            world.check_region(m, &wanted)
-        });
-        match unmap {
+        match world.do_mmap(m, &ask, it.file, it.huge) {
             Err(errno) => it.refuse(world, errno),
-            Ok(Some(unmap)) => world.call(unmap, CHARGE),
-            Ok(None) => {
-                world.returned = Outcome::Value(0);
-                it.go(world, CHARGE)
+            Ok((wanted, checked)) => {
+                (it.wanted, it.checked) = (wanted, checked);
+                world.may_lock_more(m, wanted.flags, wanted.pages(), KIND)
             }
+        }
+    }
+
+    fn kind(world: &mut World, it: &mut Self) -> Step {
+        if world.returned == Outcome::Value(0) {
+            return it.refuse(world, Errno::EAGAIN);
+        }
+        if let Err(errno) = it.checked {
+            return it.refuse(world, errno);
+        }
+        let (m, flags, pages) = (it.m, it.wanted.flags, it.wanted.pages());
+        world.call(Expand { m, flags, pages }, SPARE)
+    }
+
+    fn spare(world: &mut World, it: &mut Self) -> Step {
+        if world.returned != Outcome::Value(0) {
+            return it.go(world, UNMAP);
+        }
+        let pages = it.wanted.pages() - world.replaced(it.m, &it.wanted);
+        let (m, flags) = (it.m, it.wanted.flags);
+        world.call(Expand { m, flags, pages }, UNMAP)
+    }
+
+    fn unmap(world: &mut World, it: &mut Self) -> Step {
+        let (m, Wanted { start, end, .. }) = (it.m, it.wanted);
+        world.about(About::Areas(world.mms[m].id));
+        if world.returned == Outcome::Value(0) {
+            return it.refuse(world, Errno::ENOMEM);
+        }
+        if world.replaced(m, &it.wanted) == 0 {
+            world.returned = Outcome::Value(0);
+            return it.go(world, CHARGE);
+        }
+        match Munmap::new(world, m, start, end - start) {
+            Ok(unmap) => world.call(unmap, CHARGE),
+            Err(_) => it.refuse(world, Errno::ENOMEM),
         }
     }
 
@@ -359,7 +401,7 @@ impl World {
         ask: &Mapping,
         file: Option<FileId>,
         huge: Option<u64>,
-    ) -> Answer<Wanted> {
+    ) -> Answer<(Wanted, Answer<()>)> {
         let asked = match huge {
             Some(size) => ask.len.checked_next_multiple_of(size).unwrap_or(0),
             None => ask.len,
@@ -398,9 +440,31 @@ impl World {
                 return Err(Errno::EPERM);
             }
         }
-        if self.locks_past_limit(m, flags, len) {
-            return Err(Errno::EAGAIN);
-        }
+        let (start, end) = (addr, addr + len);
+        let asked = Wanted {
+            start,
+            end,
+            flags,
+            ..Wanted::default()
+        };
+        Ok(match self.kind_of_mapping(ask, file, huge, &asked) {
+            Ok(wanted) => (wanted, Ok(())),
+            Err(errno) => (asked, Err(errno)),
+        })
+    }
+
+    /// The mapping with what its file and its kind make of it.
+    fn kind_of_mapping(
+        &self,
+        ask: &Mapping,
+        file: Option<FileId>,
+        huge: Option<u64>,
+        asked: &Wanted,
+    ) -> Answer<Wanted> {
+        let Wanted {
+            start, end, flags, ..
+        } = *asked;
+        let (addr, len) = (start, end - start);
         let (pgoff, flags) = match file {
             Some(file) => {
                 let access = self.files[file.0 as usize - 1].access;
@@ -424,7 +488,7 @@ impl World {
         } else {
             flags
         };
-        let (start, end, anon, policy) = (addr, addr + len, None, None);
+        let (anon, policy) = (None, None);
         Ok(Wanted {
             start,
             end,
@@ -444,12 +508,6 @@ impl World {
         } else {
             hint
         }
-    }
-
-    /// Whether LOCKED pages exceed RLIMIT_MEMLOCK (`mlock_future_check`).
-    pub fn locks_past_limit(&self, m: usize, flags: VmFlags, len: u64) -> bool {
-        flags.contains(VmFlags::LOCKED)
-            && self.locks_too_much(m, self.mms[m].locked + len / PAGE_SIZE)
     }
 
     /// What a file allows (section 6, 11).
@@ -495,23 +553,13 @@ impl World {
         }
     }
 
-    /// The limits, and the unmapping of what the mapping replaces (`mmap_region`).
-    fn check_region(&self, m: usize, wanted: &Wanted) -> Answer<Option<Munmap>> {
+    /// Pages that a mapping replaces (`count_vma_pages_range`).
+    fn replaced(&self, m: usize, wanted: &Wanted) -> u64 {
         let Wanted { start, end, .. } = *wanted;
-        let pages = wanted.pages();
-        let replaced: u64 = self.mms[m].areas[self.mms[m].overlap(start, end)]
+        let mm = &self.mms[m];
+        mm.areas[mm.overlap(start, end)]
             .iter()
             .map(|area| (area.end.min(end) - area.start.max(start)) / PAGE_SIZE)
-            .sum();
-        if !self.may_expand(m, wanted.flags, pages)
-            && !self.may_expand(m, wanted.flags, pages - replaced)
-        {
-            return Err(Errno::ENOMEM);
-        }
-        if replaced == 0 {
-            return Ok(None);
-        }
-        let unmap = Munmap::new(self, m, start, end - start);
-        unmap.map(Some).map_err(|_| Errno::ENOMEM)
+            .sum()
     }
 }

@@ -20,11 +20,13 @@ pub(crate) struct Munmap {
     gone: Gone,
 }
 
-const DETACH: u8 = 2;
-const ZAP: u8 = 3;
-const LEAVE: u8 = 4;
-const FINISH: u8 = 6;
-const PUT: u8 = 7;
+const UNLOCK: u8 = 2;
+const DETACH: u8 = 3;
+const ZAP: u8 = 4;
+const LEAVE: u8 = 5;
+const FILE: u8 = 7;
+const FINISH: u8 = 8;
+const PUT: u8 = 9;
 
 impl List for Munmap {
     rows! { "munmap"
@@ -32,14 +34,18 @@ impl List for Munmap {
             cut_start: "the area that the start cuts; 0 if nothing is mapped here";
         Cut Write "__split_vma: as above"
             cut_end: "the area that the end cuts";
+        Flags Write "munlock_vma_pages_range: mmap_sem"
+            unlock: "the next area that is locked is so no more, and its pages leave locked_vm";
         Detach Write "detach_vmas_to_be_unmapped: mmap_sem for writing, which is then downgraded"
-            detach: "all areas of the range, and what of them was locked";
+            detach: "all areas of the range";
         Pass Read "unmap_region: under the mmap_sem that was downgraded"
             zap: "their pages are zapped";
         Unlink Read "free_pgtables, unlink_anon_vmas: anon_vma_lock_write of the root"
             leave: "an area, from all anon_vmas of its chain";
         Put Read "unlink_anon_vmas: put_anon_vma, a counter"
             put_anon: "an anon_vma that has no areas left";
+        Unlink Read "unlink_file_vma: i_mmap_lock_write"
+            leave_file: "the area, from its file; then the next one";
         Decide Read "unmap_region: tlb_finish_mmu, after free_pgtables"
             finish: "the zap's flush, and its frames";
         Put Read "remove_vma_list, remove_vma: nobody else has the area; plain counters"
@@ -92,7 +98,7 @@ impl Munmap {
             }
             world.split(it.m, range.start, it.start, false)?;
         } else if world.mms[it.m].areas[range.end - 1].end <= it.end {
-            return it.go(world, DETACH);
+            return it.cut(world);
         }
         Ok(Flow::Next)
     }
@@ -107,7 +113,38 @@ impl Munmap {
             let cut = world.split(it.m, last, it.end, true);
             cut.inspect_err(|_| world.note(Note::Undo("munmap.end")))?;
         }
-        Ok(Flow::Next)
+        it.cut(world)
+    }
+
+    /// The next area of the range that is locked, by place.
+    fn locked(&self, world: &World) -> Option<usize> {
+        let mm = &world.mms[self.m];
+        let locked = |i: &usize| mm.areas[*i].flags.contains(VmFlags::LOCKED);
+        mm.overlap(self.start, self.end).find(locked)
+    }
+
+    /// The edges of the range are area boundaries now.
+    fn cut(&mut self, world: &mut World) -> Step {
+        let row = if self.locked(world).is_some() {
+            UNLOCK
+        } else {
+            DETACH
+        };
+        self.go(world, row)
+    }
+
+    /// The areas of the range that are locked, one after another (`munlock_vma_pages_all`).
+    fn unlock(world: &mut World, it: &mut Self) -> Step {
+        let Some(i) = it.locked(world) else {
+            return it.go(world, DETACH);
+        };
+        let mm = &mut world.mms[it.m];
+        let area = &mut mm.areas[i];
+        area.flags -= VmFlags::LOCKED | VmFlags::LOCKONFAULT;
+        let (pages, about) = (area.pages(), About::Area(area.id));
+        mm.locked -= pages;
+        world.about(about);
+        it.cut(world)
     }
 
     /// Takes out the areas of the range, whose edges are area boundaries now.
@@ -115,11 +152,6 @@ impl Munmap {
         let range = world.mms[it.m].overlap(it.start, it.end);
         it.gone.areas = std::mem::take(&mut world.detached);
         it.gone.areas.extend(world.mms[it.m].areas.drain(range));
-        for area in &it.gone.areas {
-            if area.flags.contains(VmFlags::LOCKED) {
-                world.mms[it.m].locked -= area.pages();
-            }
-        }
         if world.driven {
             let gone = it.gone.areas.iter().filter(|area| area.file.is_some());
             world
@@ -142,11 +174,15 @@ impl Munmap {
     }
 
     fn leave(world: &mut World, it: &mut Self) -> Step {
-        it.gone.leave(world, FINISH)
+        it.gone.leave(world, FILE, FINISH)
     }
 
     fn put_anon(world: &mut World, it: &mut Self) -> Step {
-        it.gone.put_anon(world, LEAVE)
+        it.gone.put_anon(world, FILE)
+    }
+
+    fn leave_file(world: &mut World, it: &mut Self) -> Step {
+        it.gone.leave_file(world, LEAVE)
     }
 
     fn finish(world: &mut World, _: &mut Self) -> Step {
@@ -178,13 +214,10 @@ pub(crate) struct Gone {
 }
 
 impl Gone {
-    /// Takes the next area out of its anon_vmas; on with row `then` when all are out.
-    pub fn leave(&mut self, world: &mut World, then: u8) -> Step {
+    /// Takes the next area out of its anon_vmas, then on with row `file`; with row `then` when all are
+    /// out.
+    pub fn leave(&mut self, world: &mut World, file: u8, then: u8) -> Step {
         while let Some(area) = self.areas.get_mut(self.left) {
-            self.left += 1;
-            if world.driven {
-                world.detaching.retain(|(_, gone)| gone.id != area.id);
-            }
             if area.rmap.anon.is_some() {
                 for &anon in &area.rmap.chain {
                     world
@@ -194,14 +227,30 @@ impl Gone {
                 self.empty = world.leave_anons(&mut area.rmap);
                 return Ok(Flow::Next);
             }
+            if world.driven && area.file.is_some() {
+                return Ok(Flow::To(file));
+            }
+            self.left += 1;
         }
         Ok(Flow::To(then))
     }
 
-    /// Puts the next anon_vma without areas, then back to the row that takes areas out.
-    pub fn put_anon(&mut self, world: &mut World, leave: u8) -> Step {
+    /// Takes the area out of its file's list; who walks over that finds it no more.
+    pub fn leave_file(&mut self, world: &mut World, leave: u8) -> Step {
+        if let Some(area) = self.areas.get(self.left) {
+            world.detaching.retain(|(_, gone)| gone.id != area.id);
+            if let Some(file) = area.file {
+                world.about(About::File(file));
+            }
+        }
+        self.left += 1;
+        Ok(Flow::To(leave))
+    }
+
+    /// Puts the next anon_vma without areas, then on with row `file`.
+    pub fn put_anon(&mut self, world: &mut World, file: u8) -> Step {
         if self.empty.is_empty() {
-            return Ok(Flow::To(leave));
+            return Ok(Flow::To(file));
         }
         let anon = self.empty.remove(0);
         world.about(About::Anon(anon));

@@ -1,11 +1,12 @@
 //! Changing what may be done with memory (section 8).
 
-use vmadiff_contract::{About, Choice, Errno, Note, PAGE_SIZE, Prot, VmFlags};
+use vmadiff_contract::{About, Choice, Errno, Note, Outcome, PAGE_SIZE, Prot, VmFlags};
 
 use crate::area::{ACCESS, page_up};
 use crate::carve::Carve;
 use crate::guard::Guard;
 use crate::job::{DONE, Flow, List, Step, answer, rows};
+use crate::limits::Expand;
 use crate::merge::Wanted;
 use crate::mmap::access_flags;
 use crate::populate::Populate;
@@ -30,21 +31,27 @@ pub(crate) struct Mprotect {
 }
 
 const FIXUP: u8 = 1;
-const CHARGE: u8 = 2;
-const CARVE: u8 = 3;
-const FLAGS: u8 = 4;
-const PASS: u8 = 5;
-const FLUSH: u8 = 6;
-const POPULATE: u8 = 7;
-const COUNT: u8 = 8;
-const NEXT: u8 = 9;
+const WRITABLE: u8 = 2;
+const WAS: u8 = 3;
+const CHARGE: u8 = 4;
+const CARVE: u8 = 5;
+const FLAGS: u8 = 6;
+const PASS: u8 = 7;
+const FLUSH: u8 = 8;
+const POPULATE: u8 = 9;
+const COUNT: u8 = 10;
+const NEXT: u8 = 11;
 
 impl List for Mprotect {
     rows! { "mprotect"
         Decide Write "do_mprotect_pkey: find_vma under mmap_sem"
             first_area: "the first area";
         Decide Write "mprotect_fixup: may_expand_vm, under mmap_sem"
-            fixup: "what the area allows, and limits; equal flags: the next area";
+            fixup: "what the area allows; equal flags: the next area";
+        Decide Write "mprotect_fixup: mmap_sem"
+            writable: "limits of what becomes writable: if they are exceeded, they are asked once more for the old flags";
+        Decide Write "mprotect_fixup: mmap_sem"
+            was: "limits, which count only if the old flags kept to them";
         Charge Write "security_vm_enough_memory_mm: a counter"
             charge: "private memory that becomes writable";
         Decide Write "mprotect_fixup: mmap_sem"
@@ -125,6 +132,11 @@ impl Mprotect {
         let (old, about) = (area.flags, About::Area(area.id));
         let new = old.difference(ACCESS) | access;
         it.upto = area.end.min(it.end);
+        (it.old, it.new, it.charged) = (old, new, 0);
+        if may(new).contains(access) && new != old && new.contains(VmFlags::WRITE) {
+            let (m, flags, pages) = (it.m, new, it.pages());
+            return world.call(Expand { m, flags, pages }, WRITABLE);
+        }
         world.about(about);
         if !may(new).contains(access) {
             return Err(Errno::EACCES);
@@ -132,19 +144,32 @@ impl Mprotect {
         if new == old {
             return Self::next_area(world, it);
         }
-        (it.old, it.new, it.charged) = (old, new, 0);
-        if !new.contains(VmFlags::WRITE) {
-            return Self::carve(world, it);
+        Self::carve(world, it)
+    }
+
+    fn writable(world: &mut World, it: &mut Self) -> Step {
+        if world.returned != Outcome::Value(0) {
+            return it.allowed(world);
         }
-        let pages = it.pages();
-        if !world.may_expand(it.m, new, pages) && world.may_expand(it.m, old, pages) {
-            return Err(Errno::ENOMEM);
+        let (m, flags, pages) = (it.m, it.old, it.pages());
+        world.call(Expand { m, flags, pages }, WAS)
+    }
+
+    fn was(world: &mut World, it: &mut Self) -> Step {
+        if world.returned == Outcome::Value(0) {
+            return it.allowed(world);
         }
+        world.about(About::Area(world.mms[it.m].areas[it.i].id));
+        Err(Errno::ENOMEM)
+    }
+
+    fn allowed(&mut self, world: &mut World) -> Step {
+        world.about(About::Area(world.mms[self.m].areas[self.i].id));
         let waived = VmFlags::ACCOUNT | VmFlags::WRITE | VmFlags::SHARED | VmFlags::NORESERVE;
-        if old.intersects(waived) {
-            it.go(world, CARVE)
+        if self.old.intersects(waived) {
+            self.go(world, CARVE)
         } else {
-            it.go(world, CHARGE)
+            self.go(world, CHARGE)
         }
     }
 

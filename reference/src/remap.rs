@@ -1,12 +1,11 @@
 //! Resizing and moving a mapping (section 9).
 
-use vmadiff_contract::{
-    About, Choice, Errno, MoveFlags, Note, Outcome, PAGE_SIZE, Resource, VmFlags, VmaId,
-};
+use vmadiff_contract::{About, Choice, Errno, MoveFlags, Note, Outcome, PAGE_SIZE, VmFlags, VmaId};
 
 use crate::area::page_up;
 use crate::guard::Guard;
 use crate::job::{Flow, List, Step, answer, rows};
+use crate::limits::Expand;
 use crate::merge::Wanted;
 use crate::munmap::Munmap;
 use crate::page::Page;
@@ -40,11 +39,13 @@ pub(crate) struct Mremap {
 
 const FIXED: u8 = 0;
 const TAIL: u8 = 1;
-const RESIZE: u8 = 2;
-const MOVED: u8 = 5;
-const SHRINK: u8 = 6;
-const SHRUNK: u8 = 7;
-const POPULATED: u8 = 8;
+const FIND: u8 = 2;
+const LIMITS: u8 = 3;
+const CHARGE: u8 = 4;
+const MOVED: u8 = 7;
+const SHRINK: u8 = 8;
+const SHRUNK: u8 = 9;
+const POPULATED: u8 = 10;
 
 impl List for Mremap {
     rows! { "mremap"
@@ -52,8 +53,12 @@ impl List for Mremap {
             fixed: "MREMAP_FIXED: room for more areas; the destination is unmapped";
         Decide Write "mremap_to: do_munmap under mmap_sem"
             tail: "MREMAP_FIXED: what the source has beyond the new length is unmapped";
+        Decide Write "vma_to_resize: find_vma under mmap_sem"
+            find: "the area";
+        Decide Write "vma_to_resize: mmap_sem"
+            limits: "RLIMIT_MEMLOCK of an area that is locked; then the other limits";
         Charge Write "vma_to_resize: mmap_sem; a counter"
-            resize: "the area, limits, and the charge for its growth";
+            charge: "limits, and the charge for the area's growth";
         Decide Write "get_unmapped_area, vma_expandable: mmap_sem"
             place: "where to: in place, to a place that is found, or to the given one";
         Resize Write "vma_adjust, vm_stat_account: mmap_sem; i_mmap_lock_write, anon_vma_lock_write"
@@ -74,7 +79,7 @@ impl List for Mremap {
         } else if self.ask.old_len >= self.ask.new_len {
             SHRINK
         } else {
-            RESIZE
+            FIND
         }
     }
 }
@@ -147,15 +152,45 @@ impl Mremap {
         }
         it.ask.old_len = new_len;
         let unmap = Munmap::new(world, it.m, addr.wrapping_add(new_len), old_len - new_len)?;
-        world.call(unmap, RESIZE)
+        world.call(unmap, FIND)
     }
 
-    fn resize(world: &mut World, it: &mut Self) -> Step {
+    fn find(world: &mut World, it: &mut Self) -> Step {
         if it.ask.flags.contains(MoveFlags::FIXED) {
             answer(world.returned)?;
         }
-        (it.i, it.charged) = world.resizable(it.m, &it.ask)?;
-        world.about(About::Area(world.mms[it.m].areas[it.i].id));
+        let (m, ask) = (it.m, it.ask);
+        it.i = world.resizable(m, &ask)?;
+        if ask.new_len == ask.old_len {
+            world.returned = Outcome::Value(1);
+            return it.go(world, CHARGE);
+        }
+        let flags = world.mms[m].areas[it.i].flags;
+        world.may_lock_more(m, flags, it.growth(), LIMITS)
+    }
+
+    /// Pages that it grows by.
+    fn growth(&self) -> u64 {
+        (self.ask.new_len - self.ask.old_len) / PAGE_SIZE
+    }
+
+    fn limits(world: &mut World, it: &mut Self) -> Step {
+        if world.returned == Outcome::Value(0) {
+            return Err(Errno::EAGAIN);
+        }
+        let (m, flags, pages) = (it.m, world.mms[it.m].areas[it.i].flags, it.growth());
+        world.call(Expand { m, flags, pages }, CHARGE)
+    }
+
+    fn charge(world: &mut World, it: &mut Self) -> Step {
+        if world.returned == Outcome::Value(0) {
+            return Err(Errno::ENOMEM);
+        }
+        let area = &world.mms[it.m].areas[it.i];
+        let (id, accounted) = (area.id, area.flags.contains(VmFlags::ACCOUNT));
+        it.charged = if accounted { it.growth() } else { 0 };
+        world.charge(it.charged)?;
+        world.about(About::Area(id));
         Ok(Flow::Next)
     }
 
@@ -524,9 +559,8 @@ impl World {
             && self.place_fixed(area.start, end - area.start).is_ok()
     }
 
-    /// The area to resize, by place, and the pages that its growth was charged for
-    /// (`vma_to_resize`).
-    fn resizable(&mut self, m: usize, ask: &Remap) -> Answer<(usize, u64)> {
+    /// The area to resize, by place (`vma_to_resize`).
+    fn resizable(&self, m: usize, ask: &Remap) -> Answer<usize> {
         let Remap {
             addr,
             old_len,
@@ -543,27 +577,12 @@ impl World {
             return Err(Errno::EFAULT);
         }
         if new_len == old_len {
-            return Ok((i, 0));
+            return Ok(i);
         }
-        let pages = (new_len - old_len) / PAGE_SIZE;
         area.pgoff_at(addr)
             .checked_add(new_len / PAGE_SIZE)
             .ok_or(Errno::EINVAL)?;
-        let locked = (self.mms[m].locked * PAGE_SIZE).saturating_add(new_len - old_len);
-        let limit = self.soft_limit(m, Resource::MemLock);
-        if flags.contains(VmFlags::LOCKED) && locked > limit && !self.config.cap_ipc_lock {
-            return Err(Errno::EAGAIN);
-        }
-        if !self.may_expand(m, flags, pages) {
-            return Err(Errno::ENOMEM);
-        }
-        let charged = if flags.contains(VmFlags::ACCOUNT) {
-            pages
-        } else {
-            0
-        };
-        self.charge(charged)?;
-        Ok((i, charged))
+        Ok(i)
     }
 
     /// The area at the new place, merged or made as a copy (`copy_vma`). Answers the names of the

@@ -17,26 +17,27 @@ impl World {
         addr >= self.config.mmap_min_addr && !near
     }
 
-    /// Charges what area `i`, which has an anon_vma, grows by down to the page at `addr`, if limits
-    /// allow it (`acct_stack_growth`), and answers it. The charge is made even for areas that never give
-    /// it back.
-    pub fn charge_stack(&mut self, m: usize, i: usize, addr: u64) -> Result<u64, NoMemory> {
+    /// Pages that area `i`, which has an anon_vma, has to grow by down to the page at `addr`, if its
+    /// offset allows that (`expand_downwards`).
+    pub fn stack_grows_by(&self, m: usize, i: usize, addr: u64) -> Result<u64, NoMemory> {
         let area = &self.mms[m].areas[i];
-        let (id, flags, size) = (area.id, area.flags, area.end - addr);
         let pages = (area.start - addr) / PAGE_SIZE;
-        let locked = flags.contains(VmFlags::LOCKED);
-        if pages > area.pgoff
-            || !self.may_expand(m, flags, pages)
-            || size > self.soft_limit(m, Resource::Stack)
-            || locked && self.locks_too_much(m, self.mms[m].locked + pages)
-        {
+        if pages > area.pgoff {
             return Err(NoMemory);
         }
-        self.charge(pages)?;
-        if self.driven {
-            self.growing.push((self.now, id));
-        }
         Ok(pages)
+    }
+
+    /// Whether RLIMIT_STACK allows area `i` to start at the page at `addr` (`acct_stack_growth`).
+    pub fn stack_fits(&self, m: usize, i: usize, addr: u64) -> bool {
+        self.mms[m].areas[i].end - addr <= self.soft_limit(m, Resource::Stack)
+    }
+
+    /// The running task begins to grow an area.
+    pub fn grows(&mut self, area: VmaId) {
+        if self.driven {
+            self.growing.push((self.now, area));
+        }
     }
 
     /// Counts the pages that area `i` grows by; whether it has done so. Whoever holds mmap_sem for

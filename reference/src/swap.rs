@@ -16,16 +16,21 @@ pub(crate) struct Reclaim {
     addr: u64,
     frame: FrameId,
     slot: u32,
+    /// The entries that mapped the page as it looked.
+    found: Vec<(usize, u64)>,
+    /// The entry that it takes next.
+    next: (usize, u64),
     /// The entries that it took, by address space; the last one may be cleared and not set yet.
     taken: Vec<(usize, Page)>,
 }
 
 const DECIDE: u8 = 1;
-const TAKE: u8 = 2;
-const FLUSH: u8 = 3;
-const SET: u8 = 4;
-const COPY: u8 = 5;
-const PUT_BACK: u8 = 6;
+const LOOK: u8 = 2;
+const TAKE: u8 = 3;
+const FLUSH: u8 = 4;
+const SET: u8 = 5;
+const COPY: u8 = 6;
+const PUT_BACK: u8 = 7;
 
 impl List for Reclaim {
     rows! { "reclaim"
@@ -33,8 +38,10 @@ impl List for Reclaim {
             find or may_give_up: "which page is meant, if it is private";
         Decide None "shrink_page_list: trylock_page; page_referenced under the anon_vma's lock"
             decide or may_go_on: "whether an area that maps it is locked";
-        Entry None "try_to_unmap_one: the page table's lock until it is set; anon_vma_lock_read, lock_page"
-            take unless may_take or which_or_none: "an entry that maps it is cleared; a locked area: all are put back";
+        Decide None "try_to_unmap_one: the page table's lock until the entry is set; anon_vma_lock_read, lock_page"
+            look unless may_look or which_or_none: "whether the area of the next entry that maps it is locked: then all are put back";
+        Entry None "try_to_unmap_one: ptep_clear_flush, the same hold of the lock"
+            take: "the entry is cleared";
         Flush None "ptep_clear_flush: an interrupt to each processor"
             flush or flushes: "the page, from each TLB that holds it";
         Entry None "try_to_unmap_one: set_pte_at, the same hold of the lock"
@@ -54,6 +61,8 @@ impl Reclaim {
             addr: page_down(addr),
             frame,
             slot,
+            found: Vec::new(),
+            next: (0, 0),
             taken,
         }
     }
@@ -106,6 +115,7 @@ impl Reclaim {
             world.free_if_unused(frame);
             return Self::nothing(world);
         }
+        it.found = it.entries(world).collect();
         it.slot = world.slots.len() as u32;
         world.slots.push(Slot {
             count: 0,
@@ -133,18 +143,22 @@ impl Reclaim {
         })
     }
 
-    /// The walk may have come past an area before its entry was there, as fork copies it.
+    /// The walk may have come past an area before its entry was there, as fork copies it: it ends
+    /// where all that are left were not there as it began.
     fn which_or_none(world: &World, it: &Self, into: &mut Vec<Choice>) {
         world.which(it.free(world), into);
-        Self::may_give_up(world, it, into);
+        let was_there = |place| it.found.contains(&place);
+        if world.driven && !it.entries(world).any(was_there) {
+            into.push(Choice::GiveUp);
+        }
     }
 
-    fn may_take(world: &World, it: &Self) -> Option<Guard> {
+    fn may_look(world: &World, it: &Self) -> Option<Guard> {
         let none = it.free(world).next().is_none() && it.entries(world).next().is_some();
         world.wait_if(Guard::TableLock, none)
     }
 
-    fn take(world: &mut World, it: &mut Self) -> Step {
+    fn look(world: &mut World, it: &mut Self) -> Step {
         let next = world.chosen_place().or_else(|| it.free(world).next());
         let next = next.filter(|_| world.choice != Choice::GiveUp);
         let found = next.and_then(|(m, addr)| Some((m, world.page_at(m, addr).ok()?)));
@@ -155,20 +169,33 @@ impl Reclaim {
                 it.go(world, COPY)
             };
         };
-        let mm = &mut world.mms[m];
+        let mm = &world.mms[m];
         let page = mm.pages[at];
         let area = mm.at(page.addr).map(|i| &mm.areas[i]);
-        if area.is_some_and(|area| area.flags.contains(VmFlags::LOCKED)) {
-            world.about_entry(m, page.addr);
+        let locked = area.is_some_and(|area| area.flags.contains(VmFlags::LOCKED));
+        world.about_entry(m, page.addr);
+        if locked {
             world.refused = true;
             return Ok(Flow::To(PUT_BACK));
         }
-        mm.pages[at].clearing = true;
-        it.taken.push((m, page));
+        it.next = (m, page.addr);
+        world.lock_tables(m, page.addr, page.addr + PAGE_SIZE);
+        it.go(world, TAKE)
+    }
+
+    /// Whoever locks the area by now finds the page where it will be.
+    fn take(world: &mut World, it: &mut Self) -> Step {
+        let (m, addr) = it.next;
+        world.unlock_tables();
+        let Ok(at) = world.page_at(m, addr) else {
+            return Ok(Flow::To(LOOK));
+        };
+        it.taken.push((m, world.mms[m].pages[at]));
+        world.mms[m].pages[at].clearing = true;
         if !world.driven {
             return it.go(world, SET);
         }
-        world.about_entry(m, page.addr);
+        world.about_entry(m, addr);
         it.flushed(world)
     }
 
@@ -220,7 +247,7 @@ impl Reclaim {
             world.about_entry(m, addr);
         }
         if it.entries(world).next().is_some() {
-            return Ok(Flow::To(TAKE));
+            return Ok(Flow::To(LOOK));
         }
         it.go(world, COPY)
     }

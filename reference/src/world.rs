@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use vmadiff_contract::{
     About, Choice, Config, Errno, Event, EventSink, Fail, FrameId, Lender, Misuse, MmId, Note,
-    Outcome, PAGE_SIZE, PolicyId, Resource, TaskId, VmFlags, VmaId,
+    Outcome, PAGE_SIZE, PolicyId, Resource, TaskId, VmaId,
 };
 
 use crate::anon::Anon;
@@ -342,24 +342,6 @@ impl World {
     /// Whether MAP_NORESERVE counts: not where overcommit is strict (section 18).
     pub fn honours_noreserve(&self) -> bool {
         self.config.commit_limit == u64::MAX
-    }
-
-    /// Whether RLIMIT_AS and RLIMIT_DATA allow `pages` more with these flags (`may_expand_vm`,
-    /// section 25).
-    pub fn may_expand(&self, m: usize, flags: VmFlags, pages: u64) -> bool {
-        let mm = &self.mms[m];
-        let data = || {
-            let limit = self.limit(m, Resource::Data);
-            // A soft limit of 0 is one for the heap alone.
-            let most = if limit.soft == 0 {
-                limit.hard
-            } else {
-                limit.soft
-            };
-            mm.data.wrapping_add(pages) <= most / PAGE_SIZE
-        };
-        mm.total.wrapping_add(pages) <= self.soft_limit(m, Resource::As) / PAGE_SIZE
-            && (!Mm::is_data(flags) || data())
     }
 
     /// Whether RLIMIT_MEMLOCK lets a task lock anything (`can_do_mlock`).

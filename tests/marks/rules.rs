@@ -25,6 +25,7 @@ pub const LATER: &[(&str, u8, &str)] = &[
     ("reclaim", 3, "the same"),
     ("reclaim", 4, "the same"),
     ("reclaim", 5, "the same"),
+    ("reclaim", 6, "the same"),
     (
         "zap of a file",
         0,
@@ -48,7 +49,7 @@ pub const EARLIER: &[(&str, u8, &str)] = &[
     ),
     (
         "reclaim",
-        5,
+        6,
         "the contents are written out with each entry that goes",
     ),
     (
@@ -64,7 +65,7 @@ pub const AGAIN: &[(&str, u8, &str)] = &[("fault", 0, "handle_mm_fault: VM_FAULT
 /// Steps of these rows are told in parts, with others between.
 pub const GOES_ON: &[(&str, u8, &str)] = &[(
     "reclaim",
-    5,
+    6,
     "the contents are written out once for each entry that goes",
 )];
 

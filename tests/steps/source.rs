@@ -244,7 +244,7 @@ impl Source<'_> {
             let fails = self.program.calls[call as usize].fail != Fail::NONE;
             let counts = matches!(offer.kind, StepKind::Decide | StepKind::Charge);
             let allocates =
-                fails && !counts || offer.list == "fault" && matches!(offer.row, 5 | 10);
+                fails && !counts || offer.list == "fault" && matches!(offer.row, 5 | 12);
             let kind = if offer.choice == Choice::Fail || allocates {
                 StepKind::Allocate
             } else {
@@ -253,7 +253,7 @@ impl Source<'_> {
             self.mark(call, kind, about, Told::Refused);
             return;
         }
-        if offer.choice == Choice::GiveUp && offer.kind == StepKind::Entry {
+        if offer.choice == Choice::GiveUp && offer.list == "reclaim" && offer.row == 2 {
             // A walk that comes to no more entries tells nothing.
             return;
         }

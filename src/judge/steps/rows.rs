@@ -6,9 +6,11 @@ use vmadiff_contract::{Offer, StepKind};
 /// Reads that no lock keeps until their effect: others may come between. All other rows that decide
 /// hold mmap_sem, and can be taken with the step that they decide about.
 const DECIDING: &[(&str, &[u8])] = &[
-    ("fault", &[0, 1, 3, 4, 5, 11]),
+    ("fault", &[0, 1, 3, 4, 5, 8, 13]),
+    ("may_expand_vm", &[0, 1]),
+    ("mlock_future_check", &[0]),
     ("populate", &[1]),
-    ("reclaim", &[0, 1]),
+    ("reclaim", &[0, 1, 2]),
     ("evict", &[1]),
     ("get_mempolicy", &[0]),
     ("mlock, mlock2, munlock", &[0, 1]),
@@ -49,10 +51,11 @@ pub fn must_be_marked(offer: &Offer) -> bool {
                 |&(list, rows): &(&str, &[u8])| list == offer.list && rows.contains(&offer.row);
             DECIDING.iter().any(of)
         }
+        // A file's areas are walked over until they leave its list.
+        StepKind::Unlink => matches!((offer.list, offer.row), ("munmap", 7) | ("exit", 6)),
         StepKind::Uncharge
         | StepKind::Allocate
         | StepKind::Policy
-        | StepKind::Unlink
         | StepKind::Put
         | StepKind::Return => false,
     }

@@ -161,6 +161,7 @@ impl<D: Design> Machine<D> {
         };
         let _lock = file.i_mmap_rwsem().write(site::UNLINK_FILE_VMA__I_MMAP);
         self.__remove_shared_vm_struct(vma, file);
+        self.mark_done(StepKind::Unlink, file.about());
     }
 
     /// The same under the list's lock (`__remove_shared_vm_struct`).

@@ -71,7 +71,11 @@ impl<D: Design> Current<'_, D> {
     /// The limits on a stack, and its charge (`acct_stack_growth`).
     fn acct_stack_growth(&self, vma: Ref<'_, Vma>, size: u64, grow: u64) -> Result<(), Errno> {
         let flags = vma.flags();
-        let fits = self.may_expand_vm(flags, grow) && size <= self.rlimit(Resource::Stack);
+        let fits = self.may_expand_vm(flags, grow) && {
+            let limit = self.rlimit(Resource::Stack);
+            self.mark(StepKind::Decide, self.counters(), Told::Number(limit >> 12));
+            size <= limit
+        };
         if !fits || self.mlock_future_check(flags, grow << 12).is_err() {
             self.mark(StepKind::Charge, vma.about(), Told::Refused);
             return Err(Errno::ENOMEM);

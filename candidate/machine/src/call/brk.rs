@@ -31,16 +31,15 @@ impl<D: Design> Current<'_, D> {
             self.mark(StepKind::Decide, self.counters(), Told::Refused);
             return old;
         }
-        let decided = || self.mark(StepKind::Decide, self.counters(), Told::Number(old));
+        // Nobody reads the heap's end who does not hold mmap_sem; the limit was read now.
+        self.mark(StepKind::Decide, self.counters(), Told::Number(old));
         let (new_page, old_page) = (page_align(brk), page_align(old));
         if new_page == old_page {
             mm.brk.set(site::BRK__BRK, brk);
-            decided();
             return brk;
         }
         if brk <= old {
             mm.brk.set(site::BRK__BRK, brk);
-            decided();
             // The lock is downgraded on the way and given back at the end of the unmapping; if that
             // fails it is still held, so that nobody sees a heap that was never there.
             let mut write = Some(write);
@@ -53,7 +52,6 @@ impl<D: Design> Current<'_, D> {
                 }
             };
         }
-        decided();
         let next = self.find_vma(old_page);
         if next.is_some_and(|next| new_page.wrapping_add(4096) > self.vm_start_gap(next)) {
             self.mark(StepKind::Charge, self.areas(), Told::Refused);

@@ -152,9 +152,9 @@ impl<D: Design> Current<'_, D> {
         };
         let given = |to: bool| if to { asked } else { VmFlags::empty() };
         let defaults = (mm.default_flags() - LOCKS) | given(future);
+        self.mark_done(StepKind::Decide, self.counters());
         mm.def_flags
             .set(site::APPLY_MLOCKALL__DEF_FLAGS, defaults.bits());
-        self.mark_done(StepKind::Decide, self.counters());
         if future && !current {
             return;
         }

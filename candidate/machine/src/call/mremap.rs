@@ -1,6 +1,6 @@
 //! mremap: resizing in place, and moving to another place.
 
-use vmadiff_contract::{Errno, MoveFlags, Resource, StepKind, Told, VmFlags};
+use vmadiff_contract::{Errno, MoveFlags, StepKind, Told, VmFlags};
 
 use crate::area::adjust::Adjust;
 use crate::area::vma::Vma;
@@ -206,11 +206,8 @@ impl<D: Design> Current<'_, D> {
         }
         let grow = asked.new_len - asked.old_len;
         if flags.contains(VmFlags::LOCKED) {
-            let locked = self.mm_struct().locked_vm.peek() << 12;
-            let over = locked.saturating_add(grow) > self.rlimit(Resource::MemLock);
-            if over && !self.config().cap_ipc_lock {
-                return Err(Errno::EAGAIN);
-            }
+            let locked = self.mm_struct().locked_vm.peek();
+            self.locked_within_limit(locked.saturating_add(grow >> 12))?;
         }
         if !self.may_expand_vm(flags, grow >> 12) {
             return Err(Errno::ENOMEM);

@@ -115,7 +115,9 @@ impl<D: Design> Current<'_, D> {
     pub fn may_expand_vm(&self, flags: VmFlags, pages: u64) -> bool {
         let mm = self.mm_struct();
         let total = mm.total_vm.get(site::MAY_EXPAND_VM__TOTAL_VM);
-        if total.saturating_add(pages) > self.rlimit(Resource::As) >> 12 {
+        let limit = self.rlimit(Resource::As) >> 12;
+        self.mark(StepKind::Decide, self.counters(), Told::Number(limit));
+        if total.saturating_add(pages) > limit {
             return false;
         }
         if !is_data_mapping(flags) {
@@ -126,6 +128,7 @@ impl<D: Design> Current<'_, D> {
             0 => self.rlimit_max(Resource::Data),
             soft => soft,
         };
+        self.mark(StepKind::Decide, self.counters(), Told::Number(limit >> 12));
         data.saturating_add(pages) <= limit >> 12
     }
 
@@ -134,16 +137,28 @@ impl<D: Design> Current<'_, D> {
         self.rlimit(Resource::MemLock) != 0 || self.config().cap_ipc_lock
     }
 
+    /// Whether so many locked pages keep to RLIMIT_MEMLOCK.
+    ///
+    /// # Errors
+    /// EAGAIN if they do not.
+    pub fn locked_within_limit(&self, locked: u64) -> Result<(), Errno> {
+        let limit = self.rlimit(Resource::MemLock) >> 12;
+        self.mark(StepKind::Decide, self.counters(), Told::Number(limit));
+        if locked <= limit || self.config().cap_ipc_lock {
+            return Ok(());
+        }
+        Err(Errno::EAGAIN)
+    }
+
     /// Whether a new area of such flags keeps to RLIMIT_MEMLOCK (`mlock_future_check`).
     ///
     /// # Errors
     /// EAGAIN if it does not.
     pub fn mlock_future_check(&self, flags: VmFlags, len: u64) -> Result<(), Errno> {
-        let locked = self.mm_struct().locked_vm.peek().saturating_add(len >> 12);
-        let fits = locked <= self.rlimit(Resource::MemLock) >> 12;
-        if !flags.contains(VmFlags::LOCKED) || fits || self.config().cap_ipc_lock {
+        if !flags.contains(VmFlags::LOCKED) {
             return Ok(());
         }
-        Err(Errno::EAGAIN)
+        let locked = self.mm_struct().locked_vm.peek().saturating_add(len >> 12);
+        self.locked_within_limit(locked)
     }
 }

