@@ -13,6 +13,10 @@ use crate::program::Program;
 use crate::program::mutate::forced::{self, Met};
 use crate::run::{Observation, Recorder, Watch, Weaver, caught};
 
+/// Why a run is left unjudged that whole calls explain only by moving parts.
+const MARKS_NOT_FOLLOWED: &str = "its marks are not followed, and another order of steps explains it \
+     or not all could be tried";
+
 /// The candidate in a simulation, and the judges of its runs.
 pub(super) struct Interleaved {
     pub(super) weaver: Weaver,
@@ -140,11 +144,13 @@ impl Pair {
         if founded {
             return verdict;
         }
-        // What whole calls cannot explain, steps may. What they object to is no finding yet: of large
-        // programs that are legal it is one in a thousand (docs/steps.md).
+        // What whole calls explain only by moving parts, or not at all, is the judge's of steps.
         match steps.verdict(program, driven, woven) {
+            None | Some(Verdict::Skip(_)) => verdict,
             Some(Verdict::Agree) => Verdict::Agree,
-            _ => verdict,
+            Some(objection) if steps.refuted() => objection,
+            Some(_) if verdict == Verdict::Agree => Verdict::Skip(MARKS_NOT_FOLLOWED.to_owned()),
+            Some(_) => verdict,
         }
     }
 

@@ -41,6 +41,8 @@ pub struct StepJudge {
     life: Vec<(u32, Event)>,
     /// Races whose search was stopped by its bound.
     pub undecided: u64,
+    /// What the search came to in the race that was objected to last.
+    searched: Option<Searched>,
 }
 
 impl StepJudge {
@@ -78,6 +80,12 @@ impl StepJudge {
         Some(verdict)
     }
 
+    /// Whether all orders of the reference's steps were tried for the last race, and none explains it:
+    /// whatever its marks are, the manager is wrong.
+    pub fn refuted(&self) -> bool {
+        self.searched == Some(Searched::Refuted)
+    }
+
     /// What is objected to in a race; none: the reference did the same. Where another order of
     /// steps than that of the marks explains it, the marks are wrong: [`Rule::CommitPoint`].
     pub fn judge(
@@ -85,8 +93,11 @@ impl StepJudge {
         race: &Race<'_>,
         reference: &mut dyn Stepped,
     ) -> Option<Box<Objection>> {
+        self.searched = None;
         let mut objection = self.follower.follow(race, reference).err()?;
-        match self.orders.explain(race, reference) {
+        let searched = self.orders.explain(race, reference);
+        self.searched = Some(searched);
+        match searched {
             Searched::Explained => objection.rule = Rule::CommitPoint,
             Searched::Refuted => {}
             Searched::Unknown => self.undecided += 1,
