@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
-use vmadiff::judge::{Rule, Verdict};
+use vmadiff::judge::{Rule, Side, Verdict};
 use vmadiff::pair::Pair;
 use vmadiff::program::{Program, Step};
 use vmadiff::run::{Seen, Watch};
 use vmadiff_contract::{
     Call, CallKind, Capabilities, Config, DesignInfo, Event, EventSink, Fail, Frees, Lender,
-    Manager, MmId, MmState, Outcome, Replay, Snapshot, TaskId, TaskState, Touch, VmFlags, VmaId,
+    LimitState, Manager, MmId, MmState, Moves, Outcome, Parts, Replay, Resource, Snapshot, TaskId,
+    TaskState, Touch, VmFlags, VmaId,
 };
 
 /// Knows softirq and exit; each softirq answers 0.
@@ -33,6 +34,10 @@ enum Wrong {
     PanicsAtTheEnd,
     NeverExits,
     AnswersAtRandom,
+    /// Nothing: from the third call on it shows a limit.
+    ShowsALimit,
+    /// So it does, and says that its files and limits never move.
+    HidesTheLimit,
 }
 
 impl Manager for Tiny {
@@ -74,8 +79,29 @@ impl Manager for Tiny {
         }
     }
 
+    fn moves(&self) -> Option<Moves> {
+        (self.wrong == Wrong::HidesTheLimit).then(Moves::default)
+    }
+
+    fn look_again(&self, parts: Parts, into: &mut Snapshot) {
+        let limits = std::mem::take(&mut into.limits);
+        self.snapshot(into);
+        if !parts.files {
+            into.limits = limits;
+        }
+    }
+
     fn snapshot(&self, into: &mut Snapshot) {
         into.clear();
+        let limited = matches!(self.wrong, Wrong::ShowsALimit | Wrong::HidesTheLimit);
+        if limited && self.calls.load(Relaxed) >= 3 && self.tasks.load(Relaxed) != 0 {
+            into.limits.push(LimitState {
+                mm: MmId(1),
+                resource: Resource::Stack,
+                soft: 1,
+                hard: 1,
+            });
+        }
         if self.wrong == Wrong::PanicsInSnapshot && self.calls.load(Relaxed) == 3 {
             panic!("third state");
         }
@@ -151,8 +177,12 @@ static TINY: DesignInfo = DesignInfo {
 };
 
 fn runner(wrong: Wrong) -> Pair {
-    let right = |config: &Config, events| -> Box<dyn Replay> {
-        Box::new(Tiny::made(Wrong::Nothing, config, events))
+    runner_of(Wrong::Nothing, wrong)
+}
+
+fn runner_of(right: Wrong, wrong: Wrong) -> Pair {
+    let right = move |config: &Config, events| -> Box<dyn Replay> {
+        Box::new(Tiny::made(right, config, events))
     };
     let wrong = move |config: &Config, events| -> Box<dyn Manager> {
         Box::new(Tiny::made(wrong, config, events))
@@ -242,6 +272,26 @@ fn what_does_not_repeat_is_found() {
         panic!("{:?}", ran.verdict)
     };
     assert_eq!(found.signature.rule, Rule::Nondeterminism);
+}
+
+/// A manager that says of a part of its state that it has not moved is not looked at there, until the
+/// whole is.
+#[test]
+fn a_part_that_moves_unsaid_is_found() {
+    let mut honest = runner_of(Wrong::ShowsALimit, Wrong::ShowsALimit);
+    assert_eq!(honest.run(&softirqs(5), &mut ()), None);
+    for (right, wrong, side) in [
+        (Wrong::ShowsALimit, Wrong::HidesTheLimit, Side::Candidate),
+        (Wrong::HidesTheLimit, Wrong::ShowsALimit, Side::Reference),
+        (Wrong::HidesTheLimit, Wrong::HidesTheLimit, Side::Reference),
+    ] {
+        let ran = runner_of(right, wrong).run(&softirqs(5), &mut ());
+        let Verdict::Diverge(found) = ran.expect("an objection").verdict else {
+            panic!("it agrees")
+        };
+        assert_eq!(found.signature.rule, Rule::Nondeterminism);
+        assert_eq!(found.side, Some(side), "{}", found.what);
+    }
 }
 
 #[test]

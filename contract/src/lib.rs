@@ -17,6 +17,7 @@ mod ids;
 mod known;
 mod manager;
 mod outcome;
+mod parts;
 mod replay;
 mod snapshot;
 mod step;
@@ -37,6 +38,7 @@ pub use ids::{AnonId, Fd, FileId, FrameId, MmId, PolicyId, TableId, TaskId, VmaI
 pub use known::{Change, Known, Origin, Version};
 pub use manager::{Attribute, Capabilities, Fail, Manager};
 pub use outcome::{Errno, Outcome, SegvCode};
+pub use parts::{Moves, Parts};
 pub use replay::{Lender, Replay, Touch};
 pub use snapshot::{
     AbsentPage, ByteState, COUNTS, FdState, FileByte, FileState, LimitState, MmState, PageState,

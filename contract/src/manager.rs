@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{Advice, Call, CallKind, Config, EventSink, MapFlags, Outcome, Snapshot, TaskId};
+use crate::{
+    Advice, Call, CallKind, Config, EventSink, MapFlags, Moves, Outcome, Parts, Snapshot, TaskId,
+};
 
 /// Which allocation of a call fails, counted from 1; 0 is none.
 ///
@@ -47,6 +49,19 @@ pub trait Manager: Send + Sync {
 
     /// Writes what can be seen of every address space, file, policy and counter. Clears first.
     fn snapshot(&self, into: &mut Snapshot);
+
+    /// How often each part of the state may have moved, as far as calls were made on this thread;
+    /// none: it is not known, and everything is looked at after each call.
+    fn moves(&self) -> Option<Moves> {
+        None
+    }
+
+    /// As [`Manager::snapshot`], but of the parts only these: the others stay as `into` has them from
+    /// the last look.
+    fn look_again(&self, parts: Parts, into: &mut Snapshot) {
+        let _ = parts;
+        self.snapshot(into);
+    }
 
     /// Runs what was deferred (grace periods) to its end.
     fn quiesce(&self);

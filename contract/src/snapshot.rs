@@ -3,7 +3,9 @@
 //! Flat vectors, so that one snapshot can be filled again and again without allocating, and two
 //! can be compared by slices. Everything is ordered as said; the order is part of the equality.
 
-use crate::{AnonId, Fd, FileId, FileKind, MmId, PolicyId, Resource, TaskId, VmFlags, VmaId};
+use crate::{
+    AnonId, Fd, FileId, FileKind, MmId, Parts, PolicyId, Resource, TaskId, VmFlags, VmaId,
+};
 
 /// Everything that can be observed of a manager.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -44,6 +46,11 @@ pub struct Snapshot {
 impl Snapshot {
     /// Empties every vector and keeps their memory.
     pub fn clear(&mut self) {
+        self.clear_parts(Parts::ALL);
+    }
+
+    /// The same, but of the parts only these.
+    pub fn clear_parts(&mut self, parts: Parts) {
         let Self {
             tasks,
             mms,
@@ -62,16 +69,22 @@ impl Snapshot {
         } = self;
         tasks.clear();
         mms.clear();
-        vmas.clear();
-        pages.clear();
-        bytes.clear();
-        fds.clear();
-        files.clear();
-        file_bytes.clear();
-        absent.clear();
-        limits.clear();
         protocol.clear();
         (*committed, *anon_frames, *anons) = (0, 0, 0);
+        if parts.areas {
+            vmas.clear();
+        }
+        if parts.pages {
+            pages.clear();
+            bytes.clear();
+        }
+        if parts.files {
+            fds.clear();
+            files.clear();
+            file_bytes.clear();
+            absent.clear();
+            limits.clear();
+        }
     }
 }
 

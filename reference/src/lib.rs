@@ -17,7 +17,7 @@
 //! | `job`, `dispatch`, `drive` | lists of steps: what they are, which a call has, and driving them |
 //! | `guard`, `tlb` | what keeps steps of calls apart while they are driven |
 //! | `replay` | parts of calls, for the older judge of interleaved runs |
-//! | `snapshot` | what can be seen of it all |
+//! | `snapshot`, `watched` | what can be seen of it all, and what of it may have changed |
 //!
 //! A call is a list of steps, each atomic in Linux: `docs/steps.md` shows the lists, which are the
 //! tables `ROWS` in the modules. [`Manager::call`] takes all steps of one; [`Stepped`] takes one at
@@ -66,6 +66,7 @@ mod sync;
 mod tests;
 mod tlb;
 mod uffd;
+mod watched;
 mod world;
 mod zap;
 
@@ -73,7 +74,8 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use vmadiff_contract::{
-    Call, CallKind, Capabilities, Config, EventSink, Fail, Manager, Outcome, Snapshot, TaskId,
+    Call, CallKind, Capabilities, Config, EventSink, Fail, Manager, Moves, Outcome, Parts,
+    Snapshot, TaskId,
 };
 
 use crate::drive::Machine;
@@ -109,6 +111,14 @@ impl Manager for Reference {
 
     fn snapshot(&self, into: &mut Snapshot) {
         self.machine.read().world.snapshot(into);
+    }
+
+    fn moves(&self) -> Option<Moves> {
+        Some(self.machine.read().world.moves())
+    }
+
+    fn look_again(&self, parts: Parts, into: &mut Snapshot) {
+        self.machine.read().world.look_again(parts, into);
     }
 
     /// Nothing is ever deferred.

@@ -9,6 +9,7 @@ use crate::area::Area;
 use crate::limits::Limit;
 use crate::ordered::Ordered;
 use crate::page::Page;
+use crate::watched::Watched;
 
 /// An address space, `mm_struct`.
 #[derive(Clone, Debug, Default, Hash)]
@@ -19,9 +20,9 @@ pub(crate) struct Mm {
     /// By address; they never overlap. `map_count` is how many they are.
     pub areas: Ordered<Area>,
     /// By address; each lies in an area.
-    pub pages: Vec<Page>,
+    pub pages: Watched<Vec<Page>>,
     /// Open descriptors, by number.
-    pub fds: Vec<(Fd, FileId)>,
+    pub fds: Watched<Vec<(Fd, FileId)>>,
     /// Numbers that were given out, and have no file yet.
     pub reserved: SmallVec<[Fd; 2]>,
     /// Pages of all areas, and of those by kind (section 25).
@@ -41,7 +42,7 @@ pub(crate) struct Mm {
     /// The lock flags of future areas.
     pub def_flags: VmFlags,
     /// Limits that the process has set, by resource.
-    pub limits: Vec<Limit>,
+    pub limits: Watched<Vec<Limit>>,
     /// Who holds mmap_sem: the task that writes, and a bit for each that reads. Only while calls
     /// are driven.
     pub writer: Option<usize>,

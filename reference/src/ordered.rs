@@ -15,6 +15,8 @@ pub(crate) struct Ordered<T> {
     /// This many elements at the end are as they were when `note` was written.
     unchanged: usize,
     note: u64,
+    /// How often it may have changed.
+    moves: u64,
 }
 
 /// Shorter lists have no room: to move them costs nothing.
@@ -27,6 +29,7 @@ impl<T> Default for Ordered<T> {
             room: 0,
             unchanged: 0,
             note: 0,
+            moves: 0,
         }
     }
 }
@@ -85,8 +88,14 @@ impl<T> Ordered<T> {
         (self.unchanged, self.note)
     }
 
+    /// How often it may have changed.
+    pub fn moves(&self) -> u64 {
+        self.moves
+    }
+
     /// All but the last elements may change.
     fn keep_note(&mut self, last: usize) {
+        self.moves += 1;
         self.unchanged = self.unchanged.min(last);
     }
 }

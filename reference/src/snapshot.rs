@@ -2,7 +2,7 @@
 
 use vmadiff_contract::{
     About, AbsentPage, ByteState, FdState, FileByte, FileId, FileState, LimitState, MmId, MmState,
-    PAGE_SIZE, PageState, Snapshot, TaskId, TaskState, VmaState,
+    Moves, PAGE_SIZE, PageState, Parts, Snapshot, TaskId, TaskState, VmaState,
 };
 
 use crate::mm::Mm;
@@ -12,17 +12,43 @@ use crate::world::{Task, World};
 impl World {
     /// Writes the state of everything that lives.
     pub fn snapshot(&self, into: &mut Snapshot) {
-        into.clear();
+        self.look_again(Parts::ALL, into);
+    }
+
+    /// How often each part of the state may have changed. An address space comes and goes with all of
+    /// them.
+    pub fn moves(&self) -> Moves {
+        let mms = &self.mms[..self.mm_count];
+        let gone = mms.iter().filter(|mm| mm.users == 0).count();
+        let born_or_gone = (self.mm_count + gone) as u64;
+        let mut moves = Moves {
+            areas: born_or_gone,
+            pages: born_or_gone + self.frames.moves() + self.slots.moves(),
+            files: born_or_gone + self.files.moves(),
+        };
+        for mm in mms {
+            moves.areas += mm.areas.moves();
+            moves.pages += mm.pages.moves();
+            moves.files += mm.fds.moves() + mm.limits.moves();
+        }
+        moves
+    }
+
+    /// Writes the state of what lives, of its parts only these.
+    pub fn look_again(&self, parts: Parts, into: &mut Snapshot) {
+        into.clear_parts(parts);
         let living = (1..).zip(&self.tasks).filter(|(_, task)| task.alive);
         into.tasks
             .extend(living.map(|(number, task)| self.task_state(number, task)));
         for mm in self.living_mms() {
-            self.show_mm(mm, into);
+            self.show_mm(mm, parts, into);
         }
-        for id in (1..=self.files.len() as u32).map(FileId) {
-            into.files.extend(self.file_state(id));
-            into.file_bytes.extend(self.bytes_of(id));
-            into.absent.extend(self.absent_of(id));
+        if parts.files {
+            for id in (1..=self.files.len() as u32).map(FileId) {
+                into.files.extend(self.file_state(id));
+                into.file_bytes.extend(self.bytes_of(id));
+                into.absent.extend(self.absent_of(id));
+            }
         }
         into.committed = self.committed;
         into.anon_frames = self.live_frames;
@@ -154,14 +180,20 @@ impl World {
         })
     }
 
-    fn show_mm(&self, mm: &Mm, into: &mut Snapshot) {
+    fn show_mm(&self, mm: &Mm, parts: Parts, into: &mut Snapshot) {
         into.mms.push(mm_state(mm));
-        into.vmas.extend(area_states(mm));
-        into.limits.extend(limit_states(mm));
-        for page in &mm.pages {
-            self.show_page(mm, page, into);
+        if parts.areas {
+            into.vmas.extend(area_states(mm));
         }
-        into.fds.extend(fd_states(mm));
+        if parts.pages {
+            for page in &mm.pages {
+                self.show_page(mm, page, into);
+            }
+        }
+        if parts.files {
+            into.limits.extend(limit_states(mm));
+            into.fds.extend(fd_states(mm));
+        }
     }
 
     fn show_page(&self, mm: &Mm, page: &Page, into: &mut Snapshot) {

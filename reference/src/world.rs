@@ -17,6 +17,7 @@ use crate::mm::Mm;
 use crate::page::{Frame, Page, Slot};
 use crate::policy::Policy;
 use crate::tlb::{Flight, TableLock};
+use crate::watched::Watched;
 use crate::zap::Zap;
 
 /// What a system call answers.
@@ -55,12 +56,12 @@ pub(crate) struct World {
     pub mm_count: usize,
     pub anons: Vec<Anon>,
     pub live_anons: u64,
-    pub files: Vec<File>,
+    pub files: Watched<Vec<File>>,
     /// Memory of the contents of files that a reset has forgotten.
     pub spare_bytes: Vec<Vec<(u64, u8)>>,
     pub policies: Vec<Policy>,
-    pub frames: Vec<Frame>,
-    pub slots: Vec<Slot>,
+    pub frames: Watched<Vec<Frame>>,
+    pub slots: Watched<Vec<Slot>>,
     /// Frames and slots that something refers to.
     pub live_frames: u64,
     /// `vm_committed_as`, pages.
@@ -135,11 +136,11 @@ impl World {
             mm_count: 0,
             anons: Vec::new(),
             live_anons: 0,
-            files: Vec::new(),
+            files: Watched::default(),
             spare_bytes: Vec::new(),
             policies: Vec::new(),
-            frames: Vec::new(),
-            slots: Vec::new(),
+            frames: Watched::default(),
+            slots: Watched::default(),
             live_frames: 0,
             committed: 0,
             vmas: 0,

@@ -25,7 +25,7 @@ pub use events::Digest;
 pub use laws::{Broken, Laws, Obeyed};
 pub use outcome::difference as answers_differ;
 pub use rule::{RULES, Rule, RuleInfo};
-pub use state::{difference as states_differ, same as same_state};
+pub use state::{difference as states_differ, same as same_state, same_moved};
 pub use woven::{Scene, WovenJudge};
 
 use vmadiff_contract::{AnonId, FileId, FrameId, PolicyId, TableId, VmaId};

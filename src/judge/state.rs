@@ -7,12 +7,17 @@ use std::cmp::Ordering;
 
 use vmadiff_contract::{
     AbsentPage, AnonId, ByteState, Fd, FdState, FileByte, FileId, FileKind, FileState, LimitState,
-    MmId, MmState, PageState, PolicyId, Resource, Snapshot, TaskId, TaskState, VmFlags, VmaId,
-    VmaState,
+    MmId, MmState, PageState, Parts, PolicyId, Resource, Snapshot, TaskId, TaskState, VmFlags,
+    VmaId, VmaState,
 };
 
 /// Whether two states are equal in all that is compared. For the fast path.
 pub fn same(reference: &Snapshot, candidate: &Snapshot) -> bool {
+    same_moved(reference, candidate, Parts::ALL)
+}
+
+/// The same of two states that were equal before these parts of either moved.
+pub fn same_moved(reference: &Snapshot, candidate: &Snapshot, moved: Parts) -> bool {
     let Snapshot {
         tasks,
         mms,
@@ -30,19 +35,23 @@ pub fn same(reference: &Snapshot, candidate: &Snapshot) -> bool {
         // Has laws.
         protocol: _,
     } = reference;
-    *vmas == candidate.vmas
-        && *pages == candidate.pages
-        && *mms == candidate.mms
+    let same_areas = || *vmas == candidate.vmas;
+    let same_pages = || *pages == candidate.pages && *bytes == candidate.bytes;
+    let same_files = || {
+        *fds == candidate.fds
+            && *files == candidate.files
+            && *file_bytes == candidate.file_bytes
+            && *absent == candidate.absent
+            && *limits == candidate.limits
+    };
+    *mms == candidate.mms
         && *tasks == candidate.tasks
-        && *bytes == candidate.bytes
-        && *fds == candidate.fds
-        && *files == candidate.files
-        && *file_bytes == candidate.file_bytes
-        && *absent == candidate.absent
-        && *limits == candidate.limits
         && *committed == candidate.committed
         && *anon_frames == candidate.anon_frames
         && *anons == candidate.anons
+        && (!moved.areas || same_areas())
+        && (!moved.pages || same_pages())
+        && (!moved.files || same_files())
 }
 
 /// A difference between two states.

@@ -1,6 +1,6 @@
 //! A manager on the fast path: its laws are fed as events come, and nothing else is kept.
 
-use vmadiff_contract::{Config, DesignInfo, Event, Manager, Outcome, Snapshot};
+use vmadiff_contract::{Config, DesignInfo, Event, Manager, Moves, Outcome, Parts, Snapshot};
 
 use crate::judge::{Broken, Digest, Laws};
 use crate::program::Step;
@@ -22,6 +22,12 @@ pub struct Checked<M: ?Sized> {
     pub state: Snapshot,
     pub laws: Laws,
     pub digest: Digest,
+    /// The manager's numbers when it was looked at last.
+    moves: Option<Moves>,
+    /// What of the state may have moved between the last two looks.
+    pub moved: Parts,
+    /// Room for a state that is looked at as a whole.
+    whole: Snapshot,
 }
 
 impl<M: Manager + ?Sized> Checked<M> {
@@ -32,6 +38,9 @@ impl<M: Manager + ?Sized> Checked<M> {
             state: Snapshot::default(),
             laws: Laws::new(design),
             digest: Digest::default(),
+            moves: None,
+            moved: Parts::ALL,
+            whole: Snapshot::default(),
         }
     }
 
@@ -40,11 +49,34 @@ impl<M: Manager + ?Sized> Checked<M> {
         self.instance.reset(config);
         self.laws.reset();
         self.digest = Digest::default();
+        self.moves = None;
     }
 
-    /// Looks at the state.
+    /// Looks at the whole state.
     pub fn snapshot(&mut self) {
         self.instance.manager.snapshot(&mut self.state);
+        (self.moves, self.moved) = (None, Parts::ALL);
+    }
+
+    /// Looks at what may have moved of the state since the last look.
+    pub fn look(&mut self) {
+        let manager = &self.instance.manager;
+        let now = manager.moves();
+        self.moved = match (now, self.moves) {
+            (Some(now), Some(before)) => now.since(before),
+            _ => Parts::ALL,
+        };
+        manager.look_again(self.moved, &mut self.state);
+        self.moves = now;
+    }
+
+    /// Whether what the looks left out is as it was; a look has come after the last call.
+    pub fn left_out_nothing(&mut self) -> bool {
+        if self.moves.is_none() {
+            return true;
+        }
+        self.instance.manager.snapshot(&mut self.whole);
+        self.whole == self.state
     }
 
     /// Makes a call, keeping its state, if that is looked at, and nothing else.
@@ -57,7 +89,7 @@ impl<M: Manager + ?Sized> Checked<M> {
         self.laws.begin(Some(step.call.kind()));
         let outcome = self.instance.call(step);
         if look {
-            self.snapshot();
+            self.look();
         }
         let Self {
             state,
@@ -79,7 +111,7 @@ impl<M: Manager + ?Sized> Checked<M> {
 
     /// Asks the laws about the state after a call.
     pub fn settle(&mut self, outcome: Outcome) -> Result<(), Mismatch> {
-        Ok(self.laws.settle(outcome, &self.state)?)
+        Ok(self.laws.settle_moved(outcome, &self.state, self.moved)?)
     }
 
     /// Ends the run; `gone` says that all tasks were to have ended.

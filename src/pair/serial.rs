@@ -5,7 +5,7 @@ use vmadiff_contract::{CallKind, Outcome};
 
 use super::checked::Mismatch;
 use super::{Pair, Ran, TWICE_IN, nondeterminism};
-use crate::judge::{Divergence, Verdict, judge, same_state};
+use crate::judge::{Divergence, Side, Verdict, judge, same_moved};
 use crate::program::{Program, Step};
 use crate::run::{Pace, Watch, caught, exit};
 
@@ -21,8 +21,10 @@ impl Pair {
             return None;
         }
         let mut ran = self.observe_twice(program);
-        if fast.found.is_some() && ran.verdict == Verdict::Agree {
-            ran.verdict = Verdict::Diverge(not_repeated());
+        if ran.verdict == Verdict::Agree
+            && let Some(objection) = fast.unfounded()
+        {
+            ran.verdict = Verdict::Diverge(objection);
         }
         (ran.verdict != Verdict::Agree).then(|| Box::new(ran))
     }
@@ -33,7 +35,7 @@ impl Pair {
         if pace.is_long() {
             self.first_pass(program, &mut ())
         } else {
-            FirstPass { pace, found: None }
+            FirstPass::at(pace)
         }
     }
 
@@ -50,8 +52,10 @@ impl Pair {
             .observe(program, self.known, keep.clone());
         let candidate = self.candidate.instance.observe(program, self.known, keep);
         let mut verdict = judge(program, self.design, &reference, &candidate);
-        if first.found.is_some() && verdict == Verdict::Agree {
-            verdict = Verdict::Diverge(not_repeated());
+        if verdict == Verdict::Agree
+            && let Some(objection) = first.unfounded()
+        {
+            verdict = Verdict::Diverge(objection);
         }
         Ran {
             design: self.design,
@@ -67,16 +71,13 @@ impl Pair {
     /// Compares as fast as can be and keeps nothing. Where a look at the states of a long program
     /// finds something, the calls before it are gone through one by one.
     fn first_pass(&mut self, program: &Program, watch: &mut impl Watch) -> FirstPass {
-        let mut pass = FirstPass {
-            pace: Pace::of(program.calls.len()),
-            found: None,
-        };
+        let mut pass = FirstPass::at(Pace::of(program.calls.len()));
         self.pass(program, &mut pass, watch);
         if let Some(at) = pass.found {
             let unlooked = pass.pace.unlooked(at);
             if unlooked.len() > 1 {
                 let pace = pass.pace.closer(unlooked);
-                let mut closer = FirstPass { pace, found: None };
+                let mut closer = FirstPass::at(pace);
                 self.pass(program, &mut closer, &mut ());
                 // A pass that finds nothing now is a finding of its own.
                 if closer.found.is_some() {
@@ -91,9 +92,15 @@ impl Pair {
         let mut at = 0;
         let pace = &mut pass.pace;
         let ended = caught(|| self.fast(program, &mut at, pace, watch));
-        if ended.is_err() {
-            self.reference.instance.renew();
-            self.candidate.instance.renew();
+        match ended {
+            Err(_) => {
+                self.reference.instance.renew();
+                self.candidate.instance.renew();
+            }
+            Ok(Err(Mismatch)) if pace.is_due(at) => {
+                pass.missed = caught(|| self.missed()).ok().flatten();
+            }
+            Ok(_) => {}
         }
         pass.found = (!matches!(ended, Ok(Ok(())))).then_some(at);
     }
@@ -109,7 +116,8 @@ impl Pair {
         self.reference.reset(&program.config);
         self.candidate.reset(&program.config);
         watch.begin(&program.config);
-        self.reference.snapshot();
+        self.reference.look();
+        let checked = program.is_one_in(TWICE_IN);
         for step in &program.calls {
             if self.known.makes(&step.call) {
                 let look = pace.is_due(*at);
@@ -117,11 +125,17 @@ impl Pair {
                 if look {
                     pace.looked(*at, &self.reference.state);
                 }
+                if look && checked {
+                    self.missed_nothing()?;
+                }
             }
             *at += 1;
         }
         if !pace.unlooked(*at).is_empty() {
-            self.reference.snapshot();
+            self.reference.look();
+        }
+        if pace.has_looked() {
+            self.missed_nothing()?;
         }
         if self.known.knows(CallKind::Exit) {
             self.fast_exits(at)?;
@@ -170,8 +184,21 @@ impl Pair {
 
     fn compare(&self) -> Result<(), Mismatch> {
         let (ours, theirs) = (&self.reference, &self.candidate);
-        let equal = same_state(&ours.state, &theirs.state) && ours.digest == theirs.digest;
+        let moved = ours.moved.or(theirs.moved);
+        let equal = same_moved(&ours.state, &theirs.state, moved) && ours.digest == theirs.digest;
         if equal { Ok(()) } else { Err(Mismatch) }
+    }
+
+    fn missed_nothing(&mut self) -> Result<(), Mismatch> {
+        self.missed().map_or(Ok(()), |_| Err(Mismatch))
+    }
+
+    /// Who said of a part of its state that it had not moved, and it had.
+    fn missed(&mut self) -> Option<Side> {
+        if !self.reference.left_out_nothing() {
+            return Some(Side::Reference);
+        }
+        (!self.candidate.left_out_nothing()).then_some(Side::Candidate)
     }
 }
 
@@ -180,8 +207,31 @@ pub(super) struct FirstPass {
     pace: Pace,
     /// The index of the call that it objects to; behind the program's come exits and quiescence.
     found: Option<usize>,
+    /// Whose state had moved where it was left out.
+    missed: Option<Side>,
 }
 
-fn not_repeated() -> Divergence {
-    nondeterminism(None, "a run that was objected to could not be repeated")
+impl FirstPass {
+    fn at(pace: Pace) -> Self {
+        Self {
+            pace,
+            found: None,
+            missed: None,
+        }
+    }
+
+    /// What the pass objected to, where states that are looked at as a whole give no reason.
+    fn unfounded(&self) -> Option<Divergence> {
+        self.found?;
+        Some(match self.missed {
+            None => nondeterminism(None, "a run that was objected to could not be repeated"),
+            Some(side) => {
+                let what = format!("the {side}'s state moves where it says that nothing has");
+                Divergence {
+                    at: self.found,
+                    ..nondeterminism(Some(side), &what)
+                }
+            }
+        })
+    }
 }

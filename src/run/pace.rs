@@ -101,6 +101,11 @@ impl Pace {
         self.next = at + 1;
     }
 
+    /// Whether the state after the last call was looked at.
+    pub fn has_looked(&self) -> bool {
+        self.next == self.calls
+    }
+
     /// The calls that have not been looked at, up to and with this one.
     pub fn unlooked(&self, at: usize) -> Range<usize> {
         self.next..at + 1

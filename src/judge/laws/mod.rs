@@ -15,7 +15,7 @@ mod misuse;
 mod references;
 mod vma;
 
-use vmadiff_contract::{CallKind, DesignInfo, Event, Frees, Outcome, Snapshot};
+use vmadiff_contract::{CallKind, DesignInfo, Event, Frees, Outcome, Parts, Snapshot};
 
 use super::{Divergence, Object, Rule, Side, Signature};
 use file::Files;
@@ -65,6 +65,10 @@ pub struct Laws {
     /// When VMAs are freed; none: this is the reference, which never makes anything wait.
     frees: Option<Frees>,
     call: Option<CallKind>,
+    /// An event has told of an object since the last state.
+    stirred: bool,
+    /// Policies that areas held in the last state.
+    held_by_areas: u64,
     vmas: Vmas,
     files: Files,
     anons: Ledger,
@@ -79,6 +83,8 @@ impl Laws {
         Self {
             frees: design.map(|design| design.frees),
             call: None,
+            stirred: false,
+            held_by_areas: 0,
             vmas: Vmas::new(design.map_or(&[], |design| design.counts)),
             files: Files::default(),
             anons: Ledger::new(Names::ANON),
@@ -93,6 +99,8 @@ impl Laws {
         let Self {
             frees: _,
             call,
+            stirred,
+            held_by_areas,
             vmas,
             files,
             anons,
@@ -101,6 +109,7 @@ impl Laws {
             tables,
         } = self;
         *call = None;
+        (*stirred, *held_by_areas) = (false, 0);
         vmas.reset();
         files.reset();
         anons.reset();
@@ -120,6 +129,10 @@ impl Laws {
     /// The law that it breaks.
     #[inline]
     pub fn event(&mut self, event: &Event) -> Obeyed {
+        if matches!(event, Event::Note(_)) {
+            return Ok(());
+        }
+        self.stirred = true;
         if self.defers() {
             deferred::allowed(self.frees, event)?;
         }
@@ -155,10 +168,28 @@ impl Laws {
     /// # Errors
     /// The law that it breaks.
     pub fn settle(&mut self, outcome: Outcome, state: &Snapshot) -> Obeyed {
-        let policies = self.settle_areas(state)?;
-        self.vmas.settle(state, self.nobody_waits(outcome))?;
+        self.settle_moved(outcome, state, Parts::ALL)
+    }
+
+    /// The same, where of the state only these parts may be other than in the last one: what neither
+    /// they nor an event since then is about was asked before.
+    ///
+    /// # Errors
+    /// The law that it breaks.
+    pub fn settle_moved(&mut self, outcome: Outcome, state: &Snapshot, moved: Parts) -> Obeyed {
+        let stirred = std::mem::take(&mut self.stirred);
+        let areas = moved.areas || stirred;
+        if areas {
+            self.held_by_areas = self.settle_areas(state)?;
+        }
+        let policies = self.held_by_areas + self.settle_tasks(state)?;
+        if areas || self.defers() {
+            self.vmas.settle(state, self.nobody_waits(outcome))?;
+        }
         self.vmas.settle_references(state)?;
-        self.files.settle(state)?;
+        if areas || moved.files {
+            self.files.settle(state)?;
+        }
         self.anons.counted(state.anons, "the state counts")?;
         if self.frees.is_none() || self.waited(outcome) {
             self.policies.counted(policies, "areas and tasks hold")?;
@@ -208,7 +239,7 @@ impl Laws {
         }
     }
 
-    /// Whatever areas and tasks name must live. Answers how many policies they hold.
+    /// Whatever areas name must live. Answers how many policies they hold.
     fn settle_areas(&mut self, state: &Snapshot) -> Result<u64, Box<Broken>> {
         let mut policies = 0;
         for area in &state.vmas {
@@ -223,6 +254,12 @@ impl Laws {
                 policies += 1;
             }
         }
+        Ok(policies)
+    }
+
+    /// The policies that tasks name must live. Answers how many they are.
+    fn settle_tasks(&self, state: &Snapshot) -> Result<u64, Box<Broken>> {
+        let mut policies = 0;
         for policy in state.tasks.iter().filter_map(|task| task.policy) {
             self.policies
                 .used(policy.0, Rule::PolicyUsedAfterFree, "a task")?;

@@ -12,7 +12,7 @@ use crate::sites as site;
 
 object! {
     /// The areas that descend, by fork and split, from the one that first stored a page.
-    AnonVma, dead: |n| Some(Misuse::DeadAnon(AnonId(n)));
+    AnonVma, shows: Nothing, dead: |n| Some(Misuse::DeadAnon(AnonId(n)));
     words {
         /// The first of its tree, whose lock serves all of it; itself if it is the first.
         root: Handle<AnonVma>,
@@ -33,7 +33,7 @@ object! {
 
 object! {
     /// A link between an area and an anon_vma (`anon_vma_chain`).
-    AnonVmaChain, dead: |_| None;
+    AnonVmaChain, shows: Areas, dead: |_| None;
     words {
         /// The area.
         vma: Handle<Vma>,

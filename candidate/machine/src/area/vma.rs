@@ -19,7 +19,7 @@ use crate::design::Design;
 
 object! {
     /// An area of an address space.
-    Vma, dead: |n| Some(Misuse::DeadVma(VmaId(n)));
+    Vma, shows: Areas, dead: |n| Some(Misuse::DeadVma(VmaId(n)));
     words {
         /// First byte.
         vm_start: u64,

@@ -12,6 +12,7 @@ use crate::area::vma::Vma;
 use crate::core::current::Current;
 use crate::core::machine::Machine;
 use crate::core::mm::{Mm, mm_id};
+use crate::core::moves::{Shows, moved};
 use crate::core::slab::{Handle, Ref, object};
 use crate::defects::defect;
 use crate::design::Design;
@@ -21,7 +22,7 @@ use crate::sites as site;
 
 object! {
     /// An open file description with its contents.
-    File, dead: |n| Some(Misuse::DeadFile(FileId(n)));
+    File, shows: Files, dead: |n| Some(Misuse::DeadFile(FileId(n)));
     words {
         /// Its kind's number from 1; 0 for shared anonymous memory.
         kind: u8,
@@ -98,6 +99,7 @@ const FIRST_FD: usize = 3;
 impl Descriptors {
     /// None are open.
     pub fn init(&self) {
+        moved(Shows::Files);
         self.slots.lock().clear();
     }
 
@@ -113,6 +115,7 @@ impl Descriptors {
 
     /// Gives the lowest free number.
     pub fn install(&self, file: Handle<File>) -> Fd {
+        moved(Shows::Files);
         let mut slots = self.slots.lock();
         let lowest = slots
             .iter()
@@ -134,12 +137,14 @@ impl Descriptors {
 
     /// Takes what a number opens; the lock is held.
     fn take(&self, fd: Fd) -> Option<Handle<File>> {
+        moved(Shows::Files);
         let at = usize::try_from(fd.0).ok()?.checked_sub(FIRST_FD)?;
         std::mem::take(self.slots.lock().get_mut(at)?).some()
     }
 
     /// Takes the open descriptor with the lowest number away.
     fn pop_first(&self) -> Option<Handle<File>> {
+        moved(Shows::Files);
         let mut slots = self.slots.lock();
         slots
             .iter_mut()
@@ -174,6 +179,7 @@ impl<D: Design> Machine<D> {
 
     /// Takes a reference (`get_file`).
     pub fn get_file(&self, file: Ref<'_, File>) {
+        moved(Shows::Files);
         if file.alive() && file.refs().get(site::GET_FILE__REFS).is_err() {
             self.misuse(Misuse::DeadFile(FileId(file.ordinal())));
         }
@@ -189,6 +195,7 @@ impl<D: Design> Machine<D> {
         if !file.alive() {
             return;
         }
+        moved(Shows::Files);
         let put = file.refs().put(site::FPUT__REFS);
         if told {
             self.mark_done(StepKind::Put, file.about());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use vmadiff_contract::{
     Call, CallKind, Capabilities, Config, DesignInfo, Event, EventSink, Fail, Manager, Misuse,
-    Note, Outcome, Snapshot, TaskId,
+    Moves, Note, Outcome, Parts, Snapshot, TaskId,
 };
 use vmadiff_interleave::{Cell, Irqs, Rcu, Site};
 
@@ -13,6 +13,7 @@ use crate::area::vma::Vma;
 use crate::core::current::Current;
 use crate::core::file::File;
 use crate::core::mm::Mm;
+use crate::core::moves::moves;
 use crate::core::policy::Policy;
 use crate::core::slab::{Beside, Handle, Ref, Slab};
 use crate::core::task::{TASKS, Task};
@@ -292,6 +293,14 @@ impl<D: Design> Manager for Machine<D> {
 
     fn snapshot(&self, into: &mut Snapshot) {
         self.fill_snapshot(into);
+    }
+
+    fn moves(&self) -> Option<Moves> {
+        Some(moves())
+    }
+
+    fn look_again(&self, parts: Parts, into: &mut Snapshot) {
+        self.fill_parts(parts, into);
     }
 
     fn quiesce(&self) {

@@ -7,6 +7,7 @@ use crate::area::holes::Holes;
 use crate::area::vma::Vma;
 use crate::core::file::Descriptors;
 use crate::core::machine::Machine;
+use crate::core::moves::Shows;
 use crate::core::rlimit::Rlimits;
 use crate::core::slab::{Handle, Object};
 use crate::design::Design;
@@ -66,6 +67,8 @@ pub struct Mm {
 }
 
 impl Object for Mm {
+    const SHOWS: Shows = Shows::All;
+
     fn dead(_: u32) -> Option<Misuse> {
         None
     }

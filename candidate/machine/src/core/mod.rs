@@ -7,6 +7,7 @@ pub mod file;
 pub mod machine;
 pub mod marks;
 pub mod mm;
+pub mod moves;
 pub mod policy;
 pub mod rlimit;
 pub mod section;

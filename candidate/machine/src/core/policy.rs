@@ -14,7 +14,7 @@ use crate::sites as site;
 
 object! {
     /// A policy.
-    Policy, dead: |n| Some(Misuse::DeadPolicy(PolicyId(n)));
+    Policy, shows: Nothing, dead: |n| Some(Misuse::DeadPolicy(PolicyId(n)));
     words {
         /// `MPOL_*`.
         mode: u32,

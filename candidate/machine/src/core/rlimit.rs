@@ -5,6 +5,7 @@ use vmadiff_interleave::{Cell, Site, SpinLock};
 
 use crate::core::current::Current;
 use crate::core::mm::Mm;
+use crate::core::moves::{Shows, moved};
 use crate::design::Design;
 use crate::sites as site;
 
@@ -37,6 +38,7 @@ pub struct Rlimits {
 impl Rlimits {
     /// None was set.
     pub fn init(&self) {
+        moved(Shows::Files);
         self.set.init(0);
     }
 
@@ -54,6 +56,7 @@ impl Rlimits {
 
     /// Sets one, in one step.
     pub fn set(&self, resource: Resource, limit: Rlimit) {
+        moved(Shows::Files);
         let number = resource.number();
         self.soft[number as usize].set(site::DO_PRLIMIT__RLIM, limit.soft);
         self.hard[number as usize].init(limit.hard);
@@ -64,6 +67,7 @@ impl Rlimits {
     /// the parent's lock still held.
     pub fn copy(&self, parent: &Self, then: impl FnOnce()) {
         let _lock = parent.task_lock.lock(site::COPY_SIGNAL__TASK_LOCK);
+        moved(Shows::Files);
         self.set.init(parent.set.peek());
         for (to, from) in self.soft.iter().zip(&parent.soft) {
             to.init(from.peek());

@@ -1,8 +1,8 @@
 //! What can be seen of a manager between calls.
 
 use vmadiff_contract::{
-    AbsentPage, AnonId, ByteState, FdState, FileByte, FileId, FileState, MmId, MmState, PolicyId,
-    Protocol, Snapshot, TaskId, TaskState, VmFlags, VmaState,
+    AbsentPage, AnonId, ByteState, FdState, FileByte, FileId, FileState, MmId, MmState, Parts,
+    PolicyId, Protocol, Snapshot, TaskId, TaskState, VmFlags, VmaState,
 };
 use vmadiff_interleave::Word;
 
@@ -20,7 +20,12 @@ use crate::page::table::Entries;
 impl<D: Design> Machine<D> {
     /// Shows everything. Nothing is reported on the way, whatever state it is in.
     pub fn fill_snapshot(&self, into: &mut Snapshot) {
-        into.clear();
+        self.fill_parts(Parts::ALL, into);
+    }
+
+    /// The same, but of the parts only these.
+    pub(super) fn fill_parts(&self, parts: Parts, into: &mut Snapshot) {
+        into.clear_parts(parts);
         let last = self.last_task.peek() as usize;
         for (number, task) in self.tasks().iter().enumerate().take(last + 1) {
             if task.live.peek() {
@@ -34,10 +39,12 @@ impl<D: Design> Machine<D> {
             }
         }
         for mm in self.mms.by_age() {
-            self.show_mm(mm.handle(), into);
+            self.show_mm(mm.handle(), parts, into);
         }
-        for file in self.files.by_age() {
-            show_file(file, into);
+        if parts.files {
+            for file in self.files.by_age() {
+                show_file(file, into);
+            }
         }
         into.protocol.sort_unstable_by_key(|p| p.vma);
         into.committed = self.committed.peek();
@@ -45,7 +52,7 @@ impl<D: Design> Machine<D> {
         into.anons = self.anons.live().into();
     }
 
-    fn show_mm(&self, handle: Handle<Mm>, into: &mut Snapshot) {
+    fn show_mm(&self, handle: Handle<Mm>, parts: Parts, into: &mut Snapshot) {
         let (mm, id) = (self.mm(handle), mm_id(handle));
         into.mms.push(MmState {
             mm: id,
@@ -65,19 +72,26 @@ impl<D: Design> Machine<D> {
         let mut left = self.vmas.live() + 1;
         let mut next = self.vmas.find(mm.mmap.peek());
         while let Some(vma) = next.filter(|_| left > 0) {
-            self.show_vma(vma, into);
+            if parts.areas {
+                self.show_vma(vma, into);
+            }
+            self.show_counts(vma, into);
             next = self.vmas.find(vma.vm_next().shown());
             left -= 1;
         }
-        self.show_pages(mm, handle, into);
-        mm.rlimits.each(id, |limit| into.limits.push(limit));
-        mm.files.each(|fd, file| {
-            into.fds.push(FdState {
-                mm: id,
-                fd,
-                file: FileId(file.ordinal()),
+        if parts.pages {
+            self.show_pages(mm, handle, into);
+        }
+        if parts.files {
+            mm.rlimits.each(id, |limit| into.limits.push(limit));
+            mm.files.each(|fd, file| {
+                into.fds.push(FdState {
+                    mm: id,
+                    fd,
+                    file: FileId(file.ordinal()),
+                });
             });
-        });
+        }
     }
 
     fn show_vma(&self, vma: Ref<'_, Vma>, into: &mut Snapshot) {
@@ -99,6 +113,10 @@ impl<D: Design> Machine<D> {
             anon: vma.anon_vma().shown().some().map(|a| AnonId(a.ordinal())),
             anon_chain,
         });
+    }
+
+    /// Counts move without a word of the area, so they are shown every time.
+    fn show_counts(&self, vma: Ref<'_, Vma>, into: &mut Snapshot) {
         if !D::INFO.counts.is_empty() {
             into.protocol.push(Protocol {
                 vma: vma.id(),

@@ -6,6 +6,8 @@
 use parking_lot::Mutex;
 use vmadiff_interleave::{Cell, Site};
 
+use crate::core::moves::{Shows, moved};
+
 /// Pages of a file that are not in the page cache, by their index.
 #[derive(Default)]
 pub struct Absent {
@@ -18,6 +20,7 @@ pub struct Absent {
 impl Absent {
     /// None are missing, while nobody else can see the file.
     pub fn init(&self) {
+        moved(Shows::Files);
         self.pages.lock().clear();
         self.count.init(0);
     }
@@ -30,6 +33,7 @@ impl Absent {
     /// The page leaves the page cache (`__delete_from_page_cache`).
     pub fn delete(&self, site: Site, page: u64) {
         self.count.set(site, self.count.peek());
+        moved(Shows::Files);
         let mut pages = self.pages.lock();
         if let Err(at) = pages.binary_search(&page) {
             pages.insert(at, page);
@@ -43,6 +47,7 @@ impl Absent {
         if self.count.peek() == 0 {
             return false;
         }
+        moved(Shows::Files);
         let mut pages = self.pages.lock();
         let before = pages.len();
         pages.retain(|page| !(first..end).contains(page));

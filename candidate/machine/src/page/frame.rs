@@ -12,7 +12,7 @@ use crate::page::sparse::Sparse;
 
 object! {
     /// A frame of private memory.
-    Frame, dead: |n| Some(Misuse::DeadFrame(FrameId(n)));
+    Frame, shows: Pages, dead: |n| Some(Misuse::DeadFrame(FrameId(n)));
     words {
         /// Entries that map it (`_mapcount`).
         mapcount: u64,
@@ -39,7 +39,7 @@ object! {
     /// A slot of the swap device.
     ///
     /// Deviation (slots-are-new): an entry names the slot's use, not its place.
-    SwapSlot, dead: |_| None;
+    SwapSlot, shows: Pages, dead: |_| None;
     words {
         /// Swap entries that name it.
         count: u64,

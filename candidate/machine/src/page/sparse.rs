@@ -3,6 +3,8 @@
 use parking_lot::Mutex;
 use vmadiff_interleave::{Cell, Site};
 
+use crate::core::moves::{Shows, moved};
+
 /// Bytes by offset; those not listed are zero.
 #[derive(Default)]
 pub struct Sparse {
@@ -47,6 +49,7 @@ impl Sparse {
     fn change(&self, site: Site, how: impl FnOnce(&mut Vec<(u64, u8)>)) {
         // A write even where nothing changes: others must see that it happened.
         self.used.set(site, self.used.peek());
+        moved(Shows::Contents);
         let mut bytes = self.bytes.lock();
         how(&mut bytes);
         self.used.init(bytes.len() as u64);
@@ -55,12 +58,14 @@ impl Sparse {
     /// Zeroes all, while nobody else can see it. Takes the same steps whatever was there: engines that
     /// guide by coverage would take what an earlier run left for a doing of this one.
     pub fn init(&self) {
+        moved(Shows::Contents);
         self.bytes.lock().clear();
         self.used.init(0);
     }
 
     /// Puts these there, by offset, while nobody else can see it.
     pub fn init_with(&self, contents: impl Iterator<Item = (u64, u8)>) {
+        moved(Shows::Contents);
         let mut bytes = self.bytes.lock();
         bytes.clear();
         bytes.extend(contents);
@@ -72,6 +77,7 @@ impl Sparse {
         if other.used.get(site) == 0 {
             return self.init();
         }
+        moved(Shows::Contents);
         let theirs = other.bytes.lock();
         let mut ours = self.bytes.lock();
         ours.clear();

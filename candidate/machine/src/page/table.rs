@@ -8,6 +8,7 @@ use vmadiff_interleave::{Cell, Site, SpinLock};
 
 use crate::core::machine::Machine;
 use crate::core::mm::Mm;
+use crate::core::moves::{Shows, moved};
 use crate::core::slab::{Handle, Ref, object};
 use crate::design::Design;
 use crate::page::pte::Pte;
@@ -56,6 +57,7 @@ impl Entries {
             word.init(0);
         }
         self.groups.init(0);
+        moved(Shows::Pages);
     }
 
     /// Reads an entry.
@@ -78,6 +80,7 @@ impl Entries {
         bits.init(with(bits.peek(), bit, word != 0));
         let group = with(self.groups.peek(), 1 << (at / 64), bits.peek() != 0);
         self.groups.init(group);
+        moved(Shows::Pages);
     }
 
     /// The first entry from `from` on that is not zero.
@@ -116,7 +119,7 @@ fn with(word: u64, bit: u64, set: bool) -> u64 {
 
 object! {
     /// A page table of one of the three lower levels.
-    Table, dead: |n| Some(Misuse::DeadTable(TableId(n)));
+    Table, shows: Pages, dead: |n| Some(Misuse::DeadTable(TableId(n)));
     words {
         /// Bits of an address below an entry's range.
         shift: u32,

@@ -22,6 +22,8 @@ use std::sync::atomic::{AtomicU32, Ordering::Acquire, Ordering::Release};
 use parking_lot::Mutex;
 use vmadiff_contract::{EventSink, Misuse};
 
+use crate::core::moves::{Shows, moved};
+
 use self::chunks::Chunks;
 
 pub use chunks::Beside;
@@ -31,6 +33,9 @@ pub use object::{Field, Ref};
 
 /// What a slab holds. A slot's object is made once and set up anew at each allocation.
 pub trait Object: Default {
+    /// Where its words stand in a snapshot, and whether it lives.
+    const SHOWS: Shows;
+
     /// How the use of a dead one is reported; none: nobody can hold a dangling handle.
     fn dead(ordinal: u32) -> Option<Misuse>;
 }
@@ -106,6 +111,7 @@ impl<T: Object> Slab<T> {
             (index, keeper.ordinal)
         };
         let slot = self.slot(index);
+        moved(T::SHOWS);
         slot.live.store(ordinal, Release);
         Ref {
             slab: self,
@@ -120,6 +126,7 @@ impl<T: Object> Slab<T> {
         if !object.alive() {
             return false;
         }
+        moved(T::SHOWS);
         object.slot.live.store(DEAD, Release);
         let mut keeper = self.keeper.lock();
         self.alive.store(self.alive.load(Acquire) - 1, Release);

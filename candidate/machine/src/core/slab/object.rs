@@ -6,6 +6,7 @@ use vmadiff_contract::Event;
 use vmadiff_interleave::{Cell, Site, Word};
 
 use super::{Handle, Object, Slab, Slot};
+use crate::core::moves::moved;
 
 /// An object, dead or alive, by its name.
 pub struct Ref<'a, T> {
@@ -115,6 +116,7 @@ impl<T: Object, W: Word> Field<'_, T, W> {
     #[inline]
     pub fn set(self, site: Site, value: W) {
         if self.owner.alive() {
+            moved(T::SHOWS);
             self.cell.set(site, value);
             self.owner.alive();
         }
@@ -126,6 +128,7 @@ impl<T: Object, W: Word> Field<'_, T, W> {
         if !self.owner.alive() {
             return W::from_word(0);
         }
+        moved(T::SHOWS);
         let before = self.cell.swap(site, value);
         self.checked(before)
     }
@@ -135,6 +138,7 @@ impl<T: Object, W: Word> Field<'_, T, W> {
     #[inline]
     pub fn init(self, value: W) {
         if self.owner.alive() {
+            moved(T::SHOWS);
             self.cell.init(value);
         }
     }
@@ -147,6 +151,7 @@ impl<T: Object> Field<'_, T, u64> {
         if !self.owner.alive() {
             return 0;
         }
+        moved(T::SHOWS);
         let before = self.cell.add(site, more);
         self.checked(before)
     }
@@ -162,7 +167,7 @@ impl<T, W> Copy for Field<'_, T, W> {}
 /// Declares an object: its words, each with an accessor of its own, and what else it is made of.
 macro_rules! object {
     (
-        $(#[$doc:meta])* $name:ident, dead: $dead:expr;
+        $(#[$doc:meta])* $name:ident, shows: $shows:ident, dead: $dead:expr;
         words { $($(#[$wdoc:meta])* $word:ident: $wtype:ty,)* }
         parts { $($(#[$pdoc:meta])* $part:ident: $ptype:ty,)* }
     ) => {
@@ -174,6 +179,8 @@ macro_rules! object {
         }
 
         impl $crate::core::slab::Object for $name {
+            const SHOWS: $crate::core::moves::Shows = $crate::core::moves::Shows::$shows;
+
             fn dead(ordinal: u32) -> Option<vmadiff_contract::Misuse> {
                 ($dead)(ordinal)
             }

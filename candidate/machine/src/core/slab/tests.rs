@@ -7,7 +7,7 @@ use crate::testing::Log;
 
 object! {
     /// An object with one word.
-    Thing, dead: |n| Some(Misuse::DeadVma(vmadiff_contract::VmaId(n)));
+    Thing, shows: Nothing, dead: |n| Some(Misuse::DeadVma(vmadiff_contract::VmaId(n)));
     words {
         /// A word.
         value: u32,
