@@ -45,7 +45,7 @@ impl<D: Design> Current<'_, D> {
         let grow = (start - addr) >> 12;
         let pgoff = vma.vm_pgoff().peek();
         if grow > pgoff {
-            self.mark(StepKind::Charge, vma.about(), Told::Refused);
+            self.mark(StepKind::Decide, vma.about(), Told::Refused);
             return Err(Errno::ENOMEM);
         }
         self.acct_stack_growth(vma, vma.end() - addr, grow)?;
@@ -76,7 +76,11 @@ impl<D: Design> Current<'_, D> {
             self.mark(StepKind::Decide, self.counters(), Told::Number(limit >> 12));
             size <= limit
         };
-        if !fits || self.mlock_future_check(flags, grow << 12).is_err() {
+        if !fits {
+            self.mark(StepKind::Decide, self.counters(), Told::Refused);
+            return Err(Errno::ENOMEM);
+        }
+        if self.mlock_future_check(flags, grow << 12).is_err() {
             self.mark(StepKind::Charge, vma.about(), Told::Refused);
             return Err(Errno::ENOMEM);
         }

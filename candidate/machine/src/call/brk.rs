@@ -54,7 +54,7 @@ impl<D: Design> Current<'_, D> {
         }
         let next = self.find_vma(old_page);
         if next.is_some_and(|next| new_page.wrapping_add(4096) > self.vm_start_gap(next)) {
-            self.mark(StepKind::Charge, self.areas(), Told::Refused);
+            self.mark(StepKind::Decide, self.areas(), Told::Refused);
             return old;
         }
         let len = new_page.wrapping_sub(old_page);
@@ -83,7 +83,7 @@ impl<D: Design> Current<'_, D> {
         let place = self.get_unmapped_area(addr, len, true);
         let may = place.and_then(|_| self.mlock_future_check(flags, len));
         if may.is_err() {
-            self.mark(StepKind::Charge, self.areas(), Told::Refused);
+            self.mark(StepKind::Decide, self.areas(), Told::Refused);
             return Err(Refused);
         }
         let (end, pages) = (addr + len, len >> 12);

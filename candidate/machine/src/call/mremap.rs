@@ -176,8 +176,14 @@ impl<D: Design> Current<'_, D> {
 
     /// The area that is to be resized, and what was charged for its growth (`vma_to_resize`).
     fn vma_to_resize(&self, asked: &Remap) -> Result<(Ref<'_, Vma>, u64), Errno> {
-        let (vma, charged) = self.find_to_resize(asked).inspect_err(|_| {
-            self.mark(StepKind::Charge, self.areas(), Told::Refused);
+        let (vma, charged) = self.find_to_resize(asked).inspect_err(|errno| {
+            // What may_expand_vm refuses is what is not charged.
+            let kind = if *errno == Errno::ENOMEM {
+                StepKind::Charge
+            } else {
+                StepKind::Decide
+            };
+            self.mark(kind, self.areas(), Told::Refused);
         })?;
         self.vm_enough_memory(charged)?;
         self.mark_done(StepKind::Charge, vma.about());
