@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
-use crate::Site;
-use crate::point::{Kind, point};
+use crate::point::{Kind, point, tell, word_point};
+use crate::{Owner, Site};
 
 /// A value that fits a machine word.
 pub trait Word: Copy {
@@ -62,15 +62,34 @@ impl<T: Word> Cell<T> {
     /// Reads it (READ_ONCE).
     #[inline]
     pub fn get(&self, site: Site) -> T {
-        point(site, self, Kind::Read);
-        self.peek()
+        self.get_of(site, || None)
+    }
+
+    /// The same for an object's word; whose it is may be asked for.
+    #[inline]
+    pub fn get_of(&self, site: Site, owner: impl FnOnce() -> Option<Owner>) -> T {
+        let wanted = word_point(site, self, Kind::Read);
+        let value = self.peek();
+        if wanted {
+            tell(value.to_word(), owner());
+        }
+        value
     }
 
     /// Writes it (WRITE_ONCE).
     #[inline]
     pub fn set(&self, site: Site, value: T) {
-        point(site, self, Kind::Write);
+        self.set_of(site, value, || None);
+    }
+
+    /// The same for an object's word; whose it is may be asked for.
+    #[inline]
+    pub fn set_of(&self, site: Site, value: T, owner: impl FnOnce() -> Option<Owner>) {
+        let wanted = word_point(site, self, Kind::Write);
         self.init(value);
+        if wanted {
+            tell(value.to_word(), owner());
+        }
     }
 
     /// Writes it and answers what was there (xchg).

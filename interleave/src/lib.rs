@@ -24,6 +24,7 @@ mod refcount;
 mod seq;
 pub mod sim;
 mod site;
+mod value;
 
 pub use cell::{Cell, Word};
 pub use irq::{IrqGuard, Irqs};
@@ -35,3 +36,4 @@ pub use rcu::{Rcu, RcuReadGuard};
 pub use refcount::{RefCount, RefError};
 pub use seq::{SeqCount, SeqError, SeqLock, SeqWriteGuard};
 pub use site::{Site, SiteInfo};
+pub use value::{Owner, Value};

@@ -5,8 +5,8 @@
 
 use std::ptr;
 
-use crate::Site;
 use crate::sim::current::with;
+use crate::{Owner, Site};
 
 /// What an access does to its object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,10 +88,23 @@ impl Kind {
 #[inline]
 pub(crate) fn point<T>(site: Site, object: &T, kind: Kind) -> bool {
     with(|run| match kind {
-        Kind::Read | Kind::Write | Kind::Update => run.word(site, address(object), kind),
+        Kind::Read | Kind::Write | Kind::Update => _ = run.word(site, address(object), kind),
         _ => run.access(site, address(object), kind),
     })
     .is_some()
+}
+
+/// As [`point`], before a word is read or written: whether somebody wants to know what it holds,
+/// which [`tell`] is for.
+#[inline]
+pub(crate) fn word_point<T>(site: Site, object: &T, kind: Kind) -> bool {
+    with(|run| run.word(site, address(object), kind)).unwrap_or(false)
+}
+
+/// Tells what the word of the last access holds, and whose it is.
+#[cold]
+pub(crate) fn tell(word: u64, owner: Option<Owner>) {
+    with(|run| run.tell(word, owner));
 }
 
 /// The scheduling point before a try at a lock: whether it was taken, in a simulation.

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU32, fence};
 
-use crate::point::{Kind, point, wait_change};
+use crate::point::{Kind, point, tell, wait_change, word_point};
 use crate::{Site, SpinGuard, SpinLock};
 
 /// A sequence count (`seqcount_t`): odd while a writer is at work. Writers exclude each other by
@@ -62,25 +62,36 @@ impl SeqCount {
     #[inline]
     fn bump(&self, site: Site) -> u32 {
         let old = self.count.load(Relaxed);
-        point(site, self, Kind::Write);
+        let wanted = word_point(site, self, Kind::Write);
         self.count.store(old.wrapping_add(1), Release);
+        if wanted {
+            tell(old.wrapping_add(1).into(), None);
+        }
         old
     }
 
     /// Reads the count as it is, odd or not (`raw_read_seqcount`).
     #[inline]
     pub fn read(&self, site: Site) -> u32 {
-        point(site, self, Kind::Read);
-        self.count.load(Acquire)
+        let wanted = word_point(site, self, Kind::Read);
+        let count = self.count.load(Acquire);
+        if wanted {
+            tell(count.into(), None);
+        }
+        count
     }
 
     /// Whether the count is no longer `seen` (`read_seqcount_retry`).
     #[inline]
     pub fn changed(&self, site: Site, seen: u32) -> bool {
-        point(site, self, Kind::Read);
+        let wanted = word_point(site, self, Kind::Read);
         // What was read under the count must have been read before it is looked at again.
         fence(Acquire);
-        self.count.load(Relaxed) != seen
+        let count = self.count.load(Relaxed);
+        if wanted {
+            tell(count.into(), None);
+        }
+        count != seen
     }
 
     /// Reads it without a scheduling point.

@@ -92,6 +92,8 @@ pub struct Plan<'a> {
     /// Called at each mark, once the trace has it, for whoever wants to look at the state then. It
     /// is no place for accesses that are scheduled.
     pub marked: Option<&'a dyn Fn()>,
+    /// The trace has what words held when they were read and written, too.
+    pub values: bool,
     /// Scheduling points without a mark after which the run is given up.
     pub limit: u32,
 }
@@ -106,6 +108,7 @@ impl<'a> Plan<'a> {
             waiting: 0,
             pairs: None,
             marked: None,
+            values: false,
             limit: LIMIT,
         }
     }

@@ -8,7 +8,7 @@ use super::thread::Yielders;
 use super::trace::{End, Step, What};
 use super::{EXIT, Now, Plan, SOFTIRQ, SOFTIRQ_WAIT};
 use crate::policy::Policy;
-use crate::{Kind, Site};
+use crate::{Kind, Owner, Site};
 
 /// What the threads of a run share.
 pub(crate) struct Run<'a> {
@@ -36,10 +36,19 @@ impl<'a> Run<'a> {
     }
 
     /// A thread is about to read or write the word at `address`; returns when it may, with the
-    /// access in the books.
-    pub(crate) fn word(&self, site: Site, address: usize, kind: Kind) {
+    /// access in the books: whether what the word holds is kept, too.
+    pub(crate) fn word(&self, site: Site, address: usize, kind: Kind) -> bool {
         let passed = self.desk.borrow_mut().word(site, address, kind);
         self.pass(passed);
+        self.plan.values
+    }
+
+    /// Keeps what the word holds that was accessed last.
+    pub(crate) fn tell(&self, word: u64, owner: Option<Owner>) {
+        let books = &mut *self.desk.borrow_mut().books;
+        if !books.stopped {
+            books.trace.hold(word, owner);
+        }
     }
 
     /// The same for locks, sections and all else that may be held up.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::policy::{Moment, Switch};
-use crate::{Kind, Site};
+use crate::{Kind, Owner, Site, Value};
 
 /// One thing that a task did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +137,8 @@ const LONGEST: u32 = 20;
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
     steps: Vec<Step>,
+    /// By step; empty where nobody asked for them.
+    values: Vec<Value>,
     decisions: Vec<Decision>,
     /// Choices among ready callbacks so far.
     choices: u32,
@@ -152,6 +154,7 @@ impl Trace {
     /// Forgets everything and keeps the memory.
     pub(super) fn clear(&mut self) {
         self.steps.clear();
+        self.values.clear();
         self.decisions.clear();
         self.choices = 0;
         self.hash = 0;
@@ -208,6 +211,29 @@ impl Trace {
         });
     }
 
+    /// The word that was accessed last holds this.
+    pub(super) fn hold(&mut self, word: u64, owner: Option<Owner>) {
+        if let Some(step) = self.steps.len().checked_sub(1) {
+            let step = step as u32;
+            self.values.push(Value { step, word, owner });
+        }
+    }
+
+    /// What words held, in order; nothing where nobody asked for it.
+    pub fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    /// What the word held that was read or written at a step; none: nobody asked for values
+    /// ([`Plan::values`](super::Plan::values)), or it was no plain read or write.
+    pub fn value(&self, step: usize) -> Option<&Value> {
+        let at = self
+            .values
+            .partition_point(|value| (value.step as usize) < step);
+        let value = self.values.get(at)?;
+        (value.step as usize == step).then_some(value)
+    }
+
     /// What happened, in order.
     pub fn steps(&self) -> &[Step] {
         &self.steps
@@ -231,6 +257,16 @@ impl Trace {
     /// A hash over all steps: equal for equal runs, on every machine.
     pub fn hash(&self) -> u64 {
         self.hash
+    }
+
+    /// Where another task went on than by default: before which step, and who had arrived.
+    pub fn switched(&self) -> impl Iterator<Item = (usize, u8)> {
+        self.decisions
+            .iter()
+            .filter_map(|decision| match *decision {
+                Decision::Task { steps, task, .. } => Some((steps, task)),
+                Decision::Callback { .. } => None,
+            })
     }
 
     /// The schedule that gives this run again, whatever policy made it: each choice that was not

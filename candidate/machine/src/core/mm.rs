@@ -68,8 +68,13 @@ pub struct Mm {
 
 impl Object for Mm {
     const SHOWS: Shows = Shows::All;
+    const NAME: &'static str = "Mm";
 
     fn dead(_: u32) -> Option<Misuse> {
+        None
+    }
+
+    fn word_at(&self, _: usize) -> Option<(&'static str, &'static str)> {
         None
     }
 }

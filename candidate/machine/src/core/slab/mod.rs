@@ -36,8 +36,14 @@ pub trait Object: Default {
     /// Where its words stand in a snapshot, and whether it lives.
     const SHOWS: Shows;
 
+    /// What people call it.
+    const NAME: &'static str;
+
     /// How the use of a dead one is reported; none: nobody can hold a dangling handle.
     fn dead(ordinal: u32) -> Option<Misuse>;
+
+    /// The name and the type of its word at this address.
+    fn word_at(&self, address: usize) -> Option<(&'static str, &'static str)>;
 }
 
 /// The ordinal in a slot where nothing lives.

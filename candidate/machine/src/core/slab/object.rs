@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Acquire;
 
 use vmadiff_contract::Event;
-use vmadiff_interleave::{Cell, Site, Word};
+use vmadiff_interleave::{Cell, Owner, Site, Word};
 
 use super::{Handle, Object, Slab, Slot};
 use crate::core::moves::moved;
@@ -86,8 +86,20 @@ impl<T: Object, W: Word> Field<'_, T, W> {
     /// Reads it (READ_ONCE); zero of a dead object.
     #[inline]
     pub fn get(self, site: Site) -> W {
-        let value = self.cell.get(site);
+        let value = self.cell.get_of(site, || self.whose());
         self.checked(value)
+    }
+
+    /// Whose word it is, for people.
+    #[cold]
+    fn whose(self) -> Option<Owner> {
+        let at = std::ptr::from_ref(self.cell).addr();
+        self.owner.object().word_at(at).map(|(word, of)| Owner {
+            object: T::NAME,
+            ordinal: self.owner.ordinal(),
+            word,
+            of,
+        })
     }
 
     /// Reads it without a scheduling point: where a lock held by the caller keeps writers away.
@@ -117,7 +129,7 @@ impl<T: Object, W: Word> Field<'_, T, W> {
     pub fn set(self, site: Site, value: W) {
         if self.owner.alive() {
             moved(T::SHOWS);
-            self.cell.set(site, value);
+            self.cell.set_of(site, value, || self.whose());
             self.owner.alive();
         }
     }
@@ -180,9 +192,18 @@ macro_rules! object {
 
         impl $crate::core::slab::Object for $name {
             const SHOWS: $crate::core::moves::Shows = $crate::core::moves::Shows::$shows;
+            const NAME: &'static str = stringify!($name);
 
             fn dead(ordinal: u32) -> Option<vmadiff_contract::Misuse> {
                 ($dead)(ordinal)
+            }
+
+            #[allow(unused_variables)] // some have no words
+            fn word_at(&self, address: usize) -> Option<(&'static str, &'static str)> {
+                $(if std::ptr::from_ref(&self.$word).addr() == address {
+                    return Some((stringify!($word), stringify!($wtype)));
+                })*
+                None
             }
         }
 
