@@ -84,6 +84,11 @@ impl Names {
         mms.pair(1, 1);
     }
 
+    /// Of a number that stands for an object without a counterpart, the candidate's.
+    pub fn without_counterpart(named: u32) -> Option<u32> {
+        (named > u32::MAX / 2).then_some(u32::MAX - named)
+    }
+
     /// The reference's number of a task.
     pub fn task(&self, task: TaskId) -> Option<TaskId> {
         self.tasks.get(task.0.into()).map(|task| TaskId(task as u8))
@@ -118,6 +123,18 @@ impl Names {
         into.committed = theirs.committed;
         into.anon_frames = theirs.anon_frames;
         into.anons = theirs.anons;
+    }
+
+    /// Pairs areas that both states show at the same place, where nobody has told which is which.
+    pub fn pair_areas(&mut self, ours: &Snapshot, theirs: &Snapshot) {
+        for area in &theirs.vmas {
+            let place = (self.mms.get(area.mm.0.into()), area.start);
+            let mut same = ours.vmas.iter();
+            let same = same.find(|ours| (Some(ours.mm.0.into()), ours.start) == place);
+            if let Some(same) = same {
+                self.vmas.pair(area.vma.0, same.vma.0);
+            }
+        }
     }
 
     fn tasks(&mut self, ours: &Snapshot, theirs: &Snapshot, into: &mut Snapshot) {

@@ -11,6 +11,8 @@ use vmadiff_contract::{
     VmaId, VmaState,
 };
 
+use super::names::Names;
+
 /// Whether two states are equal in all that is compared. For the fast path.
 pub fn same(reference: &Snapshot, candidate: &Snapshot) -> bool {
     same_moved(reference, candidate, Parts::ALL)
@@ -276,12 +278,20 @@ show! {
     u8: |v| v.to_string();
     u32: |v| v.to_string();
     MmId: |v| v.to_string();
-    VmaId: |v| v.to_string();
-    FileId: |v| v.to_string();
-    PolicyId: |v| v.to_string();
-    AnonId: |v| v.to_string();
+    VmaId: |v| named(v.0, |id| VmaId(id).to_string());
+    FileId: |v| named(v.0, |id| FileId(id).to_string());
+    PolicyId: |v| named(v.0, |id| PolicyId(id).to_string());
+    AnonId: |v| named(v.0, |id| AnonId(id).to_string());
     FileKind: |v| v.name().to_owned();
     VmFlags: |v| v.iter_names().map(|(name, _)| name).collect::<Vec<_>>().join("|");
+}
+
+/// An object by its name; one of the candidate's that has no counterpart, as the candidate calls it.
+fn named(id: u32, name: impl Fn(u32) -> String) -> String {
+    match Names::without_counterpart(id) {
+        Some(own) => format!("{}, which the reference has not", name(own)),
+        None => name(id),
+    }
 }
 
 impl<T: Show> Show for Option<T> {

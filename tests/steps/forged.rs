@@ -75,8 +75,35 @@ fn changes(told: Told) -> bool {
     matches!(told, Told::Entry { before, after } if before != after)
 }
 
+/// Whether the race without a mark is a legal one with the same steps: another mark beside it tells of
+/// the same step, or it is of a walk that no access went by, since the next mark of the call is of
+/// another walk at that entry.
+fn goes_without(made: &Recorded, at: usize) -> bool {
+    let item = made.items[at];
+    let What::Mark(mark) = item.what else {
+        return false;
+    };
+    let own = |other: &&Item| other.call == item.call;
+    let same = |other: Option<&Item>| {
+        other.filter(own).is_some_and(|other| match other.what {
+            What::Mark(other) => {
+                let entries = |about| matches!(about, About::Entry { .. } | About::Range { .. });
+                other.kind == mark.kind && !entries(mark.about) && !entries(other.about)
+            }
+            What::Begin | What::End => false,
+        })
+    };
+    let next = made.items[at + 1..].iter().find(own);
+    let walks = next.is_some_and(|next| match next.what {
+        What::Mark(next) => (next.kind, next.about) == (StepKind::Walk, mark.about),
+        What::Begin | What::End => false,
+    });
+    let before = at.checked_sub(1).and_then(|before| made.items.get(before));
+    mark.kind == StepKind::Walk && walks
+        || mark.kind != StepKind::Flush && (same(before) || same(made.items.get(at + 1)))
+}
+
 #[test]
-#[ignore = "the follower does not miss 14 of 400 dropped marks yet"]
 fn a_mark_that_is_missing() {
     judged(
         |made, rng| {
@@ -86,6 +113,9 @@ fn a_mark_that_is_missing() {
                 StepKind::Flags => matches!(about, About::Area(_)),
                 _ => false,
             })?;
+            if goes_without(made, at) {
+                return None;
+            }
             made.items.remove(at);
             Some(at)
         },
@@ -94,7 +124,6 @@ fn a_mark_that_is_missing() {
 }
 
 #[test]
-#[ignore = "the follower does not object to 1 of 400 marks that are told twice yet"]
 fn a_mark_that_is_told_twice() {
     judged(
         |made, rng| {
@@ -264,7 +293,6 @@ fn a_byte_that_is_lost() {
 /// Whose marks are forged and nothing else has another order of steps that explains it: where the
 /// search comes to an end it says so.
 #[test]
-#[ignore = "the search does not explain 37 of 340 races with wrong marks yet"]
 fn wrong_marks_are_told_from_a_wrong_manager() {
     let mut judge = StepJudge::default();
     let (mut decided, mut wrong) = (0, Vec::new());

@@ -2,6 +2,7 @@
 //! candidate's.
 
 mod forged;
+mod hidden;
 mod source;
 mod tests;
 

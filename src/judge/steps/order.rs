@@ -169,6 +169,9 @@ impl Orders {
         node.machine.see(&mut self.ours);
         node.names
             .translate(&self.ours, race.state, &mut self.theirs);
+        node.names.pair_areas(&self.ours, race.state);
+        node.names
+            .translate(&self.ours, race.state, &mut self.theirs);
         state::same(&self.ours, &self.theirs)
     }
 }

@@ -67,6 +67,8 @@ impl Follower {
         pending.refused = read && !refused && !undoing;
         pending.refusal_told |= refused;
         pending.last.clear();
+        pending.told.clear();
+        pending.told.push(mark.about);
         // A collapse passes over its range in one step.
         let whole = done.offer.list == "collapse";
         let more = |ours: &&About| {

@@ -65,8 +65,12 @@ impl Follower {
         };
         if !matches!(pending.last[at], About::Range { .. }) {
             pending.last.swap_remove(at);
+            return true;
         }
-        true
+        // Of a range each entry is told once.
+        let again = pending.told.contains(&mark.about);
+        pending.told.push(mark.about);
+        !again
     }
 
     pub(super) fn is_to_flush(

@@ -102,6 +102,8 @@ struct Pending {
     linked: usize,
     /// The step that was told last: another mark may tell of another object of it.
     last: Vec<About>,
+    /// What marks have told of that step, in the candidate's names.
+    told: Vec<About>,
     step: Option<Offer>,
     /// That step refused, which is yet to be told.
     refused: bool,
@@ -129,6 +131,14 @@ struct Done {
 type Place = Option<(MmId, u64)>;
 
 impl Follower {
+    /// One that keeps the steps that it takes.
+    pub fn with_trail() -> Self {
+        Self {
+            trail: Some(Vec::new()),
+            ..Self::default()
+        }
+    }
+
     /// Follows a race on a reference that may be in any state.
     ///
     /// # Errors
@@ -177,6 +187,7 @@ impl Follower {
                 anons,
                 linked,
                 last,
+                told,
                 step,
                 refused,
                 refusal_told,
@@ -188,6 +199,7 @@ impl Follower {
             (*allocated, *anons, *linked) = (0, 0, 0);
             events.clear();
             last.clear();
+            told.clear();
         }
     }
 
