@@ -212,3 +212,28 @@ fn as_text_it_is_a_map_after_each_call() {
         ],
     );
 }
+
+/// Each line of the schedule has its arrow, and each stretch in which a thread ran is drawn.
+#[test]
+fn every_switch_has_its_arrow() {
+    let race = include_str!("../corpus/races/always-writable.vma");
+    let folder = tempfile::tempdir().unwrap();
+    let page = shown(&folder, race, "--html --defect a25-wrong-segv");
+    let (_, timeline) = page.split_once("class=\"timeline\"").expect("a timeline");
+    let (timeline, _) = timeline.split_once("</svg>").expect("its end");
+    let lines = race
+        .lines()
+        .filter(|line| line.starts_with("switch:"))
+        .count();
+    let arrows = timeline.matches("class=\"t switch\"").count();
+    assert!(
+        lines == 4 && arrows >= lines,
+        "{arrows} arrows for {lines} switches"
+    );
+    // Task 2's call is left twice: it runs in three stretches.
+    let (_, store) = timeline
+        .split_once("10. store(")
+        .expect("the call that is left");
+    let (store, _) = store.split_once("</g>").expect("its end");
+    assert_eq!(store.matches("class=\"runs\"").count(), 3, "{store}");
+}

@@ -8,9 +8,9 @@ use vmadiff::program::{Case, Policy, Program};
 use vmadiff::shrink::{Attempt, Passes, shrink};
 
 /// A fault reads a page-table entry again after it was checked; meanwhile the table may be freed.
-const TABLE: (&str, &str) = ("a29-pmd-read-again", "misuse-dead-table/store/table");
+const TABLE: (&str, &str) = ("a29-pmd-read-again", "misuse-dead-table/fault.decide/zap");
 /// An area that leaves its tree is freed at once, whoever has just found it.
-const GRACE: (&str, &str) = ("put-without-grace-period", "grace-period/mprotect/vma");
+const GRACE: (&str, &str) = ("put-without-grace-period", "grace-period/unlinked/vma");
 
 fn parse(text: &str) -> Program {
     Case::parse("test", text).expect("a program").program

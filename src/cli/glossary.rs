@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 use vmadiff::designs::{defects, rules, terms};
 use vmadiff::judge::RULES;
+use vmadiff::judge::steps::{ALONE, step_names};
 use vmadiff_contract::{CallKind, DesignInfo, Known, Origin};
 
 use super::designs::Asked;
@@ -79,7 +80,8 @@ fn explain(word: &str, all: &[Entry]) -> Vec<Entry> {
     }
 }
 
-/// A signature: the rule, the call and the field that it names.
+/// A signature: the rule; the call and the field that it names, or of a race the step at which it parts
+/// and what it raced with.
 fn signature(word: &str, all: &[Entry]) -> Option<Entry> {
     let parts: Vec<&str> = word.split('/').collect();
     let [rule, call, field] = parts[..] else {
@@ -89,18 +91,24 @@ fn signature(word: &str, all: &[Entry]) -> Option<Entry> {
         .iter()
         .find(|entry| entry.kind == RULE && entry.word == rule)?;
     let is_call = CallKind::ALL.iter().any(|kind| kind.name() == call);
-    let at = if is_call {
-        format!("It shows at a call of {call}")
-    } else {
-        format!("It shows at {call}")
+    let is_step = step_names().any(|step| step == call);
+    let said = match (is_call, is_step, field) {
+        (true, ..) => {
+            format!("It shows at a call of {call}; what differs, or is concerned, is `{field}`.")
+        }
+        (_, true, ALONE) => {
+            format!("The race parts from the reference at `{call}`, and met nobody there.")
+        }
+        (_, true, _) => format!(
+            "The race parts from the reference at `{call}`, the step of a list of docs/steps.md; what made \
+             it so is of the list `{field}`."
+        ),
+        _ => format!("It shows at {call}; what differs, or is concerned, is `{field}`."),
     };
     Some(Entry {
         word: word.to_owned(),
         kind: "signature: what tells a kind of divergence from others",
-        means: format!(
-            "{} {at}; what differs, or is concerned, is `{field}`.",
-            rule.means
-        ),
+        means: format!("{} {said}", rule.means),
         source: rule.source.clone(),
     })
 }

@@ -204,7 +204,8 @@ impl Job {
     }
 
     fn found(&mut self, divergence: &Divergence, bytes: &[u8]) {
-        let signature = divergence.signature.to_string();
+        let known = divergence.known_as(|name| self.settings.known.iter().any(|one| one == name));
+        let signature = known.unwrap_or_else(|| divergence.signature.to_string());
         *self.findings.entry(signature.clone()).or_default() += 1;
         if !self.written.insert(signature.clone()) {
             return;

@@ -28,6 +28,7 @@ pub use rule::{RULES, Rule, RuleInfo};
 pub use state::{difference as states_differ, same as same_state, same_moved};
 pub use woven::{Scene, WovenJudge};
 
+use steps::Parting;
 use vmadiff_contract::{AnonId, FileId, FrameId, PolicyId, TableId, VmaId};
 
 /// What the judge says.
@@ -46,6 +47,11 @@ pub enum Verdict {
 pub struct Divergence {
     /// What kind of difference: stable, whatever the addresses and numbers are.
     pub signature: Signature,
+    /// What the signature was before races were named by steps and objects by what was done to them;
+    /// none: the same. Lists of known findings may have that one.
+    pub formerly: Option<Signature>,
+    /// Of a race, where it parts from the reference; none: its marks do not tell.
+    pub parting: Option<Box<Parting>>,
     /// The index of the call at which it shows; none: at quiescence. Indexes beyond the program's
     /// calls are the exits that end every run.
     pub at: Option<usize>,
@@ -67,6 +73,8 @@ impl Divergence {
     pub(crate) fn of(signature: Signature, what: String) -> Self {
         Self {
             signature,
+            formerly: None,
+            parting: None,
             at: None,
             side: None,
             event: None,
@@ -74,6 +82,20 @@ impl Divergence {
             object: None,
             what,
         }
+    }
+
+    /// Names it anew, and keeps what it was called before.
+    pub(crate) fn rename(&mut self, signature: Signature) {
+        let before = std::mem::replace(&mut self.signature, signature);
+        if before != self.signature {
+            self.formerly.get_or_insert(before);
+        }
+    }
+
+    /// The name under which it is on a list of known signatures: the one that it has, or had.
+    pub fn known_as(&self, is_known: impl Fn(&str) -> bool) -> Option<String> {
+        let names = std::iter::once(&self.signature).chain(&self.formerly);
+        names.map(ToString::to_string).find(|name| is_known(name))
     }
 }
 
@@ -139,9 +161,11 @@ impl fmt::Display for Object {
 pub struct Signature {
     /// The rule that was broken.
     pub rule: Rule,
-    /// The call at which it showed, or `quiescence`.
+    /// The call at which it showed, or `quiescence`; of a race the step at which it parts, for example
+    /// `fault.decide`; of a count, what was done last to the object.
     pub call: &'static str,
-    /// The field or object, for example `vmas.flags`.
+    /// The field or object, for example `vmas.flags`; of a race what it raced with; of a leak who
+    /// should have let go.
     pub field: &'static str,
 }
 

@@ -8,9 +8,9 @@ use vmadiff_reference::Reference;
 
 use super::{Pair, Ran, TWICE_IN, nondeterminism};
 use crate::judge::steps::StepJudge;
-use crate::judge::{Alone, Scene, Side, Verdict, WovenJudge};
-use crate::program::Program;
+use crate::judge::{Alone, Divergence, Rule, Scene, Side, Verdict, WovenJudge};
 use crate::program::mutate::forced::{self, Met};
+use crate::program::{Program, Schedule};
 use crate::run::{Observation, Recorder, Watch, Weaver, caught};
 
 /// Why a run is left unjudged that whole calls explain only by moving parts.
@@ -76,9 +76,12 @@ impl Pair {
         if verdict == Verdict::Agree && !program.is_one_in(TWICE_IN) {
             return None;
         }
+        if let Some(ran) = self.without_schedule(program, &verdict) {
+            return Some(Box::new(ran));
+        }
         let first = self.ran_woven(verdict);
         let mut ran = self.observe(program);
-        if ran != first {
+        if !same_run(&ran, &first) {
             let what = "the candidate does otherwise when the program runs again";
             ran.verdict = Verdict::Diverge(nondeterminism(Some(Side::Candidate), what));
         }
@@ -132,26 +135,80 @@ impl Pair {
             return Verdict::Agree;
         };
         let woven = weaver.woven();
-        if let Err(divergence) = alone.judge(program, woven) {
-            return Verdict::Diverge(*divergence);
-        }
-        let verdict = judge.judge(program, &mut *self.reference.instance.manager, woven);
-        let founded = match verdict {
+        let whole = match alone.judge(program, woven) {
+            Err(divergence) => return Verdict::Diverge(self.named(program, *divergence)),
+            Ok(()) => judge.judge(program, &mut *self.reference.instance.manager, woven),
+        };
+        let founded = match whole {
             Verdict::Agree => !judge.moved(),
             Verdict::Diverge(_) => !judge.doubts(),
             Verdict::Skip(_) => false,
         };
-        if founded {
-            return verdict;
+        let verdict = if founded {
+            whole
+        } else {
+            // What whole calls explain only by moving parts, or not at all, is the judge's of steps.
+            match steps.verdict(program, driven, woven) {
+                None | Some(Verdict::Skip(_)) => whole,
+                Some(Verdict::Agree) => Verdict::Agree,
+                Some(objection) if steps.refuted() => objection,
+                Some(_) if whole == Verdict::Agree => Verdict::Skip(MARKS_NOT_FOLLOWED.to_owned()),
+                Some(_) => whole,
+            }
+        };
+        match verdict {
+            Verdict::Diverge(divergence) => Verdict::Diverge(self.named(program, divergence)),
+            verdict => verdict,
         }
-        // What whole calls explain only by moving parts, or not at all, is the judge's of steps.
-        match steps.verdict(program, driven, woven) {
-            None | Some(Verdict::Skip(_)) => verdict,
-            Some(Verdict::Agree) => Verdict::Agree,
-            Some(objection) if steps.refuted() => objection,
-            Some(_) if verdict == Verdict::Agree => Verdict::Skip(MARKS_NOT_FOLLOWED.to_owned()),
-            Some(_) => verdict,
+    }
+
+    /// A program with a schedule that diverges without it, too: that run, since it says more plainly
+    /// what is wrong. Races are told of programs that need their schedule.
+    pub(super) fn without_schedule(&mut self, program: &Program, woven: &Verdict) -> Option<Ran> {
+        let Verdict::Diverge(found) = woven else {
+            return None;
+        };
+        let serial = Program {
+            schedule: Schedule::default(),
+            ..program.clone()
+        };
+        let mut ran = self.observe(&serial);
+        let Verdict::Diverge(divergence) = &mut ran.verdict else {
+            return None;
+        };
+        let before = found.formerly.as_ref().unwrap_or(&found.signature);
+        divergence.formerly.get_or_insert(before.clone());
+        Some(ran)
+    }
+
+    /// The divergence of a race by what tells its cause: the step at which it parts from the reference.
+    /// What ends a run has names of its own: where it stood.
+    fn named(&mut self, program: &Program, mut divergence: Divergence) -> Divergence {
+        let rule = divergence.signature.rule;
+        let Some(Interleaved {
+            weaver,
+            steps,
+            driven,
+            ..
+        }) = &mut self.interleaved
+        else {
+            return divergence;
+        };
+        if ends(rule) {
+            return divergence;
         }
+        if let Some(parting) = steps.part(program, driven, weaver.woven(), &divergence) {
+            // What was done last to a count says more than where that showed.
+            if divergence.formerly.is_none() {
+                divergence.rename(parting.signature(&divergence.signature));
+            }
+            if parting.tells() {
+                let sentence = parting.sentence(program);
+                divergence.what = format!("{}: {sentence}", divergence.what);
+                divergence.parting = Some(Box::new(parting));
+            }
+        }
+        divergence
     }
 
     pub(super) fn ran_woven(&self, verdict: Verdict) -> Ran {
@@ -169,4 +226,28 @@ impl Pair {
             woven: woven.map(Box::new),
         }
     }
+}
+
+/// Whether two runs are the same; what is said of one that is told to people says more.
+fn same_run(one: &Ran, other: &Ran) -> bool {
+    let signature = |ran: &Ran| match &ran.verdict {
+        Verdict::Diverge(found) => Some(found.signature.clone()),
+        Verdict::Agree | Verdict::Skip(_) => None,
+    };
+    one.woven == other.woven && signature(one) == signature(other)
+}
+
+/// Whether a rule is about how a run ends, which its signature tells by itself.
+fn ends(rule: Rule) -> bool {
+    matches!(
+        rule,
+        Rule::Panic
+            | Rule::Livelock
+            | Rule::Deadlock
+            | Rule::StepLimit
+            | Rule::LockLeft
+            | Rule::SectionLeft
+            | Rule::InterruptsLeft
+            | Rule::FaultCount
+    )
 }

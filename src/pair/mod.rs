@@ -198,8 +198,11 @@ impl Pair {
             return self.observe_raced(program, &mut ());
         }
         if !program.schedule.is_serial() {
+            self.interleaved().weaver.values = true;
             let verdict = self.weave(program, &mut ());
-            return self.ran_woven(verdict);
+            self.interleaved().weaver.values = false;
+            let serial = self.without_schedule(program, &verdict);
+            return serial.unwrap_or_else(|| self.ran_woven(verdict));
         }
         let first = self.before_keeping(program);
         self.second_pass(program, &first, &[])

@@ -87,7 +87,10 @@ pub struct Span {
 pub fn of_task(axis: &Axis<'_>, task: TaskId) -> Vec<Span> {
     let mut all: Vec<Span> = Vec::new();
     for (index, moment) in axis.moments.iter().enumerate() {
-        let Happening::Access { kind, object, site } = moment.what else {
+        let Happening::Access {
+            kind, object, site, ..
+        } = moment.what
+        else {
             continue;
         };
         if moment.task != task {

@@ -193,15 +193,18 @@ fn switches(axis: &Axis<'_>, tops: &[(TaskId, f64)]) -> Markup {
         lane.map_or(0.0, |(_, top)| top + CALL / 2.0)
     };
     let between = axis.moments.windows(2).enumerate();
-    let switches = between.filter(|(_, pair)| {
+    let unasked = between.filter_map(|(index, pair)| {
         let over = matches!(pair[0].what, Happening::End(_)) || pair[0].call.is_none();
-        pair[0].task != pair[1].task && !over
+        let asked = axis.switched.iter().any(|(at, _)| *at == index + 1);
+        (pair[0].task != pair[1].task && !over && !asked).then_some((index + 1, pair[0].task))
     });
+    let all = axis.switched.iter().copied().chain(unasked);
     html! {
-        @for (index, pair) in switches {
-            @let x = (axis.x(index) + axis.x(index + 1)) / 2.0;
-            @let (from, to) = (top(pair[0].task), top(pair[1].task));
-            @let text = format!("switch: task {} goes on after task {}", pair[1].task, pair[0].task);
+        @for (index, task) in all {
+            @let next = axis.moments[index].task;
+            @let x = (axis.x(index - 1) + axis.x(index)) / 2.0;
+            @let (from, to) = (top(task), top(next));
+            @let text = format!("switch: task {next} goes on after task {task}");
             @let point = if from < to { -5.0 } else { 5.0 };
             (told("switch", &text, &html! {
                 path d=(format!(

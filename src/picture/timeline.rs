@@ -6,7 +6,7 @@ use super::lanes::{Lanes, name};
 use super::{Subject, objects, px, style, threads};
 use crate::judge::Object;
 use crate::story::{Happening, Moment, words};
-use vmadiff_contract::Event;
+use vmadiff_contract::{Event, TaskId};
 use vmadiff_interleave::Kind;
 
 /// Room for the lanes' names.
@@ -26,6 +26,8 @@ const BEFORE: usize = 1500;
 /// The moments that are drawn, and where.
 pub struct Axis<'a> {
     pub moments: Vec<&'a Moment>,
+    /// Where the schedule had another task go on: the index of its first moment, and who had arrived.
+    pub switched: Vec<(usize, TaskId)>,
 }
 
 impl Axis<'_> {
@@ -44,15 +46,28 @@ impl Axis<'_> {
 pub fn draw(subject: &Subject<'_>, css: Option<&str>) -> Markup {
     let story = subject.story();
     let object = subject.divergence().and_then(|found| found.object);
-    let moments = story.iter().filter(|moment| is_drawn(moment, object));
-    let mut moments: Vec<&Moment> = moments.collect();
+    let switched = switched(subject, &story);
+    let drawn = story.iter().enumerate().filter(|(index, moment)| {
+        // Each switch has an arrow from a moment to a moment.
+        let beside = |at: usize| at == *index || at == index + 1;
+        is_drawn(moment, object) || switched.iter().any(|(at, _)| beside(*at))
+    });
+    let (indexes, mut moments): (Vec<usize>, Vec<&Moment>) = drawn.unzip();
     let all = moments.len();
     let wrong = moments.iter().position(|moment| moment.offends);
     let from = wrong.map_or(0, |at| at.saturating_sub(BEFORE));
     moments.drain(..from);
     moments.truncate(MOMENTS);
     let behind = all - from - moments.len();
-    let axis = Axis { moments };
+    let place = |at: usize| indexes.binary_search(&at).ok()?.checked_sub(from);
+    let switched = switched
+        .iter()
+        .filter_map(|&(at, task)| Some((place(at)?, task)));
+    let switched = switched.filter(|(at, _)| *at > 0 && *at < moments.len());
+    let axis = Axis {
+        switched: switched.collect(),
+        moments,
+    };
     let mut lanes = Lanes::new(TOP);
     let threads = threads::draw(subject, &axis, &mut lanes);
     let objects = objects::draw(&axis, object, &mut lanes);
@@ -74,6 +89,18 @@ pub fn draw(subject: &Subject<'_>, css: Option<&str>) -> Markup {
             @if let Some(folded) = folded { (folded) }
         }
     }
+}
+
+/// Where the schedule switched, in the story, and who had arrived there.
+fn switched(subject: &Subject<'_>, story: &[Moment]) -> Vec<(usize, TaskId)> {
+    let Some(woven) = &subject.ran.woven else {
+        return Vec::new();
+    };
+    let place = |step: usize| story.iter().position(|moment| moment.at >= Some(step));
+    let switched = woven.trace.switched();
+    switched
+        .filter_map(|(step, task)| Some((place(step)?, TaskId(task))))
+        .collect()
 }
 
 /// Plain accesses are too many to be drawn, and so are frames and tables that nobody asks for.

@@ -7,6 +7,7 @@
 mod life;
 mod listing;
 mod map;
+mod parting;
 mod race;
 mod states;
 pub mod walk;
@@ -70,7 +71,13 @@ pub fn explain(
     report.headline(divergence);
     match &ran.woven {
         Some(woven) => report.woven(program, divergence, woven, width),
-        None => report.serial(program, divergence, ran),
+        None => {
+            if !program.schedule.is_serial() {
+                let text = "schedule: the program diverges without it, too; this is that run";
+                report.line(Role::Plain, text.to_owned());
+            }
+            report.serial(program, divergence, ran);
+        }
     }
     report.heading("replay");
     report.line(Role::Command, format!("  {replay}"));
@@ -112,6 +119,7 @@ impl Report {
     fn woven(&mut self, program: &Program, divergence: &Divergence, woven: &Woven, width: usize) {
         listing::add_woven(self, program, Some(divergence), woven);
         let story = story::woven(program, woven, Some(divergence));
+        parting::add(self, program, divergence, &story);
         race::add(self, program, Some(divergence), &story, width);
         life::add(self, program, divergence, &story);
     }

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use vmadiff_contract::{Event, TaskId};
-use vmadiff_interleave::{Kind, at};
+use vmadiff_contract::{About, Event, TaskId, VmaId};
+use vmadiff_interleave::{Kind, Owner, at};
 
 use super::{Report, Role};
 use crate::judge::{Divergence, Object};
@@ -26,9 +26,22 @@ pub fn add(
     width: usize,
 ) {
     let notes = divergence.map_or_else(BTreeMap::new, |found| notes(story, found));
-    let mut rows = repeats(pairs(rows(program, story, &notes, &shared(story))));
+    let deciding = divergence.map_or_else(BTreeSet::new, |found| deciding(story, found));
+    let mut rows = repeats(pairs(rows(
+        program,
+        story,
+        &notes,
+        &deciding,
+        &shared(story),
+    )));
     if rows.len() > MANY {
-        rows = repeats(pairs(self::rows(program, story, &notes, &BTreeSet::new())));
+        rows = repeats(pairs(self::rows(
+            program,
+            story,
+            &notes,
+            &deciding,
+            &BTreeSet::new(),
+        )));
     }
     let told = rows.iter().rposition(|row| !row.note.is_empty());
     let cut = told.map_or(rows.len(), |last| last + AFTERWARDS);
@@ -86,6 +99,7 @@ fn rows(
     program: &Program,
     story: &[Moment],
     notes: &BTreeMap<usize, String>,
+    deciding: &BTreeSet<usize>,
     shared: &BTreeSet<u32>,
 ) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
@@ -111,7 +125,8 @@ fn rows(
         let left = story
             .get(index + 1)
             .is_some_and(|next| switches(moment, next));
-        let told = notes.contains_key(&index) || is_of(moment, &misused);
+        let told =
+            notes.contains_key(&index) || deciding.contains(&index) || is_of(moment, &misused);
         if told || came || left || is_shown(moment, shared) {
             let text = if begins {
                 Some(numbered(program, moment.call))
@@ -251,6 +266,35 @@ fn is_of(moment: &Moment, objects: &BTreeSet<Object>) -> bool {
         && words::event(&event).is_some_and(|(object, _)| objects.contains(&object))
 }
 
+/// What the call read, before it parts from the reference, of the area that it went by.
+pub(super) fn deciding(story: &[Moment], divergence: &Divergence) -> BTreeSet<usize> {
+    let Some(parting) = &divergence.parting else {
+        return BTreeSet::new();
+    };
+    let Some(About::Area(VmaId(area))) = parting.by else {
+        return BTreeSet::new();
+    };
+    let moments = story.iter().enumerate();
+    let decides = |moment: &Moment| match moment.what {
+        Happening::Access {
+            kind: Kind::Read,
+            value: Some(value),
+            ..
+        } => {
+            let own = |owner: Owner| (owner.object, owner.ordinal) == ("Vma", area);
+            value.owner.is_some_and(own) && DECIDE.contains(&value.owner.map_or("", |o| o.word))
+        }
+        _ => false,
+    };
+    let own = moments.filter(|(_, moment)| moment.call == Some(parting.step.call));
+    own.filter(|(_, moment)| decides(moment))
+        .map(|(index, _)| index)
+        .collect()
+}
+
+/// Words of an area by which a fault decides.
+const DECIDE: [&str; 4] = ["vm_flags", "vm_start", "vm_end", "vm_page_prot"];
+
 /// Objects that one thread writes and another uses while calls of both are not over.
 fn shared(story: &[Moment]) -> BTreeSet<u32> {
     let mut users: BTreeMap<u32, (BTreeSet<TaskId>, bool)> = BTreeMap::new();
@@ -318,6 +362,12 @@ fn notes(story: &[Moment], divergence: &Divergence) -> BTreeMap<usize, String> {
             _ => "found here",
         };
         points.extend(looked.map(|(index, _)| (index, found)));
+    } else if let Some(parting) = &divergence.parting {
+        let at = |step: usize| story.iter().position(|moment| moment.at >= Some(step));
+        if let Some(cause) = &parting.cause {
+            points.extend(at(cause.at).map(|index| (index, "made so here")));
+        }
+        points.extend(at(parting.step.at).map(|index| (index, "they part here")));
     } else {
         let effect = story[..wrong].iter().rposition(|moment| {
             matches!(moment.what, Happening::Mark(site) if site == at::SECTION) && !own(moment)
@@ -331,7 +381,7 @@ fn notes(story: &[Moment], divergence: &Divergence) -> BTreeMap<usize, String> {
         Happening::Event(Event::VmaFree { .. }) => "freed here",
         _ => "wrong here",
     };
-    points.insert(wrong, last);
+    points.entry(wrong).or_insert(last);
     let in_order = points.into_iter().zip(1..);
     in_order
         .map(|((index, text), number)| (index, format!("({number}) {text}")))

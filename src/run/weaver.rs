@@ -25,6 +25,8 @@ pub struct Weaver {
     plan: Vec<Planned>,
     woven: Woven,
     spare: Vec<Exited>,
+    /// The trace has what words held, too: for whoever tells people of a run.
+    pub values: bool,
 }
 
 impl Weaver {
@@ -49,6 +51,7 @@ impl Weaver {
             plan: Vec::new(),
             woven: Woven::default(),
             spare: Vec::new(),
+            values: false,
         }
     }
 
@@ -161,6 +164,7 @@ impl Weaver {
             sim,
             plan,
             woven,
+            values,
             ..
         } = self;
         let outcomes = Cell::from_mut(&mut woven.outcomes[..]).as_slice_of_cells();
@@ -194,6 +198,7 @@ impl Weaver {
             softirq: Some(&softirq),
             pairs,
             marked: film.is_some().then_some(&marked),
+            values: *values,
             ..Plan::new(plan, &body)
         };
         let ran = caught(|| {

@@ -6,7 +6,7 @@ pub mod words;
 
 use vmadiff_contract::{Event, Outcome, TaskId};
 use vmadiff_interleave::sim::{Step, What};
-use vmadiff_interleave::{Kind, Site};
+use vmadiff_interleave::{Kind, Site, Value};
 
 use crate::judge::Divergence;
 use crate::pair::Ran;
@@ -25,6 +25,8 @@ pub struct Moment {
     pub what: Happening,
     /// The run was found wanting here.
     pub offends: bool,
+    /// In a woven run, the index of the trace's step that it is.
+    pub at: Option<usize>,
 }
 
 /// What happened.
@@ -42,6 +44,8 @@ pub enum Happening {
         object: u32,
         /// Where in the code.
         site: Site,
+        /// What the word held, and whose it is; none: nobody kept it.
+        value: Option<Value>,
     },
     /// The call took effect.
     Mark(Site),
@@ -89,7 +93,7 @@ pub fn woven(program: &Program, woven: &Woven, divergence: Option<&Divergence>) 
         }
         if let Some(step) = steps.get(at) {
             let offends = within.is_some_and(|d| d.step == Some(at) && d.event.is_none());
-            teller.step(step, &woven.outcomes, offends);
+            teller.step(step, woven, at, offends);
         }
     }
     for (number, exited) in woven.exits.iter().enumerate() {
@@ -124,6 +128,7 @@ impl Teller {
             call,
             what,
             offends,
+            at: None,
         });
     }
 
@@ -153,7 +158,7 @@ impl Teller {
         }
     }
 
-    fn step(&mut self, step: &Step, outcomes: &[Option<Outcome>], offends: bool) {
+    fn step(&mut self, step: &Step, woven: &Woven, at: usize, offends: bool) {
         let task = TaskId(step.task);
         let place = usize::from(step.task) % self.inside.len();
         let (call, what) = match step.what {
@@ -163,18 +168,30 @@ impl Teller {
             }
             What::End(call) => {
                 self.inside[place] = None;
-                let outcome = outcomes.get(call as usize).copied().flatten();
+                let outcome = woven.outcomes.get(call as usize).copied().flatten();
                 let outcome = outcome.unwrap_or(Outcome::Unsupported);
                 (Some(call as usize), Happening::End(outcome))
             }
             What::Access { kind, object } => {
                 let site = step.site;
-                let access = Happening::Access { kind, object, site };
+                let value = woven.trace.value(at).copied();
+                let access = Happening::Access {
+                    kind,
+                    object,
+                    site,
+                    value,
+                };
                 (self.inside[place], access)
             }
             What::Mark(_) => (self.inside[place], Happening::Mark(step.site)),
             What::Chose(_) => return,
         };
-        self.push(task, call, what, offends);
+        self.moments.push(Moment {
+            task,
+            call,
+            what,
+            offends,
+            at: Some(at),
+        });
     }
 }

@@ -1,10 +1,11 @@
 //! Moments in words.
 
-use vmadiff_contract::{CallKind, Event, Misuse, Note};
-use vmadiff_interleave::{Kind, Site};
+use vmadiff_contract::{CallKind, Event, Misuse, Note, VmFlags, VmaId};
+use vmadiff_interleave::{Kind, Site, Value};
 
 use super::{Happening, Moment};
 use crate::judge::Object;
+use crate::judge::steps::rights_text;
 use crate::program::Program;
 use crate::program::text::outcome_text;
 
@@ -17,7 +18,13 @@ pub fn moment(program: &Program, moment: &Moment) -> Option<String> {
             let kind = step.map_or(CallKind::Exit, |step| step.call.kind());
             format!("= {}", outcome_text(kind, outcome))
         }
-        Happening::Access { kind, site, .. } => access(kind, site),
+        Happening::Access {
+            kind, site, value, ..
+        } => match value.and_then(|value| self::value(site, &value)) {
+            Some((word, held)) if kind == Kind::Read => format!("reads {word} = {held}"),
+            Some((word, held)) if kind == Kind::Write => format!("writes {word} = {held}"),
+            _ => access(kind, site),
+        },
         Happening::Mark(_) => "takes effect".to_owned(),
         Happening::Event(Event::Note(note)) => self::note(note)?,
         Happening::Event(event) => {
@@ -75,6 +82,33 @@ fn access(kind: Kind, site: Site) -> String {
         Kind::AwaitIpi => format!("waits for the others ({name})"),
         other => format!("{other:?} {name}"),
     }
+}
+
+/// Whose word it is, by its name, and what it holds; none: it says nothing to people.
+fn value(site: Site, value: &Value) -> Option<(String, String)> {
+    let Some(owner) = &value.owner else {
+        let counts = thing(site).contains("seq");
+        return counts.then(|| (site.name.to_owned(), value.word.to_string()));
+    };
+    let name = |object: &str, ordinal: u32| match object {
+        "Vma" => VmaId(ordinal).to_string(),
+        other => format!("{}#{ordinal}", other.to_lowercase()),
+    };
+    let word = format!("{}.{}", name(owner.object, owner.ordinal), owner.word);
+    let number = value.word;
+    let handle = owner
+        .of
+        .strip_prefix("Handle")
+        .map(|of| of.trim_matches(|c: char| !c.is_ascii_alphanumeric()));
+    let held = match (owner.word, handle, owner.of) {
+        (_, Some(_), _) if number == 0 => "none".to_owned(),
+        (_, Some(of), _) => name(of, number as u32),
+        ("vm_flags", ..) => rights_text(VmFlags::from_bits_retain(number as u32)),
+        ("vm_start" | "vm_end", ..) => format!("{number:#x}"),
+        (_, _, "bool") => (number != 0).to_string(),
+        _ => number.to_string(),
+    };
+    Some((word, held))
 }
 
 /// How a fault was served, or why not; none for other notes.

@@ -4,7 +4,9 @@
 mod bugs;
 mod fast_path;
 mod faults;
+mod signatures;
 
 pub use bugs::{FirstFound, first_found};
 pub use fast_path::{FastPath, Stretch, fast_path};
 pub use faults::{CAMPAIGN, faults};
+pub use signatures::{Shown, signatures};

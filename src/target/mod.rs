@@ -78,11 +78,9 @@ impl Target {
             Verdict::Agree => Ok(true),
             Verdict::Skip(_) => Ok(false),
             Verdict::Diverge(divergence) => {
-                let is_known = self.known.contains(&divergence.signature.to_string());
-                if is_known {
-                    Ok(false)
-                } else {
-                    Err(Box::new(divergence))
+                match divergence.known_as(|name| self.known.contains(name)) {
+                    Some(_) => Ok(false),
+                    None => Err(Box::new(divergence)),
                 }
             }
         }

@@ -105,7 +105,33 @@ sites! { CALLS, signature, message => of(FIELDS, "field", signature.field)(signa
     call_mbind call_set_mempolicy call_uffd_register call_uffd_unregister call_fallocate
     call_collapse call_numa_scan call_setrlimit call_get_mempolicy call_evict
 
-    call_quiescence call_run call_end
+    call_quiescence call_run call_end call_mapped call_copied call_get call_put call_unlinked
+
+    call_access_touch call_access_walk call_fault_allocate call_fault_anon call_fault_charge
+    call_fault_copy call_fault_count call_fault_decide call_fault_entry call_fault_flush call_fault_resize
+    call_populate_decide call_munmap_cut call_munmap_decide call_munmap_detach call_munmap_pass
+    call_munmap_put call_munmap_uncharge call_munmap_unlink call_zap_flush call_zap_pass
+    call_zap_put call_mmap_charge call_mmap_decide call_mmap_descriptor call_mmap_link
+    call_mmap_put call_map_allocate call_map_charge call_map_count call_map_link call_map_merge
+    call_mprotect_charge call_mprotect_count call_mprotect_decide call_mprotect_flags
+    call_mprotect_flush call_mprotect_pass call_part_cut call_part_merge call_mremap_charge
+    call_mremap_decide call_mremap_resize call_move_count call_move_decide call_move_flags
+    call_move_flush call_move_link call_move_pass call_madvise_copy call_madvise_decide
+    call_madvise_flags call_fork_allocate call_fork_anon call_fork_charge call_fork_count
+    call_fork_decide call_fork_descriptor call_fork_flush call_fork_link call_fork_number
+    call_fork_pass call_fork_put call_exit_decide call_exit_detach call_exit_flush call_exit_pass
+    call_exit_put call_exit_uncharge call_exit_unlink call_mlock_decide call_mlock_flags
+    call_mlockall_decide call_mlockall_flags call_files_decide call_files_descriptor call_files_drop
+    call_files_put call_files_size call_unmap_file_decide call_mincore_decide call_reclaim_copy
+    call_reclaim_decide call_reclaim_entry call_reclaim_flush call_collapse_allocate
+    call_collapse_copy call_collapse_decide call_collapse_entry call_collapse_flush
+    call_collapse_pass call_numa_scan_decide call_numa_scan_flush call_numa_scan_pass
+    call_brk_charge call_brk_decide call_brk_resize call_mbind_allocate call_mbind_decide
+    call_mbind_policy call_set_mempolicy_allocate call_set_mempolicy_policy call_uffd_decide
+    call_uffd_flags call_evict_decide call_evict_drop call_setrlimit_count
+    call_get_mempolicy_decide call_charge_uncharge call_call_return
+
+    call_munmap_flags call_may_expand_vm_decide call_mlock_future_check_decide
 
     call_shared_0 call_shared_1 call_shared_2 call_shared_3 call_shared_4 call_shared_5
     call_shared_6 call_shared_7 call_shared_8 call_shared_9 call_shared_10 call_shared_11
@@ -142,6 +168,10 @@ sites! { FIELDS, _signature, message => panic!("{message}");
     field_mincore field_mbind field_set_mempolicy field_uffd_register field_uffd_unregister
     field_fallocate field_collapse field_numa_scan field_setrlimit field_get_mempolicy field_evict
 
+    field_access field_populate field_zap field_map field_part field_move field_files
+    field_unmap_file field_uffd field_charge field_call field_nobody
+    field_may_expand_vm field_mlock_future_check
+
     field_shared_0 field_shared_1 field_shared_2 field_shared_3 field_shared_4 field_shared_5
     field_shared_6 field_shared_7 field_shared_8 field_shared_9 field_shared_10 field_shared_11
     field_shared_12 field_shared_13 field_shared_14 field_shared_15
@@ -155,12 +185,23 @@ mod tests {
 
     use super::*;
     use crate::judge::Rule;
+    use crate::judge::steps::{ALONE, list_names, step_names};
 
     /// All but those that are shared.
     fn functions() -> Vec<&'static str> {
         let own = |all: &'static Sites| &all[..all.len() - SHARED];
         let all = [RULES, CALLS, FIELDS].into_iter().flat_map(own);
         all.map(|(name, _)| *name).collect()
+    }
+
+    #[test]
+    fn every_step_of_a_race_has_a_function() {
+        for name in step_names() {
+            assert!(named(CALLS, "call", name).is_some(), "{name}");
+        }
+        for name in list_names().chain([ALONE]) {
+            assert!(named(FIELDS, "field", name).is_some(), "{name}");
+        }
     }
 
     #[test]
@@ -223,7 +264,7 @@ mod tests {
         for (_, name) in (0..SHARED).map(|at| (at, format!("field_shared_{at}"))) {
             assert!(FIELDS.iter().any(|(site, _)| *site == name), "{name}");
         }
-        let places = ["nobody", "lists", "these", "names"].map(shared);
+        let places = ["which", "lists", "these", "names"].map(shared);
         assert!(places.iter().all(Option::is_some));
         assert!(
             places.iter().collect::<BTreeSet<_>>().len() > 1,

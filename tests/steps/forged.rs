@@ -1,6 +1,6 @@
 //! Races that the reference has made with itself, forged: each forgery is objected to.
 
-use vmadiff_contract::{About, Outcome, StepKind, Told};
+use vmadiff_contract::{About, Call, Outcome, StepKind, Told};
 
 use crate::judge::Rule;
 use crate::judge::steps::{Follower, Item, StepJudge, What};
@@ -84,11 +84,15 @@ fn goes_without(made: &Recorded, at: usize) -> bool {
         return false;
     };
     let own = |other: &&Item| other.call == item.call;
+    let call = made.program.calls[item.call as usize].call;
+    let collapses = matches!(call, Call::Collapse { .. });
     let same = |other: Option<&Item>| {
         other.filter(own).is_some_and(|other| match other.what {
             What::Mark(other) => {
                 let entries = |about| matches!(about, About::Entry { .. } | About::Range { .. });
-                other.kind == mark.kind && !entries(mark.about) && !entries(other.about)
+                // All entries of a collapse are one step.
+                let one = collapses || !entries(mark.about) && !entries(other.about);
+                other.kind == mark.kind && one
             }
             What::Begin | What::End => false,
         })

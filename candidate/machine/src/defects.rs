@@ -110,7 +110,7 @@ defects! {
     EvictUnlocked Interleaved "evict-unlocked"
         "A page leaves the page cache without its lock, and a fault maps it meanwhile."
         from "shrink_page_list, trylock_page; made up"
-        fires "state", "outcome";
+        fires "state", "outcome", "fault-unexplained";
     CollapseUnnoticed Interleaved "a10-collapse-unnoticed"
         "A collapse shuts no fault out, and the page-table lock is taken without a look at whether the \
          table is still the one that was found."

@@ -36,7 +36,7 @@ pub struct Args {
     /// Prints a table, in Markdown.
     #[arg(long, value_enum, value_name = "TABLE", conflicts_with = "json")]
     table: Option<Table>,
-    /// Programs for `--table counts`.
+    /// Programs for `--table counts` and `--table signatures`.
     #[arg(value_name = "FILE", requires = "table")]
     files: Vec<PathBuf>,
 }

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use vmadiff::designs::defects;
-use vmadiff::survey::{CAMPAIGN, FastPath, Stretch, fast_path, faults, first_found};
+use vmadiff::program::Case;
+use vmadiff::survey::{CAMPAIGN, FastPath, Stretch, fast_path, faults, first_found, signatures};
 use vmadiff_contract::{DefectInfo, DesignInfo, Deviation, Frees};
 
 use super::beside;
@@ -32,6 +33,8 @@ pub enum Table {
     /// What a counted reference would have caught of the defects that two forms of a design share:
     /// by the programs that are given.
     Counts,
+    /// By which signatures each defect shows: in the programs that are given, and in fresh ones.
+    Signatures,
 }
 
 /// Fresh programs in which a bug is looked for.
@@ -46,12 +49,51 @@ pub fn print(table: Table, designs: &[&'static DesignInfo], files: &[PathBuf]) -
         Table::Ways => ways(designs),
         Table::Deviations => deviations(designs),
         Table::Bugs => bugs(designs),
-        Table::Counts => {
-            let files = programs(files)?.files;
-            let cases = files.iter().map(|file| Ok(read_input(file)?.case));
-            beside::print(&cases.collect::<Result<Vec<_>>>()?)?
-        }
+        Table::Counts => beside::print(&cases(files)?)?,
+        Table::Signatures => signed(designs, &cases(files)?),
     })
+}
+
+fn cases(files: &[PathBuf]) -> Result<Vec<Case>> {
+    let files = programs(files)?.files;
+    let cases = files.iter().map(|file| Ok(read_input(file)?.case));
+    cases.collect()
+}
+
+/// Fresh programs in which signatures are counted, of each defect.
+const SIGNED: u64 = 10_000;
+
+/// Signatures that are listed of a defect; of the others is said how many there are.
+const LISTED: usize = 4;
+
+fn signed(designs: &[&'static DesignInfo], cases: &[Case]) -> String {
+    let mut out = header(&["defect", "programs that show it", "signatures"]);
+    let mut seen: Vec<&str> = Vec::new();
+    for design in designs {
+        for info in defects(design) {
+            // A defect of the machine is one of all designs: by the first that has it.
+            if seen.contains(&info.name) {
+                continue;
+            }
+            seen.push(info.name);
+            let shown = signatures(design, info, cases, SIGNED);
+            let all = shown.by_count();
+            let listed = all.iter().take(LISTED);
+            let mut cells: Vec<String> = listed
+                .map(|(signature, count)| format!("`{signature}` {count}"))
+                .collect();
+            let rest = all.len().saturating_sub(LISTED);
+            if rest > 0 {
+                cells.push(format!("and {rest} more"));
+            }
+            let count: u64 = all.iter().map(|(_, count)| count).sum();
+            row(
+                &mut out,
+                &[&code(info.name), &count.to_string(), &cells.join(", ")],
+            );
+        }
+    }
+    out
 }
 
 fn promises(designs: &[&DesignInfo]) -> String {

@@ -268,6 +268,7 @@ impl Place {
         self.broken(Broken {
             rule,
             object: None,
+            after: None,
             field,
             what,
         })

@@ -65,6 +65,7 @@ impl Readers {
         Err(Box::new(Broken {
             rule: Rule::GracePeriod,
             object: Some(Object::Vma(vma)),
+            after: Some("unlinked"),
             field: "vma",
             what: format!(
                 "{vma} was freed while task {reader} still reads since before it was erased"

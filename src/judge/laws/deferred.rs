@@ -34,6 +34,7 @@ pub fn allowed(frees: Option<Frees>, event: &Event) -> Obeyed {
     Err(Box::new(Broken {
         rule: Rule::Deferred,
         object: None,
+        after: None,
         field: "event",
         what,
     }))
@@ -81,6 +82,7 @@ pub fn nothing_left(last: &Snapshot) -> Obeyed {
             Err(Box::new(Broken {
                 rule: Rule::LeftOver,
                 object: None,
+                after: None,
                 field,
                 what,
             }))

@@ -121,6 +121,7 @@ impl Ledger {
         Box::new(Broken {
             rule: self.names.leaked,
             object,
+            after: None,
             field: kind,
             what,
         })

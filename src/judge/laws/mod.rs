@@ -29,6 +29,8 @@ pub struct Broken {
     pub rule: Rule,
     /// What it is about.
     pub object: Option<Object>,
+    /// What was done last to the object, where that says more than the call at which it shows.
+    pub after: Option<&'static str>,
     /// The signature's field: the kind of the object, or what sets this breach apart.
     pub field: &'static str,
     /// What happened, in one sentence without a full stop.
@@ -43,17 +45,22 @@ impl Broken {
         let Self {
             rule,
             object,
+            after,
             field,
             what,
         } = self;
-        Divergence {
+        let mut divergence = Divergence {
             side: Some(side),
             object,
             ..Divergence::of(
                 Signature { rule, call, field },
                 format!("in the {side}, {what}"),
             )
+        };
+        if let Some(call) = after {
+            divergence.rename(Signature { rule, call, field });
         }
+        divergence
     }
 }
 
@@ -286,6 +293,7 @@ fn broken(rule: Rule, object: Object, what: impl Into<String>) -> Box<Broken> {
     Box::new(Broken {
         rule,
         object: Some(object),
+        after: None,
         field: object.kind(),
         what: what.into(),
     })

@@ -3,7 +3,7 @@
 
 use vmadiff_contract::{AtRest, Protocol, Snapshot, VmaId};
 
-use super::vma::{Record, Tree, Vmas, about};
+use super::vma::{Record, Tree, Vmas, about, after};
 use super::{Broken, Obeyed};
 use crate::judge::Rule;
 
@@ -11,17 +11,22 @@ impl Vmas {
     pub fn get_ref(&mut self, vma: VmaId, refs: u32) -> Obeyed {
         let record = self.live_record(vma)?;
         let expected = record.refs.wrapping_add(1);
+        // The first is the tree's: it belongs to how the VMA came.
+        if record.counted {
+            record.last = "get";
+        }
         record.counted = true;
         record.refs = refs;
-        moved(vma, "get", expected, refs)
+        moved(vma, "get", expected, record)
     }
 
     pub fn put_ref(&mut self, vma: VmaId, refs: u32) -> Obeyed {
         let record = self.live_record(vma)?;
         let expected = record.refs.wrapping_sub(1);
+        record.last = "put";
         record.counted = true;
         record.refs = refs;
-        moved(vma, "put", expected, refs)
+        moved(vma, "put", expected, record)
     }
 
     /// Between calls nobody is inside: each linked VMA shows its counts, once, and they are at rest.
@@ -36,7 +41,9 @@ impl Vmas {
         }
         let mut before = VmaId(0);
         for &Protocol { vma, counts } in &state.protocol {
-            let &mut Record { tree, refs, .. } = self.live_record(vma)?;
+            let &mut Record {
+                tree, refs, last, ..
+            } = self.live_record(vma)?;
             if vma <= before || !matches!(tree, Tree::In(_)) {
                 return Err(about(
                     Rule::VmaReferences,
@@ -46,7 +53,8 @@ impl Vmas {
             }
             before = vma;
             for (count, value) in self.counts.iter().zip(counts) {
-                at_rest(vma, count.name, count.at_rest, value, refs)?;
+                let stands = at_rest(vma, count.name, count.at_rest, value, refs);
+                stands.map_err(|broken| after(last, broken))?;
             }
         }
         Ok(())
@@ -93,10 +101,11 @@ fn uncovered(state: &Snapshot) -> Box<Broken> {
     }
 }
 
-fn moved(vma: VmaId, how: &str, expected: u32, refs: u32) -> Obeyed {
+fn moved(vma: VmaId, how: &str, expected: u32, record: &Record) -> Obeyed {
+    let refs = record.refs;
     if refs == expected {
         return Ok(());
     }
     let what = format!("had a {how} that leaves {refs} references, not {expected}");
-    Err(about(Rule::VmaReferences, vma, &what))
+    Err(after(record.last, about(Rule::VmaReferences, vma, &what)))
 }

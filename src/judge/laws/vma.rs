@@ -37,6 +37,9 @@ pub struct Record {
     pub refs: u32,
     /// Its references were seen to be counted.
     pub counted: bool,
+    /// What was done last that its counts go by: it was mapped or copied, then its references were taken
+    /// and put, and it was unlinked.
+    pub last: &'static str,
     /// Its `vm_ops` have `close`: it was opened, or it maps such a file.
     pub has_close: bool,
     pub opened: bool,
@@ -108,6 +111,11 @@ impl Vmas {
             tree: Tree::Never,
             refs: self.fresh_refs,
             counted: false,
+            last: if copy_of.is_some() {
+                "copied"
+            } else {
+                "mapped"
+            },
             has_close: false,
             opened: false,
             closed: false,
@@ -144,6 +152,7 @@ impl Vmas {
             ));
         }
         record.tree = Tree::Left;
+        record.last = "unlinked";
         record.by = by;
         self.linked -= 1;
         self.removed.push(vma);
@@ -161,7 +170,8 @@ impl Vmas {
         };
         if record.counted && record.refs > kept {
             let what = format!("was freed with {} references left", record.refs);
-            return Err(about(Rule::VmaFreedReferenced, vma, &what));
+            let broken = about(Rule::VmaFreedReferenced, vma, &what);
+            return Err(after(record.last, broken));
         }
         record.owes_nothing(vma)?;
         if let Tree::In(mm) = record.tree {
@@ -297,6 +307,15 @@ impl Vmas {
             "was used after it was freed",
         ))
     }
+}
+
+/// A count is wrong since what was done last to it, and shows at any call.
+#[cold]
+pub(super) fn after(last: &'static str, broken: Box<Broken>) -> Box<Broken> {
+    Box::new(Broken {
+        after: Some(last),
+        ..*broken
+    })
 }
 
 /// Says what broke the rule, with the VMA for a subject.

@@ -8,6 +8,8 @@
 //! | `rows` | which rows of the lists have to be marked |
 //! | `follow` | takes the reference along the path |
 //! | `told` | what a mark tells, against what the step did |
+//! | `signed` | what steps are called in signatures |
+//! | `parting` | where a race and the reference part, for signatures and reports |
 //! | `order` | whether another order of steps explains the outcomes and the end: the marks are wrong |
 //!
 //! Where the judge of whole calls cannot decide, a run that this one follows agrees; what it objects
@@ -16,17 +18,21 @@
 
 mod follow;
 mod order;
+mod parting;
 mod path;
 mod rows;
+mod signed;
 mod told;
 
 use vmadiff_contract::{Event, Stepped};
 
 pub use follow::{Follower, Objection, Trod};
 pub use order::{Orders, Searched};
+pub use parting::{ALONE, Parting, StepAt};
 pub use path::{Item, Race, What, items};
 pub use rows::must_be_marked;
-pub use told::{about_text, mark_text};
+pub use signed::{list_name, list_names, step_name, step_names};
+pub use told::{about_text, mark_text, rights_text};
 
 use super::{Divergence, Rule, Signature, Verdict};
 use crate::program::Program;
@@ -57,6 +63,49 @@ impl StepJudge {
         if woven.marks.is_empty() {
             return None;
         }
+        let verdict = self.with_race(program, woven, |judge, race| {
+            let objection = judge.judge(race, reference);
+            objection.map_or(Verdict::Agree, |objection| {
+                Verdict::Diverge(divergence(race, *objection))
+            })
+        });
+        Some(verdict)
+    }
+
+    /// Where a run that diverges parts from the reference, which may be in any state; none: its marks
+    /// do not tell.
+    pub fn part(
+        &mut self,
+        program: &Program,
+        reference: &mut dyn Stepped,
+        woven: &Woven,
+        divergence: &Divergence,
+    ) -> Option<Parting> {
+        if woven.marks.is_empty() {
+            return None;
+        }
+        self.with_race(program, woven, |_, race| {
+            let mut follower = Follower::with_trail();
+            let objection = follower.follow(race, reference).err();
+            let followed = parting::Followed {
+                race,
+                woven,
+                trail: follower.trail.as_deref().unwrap_or_default(),
+                names: follower.names(),
+                reference,
+                objection: objection.as_deref(),
+            };
+            followed.part(divergence)
+        })
+    }
+
+    /// Does something with a run as a race.
+    fn with_race<T>(
+        &mut self,
+        program: &Program,
+        woven: &Woven,
+        act: impl FnOnce(&mut Self, &Race<'_>) -> T,
+    ) -> T {
         let mut path = std::mem::take(&mut self.items);
         let mut life = std::mem::take(&mut self.life);
         items(woven, &mut path);
@@ -71,13 +120,10 @@ impl StepJudge {
             life: &life,
             state: &woven.state,
         };
-        let objection = self.judge(&race, reference);
-        let verdict = objection.map_or(Verdict::Agree, |objection| {
-            Verdict::Diverge(divergence(&race, *objection))
-        });
+        let done = act(self, &race);
         (self.items, self.life) = (path, life);
         Recorder::clear();
-        Some(verdict)
+        done
     }
 
     /// Whether all orders of the reference's steps were tried for the last race, and none explains it:

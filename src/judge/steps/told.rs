@@ -76,6 +76,18 @@ impl Names {
     }
 }
 
+/// What an area allows, as /proc/PID/maps has it.
+pub fn rights_text(flags: VmFlags) -> String {
+    let letter = |flag, letter: char| if flags.contains(flag) { letter } else { '-' };
+    [
+        letter(VmFlags::READ, 'r'),
+        letter(VmFlags::WRITE, 'w'),
+        letter(VmFlags::EXEC, 'x'),
+    ]
+    .iter()
+    .collect()
+}
+
 /// An entry in a few letters.
 pub fn entry_text(entry: Option<PageState>) -> String {
     let Some(page) = entry else {

@@ -1,0 +1,113 @@
+//! Where a race and the reference part, told once a divergence is known: the step, what was legal there
+//! and what was seen, the earlier step of another call that made it so, and what the reference would
+//! have answered.
+//!
+//! The follower takes the race once more and keeps its trail. A law that is broken where the marks go
+//! on as the reference does parts at the step that its call is at.
+//!
+//! | | |
+//! |---|---|
+//! | `find` | the step at which they part |
+//! | `cause` | which step of which other call made it so |
+//! | `shown` | what was legal and what was seen, in words |
+
+mod cause;
+mod find;
+mod shown;
+
+use vmadiff_contract::{About, Offer, Outcome};
+
+use super::signed::{list_name, step_name};
+use crate::judge::Signature;
+use crate::program::Program;
+
+pub(super) use find::Followed;
+
+/// Where a race parts from what the reference can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parting {
+    /// The step at which they part.
+    pub step: StepAt,
+    /// What was legal there, in the reference's terms; none: the marks are a path of its steps.
+    pub legal: Option<String>,
+    /// What was seen, in the candidate's.
+    pub seen: Option<String>,
+    /// What the candidate went by, in its own names.
+    pub by: Option<About>,
+    /// The earlier step of another call that made it so.
+    pub cause: Option<StepAt>,
+    /// Where nothing tells that, the last step of another call that was under way.
+    pub beside: Option<StepAt>,
+    /// What the call would have answered, had it gone on as the reference does.
+    pub nearest: Option<Outcome>,
+}
+
+/// A step of a call, in the reference's terms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepAt {
+    /// Whose call, by its index in the program.
+    pub call: usize,
+    /// The step.
+    pub step: Offer,
+    /// The step of the trace at which it was told.
+    pub at: usize,
+    /// What it was about.
+    pub about: String,
+}
+
+impl Parting {
+    /// The same in a sentence without a full stop, for who knows the program.
+    pub fn sentence(&self, program: &Program) -> String {
+        let kind = |call: usize| {
+            let step = program.calls.get(call);
+            step.map_or("exit", |step| step.call.kind().name())
+        };
+        let StepAt { call, step, .. } = &self.step;
+        // A law may be broken where the marks go on as the reference does.
+        let shows = if self.legal.is_some() {
+            "they part"
+        } else {
+            "it shows"
+        };
+        let mut text = format!(
+            "{shows} at `{}` of call {} ({})",
+            step_name(step),
+            call + 1,
+            kind(*call)
+        );
+        if let Some(seen) = &self.seen {
+            text += &format!(", where the candidate {seen}");
+        }
+        if let Some(legal) = &self.legal {
+            let and = if self.seen.is_some() { "and" } else { "where" };
+            text += &format!(", {and} in the reference {legal}");
+        }
+        if let Some(StepAt {
+            call, step, about, ..
+        }) = &self.cause
+        {
+            let (name, kind) = (step_name(step), kind(*call));
+            text += &format!(", since `{name}` of call {} ({kind}): {about}", call + 1);
+        }
+        text
+    }
+
+    /// Whether it says more than the signature does.
+    pub fn tells(&self) -> bool {
+        self.legal.is_some() || self.cause.is_some()
+    }
+
+    /// The signature of a divergence that shows here: the rule, the step, and the call's list of steps
+    /// that it raced with.
+    pub fn signature(&self, found: &Signature) -> Signature {
+        let met = self.cause.as_ref().or(self.beside.as_ref());
+        Signature {
+            rule: found.rule,
+            call: step_name(&self.step.step),
+            field: met.map_or(ALONE, |met| list_name(&met.step)),
+        }
+    }
+}
+
+/// Stands for the other call where there is none.
+pub const ALONE: &str = "nobody";
