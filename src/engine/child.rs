@@ -15,14 +15,20 @@ use vmadiff_libfuzzer::{self as libfuzzer, Callbacks, Corpus as Answer};
 
 use super::corpus::Corpus;
 use super::fault::Fault;
-use super::protocol::{Finding, Message, Settings, Totals};
+use super::protocol::{Finding, Message, Settings, Size, Totals};
 use super::subject::{Ran, Subject};
 use super::watch::{Watch, watched};
 use crate::artifacts::{self, Kept};
 use crate::status::Status;
 
-/// Bytes of the longest program that libFuzzer makes: a header and 48 records.
-const MAX_LEN: usize = 16 + 48 * 48;
+/// Bytes of the longest program that libFuzzer makes: a header and so many records.
+fn longest(size: Size) -> usize {
+    let records = match size {
+        Size::Small => 48,
+        Size::Large => 96,
+    };
+    16 + records * 48
+}
 
 /// Of the memory that a job may take, this part may be inputs that find no room on the disk: those of more
 /// than an hour. The job needs a tenth of it itself, and libFuzzer holds each input once more.
@@ -102,7 +108,7 @@ fn arguments(settings: &Settings) -> Vec<String> {
     vec![
         "vmadiff".to_owned(),
         format!("-seed={}", settings.seed),
-        format!("-max_len={MAX_LEN}"),
+        format!("-max_len={}", longest(settings.ways.size)),
         // Our mutator chooses lengths; libFuzzer's growing limit would only hold it back.
         "-len_control=0".to_owned(),
         // Which comparisons libFuzzer gets to see depends on what the compiler inlined: without them

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use vmadiff::coverage::{COUNTERS, WOVEN_COUNTERS};
 use vmadiff::designs::{self, Planted};
 use vmadiff::program::Policy;
-use vmadiff::program::mutate::Profile;
+use vmadiff::program::mutate::{self, Profile};
 
 use super::fault::Fault;
 
@@ -44,6 +44,21 @@ pub struct Ways {
     /// What tells which programs are worth making.
     #[arg(long, value_enum, value_name = "NAME", default_value_t)]
     pub guide: Guide,
+    /// How large races are.
+    #[arg(long, value_enum, value_name = "NAME", default_value_t)]
+    #[serde(default)]
+    pub size: Size,
+}
+
+/// How large races are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Size {
+    /// A few calls of two or three threads.
+    #[default]
+    Small,
+    /// Up to 64 calls of three to eight threads, with more forks, failures and limits.
+    Large,
 }
 
 /// A policy by which a schedule chooses the next task.
@@ -86,6 +101,10 @@ impl Ways {
         Profile {
             policy,
             fresh: self.guide == Guide::None,
+            size: match self.size {
+                Size::Small => mutate::Size::Small,
+                Size::Large => mutate::Size::Large,
+            },
             ..profile
         }
     }

@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use proptest::prelude::*;
 use vmadiff::designs::Planted;
 use vmadiff::program::bytes::{HEADER, MAX_STEPS, RECORD, is_long};
-use vmadiff::program::mutate::{Flavour, Profile, crossover, generate, mutate};
+use vmadiff::program::mutate::{Flavour, Profile, Size, crossover, generate, mutate};
 use vmadiff::program::{Program, Step};
-use vmadiff_contract::{CallKind, Capabilities, Config, Event, EventSink, Manager, Note};
+use vmadiff_contract::{
+    Call, CallKind, Capabilities, Config, Event, EventSink, Fail, Manager, Note,
+};
 use vmadiff_reference::Reference;
 
 use crate::strategy;
@@ -322,4 +324,27 @@ fn programs_keep_their_length() {
     }
     let mean = calls / rounds;
     assert!((4..=48).contains(&mean), "{mean}");
+}
+
+/// Large races have as many calls as bytes keep, of many tasks, and come back from bytes as they were.
+#[test]
+fn large_races_are_large() {
+    let profile = Profile {
+        size: Size::Large,
+        ..interleaved()
+    };
+    let (mut calls, mut forks, mut fails) = (0, 0, 0);
+    for seed in 0..200 {
+        let program = generate(seed, &profile);
+        let tasks = program.config.tasks;
+        assert!((3..=8).contains(&tasks), "{tasks}");
+        assert!((24..=64).contains(&program.calls.len()), "{program}");
+        assert_eq!(Program::decode(&program.encode()), program);
+        calls += program.calls.len();
+        let count = |is: fn(&Step) -> bool| program.calls.iter().filter(|step| is(step)).count();
+        forks += count(|step| step.call == Call::Fork);
+        fails += count(|step| step.fail != Fail::NONE);
+    }
+    assert!(forks * 30 > calls, "{forks} of {calls} calls are forks");
+    assert!(fails * 20 > calls, "{fails} of {calls} calls fail");
 }

@@ -90,7 +90,7 @@ impl Mutate<Program> for Mutator<'_> {
 fn insert(dice: &mut Dice<'_>, program: &mut Program, profile: &Profile) {
     let mut at = dice.index(program.calls.len() + 1);
     let calls = program.calls.len();
-    if calls >= most_calls(profile.flavour) {
+    if calls >= most_calls(profile) {
         program.calls.remove(dice.index(calls));
         at = at.min(program.calls.len());
     }
@@ -123,7 +123,7 @@ fn delete_run(dice: &mut Dice<'_>, program: &mut Program, _: &Profile) {
 fn duplicate(dice: &mut Dice<'_>, program: &mut Program, profile: &Profile) {
     let step = dice.pick(&program.calls);
     let calls = program.calls.len();
-    if calls < most_calls(profile.flavour) {
+    if calls < most_calls(profile) {
         program.calls.insert(dice.index(calls + 1), step);
     } else {
         let at = dice.index(calls);

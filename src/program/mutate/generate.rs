@@ -7,7 +7,7 @@ use mutatis::{Context, Generate, Session};
 use vmadiff_contract::{CallKind, Config, PAGE_SIZE, TaskId};
 
 use super::dice::Dice;
-use super::{Flavour, Profile, fresh, races, switches, weights};
+use super::{Flavour, Profile, Size, fresh, large, races, switches, weights};
 use crate::program::world::World;
 use crate::program::{Program, Step};
 
@@ -34,47 +34,55 @@ impl Generate<Program> for Generator<'_> {
     fn generate(&mut self, context: &mut Context) -> mutatis::Result<Program> {
         let Self(profile) = self;
         let dice = &mut Dice(context.rng());
-        if profile.flavour == Flavour::Interleaved && !dice.one_in(5) {
-            return Ok(races::race(dice, profile));
-        }
-        let mut program = Program {
-            config: config(dice, profile.flavour),
-            ..Program::default()
-        };
-        let weights = swarm(dice, profile);
-        if weights.is_empty() {
-            return Ok(program);
-        }
-        let mut world = World::new(&program.config);
-        let calls = match profile.flavour {
-            Flavour::Serial => 4 + dice.below(20),
-            Flavour::Interleaved => 4 + dice.below(9),
-        };
-        let mut push = |world: &mut World, step: Step| {
-            world.apply(&step);
-            program.calls.push(step);
-        };
-        if profile.flavour == Flavour::Interleaved && !dice.one_in(4) {
-            for step in fresh::setup(dice, profile.calls) {
-                push(&mut world, step);
-            }
-        }
-        for i in 0..calls {
-            let first = i == 0 && profile.flavour == Flavour::Serial;
-            let kind = if first {
-                CallKind::Mmap
-            } else {
-                dice.weighted(&weights)
-            };
-            let task = task(dice, &world, profile.flavour);
-            let step = fresh::step(dice, &world, profile.calls, kind, task);
+        Ok(match (profile.flavour, profile.size) {
+            (Flavour::Interleaved, Size::Large) => large::race(dice, profile),
+            _ => small(dice, profile),
+        })
+    }
+}
+
+/// A program of a few calls.
+pub(super) fn small(dice: &mut Dice<'_>, profile: &Profile) -> Program {
+    if profile.flavour == Flavour::Interleaved && !dice.one_in(5) {
+        return races::race(dice, profile);
+    }
+    let mut program = Program {
+        config: config(dice, profile.flavour),
+        ..Program::default()
+    };
+    let weights = swarm(dice, profile);
+    if weights.is_empty() {
+        return program;
+    }
+    let mut world = World::new(&program.config);
+    let calls = match profile.flavour {
+        Flavour::Serial => 4 + dice.below(20),
+        Flavour::Interleaved => 4 + dice.below(9),
+    };
+    let mut push = |world: &mut World, step: Step| {
+        world.apply(&step);
+        program.calls.push(step);
+    };
+    if profile.flavour == Flavour::Interleaved && !dice.one_in(4) {
+        for step in fresh::setup(dice, profile.calls) {
             push(&mut world, step);
         }
-        if profile.flavour == Flavour::Interleaved {
-            program.schedule = switches::schedule(dice, profile, &program);
-        }
-        Ok(program)
     }
+    for i in 0..calls {
+        let first = i == 0 && profile.flavour == Flavour::Serial;
+        let kind = if first {
+            CallKind::Mmap
+        } else {
+            dice.weighted(&weights)
+        };
+        let task = task(dice, &world, profile.flavour);
+        let step = fresh::step(dice, &world, profile.calls, kind, task);
+        push(&mut world, step);
+    }
+    if profile.flavour == Flavour::Interleaved {
+        program.schedule = switches::schedule(dice, profile, &program);
+    }
+    program
 }
 
 impl mutatis::Mutate<Program> for Generator<'_> {

@@ -11,6 +11,7 @@ mod dice;
 pub mod forced;
 mod fresh;
 mod generate;
+mod large;
 mod place;
 mod races;
 mod reargue;
@@ -44,6 +45,19 @@ pub struct Profile {
     pub policy: Option<Policy>,
     /// Each program is made anew, whatever others have reached.
     pub fresh: bool,
+    /// How large races are.
+    pub size: Size,
+}
+
+/// How large races are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Size {
+    /// A setup and a few calls of two or three threads: each call has others beside it.
+    #[default]
+    Small,
+    /// Up to 64 calls of three to eight threads and their children, with more forks, more allocations
+    /// that fail and more limits that are met.
+    Large,
 }
 
 /// Whether programs have schedules.
@@ -72,6 +86,7 @@ impl Default for Profile {
             world: World::all(),
             policy: None,
             fresh: false,
+            size: Size::Small,
         }
     }
 }
@@ -94,10 +109,10 @@ fn fresh_share(flavour: Flavour) -> u32 {
 
 /// Calls that a changed program has at most. A long race is slow, and most of its calls have run
 /// before the first switch comes.
-fn most_calls(flavour: Flavour) -> usize {
-    match flavour {
-        Flavour::Serial => MAX_STEPS,
-        Flavour::Interleaved => 24,
+fn most_calls(profile: &Profile) -> usize {
+    match (profile.flavour, profile.size) {
+        (Flavour::Serial, _) | (_, Size::Large) => MAX_STEPS,
+        (Flavour::Interleaved, Size::Small) => 24,
     }
 }
 
@@ -194,7 +209,7 @@ fn finish(
         switches::choose_by(policy, &mut program.schedule, seed);
     }
     profile.world.narrow(&mut program);
-    program.calls.truncate(most_calls(profile.flavour));
+    program.calls.truncate(most_calls(profile));
     program.schedule.switches.truncate(MAX_STEPS);
     let mut left = true;
     while program.encoded_len() > out.len() && left {
