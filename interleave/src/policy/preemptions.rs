@@ -94,11 +94,18 @@ pub struct Missed {
 pub struct Preemptions {
     gaps: Vec<AtGap>,
     sites: Vec<AtSite>,
+    /// The sites of `sites`, each a bit by its number's last six: nearly every point is at none of them.
+    near: u64,
     callbacks: Vec<AtCallback>,
     next_gap: usize,
     points: u32,
     choices: u32,
     to: u8,
+}
+
+/// The bit of a site's number.
+fn near(site: u32) -> u64 {
+    1 << (site % 64)
 }
 
 impl Preemptions {
@@ -113,6 +120,7 @@ impl Preemptions {
     pub fn set(&mut self, switches: &[Switch]) {
         self.gaps.clear();
         self.sites.clear();
+        self.near = 0;
         self.callbacks.clear();
         let mut behind = None;
         for (which, &Switch { at, to }) in switches.iter().enumerate() {
@@ -125,6 +133,7 @@ impl Preemptions {
                 }),
                 Moment::Site { task, site, nth } => {
                     behind = Some(self.sites.len());
+                    self.near |= near(site);
                     self.sites.push(AtSite {
                         which,
                         task,
@@ -142,6 +151,21 @@ impl Preemptions {
                 }),
             }
         }
+    }
+
+    /// A task has arrived at what may be the site of a switch; where the first one goes that has come.
+    fn passed(&mut self, arrived: &Pending) -> Option<u8> {
+        let mut to = None;
+        for at in &mut self.sites {
+            if at.task == arrived.task && at.site == arrived.site.number() {
+                at.passed += 1;
+                if at.passed == at.nth {
+                    at.came = true;
+                    to = to.or(Some(at.to));
+                }
+            }
+        }
+        to
     }
 
     /// The switches whose moments did not come in the run since [`Policy::begin`].
@@ -172,14 +196,8 @@ impl Policy for Preemptions {
     #[inline]
     fn asks(&mut self, arrived: &Pending) -> bool {
         let mut to = None;
-        for at in &mut self.sites {
-            if at.task == arrived.task && at.site == arrived.site.number() {
-                at.passed += 1;
-                if at.passed == at.nth {
-                    at.came = true;
-                    to = to.or(Some(at.to));
-                }
-            }
+        if self.near & near(arrived.site.number()) != 0 {
+            to = self.passed(arrived);
         }
         if to.is_none() {
             match self.gaps.get(self.next_gap) {
