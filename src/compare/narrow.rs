@@ -95,6 +95,9 @@ fn narrow_area(view: &View, area: &mut VmaState) {
 
 /// Whether two areas, one behind the other, look like one.
 fn join(view: &View, area: &VmaState, next: &VmaState) -> bool {
+    if area.end != next.start || area.flags != next.flags {
+        return false;
+    }
     let pages = (area.end - area.start) / PAGE_SIZE;
     let follows = !view.shows(Shown::OFFSETS) || area.pgoff.wrapping_add(pages) == next.pgoff;
     let same = VmaState {
@@ -104,7 +107,7 @@ fn join(view: &View, area: &VmaState, next: &VmaState) -> bool {
         pgoff: next.pgoff,
         ..*area
     } == *next;
-    area.end == next.start && follows && same
+    follows && same
 }
 
 #[cfg(test)]

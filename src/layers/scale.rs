@@ -9,8 +9,9 @@ use vmadiff_contract::PAGE_SIZE;
 pub struct Scale {
     /// Of address 0.
     pub base: u64,
-    /// Bytes of a page of the manager for a byte of a page of the program, a power of two.
-    pub times: u64,
+    /// Bytes of a page of the manager for a byte of a page of the program, as the power of two that
+    /// it is.
+    shift: u32,
 }
 
 impl Scale {
@@ -29,20 +30,20 @@ impl Scale {
         );
         Self {
             base,
-            times: page_size / PAGE_SIZE,
+            shift: (page_size / PAGE_SIZE).trailing_zeros(),
         }
     }
 
     /// The manager's page for a program's, or what its end is.
     pub fn up(self, addr: u64) -> u64 {
-        addr.wrapping_mul(self.times).wrapping_add(self.base)
+        (addr << self.shift).wrapping_add(self.base)
     }
 
     /// The program's page for a manager's. One that is no whole page of the manager's is seen where
     /// it begins, an end where it ends: both are then off, and differ.
     pub fn down(self, addr: u64) -> u64 {
         let offset = addr.wrapping_sub(self.base);
-        offset / self.times + offset % self.times
+        (offset >> self.shift) + (offset & ((1 << self.shift) - 1))
     }
 
     /// The manager's range of whole pages for a program's.
@@ -52,7 +53,7 @@ impl Scale {
 
     /// The manager's length for a program's.
     pub fn len(self, len: u64) -> u64 {
-        len.wrapping_mul(self.times)
+        len << self.shift
     }
 
     /// The manager's byte for one of a program's: as far into its page.

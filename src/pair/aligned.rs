@@ -326,7 +326,7 @@ impl Run<'_> {
                 outcome: Outcome::Unsupported,
                 events: Vec::new(),
                 state: if keep.has(at) {
-                    self.pair.agreed.clone()
+                    Snapshot::clone(&self.pair.agreed)
                 } else {
                     Snapshot::default()
                 },

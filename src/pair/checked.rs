@@ -19,7 +19,8 @@ impl From<Box<Broken>> for Mismatch {
 /// A manager, and what is kept of it during a fast run.
 pub struct Checked<M: ?Sized> {
     pub instance: Instance<M>,
-    pub state: Snapshot,
+    /// Boxed: states change places.
+    pub state: Box<Snapshot>,
     pub laws: Laws,
     pub digest: Digest,
     /// The manager's numbers when it was looked at last.
@@ -35,7 +36,7 @@ impl<M: Manager + ?Sized> Checked<M> {
     pub fn new(make: Make<M>, design: Option<&'static DesignInfo>) -> Self {
         Self {
             instance: Instance::new(make),
-            state: Snapshot::default(),
+            state: Box::default(),
             laws: Laws::new(design),
             digest: Digest::default(),
             moves: None,
@@ -76,7 +77,7 @@ impl<M: Manager + ?Sized> Checked<M> {
             return true;
         }
         self.instance.manager.snapshot(&mut self.whole);
-        self.whole == self.state
+        self.whole == *self.state
     }
 
     /// Makes a call, keeping its state, if that is looked at, and nothing else.

@@ -43,7 +43,7 @@ pub struct Pair {
     make: Make<dyn Manager>,
     terms: Terms,
     /// The last state in which both agreed, as the view has it.
-    agreed: Snapshot,
+    agreed: Box<Snapshot>,
     /// How often known differences were met.
     tally: Tally,
     /// For programs with a schedule, once there was one.
@@ -112,7 +112,7 @@ impl Pair {
             design,
             make,
             terms: Terms::default(),
-            agreed: Snapshot::default(),
+            agreed: Box::default(),
             tally: Tally::default(),
             interleaved: None,
         }

@@ -170,7 +170,7 @@ impl Orders<'_> {
         narrow(&view, &mut self.pair.reference.state);
         let same = same_state(&self.pair.reference.state, &self.woven.state);
         if self.state.is_none() {
-            self.state = Some(self.pair.reference.state.clone());
+            self.state = Some(Snapshot::clone(&self.pair.reference.state));
         }
         same
     }
