@@ -51,7 +51,7 @@ impl List for Madvise {
     }
 
     /// `madvise_need_mmap_write`.
-    fn sem(&self, _: &World, row: &Row<Self>) -> Sem {
+    fn sem(&self, _: &World, _: u8, row: &Row<Self>) -> Sem {
         if matches!(
             self.advice,
             Advice::DontNeed | Advice::Free | Advice::Remove | Advice::WillNeed

@@ -108,8 +108,12 @@ impl List for Fault {
         if self.forced { READ } else { DECIDE }
     }
 
-    /// Without their guards, steps beside a writer do not wait for it.
-    fn sem(&self, world: &World, row: &Row<Self>) -> Sem {
+    /// Without their guards, steps beside a writer do not wait for it; nor does a fault that sees that
+    /// its area has an anon_vma.
+    fn sem(&self, world: &World, pc: u8, row: &Row<Self>) -> Sem {
+        if pc == OWN && !self.growing && self.has_anon(world) {
+            return Sem::None;
+        }
         let guard = if self.growing {
             Guard::Grow
         } else {
@@ -411,11 +415,15 @@ impl Fault {
         it.go_to_frame(world)
     }
 
+    fn has_anon(&self, world: &World) -> bool {
+        let mm = &world.mms[self.m];
+        mm.at(self.addr)
+            .is_some_and(|i| mm.areas[i].rmap.anon.is_some())
+    }
+
     /// Whether it has to look for an anon_vma at all.
     fn own(world: &mut World, it: &mut Self) -> Step {
-        let mm = &world.mms[it.m];
-        let has_one = |i: usize| mm.areas[i].rmap.anon.is_some();
-        if !it.growing && mm.at(it.addr).is_some_and(has_one) {
+        if !it.growing && it.has_anon(world) {
             return it.go(world, FRAME);
         }
         let Some(i) = it.area_to_prepare(world) else {

@@ -182,8 +182,8 @@ pub(crate) trait List: Sized + Into<Frame> + 'static {
         }
     }
 
-    /// How this row holds mmap_sem here.
-    fn sem(&self, _: &World, row: &Row<Self>) -> Sem {
+    /// How this row, of this number, holds mmap_sem here.
+    fn sem(&self, _: &World, _: u8, row: &Row<Self>) -> Sem {
         row.sem
     }
 }
@@ -215,7 +215,9 @@ macro_rules! lists {
 
             fn sem(&self, pc: u8, world: &World) -> Sem {
                 match self {
-                    $(Self::$name(list) => list.sem(world, &$name::ROWS[usize::from(pc)])),*
+                    $(Self::$name(list) => {
+                        list.sem(world, pc, &$name::ROWS[usize::from(pc)])
+                    })*
                 }
             }
 

@@ -54,7 +54,7 @@ impl List for Munmap {
             uncharge: "what they were charged for";
     }
 
-    fn sem(&self, _: &World, row: &Row<Self>) -> Sem {
+    fn sem(&self, _: &World, _: u8, row: &Row<Self>) -> Sem {
         if self.downgrades { row.sem } else { Sem::Write }
     }
 }

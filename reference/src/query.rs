@@ -19,7 +19,7 @@ impl List for GetMempolicy {
             read: "the policy";
     }
 
-    fn sem(&self, _: &World, row: &Row<Self>) -> Sem {
+    fn sem(&self, _: &World, _: u8, row: &Row<Self>) -> Sem {
         if self.flags.contains(QueryFlags::ADDR) {
             row.sem
         } else {

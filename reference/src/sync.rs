@@ -39,7 +39,7 @@ impl List for Ask {
     }
 
     /// Of nothing nothing is asked.
-    fn sem(&self, _: &World, row: &Row<Self>) -> Sem {
+    fn sem(&self, _: &World, _: u8, row: &Row<Self>) -> Sem {
         if self.start == self.end {
             Sem::None
         } else {
