@@ -46,7 +46,7 @@ fn grouped(jobs: u32) {
     let shell = Shell::new();
     let said = shell.run(&format!(
         "fuzz --runs 4000 --seed 1 --keep-going --json --jobs {jobs} \
-         --defect get-too-few --defect c2-offset-not-lowered"
+         --defect merge-forgets-advice --defect c2-offset-not-lowered"
     ));
     assert_eq!(said.status, 1, "{said:?}");
     let summary = summary(&said);

@@ -17,7 +17,7 @@ const HEADING: &str = "| not compared of a race that is followed | why |";
 type Forge = fn(&mut Recorded, &mut Rng) -> bool;
 
 macro_rules! fields {
-    ($($list:ident: $($field:ident $change:expr),+;)*) => {
+    ($($list:ident: $($field:ident $was:ident => $becomes:expr),+;)*) => {
         &[$($((
             concat!(stringify!($list), ".", stringify!($field)),
             |made: &mut Recorded, rng: &mut Rng| {
@@ -25,10 +25,9 @@ macro_rules! fields {
                 let Some(entry) = made.state.$list.get_mut(at) else {
                     return false;
                 };
-                let before = entry.$field;
-                let change: fn(_) -> _ = $change;
-                entry.$field = change(before);
-                entry.$field != before
+                let $was = entry.$field;
+                entry.$field = $becomes;
+                entry.$field != $was
             },
         )),+,)*]
     };
@@ -36,17 +35,17 @@ macro_rules! fields {
 
 /// Each field of the state when all calls had returned.
 const FIELDS: &[(&str, Forge)] = fields! {
-    tasks: minor_faults |n| n + 1, major_faults |n| n + 1;
-    mms: map_count |n| n + 1, total_pages |n| n + 1, locked_pages |n| n + 1, data_pages |n| n + 1,
-        stack_pages |n| n + 1, exec_pages |n| n + 1, rss_anon |n| n + 1, rss_file |n| n + 1,
-        swap_entries |n| n + 1, brk |n| n + 0x1000;
-    vmas: end |n| n + 0x1000, pgoff |n| n + 1, anon_chain |n| n + 1;
-    pages: present |is: bool| !is, readable |is: bool| !is, writable |is: bool| !is,
-        executable |is: bool| !is, anon |is: bool| !is, zero |is: bool| !is;
-    bytes: value |n| n ^ 0x80;
-    files: size |n| n + 1, refs |n| n + 1;
-    file_bytes: value |n| n ^ 0x80;
-    limits: soft |n| n ^ 0x1000, hard |n| n ^ 0x1000;
+    tasks: minor_faults n => n + 1, major_faults n => n + 1;
+    mms: map_count n => n + 1, total_pages n => n + 1, locked_pages n => n + 1, data_pages n => n + 1,
+        stack_pages n => n + 1, exec_pages n => n + 1, rss_anon n => n + 1, rss_file n => n + 1,
+        swap_entries n => n + 1, brk n => n + 0x1000;
+    vmas: end n => n + 0x1000, pgoff n => n + 1, anon_chain n => n + 1;
+    pages: present is => !is, readable is => !is, writable is => !is,
+        executable is => !is, anon is => !is, zero is => !is;
+    bytes: value n => n ^ 0x80;
+    files: size n => n + 1, refs n => n + 1;
+    file_bytes: value n => n ^ 0x80;
+    limits: soft n => n ^ 0x1000, hard n => n ^ 0x1000;
 };
 
 macro_rules! lists {

@@ -311,11 +311,9 @@ impl Vmas {
 
 /// A count is wrong since what was done last to it, and shows at any call.
 #[cold]
-pub(super) fn after(last: &'static str, broken: Box<Broken>) -> Box<Broken> {
-    Box::new(Broken {
-        after: Some(last),
-        ..*broken
-    })
+pub(super) fn after(last: &'static str, mut broken: Box<Broken>) -> Box<Broken> {
+    broken.after = Some(last);
+    broken
 }
 
 /// Says what broke the rule, with the VMA for a subject.
