@@ -22,8 +22,11 @@ const WOVEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/programs/woven");
 /// Bytes that a mutation may take: a header and 48 records.
 const MAX_LEN: usize = 16 + 48 * 48;
 
+/// Makes a scene ready.
+pub type Setup = fn() -> Scene;
+
 /// Each scene by its name.
-pub const SCENES: [(&str, fn() -> Scene); 4] = [
+pub const SCENES: [(&str, Setup); 4] = [
     ("serial", Scene::serial),
     ("woven", Scene::woven),
     ("mutation", Scene::mutation),
@@ -33,11 +36,11 @@ pub const SCENES: [(&str, fn() -> Scene); 4] = [
 /// What is counted.
 pub enum Scene {
     /// Programs on both managers, judged.
-    Judged(Pair, Vec<Program>),
+    Judged(Box<Pair>, Vec<Program>),
     /// Inputs changed, and crossed with the next.
     Changed(Profile, Vec<Vec<u8>>),
     /// Inputs decoded, run, judged and counted for an engine, as all of a corpus are at the start.
-    Started(Target, Vec<Vec<u8>>),
+    Started(Box<Target>, Vec<Vec<u8>>),
 }
 
 impl Scene {
@@ -58,7 +61,7 @@ impl Scene {
         for program in &programs {
             pair.run(program, &mut ());
         }
-        Self::Judged(pair, programs)
+        Self::Judged(Box::new(pair), programs)
     }
 
     /// The mutator, on races: what it does to serial programs is a part of that.
@@ -75,7 +78,7 @@ impl Scene {
         let all: Vec<_> = all.collect();
         let mut target = Target::new(pair(&Planted::default()));
         start(&mut target, &all);
-        Self::Started(target, all)
+        Self::Started(Box::new(target), all)
     }
 
     /// Runs all of it, `slower` with 6 % more to do. This is what callgrind counts, by its name.
