@@ -9,6 +9,7 @@
 
 use vmadiff_contract::VmFlags;
 use vmadiff_machine::area::anon_vma::AnonVma;
+use vmadiff_machine::page::pte::Maps;
 use vmadiff_machine::{
     Copied, Current, Fault, Found, Handle, Need, Ops, PageProt, Policy, Ref, Vma, Vmf, WalkSites,
 };
@@ -170,7 +171,10 @@ fn check_entry(cx: &Current<'_, Mmseq>, vmf: &mut Vmf<'_, Mmseq>, need: Need) ->
     if missing && !defect!(cx, MissingUnasked) {
         return Err(cx.give_up(&reason::USERFAULTFD));
     }
-    if vmf.write && anon_vma(cx, vmf).is_null() {
+    // The copy may be older than the area's first anon_vma, which comes under mmap_sem for reading: a
+    // page that is brought back by then would get none.
+    let gets_page = vmf.write || matches!(vmf.orig_pte.maps(), Some(Maps::Swap(_)));
+    if gets_page && anon_vma(cx, vmf).is_null() {
         return Err(cx.give_up(&reason::ANON_VMA));
     }
     Ok(())

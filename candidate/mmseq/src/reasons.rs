@@ -21,7 +21,7 @@ vmadiff_machine::reasons! {
     USERFAULTFD 8 "Userfaultfd" true
         "The page is missing, and missing pages are userfaultfd's.";
     ANON_VMA 9 "AnonVma" true
-        "A store, and the area has no anon_vma yet.";
+        "A store, or a page to be swapped in, and the area has no anon_vma yet.";
     SEQ1 17 "Seq1" false
         "The count moved before the page-table lock was tried.";
     SEQ2 18 "Seq2" false
