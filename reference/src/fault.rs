@@ -508,6 +508,11 @@ impl Fault {
         world.mms[self.m].areas[i].start <= self.addr
     }
 
+    /// Pages between the start of its stack and the page that it is for.
+    fn grows_by(&self, world: &World, i: usize) -> u64 {
+        world.pages_below(self.m, i, page_down(self.addr))
+    }
+
     fn may_grow(world: &World, it: &Self) -> Option<Guard> {
         let grows = world.growing.iter().any(|&(_, area)| area == it.area);
         world.wait_if(Guard::AnonLock, grows)
@@ -539,8 +544,7 @@ impl Fault {
             return it.no_area(world);
         }
         let flags = world.mms[m].areas[i].flags;
-        let pages = (world.mms[m].areas[i].start - page_down(it.addr)) / PAGE_SIZE;
-        world.may_lock_more(m, flags, pages, CHARGE)
+        world.may_lock_more(m, flags, it.grows_by(world, i), CHARGE)
     }
 
     /// The charge is made even for areas that never give it back.
@@ -549,7 +553,7 @@ impl Fault {
         if it.has_grown(world, i) {
             return Ok(Flow::To(GROW));
         }
-        let pages = (world.mms[it.m].areas[i].start - page_down(it.addr)) / PAGE_SIZE;
+        let pages = it.grows_by(world, i);
         if world.returned == Outcome::Value(0) || world.charge(pages).is_err() {
             return it.no_area(world);
         }

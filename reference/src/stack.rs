@@ -20,12 +20,16 @@ impl World {
     /// Pages that area `i`, which has an anon_vma, has to grow by down to the page at `addr`, if its
     /// offset allows that (`expand_downwards`).
     pub fn stack_grows_by(&self, m: usize, i: usize, addr: u64) -> Result<u64, NoMemory> {
-        let area = &self.mms[m].areas[i];
-        let pages = (area.start - addr) / PAGE_SIZE;
-        if pages > area.pgoff {
+        let pages = self.pages_below(m, i, addr);
+        if pages > self.mms[m].areas[i].pgoff {
             return Err(NoMemory);
         }
         Ok(pages)
+    }
+
+    /// Pages between the page at `addr` and the start of area `i`.
+    pub fn pages_below(&self, m: usize, i: usize, addr: u64) -> u64 {
+        (self.mms[m].areas[i].start - addr) / PAGE_SIZE
     }
 
     /// Whether RLIMIT_STACK allows area `i` to start at the page at `addr` (`acct_stack_growth`).
