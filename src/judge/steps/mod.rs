@@ -12,9 +12,9 @@
 //! | `parting` | where a race and the reference part, for signatures and reports |
 //! | `order` | whether another order of steps explains the outcomes and the end: the marks are wrong |
 //!
-//! Where the judge of whole calls cannot decide, a run that this one follows agrees; what it objects
-//! to is no finding yet. Its tests follow races of the reference with itself, and count how far the candidate's marks
-//! are followed.
+//! Where the judge of whole calls cannot decide, a run that this one follows agrees, and one that it
+//! objects to is a finding if no order of the reference's steps explains it. Its tests follow races of
+//! the reference with itself, and count how far the candidate's marks are followed.
 
 mod follow;
 mod order;
@@ -89,6 +89,7 @@ impl StepJudge {
             let objection = follower.follow(race, reference).err();
             let followed = parting::Followed {
                 race,
+                spans: &parting::spans(race),
                 woven,
                 trail: follower.trail.as_deref().unwrap_or_default(),
                 names: follower.names(),

@@ -16,6 +16,7 @@ use crate::run::Woven;
 /// A race that was followed as far as it goes, and its divergence.
 pub struct Followed<'a> {
     pub race: &'a Race<'a>,
+    pub spans: &'a [(usize, usize)],
     pub woven: &'a Woven,
     pub trail: &'a [Trod],
     pub names: &'a Names,

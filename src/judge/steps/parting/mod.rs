@@ -21,6 +21,7 @@ use super::signed::{list_name, step_name};
 use crate::judge::Signature;
 use crate::program::Program;
 
+pub(super) use cause::spans;
 pub(super) use find::Followed;
 
 /// Where a race parts from what the reference can do.
