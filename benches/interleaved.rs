@@ -42,11 +42,12 @@ switch: +30 -> 1
 switch: +50 -> 2
 ";
 
-const POLICIES: [(&str, Policy); 4] = [
+const POLICIES: [(&str, Policy); 5] = [
     ("preemption list", Policy::Preemptions),
     ("random walk", Policy::RandomWalk),
     ("PCT", Policy::Pct),
     ("POS", Policy::Pos),
+    ("SURW", Policy::Surw),
 ];
 
 fn main() {

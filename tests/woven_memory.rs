@@ -14,11 +14,12 @@ use vmadiff_contract::CallKind;
 const PROGRAMS: u64 = 60;
 const ROUNDS: u32 = 8;
 
-const POLICIES: [Policy; 4] = [
+const POLICIES: [Policy; 5] = [
     Policy::Preemptions,
     Policy::RandomWalk,
     Policy::Pct,
     Policy::Pos,
+    Policy::Surw,
 ];
 
 /// Calls in which the candidate itself needs no list of its own; fork copies one, for example.

@@ -73,6 +73,8 @@ pub enum Chooser {
     Pct,
     /// A random priority for each access.
     Pos,
+    /// By how many accesses to what is raced for each task has left.
+    Surw,
 }
 
 /// What tells which programs are worth making.
@@ -97,6 +99,7 @@ impl Ways {
             Chooser::Random => Policy::RandomWalk,
             Chooser::Pct => Policy::Pct,
             Chooser::Pos => Policy::Pos,
+            Chooser::Surw => Policy::Surw,
         });
         Profile {
             policy,

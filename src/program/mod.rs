@@ -102,15 +102,18 @@ pub enum Policy {
     Pct,
     /// A random priority for each access (POS).
     Pos,
+    /// A walk by how many accesses to what is raced for each task has left (SURW).
+    Surw,
 }
 
 impl Policy {
     /// All, each with its name.
-    pub const ALL: [(&str, Self); 4] = [
+    pub const ALL: [(&str, Self); 5] = [
         ("preemptions", Self::Preemptions),
         ("random", Self::RandomWalk),
         ("pct", Self::Pct),
         ("pos", Self::Pos),
+        ("surw", Self::Surw),
     ];
 
     /// Its name, in texts and on the command line.

@@ -1,7 +1,11 @@
 //! A program's schedule as a policy of the simulation: its switches, and where they say nothing,
 //! the policy that it names. One that draws begins to draw at the first switch, if there are any.
 
-use vmadiff_interleave::policy::{self as sim, Choice, Pct, Pending, Pos, Preemptions, RandomWalk};
+use vmadiff_interleave::policy::{
+    self as sim, Choice, Pct, Pending, Pos, Preemptions, RandomWalk, Surw,
+};
+
+use vmadiff_interleave::sim::Step;
 
 use crate::program::{Moment, Policy, Schedule, Switch};
 
@@ -17,6 +21,7 @@ pub(super) struct Chooser {
     walk: RandomWalk,
     pct: Pct,
     pos: Pos,
+    surw: Surw,
     /// The point that is being decided is one of the list's.
     listed: bool,
     /// The policy draws from here on.
@@ -32,6 +37,7 @@ impl Default for Chooser {
             walk: RandomWalk::new(0),
             pct: Pct::new(0, PCT_DEPTH, PCT_POINTS),
             pos: Pos::new(0),
+            surw: Surw::new(0),
             listed: false,
             draws: false,
             switches: Vec::new(),
@@ -51,7 +57,13 @@ impl Chooser {
             Policy::RandomWalk => self.walk.reseed(schedule.seed),
             Policy::Pct => self.pct.reseed(schedule.seed),
             Policy::Pos => self.pos.reseed(schedule.seed),
+            Policy::Surw => self.surw.reseed(schedule.seed),
         }
+    }
+
+    /// From here on the accesses of this run are those that SURW weighs.
+    pub fn measure(&mut self, steps: &[Step]) {
+        self.surw.measure(steps);
     }
 
     /// The switches whose moments did not come in the last run.
@@ -65,6 +77,7 @@ impl Chooser {
             Policy::RandomWalk => Some(&mut self.walk),
             Policy::Pct => Some(&mut self.pct),
             Policy::Pos => Some(&mut self.pos),
+            Policy::Surw => Some(&mut self.surw),
         }
     }
 }
@@ -98,6 +111,9 @@ impl sim::Policy for Chooser {
     fn asks(&mut self, arrived: &Pending) -> bool {
         self.listed = self.list.asks(arrived);
         self.draws |= self.listed;
+        if !self.draws && self.policy == Policy::Surw {
+            self.surw.passed(arrived);
+        }
         self.listed || self.draws && self.policy != Policy::Preemptions
     }
 

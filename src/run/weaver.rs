@@ -6,13 +6,13 @@ use std::sync::Arc;
 use vmadiff_contract::{
     Call, CallKind, Capabilities, Config, Fail, Manager, Outcome, Snapshot, TaskId,
 };
-use vmadiff_interleave::policy::Policy;
+use vmadiff_interleave::policy::{Policy, Preemptions};
 use vmadiff_interleave::sim::{self, Plan, Planned, Sim, TASKS};
 
 use super::chooser::Chooser;
 use super::instance::{Make, caught, exit};
 use super::{Exited, Observed, Panic, Shot, Tagger, Woven};
-use crate::program::Program;
+use crate::program::{self as schedule, Program};
 
 /// Weaves one program after another. What it fills is used again, so a warm run allocates nothing.
 pub struct Weaver {
@@ -73,9 +73,7 @@ impl Weaver {
         known: Capabilities,
         pairs: Option<&[Cell<u8>]>,
     ) -> &Woven {
-        let mut chooser = self.chooser.take().unwrap_or_default();
-        chooser.set(&program.schedule);
-        self.plan_from(program, 0);
+        let mut chooser = self.set(program, known);
         self.run(program, known, pairs, &mut *chooser, None);
         self.woven.missed.extend(chooser.missed());
         self.chooser = Some(chooser);
@@ -84,9 +82,7 @@ impl Weaver {
 
     /// As [`Weaver::weave`], and looks at the state at each mark and at the end of each call.
     pub fn film(&mut self, program: &Program, known: Capabilities) -> Vec<Shot> {
-        let mut chooser = self.chooser.take().unwrap_or_default();
-        chooser.set(&program.schedule);
-        self.plan_from(program, 0);
+        let mut chooser = self.set(program, known);
         let film = RefCell::default();
         self.run(program, known, None, &mut *chooser, Some(&film));
         self.chooser = Some(chooser);
@@ -105,6 +101,20 @@ impl Weaver {
         self.plan_from(program, ground);
         self.run(program, known, None, policy, None);
         &self.woven
+    }
+
+    /// The policy of a program's schedule, and the plan of its calls. One that weighs accesses by how many
+    /// there will be is told those of the run in which no call meets another.
+    fn set(&mut self, program: &Program, known: Capabilities) -> Box<Chooser> {
+        let mut chooser = self.chooser.take().unwrap_or_default();
+        self.plan_from(program, 0);
+        if program.schedule.policy == schedule::Policy::Surw {
+            let mut list = Preemptions::default();
+            self.run(program, known, None, &mut list, None);
+            chooser.measure(self.woven.trace.steps());
+        }
+        chooser.set(&program.schedule);
+        chooser
     }
 
     fn run(

@@ -76,6 +76,7 @@ fn schedule() -> impl Strategy<Value = Schedule> {
         1 => Just(Policy::RandomWalk),
         1 => Just(Policy::Pct),
         1 => Just(Policy::Pos),
+        1 => Just(Policy::Surw),
     ];
     let moment = prop_oneof![
         any::<u32>().prop_map(Moment::Gap),

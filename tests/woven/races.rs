@@ -37,7 +37,7 @@ fn races_are_agreed_to_under_any_schedule() {
     let mut wrong = Vec::new();
     for (name, mut program) in races() {
         program.schedule.switches.clear();
-        for policy in [Policy::RandomWalk, Policy::Pct, Policy::Pos] {
+        for policy in [Policy::RandomWalk, Policy::Pct, Policy::Pos, Policy::Surw] {
             for seed in 1..=count {
                 (program.schedule.policy, program.schedule.seed) = (policy, seed);
                 match loom.run(&program) {

@@ -7,6 +7,7 @@ mod pct;
 mod pos;
 mod preemptions;
 mod random;
+mod surw;
 
 use crate::{Kind, Site};
 
@@ -16,6 +17,7 @@ pub use pct::Pct;
 pub use pos::Pos;
 pub use preemptions::{Missed, Moment, Preemptions, Switch};
 pub use random::RandomWalk;
+pub use surw::Surw;
 
 /// What a task is about to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

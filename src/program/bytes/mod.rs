@@ -199,7 +199,7 @@ impl Program {
     }
 }
 
-/// The policies by their number in bytes; for ever.
+/// The first policies by the last two bits of their number in bytes; stable.
 const POLICIES: [Policy; 4] = [
     Policy::Preemptions,
     Policy::RandomWalk,
@@ -207,8 +207,14 @@ const POLICIES: [Policy; 4] = [
     Policy::Pos,
 ];
 
+/// The whole number of a policy that came later: a byte that nothing encoded before.
+const SURW: u8 = 0x53;
+
 fn policy(number: u8) -> Policy {
-    POLICIES[usize::from(number) % POLICIES.len()]
+    match number {
+        SURW => Policy::Surw,
+        _ => POLICIES[usize::from(number % 4)],
+    }
 }
 
 fn policy_number(policy: Policy) -> u8 {
@@ -217,6 +223,7 @@ fn policy_number(policy: Policy) -> u8 {
         Policy::RandomWalk => 1,
         Policy::Pct => 2,
         Policy::Pos => 3,
+        Policy::Surw => SURW,
     }
 }
 

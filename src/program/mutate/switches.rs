@@ -49,6 +49,7 @@ pub(super) fn policy(dice: &mut Dice<'_>) -> Policy {
         (1, Policy::RandomWalk),
         (1, Policy::Pct),
         (1, Policy::Pos),
+        (1, Policy::Surw),
     ])
 }
 

@@ -85,7 +85,7 @@ pub(super) fn parse_design(cursor: &mut Cursor<'_>) -> Result<&'static DesignInf
 /// Reads what follows `policy:`.
 pub(super) fn parse_policy(cursor: &mut Cursor<'_>, schedule: &mut Schedule) -> Result<(), Fault> {
     let named = cursor.peek();
-    let found = cursor.take("preemptions, random, pct or pos", |cursor| {
+    let found = cursor.take("preemptions, random, pct, pos or surw", |cursor| {
         Policy::from_name(cursor.word())
     });
     let names = Policy::ALL.map(|(name, _)| name);
