@@ -66,6 +66,12 @@ pub trait Manager: Send + Sync {
     /// Runs what was deferred (grace periods) to its end.
     fn quiesce(&self);
 
+    /// Whether a call has come to where a defect that was planted stands, since boot or reset. A manager
+    /// without planted defects comes to none.
+    fn has_reached_defect(&self) -> bool {
+        false
+    }
+
     /// Takes on the areas of a state, as another manager has them, in place of its own. Whether it
     /// did; one that cannot is left as it was. Only comparisons that go on past a known difference
     /// ask for it.

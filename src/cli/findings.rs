@@ -99,6 +99,8 @@ impl<'a> Explainer<'a> {
             what,
             text,
             program,
+            executions: _,
+            processor_ms: _,
         } = finding;
         let found = Kept::told(self.folder, signature, text, program.clone())?;
         let mut explained = Explained {

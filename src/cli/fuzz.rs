@@ -170,6 +170,7 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
             artifacts: args.artifacts.clone(),
             keep_going: args.keep_going,
             known: args.known()?,
+            stages: false,
             limits: Limits {
                 seconds: args.timeout,
                 memory_mib: args.memory.unwrap_or(JOB_MEMORY),

@@ -62,7 +62,10 @@ struct Job {
 pub fn run(settings: &str) -> Result<i32> {
     let settings: Settings = serde_json::from_str(settings).context("settings of a job")?;
     let planted = settings.planted()?;
-    let subject = Subject::new(settings.kind, settings.ways, &planted);
+    let mut subject = Subject::new(settings.kind, settings.ways, &planted);
+    if settings.stages {
+        subject.look_at_stages(&planted);
+    }
     let arguments = arguments(&settings);
     let counters = settings.kind.counters();
     let written = settings.known.iter().cloned().collect();
@@ -225,6 +228,8 @@ impl Job {
             signature,
             what,
             text: kept.case().to_string(),
+            executions: self.executions,
+            processor_ms: processor_ms(),
             program: kept.place().clone(),
         }));
         if !self.settings.keep_going {
@@ -244,6 +249,7 @@ impl Job {
             findings: self.findings.clone(),
             known: named(&self.subject.tally().met),
             known_ended: named(&self.subject.tally().ended),
+            stages: self.subject.stages().clone(),
             rss_kib: resident_kib(),
             processor_ms: processor_ms(),
         }

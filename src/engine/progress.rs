@@ -6,7 +6,7 @@ use std::time::Duration;
 use vmadiff::coverage::Stats;
 
 use super::job::Job;
-use super::protocol::Totals;
+use super::protocol::{Stages, Totals};
 
 /// How it stands.
 #[derive(Default)]
@@ -23,6 +23,8 @@ pub struct Progress {
     pub known: BTreeMap<String, u64>,
     /// Of those, how often a program ended there.
     pub known_ended: BTreeMap<String, u64>,
+    /// How far programs came with what is planted; which was the first, by the job that was first.
+    pub stages: Stages,
     /// Resident memory of all jobs that live, or did at the end, KiB.
     pub rss_kib: u64,
     /// Time that all jobs had on processors.
@@ -60,6 +62,7 @@ impl Progress {
             findings,
             known,
             known_ended,
+            stages,
             rss_kib,
             unsaved,
             trouble,
@@ -71,6 +74,7 @@ impl Progress {
         add_counts(&mut self.findings, findings);
         add_counts(&mut self.known, known);
         add_counts(&mut self.known_ended, known_ended);
+        self.stages.add(stages);
         if job.replaced.is_none() {
             self.rss_kib += rss_kib;
             self.trouble = self.trouble.take().or_else(|| trouble.clone());

@@ -140,6 +140,10 @@ pub struct Settings {
     pub keep_going: bool,
     /// Signatures that are not news.
     pub known: Vec<String>,
+    /// Each program that comes to the place of a planted defect runs once more without it, to see
+    /// whether that makes a difference ([`Stages::triggered`]).
+    #[serde(default)]
+    pub stages: bool,
     /// What one input may take.
     pub limits: Limits,
     /// Where libFuzzer leaves the input that it was working on, if it dies.
@@ -191,6 +195,12 @@ pub struct Finding {
     pub what: String,
     /// The program with its comments, as text.
     pub text: String,
+    /// Programs that its job had run by then.
+    #[serde(default)]
+    pub executions: u64,
+    /// Time that its job had had on the processor, ms.
+    #[serde(default)]
+    pub processor_ms: u64,
     /// The file that has the text, or why there is none.
     pub program: Result<PathBuf, String>,
 }
@@ -212,6 +222,9 @@ pub struct Totals {
     /// Of those, how often a program ended there.
     #[serde(default)]
     pub known_ended: BTreeMap<String, u64>,
+    /// How far programs came with what is planted.
+    #[serde(default)]
+    pub stages: Stages,
     /// Resident memory now, KiB.
     pub rss_kib: u64,
     /// Time on the processor, ms.
@@ -220,4 +233,35 @@ pub struct Totals {
     pub unsaved: u64,
     /// Why they could not.
     pub trouble: Option<String>,
+}
+
+/// How far programs came with the defects that are planted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stages {
+    /// Programs that came to the place of a defect.
+    pub reached: u64,
+    /// The first of them, counted from 1.
+    pub first_reached: Option<u64>,
+    /// Of these, such as callers can tell from the same program without the defects; counted only where
+    /// it was asked for ([`Settings::stages`]).
+    pub triggered: u64,
+    /// The first of them, counted from 1.
+    pub first_triggered: Option<u64>,
+    /// Of these, such as the judge objects to.
+    pub detected: u64,
+    /// The first that was triggered and that the judge let go, as text.
+    pub let_go: Option<String>,
+}
+
+impl Stages {
+    /// Takes in what another job counted.
+    pub fn add(&mut self, other: &Self) {
+        let first = |one: Option<u64>, other: Option<u64>| one.into_iter().chain(other).min();
+        self.reached += other.reached;
+        self.first_reached = first(self.first_reached, other.first_reached);
+        self.triggered += other.triggered;
+        self.first_triggered = first(self.first_triggered, other.first_triggered);
+        self.detected += other.detected;
+        self.let_go = self.let_go.take().or_else(|| other.let_go.clone());
+    }
 }

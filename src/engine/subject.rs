@@ -7,9 +7,9 @@ use vmadiff::judge::{Divergence, Verdict};
 use vmadiff::pair::{Pair, pair};
 use vmadiff::program::mutate::forced::Met;
 use vmadiff::program::mutate::{self, Flavour, Profile};
-use vmadiff::program::{Policy, Program, bytes};
+use vmadiff::program::{Case, Policy, Program, bytes};
 
-use super::protocol::{Guide, Kind, Ways};
+use super::protocol::{Guide, Kind, Stages, Ways};
 
 /// What an execution came to.
 pub enum Ran {
@@ -29,6 +29,9 @@ pub struct Subject {
     ways: Ways,
     stats: Stats,
     met: Met,
+    stages: Stages,
+    /// The same without defects, where it is asked what they make a difference to.
+    without: Option<Pair>,
 }
 
 impl Subject {
@@ -40,7 +43,19 @@ impl Subject {
             program: Program::default(),
             stats: Stats::default(),
             met: Met::default(),
+            stages: Stages::default(),
+            without: None,
         }
+    }
+
+    /// From here on each program that comes to a defect runs without it, too.
+    pub fn look_at_stages(&mut self, planted: &Planted) {
+        self.without = Some(pair(&Planted::nothing(planted.design())));
+    }
+
+    /// How far programs came with what is planted.
+    pub fn stages(&self) -> &Stages {
+        &self.stages
     }
 
     /// What was reached so far.
@@ -58,14 +73,51 @@ impl Subject {
         self.program.decode_from(bytes);
         let counters = &mut counters[..self.kind.counters()];
         let mut coverage = Coverage::new(counters, &mut self.stats);
-        match self
+        let verdict = self
             .pair
             .run(&self.program, &mut coverage)
-            .map(|ran| ran.verdict)
-        {
+            .map(|ran| ran.verdict);
+        let diverges = matches!(verdict, Some(Verdict::Diverge(_)));
+        if diverges || self.pair.has_reached_defect(&self.program) {
+            self.note_stages(diverges);
+        }
+        match verdict {
             None | Some(Verdict::Agree) => Ran::Agreed,
             Some(Verdict::Skip(why)) => Ran::Skipped(why),
             Some(Verdict::Diverge(divergence)) => Ran::Diverged(divergence),
+        }
+    }
+
+    /// Takes note of how far the program came that has just run.
+    fn note_stages(&mut self, diverges: bool) {
+        let executions = self.stats.executions();
+        let Self {
+            stages,
+            pair,
+            program,
+            ..
+        } = self;
+        stages.reached += 1;
+        stages.first_reached.get_or_insert(executions);
+        let Some(without) = &mut self.without else {
+            return;
+        };
+        if !diverges && !pair.differs_from(without, program) {
+            return;
+        }
+        stages.triggered += 1;
+        stages.first_triggered.get_or_insert(executions);
+        if diverges {
+            stages.detected += 1;
+        } else if stages.let_go.is_none() {
+            stages.let_go = Some(
+                Case {
+                    program: program.clone(),
+                    design: Some(pair.design()),
+                    ..Case::default()
+                }
+                .to_string(),
+            );
         }
     }
 

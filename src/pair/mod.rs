@@ -12,6 +12,7 @@ mod explore;
 mod interleaved;
 mod raced;
 mod serial;
+mod stages;
 
 use std::sync::Arc;
 

@@ -24,6 +24,8 @@ pub struct Weaver {
     chooser: Option<Box<Chooser>>,
     plan: Vec<Planned>,
     woven: Woven,
+    /// The last run came to where a planted defect stands.
+    reached: bool,
     spare: Vec<Exited>,
     /// The trace has what words held, too: for whoever tells people of a run.
     pub values: bool,
@@ -50,6 +52,7 @@ impl Weaver {
             chooser: None,
             plan: Vec::new(),
             woven: Woven::default(),
+            reached: false,
             spare: Vec::new(),
             values: false,
         }
@@ -58,6 +61,11 @@ impl Weaver {
     /// The calls that the manager knows.
     pub fn supports(&self) -> Capabilities {
         self.manager.supports()
+    }
+
+    /// Whether the last run came to where a defect that is planted in the manager stands.
+    pub fn has_reached_defect(&self) -> bool {
+        self.reached
     }
 
     /// What was observed of the last run.
@@ -136,6 +144,7 @@ impl Weaver {
         if self.woven.finished() {
             self.end(known);
         }
+        self.reached = self.manager.has_reached_defect();
         if !self.woven.finished() {
             // Nobody knows what was left behind.
             self.manager = (self.make)(&Config::default(), Arc::new(self.tagger));

@@ -21,7 +21,7 @@ use vmadiff_contract::{DefectInfo, DefectKind, DesignInfo};
 
 use super::interrupt::Interrupt;
 use super::output::{print, write_file};
-use crate::engine::{self, Ended, Finding, Kind, Limits, News, Plan, Settings, Ways};
+use crate::engine::{self, Ended, Finding, Kind, Limits, News, Plan, Settings, Stages, Ways};
 use crate::status::{HarnessFailed, Status};
 
 /// Seconds and memory that one program may take; it needs a fraction of both.
@@ -41,6 +41,8 @@ const LIMITS: Limits = Limits {
     vmadiff hunt\n  \
     vmadiff hunt --seeds 10 --seconds 60 --json\n  \
     vmadiff hunt --defect NAME --defect NAME\n  \
+    vmadiff hunt --stages --defect NAME --seconds 20
+  \
     vmadiff hunt --guide none --json > fresh.json\n  \
     vmadiff hunt --seeds 10 --plot found.svg --beside fresh.json\n\n\
     Exit status: 0 each was found at every seed, 1 not so, 2 wrong usage, 3 the harness failed.")]
@@ -63,6 +65,12 @@ pub struct Args {
     only: Option<Kind>,
     #[command(flatten)]
     ways: Ways,
+    /// Has each seed go on for all its time, and counts the programs that came to the defect's place
+    /// (reached), those that callers can tell from a run without the defect (triggered), and of these
+    /// those that the judge objects to (detected). It runs each reached program twice more, so that
+    /// seconds are no measure.
+    #[arg(long)]
+    stages: bool,
     /// Prints a list as JSON.
     #[arg(long)]
     json: bool,
@@ -100,6 +108,9 @@ struct Hunted {
     seconds: Median,
     /// Under which signatures it was found, and at how many seeds.
     signatures: BTreeMap<String, u32>,
+    /// How far programs came, at all seeds together.
+    #[serde(default)]
+    stages: Stages,
     tries: Vec<Try>,
 }
 
@@ -115,6 +126,9 @@ struct Try {
     executions: u64,
     /// On the processor.
     seconds: f64,
+    /// How far programs came by then.
+    #[serde(default)]
+    stages: Stages,
     /// Stopped by the user before its time was over.
     interrupted: bool,
 }
@@ -226,6 +240,8 @@ impl Hunted {
         for signature in whole().filter_map(|tried| tried.signature.clone()) {
             *signatures.entry(signature).or_default() += 1;
         }
+        let mut stages = Stages::default();
+        tries.iter().for_each(|tried| stages.add(&tried.stages));
         let count = |tries: usize| u32::try_from(tries).unwrap_or(u32::MAX);
         Self {
             design: design.to_owned(),
@@ -239,6 +255,7 @@ impl Hunted {
             executions: found(|tried| tried.executions as f64),
             seconds: found(|tried| tried.seconds),
             signatures,
+            stages,
             tries,
         }
     }
@@ -266,6 +283,7 @@ fn try_seed(
             artifacts: scratch.path().to_owned(),
             keep_going: true,
             known: Vec::new(),
+            stages: args.stages,
             limits: LIMITS,
             legacy: String::new(),
             fault: None,
@@ -294,15 +312,16 @@ fn try_seed(
     } = engine::run(
         &plan,
         || interrupt.came(),
-        |news| Ok(matches!(news, News::Found(finding) if its_own(finding))),
+        |news| Ok(!args.stages && matches!(news, News::Found(finding) if its_own(finding))),
         |_| {},
     )?;
     if let Some(failure) = failures.first() {
         let how = format!("{}, seed {seed}: {}", info.name, failure.how);
         return Err(HarnessFailed(how).into());
     }
-    let signature = findings.iter().find(|finding| its_own(finding));
-    let signature = signature.map(|finding| finding.signature.clone());
+    let own = findings.iter().filter(|finding| its_own(finding));
+    let own = own.min_by_key(|finding| finding.executions);
+    let signature = own.map(|finding| finding.signature.clone());
     let others = findings.iter().map(|finding| finding.signature.clone());
     let mut others: Vec<String> = others
         .filter(|other| Some(other) != signature.as_ref())
@@ -311,8 +330,14 @@ fn try_seed(
     others.dedup();
     Ok(Try {
         seed,
-        executions: progress.stats.executions(),
-        seconds: progress.processor.as_secs_f64(),
+        // Its job may have run on until it was told to stop.
+        executions: own.map_or(progress.stats.executions(), |own| own.executions),
+        seconds: own
+            .map_or(progress.processor, |own| {
+                Duration::from_millis(own.processor_ms)
+            })
+            .as_secs_f64(),
+        stages: progress.stages,
         interrupted: interrupted && signature.is_none(),
         signature,
         others,
@@ -331,6 +356,7 @@ mod tests {
             seconds: 10,
             only: None,
             ways: Ways::default(),
+            stages: false,
             json: false,
             markdown: false,
             plot: None,
@@ -347,6 +373,7 @@ mod tests {
             others: Vec::new(),
             executions: 100,
             seconds,
+            stages: Stages::default(),
             interrupted,
         }
     }

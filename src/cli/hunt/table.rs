@@ -73,6 +73,15 @@ pub fn line(hunted: &Hunted) -> String {
         }
         _ => {}
     }
+    if hunted.stages.first_triggered.is_some() {
+        let stages = &hunted.stages;
+        line += &format!(
+            "; reached {}, triggered {}, detected {}",
+            stages.reached, stages.triggered, stages.detected
+        );
+    } else if tries.iter().all(|tried| tried.signature.is_none()) && *seeds > 0 {
+        line += &format!("; reached {}", hunted.stages.reached);
+    }
     if seconds.low.is_some() {
         line += &format!("; at 95 % {}", interval(seconds, *seconds_each));
     }

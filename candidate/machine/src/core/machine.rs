@@ -1,6 +1,7 @@
 //! The machine: all that its tasks share, and the contract's face of it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use vmadiff_contract::{
     Call, CallKind, Capabilities, Config, DesignInfo, Event, EventSink, Fail, Manager, Misuse,
@@ -29,6 +30,10 @@ pub struct Machine<D: Design> {
     /// Its design's, or of the design's form.
     name: &'static str,
     defects: Defects,
+    /// Those of them that were asked for: a form that is as posted has others, too.
+    planted: Defects,
+    /// A call has come to where one that was asked for stands.
+    reached: AtomicBool,
     events: Arc<dyn EventSink>,
     /// Whether marks are listened to.
     listens: bool,
@@ -122,6 +127,8 @@ impl<D: Design> Machine<D> {
             config: config.clone(),
             name: info.name,
             defects: Defects::of(info, &all),
+            planted: Defects::of(info, defects),
+            reached: AtomicBool::new(false),
             tasks: Default::default(),
             last_task: Cell::new(0),
             mms: Slab::new(4, slab()),
@@ -145,16 +152,31 @@ impl<D: Design> Machine<D> {
         machine
     }
 
-    /// Whether the machine has this defect.
+    /// Whether the machine has this defect; asked where it stands.
     #[inline]
     pub fn has_defect(&self, defect: Defect) -> bool {
-        self.defects.has(defect)
+        let has = self.defects.has(defect);
+        if has {
+            self.comes_to(self.planted.has(defect));
+        }
+        has
     }
 
-    /// Whether the design has its defect of this number.
+    /// Whether the design has its defect of this number; asked where it stands.
     #[inline]
     pub fn has_own(&self, defect: u8) -> bool {
-        self.defects.has_own(defect)
+        let has = self.defects.has_own(defect);
+        if has {
+            self.comes_to(self.planted.has_own(defect));
+        }
+        has
+    }
+
+    /// Takes note that a call has come to a defect, if that was planted.
+    fn comes_to(&self, planted: bool) {
+        if planted {
+            self.reached.store(true, Ordering::Relaxed);
+        }
     }
 
     /// What it was booted with.
@@ -245,6 +267,7 @@ impl<D: Design> Manager for Machine<D> {
     fn reset(&mut self, config: &Config) {
         self.config.clone_from(config);
         self.listens = self.events.listens();
+        *self.reached.get_mut() = false;
         let reuse = config.reuse_slots;
         self.mms.reset(reuse);
         self.vmas.reset(reuse);
@@ -305,5 +328,9 @@ impl<D: Design> Manager for Machine<D> {
 
     fn quiesce(&self) {
         self.run_softirq();
+    }
+
+    fn has_reached_defect(&self) -> bool {
+        self.reached.load(Ordering::Relaxed)
     }
 }
