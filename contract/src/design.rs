@@ -291,24 +291,9 @@ pub enum Aim {
     Beside(CallKind),
     /// Any other call: areas are cut, merged and linked.
     Adjusts,
-    /// An area was cut, and what was cut off is not there yet.
-    Cut,
-    /// A fault without mmap_sem asks the area that its lookup found.
-    Asks,
-    /// A fault without mmap_sem has asked its area for the last time, and its page is not there yet.
-    Late,
-    /// A store's fault copies a page.
-    Copies,
-    /// A call of this kind has changed entries, and not every TLB has been flushed.
-    Entries(CallKind),
-    /// A call that fails has taken something over and not yet given it back.
-    Undoes,
-    /// A fault without mmap_sem asks whether its area has an anon_vma, and whether that still holds.
-    AsksAnon,
-    /// A fault looks for an anon_vma in the neighbours of its area.
-    FindsAnon,
-    /// An area has left its tree, and the end of a grace period may free it.
-    Removed,
-    /// A fault makes a stack grow.
-    Grows,
+    /// A writer is half way: others see a part of what it changes, and not yet the rest, or what it will
+    /// take back.
+    HalfWay,
+    /// A fault has looked at what it goes by, perhaps for the last time, and has not acted yet.
+    Looked,
 }

@@ -81,12 +81,13 @@ pub enum Chooser {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Guide {
-    /// What earlier ones reached: those that reached something new are changed.
+    /// What earlier ones reached: those that reached something new are changed. And what runs did: of two
+    /// changes of a race one has tasks meet in another order than they did, in one not seen yet if there
+    /// is one.
     #[default]
-    Coverage,
-    /// The same, and what runs did: of three changes of a race one has two tasks meet in another order than
-    /// they did.
     Pairs,
+    /// What earlier ones reached alone.
+    Coverage,
     /// Nothing: each is made anew.
     None,
 }

@@ -5,7 +5,7 @@ use vmadiff::coverage::{Coverage, Stats};
 use vmadiff::designs::Planted;
 use vmadiff::judge::{Divergence, Verdict};
 use vmadiff::pair::{Pair, pair};
-use vmadiff::program::mutate::forced::Met;
+use vmadiff::program::mutate::forced::{self, Met};
 use vmadiff::program::mutate::{self, Flavour, Profile};
 use vmadiff::program::{Case, Policy, Program, bytes};
 
@@ -18,8 +18,8 @@ pub enum Ran {
     Diverged(Divergence),
 }
 
-/// Of so many changes one makes two tasks meet in another order.
-const FORCED_SHARE: u32 = 3;
+/// Of so many changes one has tasks meet in another order.
+const FORCED_SHARE: u32 = 2;
 
 /// The pair under test.
 pub struct Subject {
@@ -141,7 +141,8 @@ impl Subject {
     /// Has two tasks of what was made meet in another order, if it fits.
     fn force(&mut self, data: &mut [u8], made: usize, max_size: usize, seed: u32) -> usize {
         let mut program = Program::decode(&data[..made]);
-        if !self.pair.force(&mut program, seed, &mut self.met) {
+        let links = forced::links(seed);
+        if self.pair.force(&mut program, seed, links, &mut self.met) == 0 {
             return made;
         }
         let encoded = program.encode();

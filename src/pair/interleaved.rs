@@ -54,16 +54,20 @@ impl Pair {
         })
     }
 
-    /// Has two tasks of a woven program meet in another order than they do ([`forced`]); whether its
-    /// schedule was changed. Runs it once, unjudged.
-    pub fn force(&mut self, program: &mut Program, seed: u32, met: &mut Met) -> bool {
+    /// Has two tasks of a woven program meet in another order than they do, and then perhaps others
+    /// ([`forced`]), so many pairs at most; how many were forced. Runs it once for each, unjudged.
+    pub fn force(&mut self, program: &mut Program, seed: u32, links: u32, met: &mut Met) -> u32 {
         if !self.interleaves() {
-            return false;
+            return 0;
         }
-        forced::by_switches(program);
+        forced::by_switches(program, seed);
         let known = self.known;
-        let woven = self.interleaved().weaver.weave(program, known, None);
-        forced::force(program, woven.trace.steps(), seed, met).is_some()
+        let mut link = |nth: u32| {
+            let woven = self.interleaved().weaver.weave(program, known, None);
+            let drawn = (seed.wrapping_add(nth << 24), nth > 0);
+            forced::force(program, woven.trace.steps(), drawn, met).is_some()
+        };
+        (0..links).take_while(|&nth| link(nth)).count() as u32
     }
 
     /// Runs a woven program; none if all is well.

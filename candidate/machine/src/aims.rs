@@ -70,49 +70,8 @@ pub const AIMS: &[Point] = &[
         &["exit.", "mmput.", "zap_pte_range."],
     ),
     at(Aim::Adjusts, ADJUST),
-    at(
-        Aim::Cut,
-        &[
-            "vma_adjust.vm_end",
-            "vma_adjust.vm_start",
-            "vma_link_list.vm_next",
-            "vma_link_list.vm_prev",
-        ],
-    ),
-    at(Aim::Late, &["pte_map_lock.", "do_anonymous_page."]),
-    at(
-        Aim::Copies,
-        &["wp_page_copy.", "cow_user_page.", "do_wp_page.mapcount"],
-    ),
-    at(
-        Aim::Entries(CallKind::Fork),
-        &["copy_pte_range.", "flush_tlb."],
-    ),
-    at(
-        Aim::Entries(CallKind::Mremap),
-        &["move_normal_pmd.", "move_vma.", "flush_tlb.", "mremap."],
-    ),
-    at(
-        Aim::Entries(CallKind::Mprotect),
-        &["change_pte_range.", "mprotect_fixup.", "flush_tlb."],
-    ),
-    at(
-        Aim::Entries(CallKind::Reclaim),
-        &["try_to_unmap.", "shrink_page.", "flush_tlb."],
-    ),
-    at(
-        Aim::Entries(CallKind::NumaScan),
-        &["change_prot_numa.", "flush_tlb."],
-    ),
-    at(Aim::Entries(CallKind::Munmap), ZAP),
-    at(Aim::Entries(CallKind::Madvise), ZAP),
-    at(Aim::Undoes, &["anon_vma_clone."]),
-    at(
-        Aim::FindsAnon,
-        &["anon_vma_prepare.", "reusable_anon_vma.", "anon_vma.lock"],
-    ),
-    at(Aim::Removed, &["munmap.downgrade"]),
-    at(Aim::Grows, &["expand_downwards."]),
+    at(Aim::HalfWay, HALF_WAY),
+    at(Aim::Looked, LOOKED),
 ];
 
 /// A fault's page-table lock, and what a first touch allocates.
@@ -149,4 +108,27 @@ const UNMAP: &[&str] = &[
 const MOVE: &[&str] = &["mremap.", "move_vma.", "move_ptes.", "move_normal_pmd."];
 const LOCK: &[&str] = &["mlock", "munlock", "mm_populate."];
 const EVICT: &[&str] = &["evict.", "try_to_unmap.", "flush_tlb.", "remove_mapping."];
-const ZAP: &[&str] = &["zap_pte_range.", "flush_tlb.", "tlb_flush_mmu."];
+/// Areas that are cut and linked, a chain that is taken over, a stack that grows, entries that are changed
+/// and not flushed, areas that have left their tree.
+const HALF_WAY: &[&str] = &[
+    "vma_adjust.vm_end",
+    "vma_adjust.vm_start",
+    "vma_link_list.vm_next",
+    "vma_link_list.vm_prev",
+    "anon_vma_clone.",
+    "expand_downwards.",
+    "munmap.downgrade",
+    "flush_tlb.",
+    "tlb_flush_mmu.",
+];
+/// A page's lock that is tried, a page that is copied, an anon_vma that is looked for in neighbours.
+const LOOKED: &[&str] = &[
+    "pte_map_lock.",
+    "do_anonymous_page.",
+    "wp_page_copy.",
+    "cow_user_page.",
+    "do_wp_page.mapcount",
+    "anon_vma_prepare.",
+    "reusable_anon_vma.",
+    "anon_vma.lock",
+];

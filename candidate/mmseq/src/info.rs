@@ -115,21 +115,14 @@ const AIMS: &[Point] = &[
     at(Aim::Beside(CallKind::Mlock), COUNT),
     at(Aim::Beside(CallKind::Munlock), COUNT),
     at(Aim::Beside(CallKind::UffdRegister), COUNT),
+    at(Aim::HalfWay, REMOVED),
     at(
-        Aim::Asks,
+        Aim::Looked,
         &[
             "do_user_addr_fault.copy_",
             "do_user_addr_fault.seq_check",
             "do_user_addr_fault.vm_start",
+            "pte_map_lock.seq",
         ],
     ),
-    at(Aim::Late, &["pte_map_lock.seq"]),
-    at(
-        Aim::AsksAnon,
-        &[
-            "do_user_addr_fault.copy_anon",
-            "do_user_addr_fault.seq_check",
-        ],
-    ),
-    at(Aim::Removed, REMOVED),
 ];

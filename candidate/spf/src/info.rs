@@ -182,9 +182,16 @@ const AIMS: &[Point] = &[
     at(Aim::Beside(CallKind::Mlock), ERASED),
     at(Aim::Beside(CallKind::Munlock), ERASED),
     at(Aim::Beside(CallKind::UffdRegister), ERASED),
-    at(Aim::Cut, &["vma_link_rb.mm_seq", "vma_link_rb.get_vma"]),
     at(
-        Aim::Asks,
+        Aim::HalfWay,
+        &[
+            "vma_link_rb.mm_seq",
+            "vma_link_rb.get_vma",
+            "vma_adjust.end_failed",
+        ],
+    ),
+    at(
+        Aim::Looked,
         &[
             "handle_speculative_fault.sequence",
             "handle_speculative_fault.anon_vma",
@@ -192,17 +199,7 @@ const AIMS: &[Point] = &[
             "handle_speculative_fault.page_prot",
             "handle_speculative_fault.vm_start",
             "handle_speculative_fault.vm_end",
-            "vma_has_changed.sequence",
-        ],
-    ),
-    at(Aim::Late, &["vma_has_changed."]),
-    at(Aim::Undoes, &["vma_adjust.end_failed"]),
-    at(
-        Aim::AsksAnon,
-        &[
-            "handle_speculative_fault.anon_vma",
-            "handle_speculative_fault.sequence",
-            "handle_speculative_fault.vm_flags",
+            "vma_has_changed.",
         ],
     ),
 ];

@@ -113,10 +113,11 @@ const AIMS: &[Point] = &[
         &["vma_mark_detached.", "mmdrop."],
     ),
     at(Aim::Adjusts, LOCKED),
-    at(Aim::Cut, &["vma_iter_store.", "vma_mark_attached."]),
-    at(Aim::Asks, &["vma_start_read.", "vmf_anon_prepare."]),
-    at(Aim::AsksAnon, &["vmf_anon_prepare."]),
-    at(Aim::Late, &["vma_end_read."]),
+    at(Aim::HalfWay, &["vma_iter_store.", "vma_mark_attached."]),
+    at(
+        Aim::Looked,
+        &["vma_start_read.", "vmf_anon_prepare.", "vma_end_read."],
+    ),
 ];
 
 const LOOKUP: &[&str] = &["lock_vma_under_rcu.", "mas_walk.", "vma_start_read."];

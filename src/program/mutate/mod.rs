@@ -70,13 +70,6 @@ pub enum Flavour {
     Interleaved,
 }
 
-impl Profile {
-    /// Whether both managers know all of these calls.
-    fn knows_all(&self, calls: &[CallKind]) -> bool {
-        calls.iter().all(|&kind| self.calls.knows(kind))
-    }
-}
-
 impl Default for Profile {
     fn default() -> Self {
         Self {

@@ -72,6 +72,11 @@ impl World {
         self.index(task).is_some()
     }
 
+    /// Whether two tasks live in one address space.
+    pub fn shares(&self, one: TaskId, other: TaskId) -> bool {
+        self.index(one).is_some() && self.index(one) == self.index(other)
+    }
+
     fn index(&self, task: TaskId) -> Option<usize> {
         *self.tasks.get(usize::from(task.0).checked_sub(1)?)?
     }
@@ -136,6 +141,7 @@ impl World {
                         end,
                         prot,
                         is_private: anonymous && flags.contains(MapFlags::PRIVATE),
+                        grows_down: flags.contains(MapFlags::GROWSDOWN),
                         is_shared: flags.contains(MapFlags::SHARED),
                         is_written: false,
                         served_to: start.saturating_add(served.unwrap_or(u64::MAX)),

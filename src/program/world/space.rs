@@ -12,6 +12,8 @@ pub(in crate::program) struct Area {
     pub is_private: bool,
     /// Stores reach all who share it.
     pub is_shared: bool,
+    /// A stack: an access below it makes it grow.
+    pub grows_down: bool,
     /// It has been written, so it has an anon_vma.
     pub is_written: bool,
     /// Where its file ends, if it has one that ends before it does: behind is SIGBUS.
@@ -247,6 +249,7 @@ impl Space {
                 end,
                 prot: Prot::READ | Prot::WRITE,
                 is_private: true,
+                grows_down: false,
                 is_shared: false,
                 is_written: false,
                 served_to: u64::MAX,

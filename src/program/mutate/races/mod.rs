@@ -1,12 +1,8 @@
 //! Fresh programs for races: a little memory that every task has touched, then calls of all tasks
 //! aimed at it, woven from the moment at which it is there.
 
-mod failed_undo;
-mod growing_stack;
-mod moved_pages;
 mod preemption_points;
 mod setup;
-mod stale_tlb;
 mod targeted;
 mod variants;
 
@@ -23,32 +19,8 @@ use crate::program::{Moment, Policy, Program, Schedule, Step, Switch};
 /// Where a task stands between two calls.
 static BETWEEN_CALLS: Site = BEGIN;
 
-/// One race in so many is about pages that change hands.
-const MOVED_PAGES: u64 = 12;
-
-/// One in so many is about entries that are stale.
-const STALE_TLB: u64 = 8;
-
-/// One in so many is about calls that fail half way.
-const FAILED_UNDO: u64 = 24;
-
-/// One in so many is about stacks that grow.
-const GROWING_STACK: u64 = 16;
-
 /// A program of this kind.
 pub(super) fn race(dice: &mut Dice<'_>, profile: &Profile) -> Program {
-    if dice.one_in(MOVED_PAGES) && moved_pages::known(profile) {
-        return moved_pages::moved_pages(dice, profile);
-    }
-    if dice.one_in(STALE_TLB) && stale_tlb::known(profile) {
-        return stale_tlb::stale_tlb(dice, profile);
-    }
-    if dice.one_in(FAILED_UNDO) && failed_undo::known(profile) {
-        return failed_undo::failed_undo(dice, profile);
-    }
-    if dice.one_in(GROWING_STACK) && growing_stack::known(profile) {
-        return growing_stack::growing_stack(dice, profile);
-    }
     let mut program = Program {
         config: Config {
             tasks: dice.weighted(&[(1, 2), (1, 3)]),

@@ -4,13 +4,16 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use vmadiff_contract::{Aim, Call, CallKind, DesignInfo, TaskId};
+use vmadiff_contract::{Aim, Call, CallKind, DesignInfo};
 use vmadiff_interleave::{Site, SiteInfo};
 
 use super::super::dice::Dice;
 use crate::program::sites::{BEGIN, Sites};
 use crate::program::world::Space;
-use crate::program::{Moment, Step, Switch};
+use crate::program::{Moment, Step, shape};
+
+/// One call in so many is left where any writer is half way, or any fault has looked.
+const TELLING: u64 = 4;
 
 /// How the names of the sites begin that a design has for an aim.
 fn begins(design: &'static DesignInfo, aim: Aim) -> impl Iterator<Item = &'static str> + Clone {
@@ -77,30 +80,23 @@ fn site(dice: &mut Dice<'_>, design: &'static DesignInfo, call: &Call, space: &S
         Call::Load { addr } | Call::Exec { addr } => space.present.contains(addr),
         _ => false,
     };
-    let aim = match aims(design, call.kind()) {
-        (_, Some(beside)) if there != dice.one_in(6) => beside,
-        (own, _) => own,
+    let accesses = matches!(
+        call,
+        Call::Store { .. } | Call::Load { .. } | Call::Exec { .. }
+    );
+    // Below a stack, which grows.
+    let grows = accesses && space.area_at(shape::words(call)[0]).is_none();
+    let telling = match accesses && !grows && !dice.one_in(6) {
+        true => Aim::Looked,
+        false => Aim::HalfWay,
+    };
+    let telling = (grows || dice.one_in(TELLING)).then_some(telling);
+    let aim = match (telling, aims(design, call.kind())) {
+        (Some(telling), _) if has(design, telling) => telling,
+        (_, (_, Some(beside))) if there != dice.one_in(6) => beside,
+        (_, (own, _)) => own,
     };
     one_of(dice, design, aim)
-}
-
-/// A task is left for another at a place for this aim, one of the first `times` that it passes it.
-pub(super) fn preempt_at(
-    dice: &mut Dice<'_>,
-    design: &'static DesignInfo,
-    task: TaskId,
-    aim: Aim,
-    times: u64,
-    to: TaskId,
-) -> Switch {
-    Switch {
-        at: Moment::Site {
-            task,
-            site: one_of(dice, design, aim),
-            nth: 1 + dice.below(times) as u32,
-        },
-        to,
-    }
 }
 
 thread_local! {

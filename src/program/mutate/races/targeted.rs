@@ -1,15 +1,19 @@
 //! Races about one call: it changes some memory, and others touch just that, or what lies beside it.
 //!
-//! What a call changes is the range that it names, for a move also where it moves to; of calls that
-//! name none, all that was written. Often it is changed back while the others are still at it, so
-//! that what they saw first and what they see last agree, and what was in between does not.
+//! What a call changes is the range that it names, for a move also where it moves to; of calls about a
+//! file, what maps it; of others that name none, all that was written. Often it is changed back while the
+//! others are still at it, so that what they saw first and what they see last agree, and what was in between
+//! does not; or what lies beside it is changed, too, so that areas are cut and become one again. The others
+//! are threads, and children, which have the same pages.
 
-use vmadiff_contract::{Call, CallKind, DesignInfo, PAGE_SIZE, Prot, TaskId};
+use vmadiff_contract::{Call, CallKind, DesignInfo, Fail, PAGE_SIZE, Prot, TaskId};
 
 use super::super::dice::Dice;
 use super::super::{Profile, fresh, place, switches, weights};
 use super::setup::by;
-use super::variants::{back, is_repeatable, same_place, to_whole_tables};
+use super::variants::{
+    about, back, is_repeatable, likened, same_place, to_whole_tables, whole_tables,
+};
 use super::{preemption_points, race_start};
 use crate::program::shape::{self, Param};
 use crate::program::world::{Space, World};
@@ -22,18 +26,17 @@ pub(super) fn targeted(
     there: &World,
     profile: &Profile,
 ) {
-    let about: Vec<_> = weights::known(profile.calls, |weights| weights.about);
-    if about.is_empty() {
+    let kinds = kinds(there, profile);
+    if kinds.is_empty() {
         return;
     }
     let threads = program.config.tasks;
     let actor = match dice.one_in(4) {
-        true => TaskId(other(dice, 1, threads)),
+        true => other(dice, there, TaskId(1)),
         false => TaskId(1),
     };
-    let kind = dice.weighted(&about);
-    let mut step = fresh::step(dice, there, profile.calls, kind, actor);
-    step.call = to_whole_tables(dice, step.call);
+    let step = act(dice, there, profile, &kinds, actor);
+    let kind = step.call.kind();
     if is_repeatable(kind) && dice.one_in(2) {
         let before = fresh::step(dice, there, profile.calls, kind, TaskId(1));
         let call = same_place(&step.call, &before.call);
@@ -44,12 +47,15 @@ pub(super) fn targeted(
     if dice.one_in(3) {
         let back = back(dice, there.space(actor), &step.call);
         let task = match dice.one_in(4) {
-            true => TaskId(other(dice, actor.0, threads)),
+            true => other(dice, there, actor),
             false => actor,
         };
         calls.push(by(task, back));
     }
     let contended = contended(there, &step);
+    for _ in 0..dice.weighted(&[(4, 0), (2, 1), (1, 2)]) {
+        calls.push(beside(dice, there, profile, &kinds, (actor, &contended)));
+    }
     // What fork and the kernel's own steps change is there already.
     let absent = match kind {
         CallKind::Fork | CallKind::Reclaim | CallKind::NumaScan => false,
@@ -67,24 +73,17 @@ pub(super) fn targeted(
             true => addr + dice.below(PAGE_SIZE),
             false => addr,
         };
-        let call = match dice.below(8) {
-            0 | 1 => Call::Load { addr },
-            _ => Call::Store {
-                addr,
-                value: 1 + dice.below(255) as u8,
-            },
-        };
+        let call = access(dice, space, addr);
         let task = match victim.is_some() && dice.one_in(6) {
             true => actor,
-            false => TaskId(other(dice, actor.0, threads)),
+            false => other(dice, there, actor),
         };
         victim = victim.or(Some(by(task, call)));
         calls.insert(dice.index(calls.len() + 1), by(task, call));
     }
     if dice.one_in(4) {
         let task = TaskId(1 + dice.below(threads.into()) as u8);
-        let kind = dice.weighted(&about);
-        let more = fresh::step(dice, there, profile.calls, kind, task);
+        let more = beside(dice, there, profile, &kinds, (task, &contended));
         calls.insert(dice.index(calls.len() + 1), more);
     }
     let victim = victim.unwrap_or(step);
@@ -105,6 +104,104 @@ pub(super) fn targeted(
         (&step, &victim),
         here,
     );
+}
+
+/// How many times more often a call is made where there is what it is for.
+const WORTH: u32 = 8;
+
+/// One access of others in so many is a child's.
+const CHILD: u64 = 6;
+
+/// One call in so many, of those that races are about, lacks memory half way.
+const FAILS: u64 = 10;
+
+/// The calls that the race may be about, as often as they are worth it: where a file is open, those that
+/// change files more often; where a move takes whole page tables along, moves.
+fn kinds(there: &World, profile: &Profile) -> Vec<(u32, CallKind)> {
+    let mut known = weights::known(profile.calls, |weights| weights.about);
+    let space = there.space(TaskId(1));
+    let (files, tables) = (!space.files.is_empty(), whole_tables(space).is_some());
+    for (weight, kind) in &mut known {
+        let of_files = shape::params(*kind).first() == Some(&Param::Fd) || *kind == CallKind::Evict;
+        if files && of_files || tables && *kind == CallKind::Mremap {
+            *weight *= WORTH;
+        }
+    }
+    known
+}
+
+/// The call that the race is about: one that changes memory, or an access that makes a stack grow.
+fn act(
+    dice: &mut Dice<'_>,
+    there: &World,
+    profile: &Profile,
+    kinds: &[(u32, CallKind)],
+    actor: TaskId,
+) -> Step {
+    let space = there.space(actor);
+    if let Some(stack) = space.areas.iter().find(|area| area.grows_down)
+        && dice.one_in(2)
+    {
+        let below = (1 + dice.below(2)) * PAGE_SIZE;
+        let call = access(dice, space, stack.start.saturating_sub(below));
+        return by(actor, call);
+    }
+    let kind = dice.weighted(kinds);
+    let mut step = fresh::step(dice, there, profile.calls, kind, actor);
+    step.call = to_whole_tables(dice, space, step.call);
+    step.call = likened(dice, space, step.call);
+    if dice.one_in(FAILS) {
+        step.fail = Fail(1 + dice.below(2) as u8);
+    }
+    step
+}
+
+/// Another call about what is contended: the same range, its area, or the areas beside that.
+fn beside(
+    dice: &mut Dice<'_>,
+    there: &World,
+    profile: &Profile,
+    kinds: &[(u32, CallKind)],
+    (task, contended): (TaskId, &[(u64, u64)]),
+) -> Step {
+    let kind = dice.weighted(kinds);
+    let mut step = fresh::step(dice, there, profile.calls, kind, task);
+    if contended.is_empty() || dice.one_in(6) {
+        return step;
+    }
+    let space = there.space(task);
+    let (start, end) = contended[dice.index(contended.len())];
+    let area = match dice.below(4) {
+        0 => space.area_at(start),
+        1 => space.area_at(start.wrapping_sub(1)),
+        2 => space.area_at(end),
+        _ => None,
+    };
+    let range = area.map_or((start, end), |area| (area.start, area.end));
+    step.call = about(&step.call, range);
+    step.call = likened(dice, space, step.call);
+    step
+}
+
+/// An access to this address: a store mostly; where it may be, a fetch now and then.
+fn access(dice: &mut Dice<'_>, space: &Space, addr: u64) -> Call {
+    let area = space.area_at(addr);
+    let executable = area.is_some_and(|area| area.prot.contains(Prot::EXEC));
+    match dice.below(8) {
+        _ if executable && dice.one_in(2) => Call::Exec { addr },
+        0 | 1 => Call::Load { addr },
+        _ => Call::Store {
+            addr,
+            value: 1 + dice.below(255) as u8,
+        },
+    }
+}
+
+fn is_access(call: &Call) -> bool {
+    matches!(
+        call,
+        Call::Load { .. } | Call::Store { .. } | Call::Exec { .. }
+    )
 }
 
 /// One goes first and is left in the middle for the other, which may be left in its turn, for the
@@ -188,10 +285,18 @@ fn witness(dice: &mut Dice<'_>, step: &Step, victim: &Step, threads: u8) -> Step
     by(task, call)
 }
 
-/// A thread that is not this one.
-fn other(dice: &mut Dice<'_>, task: u8, threads: u8) -> u8 {
-    let nth = 1 + dice.below(u64::from(threads.max(2)) - 1) as u8;
-    if nth < task { nth } else { nth + 1 }
+/// A task that is not this one: a thread mostly, or a child.
+fn other(dice: &mut Dice<'_>, there: &World, task: TaskId) -> TaskId {
+    let others = || there.live().filter(|&other| other != task);
+    let threads = others()
+        .filter(|&other| there.shares(other, TaskId(1)))
+        .count();
+    let count = match dice.one_in(CHILD) {
+        true => others().count(),
+        false => threads,
+    };
+    // Children come behind threads.
+    others().nth(dice.index(count.max(1))).unwrap_or(task)
 }
 
 /// The ranges that a call changes.
@@ -209,9 +314,18 @@ fn contended(there: &World, step: &Step) -> Vec<(u64, u64)> {
     {
         ranges.push((start, start.saturating_add(new_len)));
     }
+    let space = there.space(step.task);
+    if params.first() == Some(&Param::Fd) {
+        let mapped = space.areas.iter().filter(|area| !area.is_private);
+        ranges.extend(mapped.map(|area| (area.start, area.end)));
+    }
+    if is_access(&step.call) {
+        // Below a stack: what grows.
+        let stacks = space.areas.iter().filter(|area| area.grows_down);
+        ranges.extend(stacks.map(|area| (area.start, area.end)));
+    }
     if ranges.is_empty() {
-        let areas = there.space(step.task).areas.iter();
-        let written = areas.filter(|area| area.is_written);
+        let written = space.areas.iter().filter(|area| area.is_written);
         ranges.extend(written.map(|area| (area.start, area.end)));
     }
     ranges

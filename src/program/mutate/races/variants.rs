@@ -1,12 +1,12 @@
 //! Calls that are made of another: about the same range, undoing it, or moving whole page tables.
 
-use vmadiff_contract::{Call, CallKind, Fd, MapFlags, Mode, Prot};
+use vmadiff_contract::{Call, CallKind, Fd, MapFlags, Mode, MoveFlags, Prot};
 
 use super::super::argument;
 use super::super::dice::Dice;
-use super::setup::TABLE;
+use super::setup::{MARKS, TABLE};
 use crate::program::shape::{self, Param};
-use crate::program::world::Space;
+use crate::program::world::{Area, Space};
 
 /// Whether the call finds something else where it was made before.
 pub(super) fn is_repeatable(kind: CallKind) -> bool {
@@ -35,21 +35,58 @@ pub(super) fn same_place(one: &Call, other: &Call) -> Call {
     shape::build(kind, &words)
 }
 
-/// A move of whole page tables goes, mostly, to where a whole table can go.
-pub(super) fn to_whole_tables(dice: &mut Dice<'_>, call: Call) -> Call {
-    if call.kind() != CallKind::Mremap {
-        return call;
+/// The call about another range, if it is about one.
+pub(super) fn about(call: &Call, (start, end): (u64, u64)) -> Call {
+    let kind = call.kind();
+    let mut words = shape::words(call);
+    if let [Param::Addr, Param::Len, ..] = shape::params(kind) {
+        (words[0], words[1]) = (start, end - start);
+    } else if shape::params(kind).first() == Some(&Param::Addr) {
+        words[0] = start;
     }
-    let mut words = shape::words(&call);
-    let [addr, old_len, ..] = words;
-    let whole = old_len >= TABLE && addr.is_multiple_of(TABLE);
-    if !whole || dice.one_in(4) {
-        return call;
+    shape::build(kind, &words)
+}
+
+/// The call with what makes its range like the areas beside it, or like no other, so that areas become
+/// one or are cut.
+pub(super) fn likened(dice: &mut Dice<'_>, space: &Space, call: Call) -> Call {
+    match call {
+        Call::Mprotect { addr, len, .. } if dice.one_in(2) => {
+            let before = space.area_at(addr.wrapping_sub(1));
+            let behind = space.area_at(addr.saturating_add(len));
+            let prot = before
+                .or(behind)
+                .map_or(Prot::READ | Prot::WRITE, |area| area.prot);
+            Call::Mprotect { addr, len, prot }
+        }
+        Call::Madvise { addr, len, .. } if dice.one_in(2) => Call::Madvise {
+            addr,
+            len,
+            advice: dice.pick(MARKS),
+        },
+        other => other,
     }
-    words[2] = old_len;
-    words[3] = 3;
-    words[4] = TABLE * (4 + dice.below(4));
-    shape::build(CallKind::Mremap, &words)
+}
+
+/// The first area that has whole page tables to itself, which a move takes along without their entries.
+pub(super) fn whole_tables(space: &Space) -> Option<&Area> {
+    let whole = |area: &&Area| area.start.is_multiple_of(TABLE) && area.end - area.start >= TABLE;
+    space.areas.iter().find(whole)
+}
+
+/// A move takes, mostly, a whole page table along, if there is one, to where it can go.
+pub(super) fn to_whole_tables(dice: &mut Dice<'_>, space: &Space, call: Call) -> Call {
+    let area = whole_tables(space).filter(|_| call.kind() == CallKind::Mremap);
+    let Some(area) = area.filter(|_| !dice.one_in(4)) else {
+        return call;
+    };
+    Call::Mremap {
+        addr: area.start,
+        old_len: TABLE,
+        new_len: TABLE,
+        flags: MoveFlags::MAYMOVE | MoveFlags::FIXED,
+        new_addr: TABLE * (4 + dice.below(4)),
+    }
 }
 
 /// A call that undoes, or does otherwise, what this one did to the same range.
