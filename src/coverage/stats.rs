@@ -1,9 +1,9 @@
 //! Totals over many runs: what a summary says, and what a campaign never saw.
 
-use vmadiff_contract::{CallKind, Config, DesignInfo, Errno, Outcome, Reason, SegvCode};
+use vmadiff_contract::{CallKind, Config, DesignInfo, Errno, Frees, Outcome, Reason, SegvCode};
 
 use super::features::Features;
-use super::layout::{self, PAIRS, Served};
+use super::layout::{self, Freed, PAIRS, Served};
 use crate::program::Program;
 use crate::run::{Seen, Watch, Woven};
 
@@ -225,9 +225,50 @@ impl Stats {
             .collect();
         let cases = (1..).zip(merges).filter(|&(_, &taken)| taken == 0);
         never.extend(cases.map(|(case, _)| format!("vma_merge: case {case}")));
-        let reasons = reasons(design).filter(|reason| reason.serial && self.reason(reason) == 0);
+        let raced = self.overlaps().any(|(_, _, hits)| hits != 0);
+        let reasons = reasons(design).filter(|reason| reason.serial || raced);
+        let reasons = reasons.filter(|reason| self.reason(reason) == 0);
         never.extend(reasons.map(|r| format!("a speculative fault giving up: {}", r.name)));
+        if raced {
+            self.never_raced(design, &mut never);
+        }
         never
+    }
+
+    /// What should happen now and then where calls race, and never did.
+    fn never_raced(&self, design: &'static DesignInfo, never: &mut Vec<String>) {
+        for &kind in CallKind::ALL {
+            let met = |of: fn(CallKind) -> bool| {
+                let pairs = self.overlaps().filter(|&(first, second, _)| {
+                    first == kind && of(second) || second == kind && of(first)
+                });
+                pairs.map(|(_, _, hits)| hits).sum::<u64>() != 0
+            };
+            if !met(|_| true) {
+                never.push(format!(
+                    "a call that another is made beside: {}",
+                    kind.name()
+                ));
+            } else if !met(is_access) {
+                never.push(format!("an access beside a call: {}", kind.name()));
+            }
+        }
+        let waited = |readers| self.hits[layout::grace(readers, Freed::Softirq)];
+        if design.frees == Frees::AfterReaders && (1..=3).map(waited).sum::<u64>() == 0 {
+            never.push("an erased area that outlives a reader".to_owned());
+        }
+    }
+
+    /// The calls that met: one was under way when the other began.
+    fn overlaps(&self) -> impl Iterator<Item = (CallKind, CallKind, u64)> {
+        let pairs = CallKind::ALL.iter().flat_map(|&first| {
+            let seconds = CallKind::ALL.iter();
+            seconds.map(move |&second| (first, second))
+        });
+        pairs.map(|(first, second)| {
+            let hits = self.hits[layout::overlap(first, second)];
+            (first, second, hits)
+        })
     }
 }
 
@@ -249,6 +290,10 @@ const ACCESSES: [CallKind; layout::ACCESSES] = [
     CallKind::Exec,
     CallKind::Munmap,
 ];
+
+fn is_access(call: CallKind) -> bool {
+    matches!(call, CallKind::Load | CallKind::Store | CallKind::Exec)
+}
 
 /// Why faults give up.
 fn reasons(design: &'static DesignInfo) -> impl Iterator<Item = &'static Reason> {
