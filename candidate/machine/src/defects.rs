@@ -87,6 +87,15 @@ defects! {
         "What remains of an area that was moved in part is counted as committed no more."
         from "move_vma, VM_ACCOUNT"
         fires "state";
+    CacheNumberWraps Serial "b11-cache-number-wraps"
+        "The number by which tasks know that what they remember of areas is void begins anew, and nobody \
+         is told."
+        from "7a9cdebdcc17, CVE-2018-17182"
+        fires "misuse-dead-vma", "state", "outcome", "events", "deferred";
+    FailureAnswersZero Serial "e26-failure-answers-zero"
+        "A mapping that fails when what was there has been unmapped answers 0, and no error."
+        from "mmap_region of the maple tree, fixes f8d112a4e657"
+        fires "outcome";
     PolicyCountedTwice Serial "d3-policy-counted-twice"
         "A new policy starts with a reference that nobody puts."
         from "4ad099559b00, CVE-2022-49080"

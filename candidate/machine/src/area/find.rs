@@ -6,6 +6,7 @@ use crate::core::current::Current;
 use crate::core::mm::Mm;
 use crate::core::slab::Ref;
 use crate::core::task::VMACACHE;
+use crate::defects::defect;
 use crate::design::Design;
 use crate::sites as site;
 
@@ -73,8 +74,15 @@ impl<D: Design> Current<'_, D> {
     /// Voids what all tasks remember of an address space (`vmacache_invalidate`).
     pub fn vmacache_invalidate(&self, mm: &Mm) {
         mm.vmacache_seqnum.add(site::VMACACHE_INVALIDATE__SEQNUM, 1);
+        if defect!(self, CacheNumberWraps) {
+            let narrow = mm.vmacache_seqnum.peek() % CACHE_NUMBERS;
+            mm.vmacache_seqnum.init(narrow);
+        }
     }
 }
+
+/// Numbers of the caches where they wrap: with as many as Linux had, it took four billion changes.
+const CACHE_NUMBERS: u64 = 4;
 
 /// Where an address is remembered (VMACACHE_HASH): by the range of its lowest page table.
 fn vmacache_slot(addr: u64) -> usize {
