@@ -81,7 +81,6 @@ pub fn replace(path: &Path, content: &[u8], lasting: Lasting) -> io::Result<()> 
 /// # Errors
 ///
 /// Why they can not.
-#[cfg(feature = "engine")]
 pub fn probe(folder: &Path) -> io::Result<()> {
     const SIZE: usize = 4 * 4096;
     unfinished(&folder.join("probe"), &[0; SIZE], Lasting::Process)?.close()

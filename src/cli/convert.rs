@@ -15,7 +15,7 @@ use vmadiff::program::text;
 
 use super::designs::Asked;
 use super::input::{self, read_input};
-use super::output::{print_bytes, warn_of, write_file};
+use super::output::{is_stdout, print_bytes, warn_of, write_file};
 use super::{paint, paste};
 use crate::artifacts::Provenance;
 use crate::status::Status;
@@ -64,7 +64,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, requires = "strace",
           value_parser = clap::value_parser!(u32).range(1..))]
     image: u32,
-    /// Where to write; standard output otherwise. A file that exists is left alone.
+    /// Where to write; standard output otherwise, or as `-`. A file that exists is left alone.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replaces the output if it exists.
@@ -132,8 +132,8 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
         note("bytes hold no expectations, no comments and no design; they are left out");
     }
     match &args.output {
-        Some(path) => write_file(path, args.force, &converted)?,
-        None => write_stdout(&converted, to)?,
+        Some(path) if !is_stdout(path) => write_file(path, args.force, &converted)?,
+        _ => write_stdout(&converted, to)?,
     }
     Ok(Status::Agreed)
 }

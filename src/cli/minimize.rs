@@ -10,8 +10,7 @@ use vmadiff::pair::pair;
 use super::designs::Asked;
 use super::input::{self, STDIN, read_case};
 use super::interrupt::Interrupt;
-use super::output::{print, write_file};
-use super::paint;
+use super::output::{is_stdout, not_saved, print, try_place, write_file};
 use super::run::warn_of_differences;
 use super::shrinking;
 use crate::artifacts;
@@ -28,7 +27,8 @@ use crate::status::Status;
 pub struct Args {
     /// The program; `-` is standard input.
     file: PathBuf,
-    /// Where to write the small one, as text; beside the input as NAME.min.vma otherwise.
+    /// Where to write the small one, as text, `-` for standard output; beside the input as NAME.min.vma
+    /// otherwise.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replaces the output if it exists.
@@ -49,12 +49,7 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
         .output
         .clone()
         .unwrap_or_else(|| args.file.with_extension("min.vma"));
-    if output.exists() && !args.force {
-        bail!(
-            "{}: exists already, and is left alone without --force",
-            output.display()
-        );
-    }
+    try_place(&output, args.force)?;
     warn_of_differences(&args.file, &case, &planted);
     let mut pair = pair(&planted);
     let Verdict::Diverge(divergence) = pair.observe_twice(&case.program).verdict else {
@@ -77,12 +72,11 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
     small.design = case.design.filter(|design| *design == planted.design());
     let text = small.to_string();
     if let Err(error) = write_file(&output, args.force, text.as_bytes()) {
-        // Minutes may be in it.
-        crate::tell!("{} the smaller program:\n{text}", paint::bad("not saved:"));
+        not_saved("the smaller program", &text);
         return Err(error);
     }
-    print(&format!(
-        "{}: {} calls, {} before; {signature}{}\n",
+    let told = format!(
+        "{}: {} calls, {} before; {signature}{}",
         output.display(),
         shrunk.program.calls.len(),
         case.program.calls.len(),
@@ -91,6 +85,11 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
         } else {
             "; stopped before the end"
         },
-    ))?;
+    );
+    if is_stdout(&output) {
+        crate::tell!("{told}");
+    } else {
+        print(&format!("{told}\n"))?;
+    }
     Ok(Status::Diverged)
 }

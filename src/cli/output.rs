@@ -3,39 +3,77 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use vmadiff::program::text::{TextError, Warning};
 
 use super::paint;
 
 use crate::files::{self, Lasting};
 
-/// Writes a file; `force` says that it may replace one.
+/// Says something on standard error, formatted, and a line of its own.
+macro_rules! tell {
+    ($($words:tt)*) => { $crate::cli::output::tell_line(&format!($($words)*)) };
+}
+pub(crate) use tell;
+
+/// Stands for standard output wherever a file is written.
+const STDOUT: &str = "-";
+
+/// Writes a file, or to standard output if it is called `-`; `force` says that it may replace one.
 pub fn write_file(path: &Path, force: bool, content: &[u8]) -> Result<()> {
+    if is_stdout(path) {
+        return print_bytes(content);
+    }
     let written = if force {
         files::replace(path, content, Lasting::Disk)
     } else {
         files::create(path, content, Lasting::Disk)
     };
     match written {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => bail!(
-            "{}: exists already, and is left alone without --force",
-            path.display()
-        ),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => bail!(there_already(path)),
         written => written.with_context(|| path.display().to_string()),
     }
+}
+
+/// Refuses what [`write_file`] could not write, before the work of which that is the result.
+pub fn try_place(path: &Path, force: bool) -> Result<()> {
+    if is_stdout(path) {
+        return Ok(());
+    }
+    let shown = path.display();
+    let is_there = path.symlink_metadata().is_ok();
+    ensure!(force || !is_there, there_already(path));
+    ensure!(!path.is_dir(), "{shown}: is a folder, expected a file");
+    if path.exists() && !path.is_file() {
+        // A device or a pipe is written to.
+        return Ok(());
+    }
+    // A link stays one: what it points to is replaced.
+    let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let folder = place.parent().filter(|folder| *folder != Path::new(""));
+    let tried = files::probe(folder.unwrap_or(Path::new(".")));
+    tried.with_context(|| format!("{shown}: cannot be written"))
+}
+
+/// Says what could not be written, where hours may be in it.
+pub fn not_saved(what: &str, content: &str) {
+    tell!("{} {what}:\n{content}", paint::bad("not saved:"));
+}
+
+/// Whether a file to be written stands for standard output.
+pub fn is_stdout(path: &Path) -> bool {
+    path == Path::new(STDOUT)
+}
+
+fn there_already(path: &Path) -> String {
+    let path = path.display();
+    format!("{path}: exists already, and is left alone without --force")
 }
 
 /// Prints, in colour if that is wanted there. Nobody reading any more (`| head`) is no error.
 pub fn print(text: &str) -> Result<()> {
     print_to(&mut anstream::stdout(), text.as_bytes())
 }
-
-/// Says something on standard error, formatted, and a line of its own.
-macro_rules! tell {
-    ($($words:tt)*) => { $crate::cli::output::tell_line(&format!($($words)*)) };
-}
-pub(crate) use tell;
 
 /// What [`tell!`] does. That nobody can be told is no reason to end: what is told there is beside
 /// the work, and the exit status says the most important part of it.

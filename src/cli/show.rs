@@ -12,7 +12,7 @@ use vmadiff::report::walk;
 use super::designs::Asked;
 use super::explain;
 use super::input::read_input;
-use super::output::{print, warn_of, write_file};
+use super::output::{is_stdout, print, warn_of, write_file};
 use super::run::{warn_of_differences, warn_of_missed};
 use crate::status::Status;
 
@@ -35,7 +35,7 @@ pub struct Args {
     /// Draws the timeline.
     #[arg(long)]
     svg: bool,
-    /// Where to write; standard output otherwise. A file that exists is left alone.
+    /// Where to write; standard output otherwise, or as `-`. A file that exists is left alone.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replaces the output if it exists.
@@ -85,12 +85,12 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
         }
     };
     match &args.output {
-        Some(path) => write_file(
+        Some(path) if !is_stdout(path) => write_file(
             path,
             args.force,
             anstream::adapter::strip_str(&text).to_string().as_bytes(),
         )?,
-        None => print(&text)?,
+        _ => print(&text)?,
     }
     Ok(match ran.verdict {
         Verdict::Diverge(_) => Status::Diverged,

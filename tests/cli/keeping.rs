@@ -160,6 +160,42 @@ fn folders_are_tried_before_anything_runs() {
     }
 }
 
+/// What takes long says at once that its result could not be written.
+#[test]
+fn files_are_tried_before_long_work() {
+    let shell = Shell::new();
+    shell.write("file", "in the way");
+    shell.write(
+        "p.vma",
+        "mmap(0x1f0000, 0x1000, PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS, 3, 0)\n",
+    );
+    let hunt = "hunt --seeds 1 --defect get-too-few --plot";
+    let minimize = format!("minimize {FAULTY} p.vma -o");
+    for (command, why) in [
+        (
+            format!("{hunt} file/out.svg"),
+            "file/out.svg: cannot be written: ",
+        ),
+        (format!("{hunt} file"), "file: exists already"),
+        (
+            format!("{hunt} . --force"),
+            ".: is a folder, expected a file",
+        ),
+        (format!("{hunt} -"), "standard output has the table"),
+        (
+            format!("{minimize} file/small.vma"),
+            "file/small.vma: cannot be written: ",
+        ),
+        (format!("{minimize} file"), "file: exists already"),
+    ] {
+        let said = shell.run(&command);
+        said.refuses(&[why]);
+        assert_eq!(said.text(), "", "{command}: nothing ran");
+        assert!(!said.stderr.contains("not saved"), "{said:?}");
+    }
+    assert_eq!(shell.read("file"), b"in the way");
+}
+
 /// The artifacts in a folder, with their counts.
 fn counts(folder: &Path) -> Vec<(String, String)> {
     let mut counts: Vec<_> = fs::read_dir(folder)

@@ -132,6 +132,26 @@ fn standard_input_is_a_file_called_dash() {
         assert!(said.succeeds().text().contains(says), "{said:?}");
     }
     piped("run -", b"munmapp(\n").refuses(&["standard input:1:1", "expected"]);
+    // And standard output is one to write to.
+    let said = piped("convert -o - -", program);
+    let bytes = said.succeeds().stdout.len();
+    assert!(
+        bytes > 16 && (bytes - 16).is_multiple_of(48),
+        "header and records: {said:?}"
+    );
+    let said = piped("show -o - -", program);
+    assert!(
+        said.succeeds().text().contains("munmap(0x1f0000, 0x1000)"),
+        "{said:?}"
+    );
+    let faulty = b"mmap(0x1f0000, 0x1000, PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS, 3, 0)\n";
+    let said = piped("minimize --defect get-too-few -o - -", faulty);
+    assert_eq!(said.status, 1, "{said:?}");
+    assert!(
+        said.text().starts_with("# vma-references/mapped/vma: "),
+        "{said:?}"
+    );
+    assert!(said.stderr.contains("-: 1 calls, 1 before"), "{said:?}");
     piped("run - -", program).refuses(&["standard input: can be read only once"]);
     piped("run -", b"").refuses(&["standard input: is empty, expected a program"]);
     piped("minimize -", program).refuses(&["--output"]);

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use plot::Curve;
 use serde::{Deserialize, Serialize};
 use statistics::{Median, median};
@@ -20,7 +20,7 @@ use vmadiff::program::Case;
 use vmadiff_contract::{DefectInfo, DefectKind, DesignInfo};
 
 use super::interrupt::Interrupt;
-use super::output::{print, write_file};
+use super::output::{is_stdout, not_saved, print, try_place, write_file};
 use crate::engine::{self, Ended, Finding, Kind, Limits, News, Plan, Settings, Stages, Ways};
 use crate::status::{HarnessFailed, Status};
 
@@ -143,6 +143,10 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     }
     // Before hours of work, not after.
     let beside = earlier(&args.beside)?;
+    if let Some(file) = &args.plot {
+        ensure!(!is_stdout(file), "--plot: standard output has the table");
+        try_place(file, args.force)?;
+    }
     let interrupt = Interrupt::catch()?;
     let mut all = Vec::new();
     if args.markdown {
@@ -173,7 +177,9 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
             hunted,
         });
         let curves: Vec<Curve> = std::iter::once(this).chain(others).collect();
-        write_file(file, args.force, plot::svg(&curves).as_bytes())?;
+        let plot = plot::svg(&curves);
+        write_file(file, args.force, plot.as_bytes())
+            .inspect_err(|_| not_saved("the plot", &plot))?;
     }
     let complete = all.iter().all(|hunted| hunted.found == args.seeds);
     Ok(if complete {
