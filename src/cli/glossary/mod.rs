@@ -1,5 +1,7 @@
 //! `vmadiff explain`: what the words in the command's output mean, and where each is from.
 
+mod words;
+
 use std::fmt::Write;
 
 use anyhow::{Result, bail};
@@ -7,22 +9,23 @@ use serde::Serialize;
 use vmadiff::designs::{defects, rules, terms};
 use vmadiff::judge::RULES;
 use vmadiff::judge::steps::{ALONE, step_names};
-use vmadiff_contract::{CallKind, DesignInfo, Known, Origin};
+use vmadiff_contract::{CallKind, DesignInfo, Errno, Known, Origin};
 
 use super::designs::Asked;
 use super::near::near;
 use super::output::print;
 use super::paint;
 use crate::status::Status;
+use words::{CALLS, OUTCOMES, WORDS};
 
 /// Explains a word of the command's output: a rule, a signature, a reason to give up, a defect, a
-/// design, a known difference, or a heading of a summary. With --design, of that
-/// design's words and those that all have.
+/// design, a known difference, a call, what a call came to, or a heading of a summary. With --design, of
+/// that design's words and those that all have.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     vmadiff explain NoAnonVma\n  \
     vmadiff explain state/mmap/vmas.pgoff\n  \
-    vmadiff explain vma-freed-once skip\n  \
+    vmadiff explain vma-freed-once gave up NOTASK\n  \
     vmadiff explain")]
 pub struct Args {
     /// The words; all that there are, without one.
@@ -47,10 +50,10 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
     asked.refuse_defects("explain")?;
     let all = entries(&asked.designs());
     let mut found = Vec::new();
-    for word in &args.words {
-        let entries = explain(word, &all);
+    for word in said(&args.words, &all) {
+        let entries = explain(&word, &all);
         if entries.is_empty() {
-            bail!(unknown(word, &all));
+            bail!(unknown(&word, &all));
         }
         found.extend(entries);
     }
@@ -65,6 +68,23 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
         told.iter().try_for_each(|entry| print(&text(entry)))?;
     }
     Ok(Status::Agreed)
+}
+
+/// The words that were meant: some are of two, as `gave up` is, and need no quotes.
+fn said(arguments: &[String], all: &[Entry]) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut rest = arguments;
+    while !rest.is_empty() {
+        let known = (1..=rest.len()).rev().find(|&count| {
+            let joined = rest[..count].join(" ");
+            all.iter()
+                .any(|entry| entry.word.eq_ignore_ascii_case(&joined))
+        });
+        let (word, after) = rest.split_at(known.unwrap_or(1));
+        words.push(word.join(" "));
+        rest = after;
+    }
+    words
 }
 
 /// All that is known of a word: it may be a rule and a defect, too.
@@ -127,6 +147,29 @@ fn entries(designs: &[&'static DesignInfo]) -> Vec<Entry> {
     all.extend(
         WORDS.map(|(word, means, source)| entry("word of the command", word, means, source)),
     );
+    all.extend(
+        OUTCOMES.map(|(word, means, source)| entry("what a call comes to", word, means, source)),
+    );
+    all.extend(Errno::ALL.iter().map(|errno| {
+        let means = "The call failed with this error; a report tells which rule says so.";
+        entry(
+            "what a call comes to",
+            errno.name(),
+            means,
+            "errno(3), docs/rules.md",
+        )
+    }));
+    all.extend(CallKind::ALL.iter().map(|kind| {
+        let own = CALLS.iter().find(|(own, ..)| own == kind);
+        let (means, source) = match own {
+            Some((_, means, source)) => (*means, (*source).to_owned()),
+            None => (
+                "The system call.",
+                format!("{}(2), docs/rules.md", kind.name()),
+            ),
+        };
+        entry("call of a program", kind.name(), means, &source)
+    }));
     all.extend(
         RULES
             .iter()
@@ -195,82 +238,6 @@ fn of_known<M: ?Sized>(known: &Known<M>, whose: &str, page: &str) -> Entry {
     }
 }
 
-/// Words that are in no table of rules, reasons, defects or designs.
-const WORDS: [(&str, &str, &str); 14] = [
-    (
-        "agree",
-        "All that is compared of the two managers is the same, and no law was broken.",
-        "docs/compared.md",
-    ),
-    (
-        "diverge",
-        "The managers differ, or one of them broke a law: a finding, with a signature.",
-        "docs/compared.md",
-    ),
-    (
-        "skip",
-        "A run that is left unjudged, for the reason that stands beside it. It is counted.",
-        "docs/compared.md",
-    ),
-    (
-        "unmet",
-        "The managers agree, but not with what the program's text expects.",
-        "src/expect.rs",
-    ),
-    (
-        "signature",
-        "RULE/CALL/FIELD: the rule that was broken, the call at which it showed, and what it is \
-         about. Findings are grouped, shrunk and known by it.",
-        "src/judge/mod.rs",
-    ),
-    (
-        "quiescence",
-        "The end of a run: every task has exited, and what waited for a grace period has run.",
-        "the contract, `Manager::quiesce`",
-    ),
-    (
-        "speculatively",
-        "Faults that were served without mmap_sem, of all that were served.",
-        "the contract, `Note`",
-    ),
-    (
-        "features",
-        "Things that happened in the managers, each with how often (1, 2, 3, 4-7, 8-15, 16-31, \
-         32-127, more): what the engine keeps an input for.",
-        "src/coverage",
-    ),
-    (
-        "corpus",
-        "Inputs (bytes) that reach something that none before them reached.",
-        "docs/fleet.md",
-    ),
-    (
-        "racing",
-        "Calls that another call changed something under, by kind.",
-        "src/coverage",
-    ),
-    (
-        "not seen",
-        "What should happen now and then in a campaign and never did: short ones have some.",
-        "src/coverage/stats.rs",
-    ),
-    (
-        "gave up",
-        "Why faults did not go on without mmap_sem, each reason with how often.",
-        "the contract, `Reason`",
-    ),
-    (
-        "reference",
-        "The manager that takes one lock for everything: what is right.",
-        "reference/",
-    ),
-    (
-        "candidate",
-        "The manager under test, whose faults go on without mmap_sem where they can.",
-        "candidate/",
-    ),
-];
-
 fn text(entry: &Entry) -> String {
     let Entry {
         word,
@@ -328,7 +295,18 @@ mod tests {
             assert!(!means.is_empty() && !source.is_empty(), "{word}");
         }
         let kinds: std::collections::BTreeSet<&str> = all.iter().map(|entry| entry.kind).collect();
-        assert_eq!(kinds.len(), 6, "{kinds:?}");
+        assert_eq!(kinds.len(), 8, "{kinds:?}");
+    }
+
+    #[test]
+    fn words_of_two_need_no_quotes() {
+        let all = entries(DESIGNS);
+        let said = |arguments: &[&str]| {
+            let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+            said(&arguments, &all)
+        };
+        assert_eq!(said(&["skip", "gave", "up"]), ["skip", "gave up"]);
+        assert_eq!(said(&["gave", "skip"]), ["gave", "skip"]);
     }
 
     #[test]
