@@ -1,9 +1,12 @@
 //! The fast path of a run: it must object to whatever the judge objects to, survive a panic, and
 //! leave out what a manager does not know. Tried on a manager small enough to be obviously right.
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
+use vmadiff::View;
+use vmadiff::compare::Terms;
 use vmadiff::judge::{Rule, Side, Verdict};
 use vmadiff::pair::Pair;
 use vmadiff::program::{Program, Step};
@@ -11,7 +14,7 @@ use vmadiff::run::{Seen, Watch};
 use vmadiff_contract::{
     Call, CallKind, Capabilities, Config, DesignInfo, Event, EventSink, Fail, Frees, Lender,
     LimitState, Manager, MmId, MmState, Moves, Outcome, Parts, Replay, Resource, Snapshot, TaskId,
-    TaskState, Touch, VmFlags, VmaId,
+    TaskState, Touch, VmFlags, VmaId, VmaState,
 };
 
 /// Knows softirq and exit; each softirq answers 0.
@@ -38,6 +41,10 @@ enum Wrong {
     ShowsALimit,
     /// So it does, and says that its files and limits never move.
     HidesTheLimit,
+    /// Nothing: from the third call on it shows an area.
+    ShowsAnArea,
+    /// So it does, and says that its areas never move.
+    HidesTheArea,
 }
 
 impl Manager for Tiny {
@@ -80,21 +87,34 @@ impl Manager for Tiny {
     }
 
     fn moves(&self) -> Option<Moves> {
-        (self.wrong == Wrong::HidesTheLimit).then(Moves::default)
+        let hides = matches!(self.wrong, Wrong::HidesTheLimit | Wrong::HidesTheArea);
+        hides.then(Moves::default)
     }
 
     fn look_again(&self, parts: Parts, into: &mut Snapshot) {
-        let limits = std::mem::take(&mut into.limits);
+        let (limits, vmas) = (mem::take(&mut into.limits), mem::take(&mut into.vmas));
         self.snapshot(into);
         if !parts.files {
             into.limits = limits;
+        }
+        if !parts.areas {
+            into.vmas = vmas;
         }
     }
 
     fn snapshot(&self, into: &mut Snapshot) {
         into.clear();
         let limited = matches!(self.wrong, Wrong::ShowsALimit | Wrong::HidesTheLimit);
-        if limited && self.calls.load(Relaxed) >= 3 && self.tasks.load(Relaxed) != 0 {
+        let mapped = matches!(self.wrong, Wrong::ShowsAnArea | Wrong::HidesTheArea);
+        let later = self.calls.load(Relaxed) >= 3 && self.tasks.load(Relaxed) != 0;
+        if later && mapped {
+            into.vmas.push(VmaState {
+                mm: MmId(1),
+                end: 0x1000,
+                ..VmaState::default()
+            });
+        }
+        if later && limited {
             into.limits.push(LimitState {
                 mm: MmId(1),
                 resource: Resource::Stack,
@@ -285,13 +305,43 @@ fn a_part_that_moves_unsaid_is_found() {
         (Wrong::HidesTheLimit, Wrong::ShowsALimit, Side::Reference),
         (Wrong::HidesTheLimit, Wrong::HidesTheLimit, Side::Reference),
     ] {
-        let ran = runner_of(right, wrong).run(&softirqs(5), &mut ());
-        let Verdict::Diverge(found) = ran.expect("an objection").verdict else {
+        assert_hides(&mut runner_of(right, wrong), side);
+    }
+}
+
+/// So it is where only areas are compared: the reference is not looked at after a call by which none
+/// has moved, the candidate each time.
+#[test]
+fn an_area_that_moves_unsaid_is_found() {
+    let of_areas = |right, wrong| {
+        let view = View::areas();
+        runner_of(right, wrong).on(Terms {
+            view,
+            ..Terms::default()
+        })
+    };
+    let found = |right, wrong| {
+        let ran = of_areas(right, wrong).run(&softirqs(5), &mut ())?;
+        let Verdict::Diverge(found) = ran.verdict else {
             panic!("it agrees")
         };
-        assert_eq!(found.signature.rule, Rule::Nondeterminism);
-        assert_eq!(found.side, Some(side), "{}", found.what);
-    }
+        Some((found.signature.rule, found.at))
+    };
+    let (shows, hides) = (Wrong::ShowsAnArea, Wrong::HidesTheArea);
+    assert_eq!(found(shows, shows), None);
+    assert_eq!(found(shows, hides), None);
+    assert_eq!(found(hides, shows), Some((Rule::Nondeterminism, None)));
+    assert_eq!(found(Wrong::Nothing, hides), Some((Rule::State, Some(2))));
+}
+
+#[track_caller]
+fn assert_hides(pair: &mut Pair, side: Side) {
+    let ran = pair.run(&softirqs(5), &mut ());
+    let Verdict::Diverge(found) = ran.expect("an objection").verdict else {
+        panic!("it agrees")
+    };
+    assert_eq!(found.signature.rule, Rule::Nondeterminism);
+    assert_eq!(found.side, Some(side), "{}", found.what);
 }
 
 #[test]

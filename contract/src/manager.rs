@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     Advice, Call, CallKind, Config, EventSink, MapFlags, Moves, Outcome, Parts, Snapshot, TaskId,
+    View,
 };
 
 /// Which allocation of a call fails, counted from 1; 0 is none.
@@ -61,6 +62,12 @@ pub trait Manager: Send + Sync {
     fn look_again(&self, parts: Parts, into: &mut Snapshot) {
         let _ = parts;
         self.snapshot(into);
+    }
+
+    /// Whether a state is what a view of areas and of nothing else shows of this manager; none: that is
+    /// found out by looking.
+    fn is_seen_as(&self, _view: &View, _state: &Snapshot) -> Option<bool> {
+        None
     }
 
     /// Runs what was deferred (grace periods) to its end.

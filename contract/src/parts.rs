@@ -1,5 +1,7 @@
 //! Parts of a state, so that what no call has touched need not be looked at again.
 
+use crate::{Shown, View};
+
 /// How often each part of a state may have moved since the boot: as long as a number is the same, the
 /// part is. A number may rise though nothing has changed; it never stays where something has.
 ///
@@ -44,6 +46,28 @@ impl Parts {
         pages: true,
         files: true,
     };
+
+    /// The parts of a state that a view shows any of; none: it shows some of what is small, too, and is
+    /// looked at every time.
+    pub fn alone_in(view: &View) -> Option<Self> {
+        let small = Shown::TASKS
+            | Shown::FAULTS
+            | Shown::COUNTERS
+            | Shown::POLICIES
+            | Shown::ANON_VMAS
+            | Shown::EVENTS;
+        let shows = |parts: Shown| view.shown().intersects(parts);
+        (!shows(small)).then(|| Self {
+            areas: shows(Shown::AREAS),
+            pages: shows(Shown::PAGES | Shown::CONTENTS),
+            files: shows(Shown::FILES),
+        })
+    }
+
+    /// Whether any of these are among those.
+    pub fn meet(self, those: Self) -> bool {
+        (self.areas && those.areas) || (self.pages && those.pages) || (self.files && those.files)
+    }
 
     /// The parts of either.
     #[must_use]

@@ -109,6 +109,11 @@ impl View {
         Self { flags, ..self }
     }
 
+    /// The parts that are compared.
+    pub const fn shown(&self) -> Shown {
+        self.shown
+    }
+
     /// Whether these parts are compared.
     pub const fn shows(&self, parts: Shown) -> bool {
         self.shown.contains(parts)

@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vmadiff_contract::{
     Call, Capabilities, Config, Errno, EventSink, Fail, MAX_TASKS, Manager, MmId, MmState, Outcome,
-    Snapshot, TaskId, TaskState,
+    Snapshot, TaskId, TaskState, View, VmaState,
 };
 
-use super::calls::take_on;
+use super::calls::{area_state, flags_of, take_on};
 use super::layer::Layer;
+use super::lens::Lens;
 use super::scale::Scale;
 use crate::areas::Areas;
 
@@ -146,8 +147,32 @@ impl<L: Layer> Manager for Adapter<L> {
                 mm,
                 ..MmState::default()
             });
-            L::look(space, self.scale, mm, into);
+            L::each(space, |range, prot, vma| {
+                into.vmas.push(VmaState {
+                    vma,
+                    ..area_state(range, prot, self.scale, mm)
+                });
+            });
         }
+    }
+
+    fn is_seen_as(&self, view: &View, state: &Snapshot) -> Option<bool> {
+        let spaces = self.spaces();
+        let mut lens = Lens::new(view, &state.vmas);
+        let mut mms = state.mms.iter();
+        for (mm, space) in (1..).map(MmId).zip(&spaces.by_mm) {
+            let Some(space) = space else {
+                continue;
+            };
+            if mms.next().is_none_or(|state| state.mm != mm) {
+                return Some(false);
+            }
+            L::each(space, |range, prot, _| {
+                let (start, end) = (self.scale.down(range.start), self.scale.down(range.end));
+                lens.tell(mm, start, end, flags_of(prot));
+            });
+        }
+        Some(mms.next().is_none() && lens.finish())
     }
 
     fn quiesce(&self) {}

@@ -124,19 +124,24 @@ const ALLOWED: [(Prot, VmFlags); 3] = [
     (Prot::EXEC, VmFlags::EXEC),
 ];
 
-/// Adds an area to a state.
-pub fn push_area(range: Range<u64>, prot: Prot, scale: Scale, mm: MmId, into: &mut Snapshot) {
+/// What may be done in an area, as a state has it.
+pub fn flags_of(prot: Prot) -> VmFlags {
     let mut flags = VmFlags::empty();
     for (asked, flag) in ALLOWED {
         flags.set(flag, prot.contains(asked));
     }
-    into.vmas.push(VmaState {
+    flags
+}
+
+/// An area as a state has it.
+pub fn area_state(range: Range<u64>, prot: Prot, scale: Scale, mm: MmId) -> VmaState {
+    VmaState {
         mm,
         start: scale.down(range.start),
         end: scale.down(range.end),
-        flags,
+        flags: flags_of(prot),
         ..VmaState::default()
-    });
+    }
 }
 
 /// Maps the areas of a state in a fresh address space. Whether it let itself be mapped so.

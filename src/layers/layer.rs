@@ -1,11 +1,12 @@
 //! What a layer adds to areas, for the adapter that serves all.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::Arc;
 
-use vmadiff_contract::{Call, CallKind, Capabilities, Errno, EventSink, MmId, Outcome, Snapshot};
+use vmadiff_contract::{Call, CallKind, Capabilities, Errno, EventSink, Outcome, Prot, VmaId};
 
-use super::calls::{of_areas, of_memory, push_area};
+use super::calls::{of_areas, of_memory};
 use super::scale::Scale;
 use crate::areas::Areas;
 use crate::events::Events;
@@ -49,9 +50,9 @@ pub trait Layer: Send + Sync + 'static {
     /// Whom to tell what happens to objects.
     fn listen(_: &mut Self::Space, _: &Arc<dyn EventSink>) {}
 
-    /// Writes the areas of an address space, by address.
-    fn look(space: &Self::Space, scale: Scale, mm: MmId, into: &mut Snapshot) {
-        space.each(|range, prot| push_area(range, prot, scale, mm, into));
+    /// Shows the areas of an address space, by address, in the manager's own addresses.
+    fn each(space: &Self::Space, mut visit: impl FnMut(Range<u64>, Prot, VmaId)) {
+        space.each(|range, prot| visit(range, prot, VmaId::default()));
     }
 }
 
@@ -107,12 +108,7 @@ impl<M: Events> Layer for OfEvents<M> {
         space.listen(Arc::clone(events));
     }
 
-    fn look(space: &M, scale: Scale, mm: MmId, into: &mut Snapshot) {
-        space.each_vma(|range, prot, vma| {
-            push_area(range, prot, scale, mm, into);
-            if let Some(area) = into.vmas.last_mut() {
-                area.vma = vma;
-            }
-        });
+    fn each(space: &M, visit: impl FnMut(Range<u64>, Prot, VmaId)) {
+        space.each_vma(visit);
     }
 }

@@ -4,6 +4,7 @@
 mod adapter;
 mod calls;
 mod layer;
+mod lens;
 mod open;
 mod scale;
 

@@ -8,7 +8,7 @@ use vmadiff_contract::{
     TaskState,
 };
 
-use super::calls::{Asked, answer, answer_access, push_area};
+use super::calls::{Asked, answer, answer_access, area_state};
 use super::scale::Scale;
 use crate::interleaved::{self, Interleaved};
 
@@ -82,8 +82,9 @@ impl<M: Interleaved> Manager for Open<M> {
                 mm: MM,
                 ..TaskState::default()
             }));
+        let state = |range, prot| area_state(range, prot, self.scale, MM);
         self.space
-            .each(|range, prot| push_area(range, prot, self.scale, MM, into));
+            .each(|range, prot| into.vmas.push(state(range, prot)));
     }
 
     fn quiesce(&self) {}

@@ -5,7 +5,7 @@
 
 use std::mem;
 
-use vmadiff_contract::{CallKind, Event, Outcome, Snapshot};
+use vmadiff_contract::{CallKind, Event, Outcome, Parts, Snapshot};
 
 use super::{Pair, Ran, TWICE_IN, nondeterminism};
 use crate::compare::{Difference, Passed, Shown, narrow};
@@ -33,6 +33,24 @@ enum Stop {
 }
 
 impl Pair {
+    /// The reference's state: where it was not looked at anew, the one that both agreed on.
+    fn ours(&self) -> &Snapshot {
+        if self.reference.left_out {
+            &self.agreed
+        } else {
+            &self.reference.state
+        }
+    }
+
+    /// The candidate's state: where it was not looked at, the reference's.
+    fn theirs(&self) -> &Snapshot {
+        if self.candidate.left_out {
+            self.ours()
+        } else {
+            &self.candidate.state
+        }
+    }
+
     /// Runs a program; none if all is well, or known.
     pub(super) fn run_aligned(
         &mut self,
@@ -105,6 +123,8 @@ impl Pair {
             call: "boot",
             side: Side::Candidate,
         };
+        // States that are kept are looked at as a whole.
+        let alone = Parts::alone_in(&self.terms.view).filter(|_| keep.is_none());
         let ran = caught(|| {
             let mut run = Run {
                 pair: self,
@@ -112,6 +132,7 @@ impl Pair {
                 place: &mut place,
                 pace,
                 keep,
+                alone,
             };
             run.all(program, watch)
         });
@@ -175,6 +196,8 @@ struct Run<'a> {
     place: &'a mut Place,
     pace: &'a mut Pace,
     keep: Option<&'a Keep>,
+    /// All that is shown, where looks may be left out.
+    alone: Option<Parts>,
 }
 
 impl Run<'_> {
@@ -213,9 +236,12 @@ impl Run<'_> {
             let told = self.pair.terms.second(step, ours);
             [ours, self.one(Side::Candidate, &told, step, look, watch)?]
         };
+        if let Some(shown) = self.alone.filter(|_| look) {
+            self.look_at_both(shown);
+        }
         self.compare(at, step, ours, theirs, look)?;
         if look {
-            self.pace.looked(at, &self.pair.reference.state);
+            self.pace.looked(at, self.pair.ours());
             self.agree();
         }
         Ok(())
@@ -249,6 +275,8 @@ impl Run<'_> {
             let wanted = raises || self.keep.is_some();
             if wanted { events.to_vec() } else { Vec::new() }
         });
+        // Otherwise once both have made the call.
+        let look = look && self.alone.is_none();
         if look {
             self.snapshot(side);
         }
@@ -258,13 +286,39 @@ impl Run<'_> {
         if look {
             self.narrow(side);
         }
-        self.note(side, outcome, events);
+        if self.keep.is_some() {
+            self.note(side, outcome, events);
+        }
         Ok(outcome)
     }
 
     fn look(&mut self, side: Side) {
         self.snapshot(side);
         self.narrow(side);
+    }
+
+    /// Looks at both, as far as what is shown has moved, and differs.
+    fn look_at_both(&mut self, shown: Parts) {
+        let Pair {
+            reference,
+            candidate,
+            agreed,
+            terms,
+            ..
+        } = &mut *self.pair;
+        reference.look_if_moved(shown);
+        if !reference.left_out {
+            narrow(&terms.view, &mut reference.state);
+        }
+        let ours = if reference.left_out {
+            agreed
+        } else {
+            &reference.state
+        };
+        candidate.look_if_other(shown, &terms.view, ours);
+        if !candidate.left_out {
+            narrow(&terms.view, &mut candidate.state);
+        }
     }
 
     fn snapshot(&mut self, side: Side) {
@@ -288,7 +342,9 @@ impl Run<'_> {
 
     /// Both managers are in the reference's state.
     fn agree(&mut self) {
-        mem::swap(&mut self.pair.agreed, &mut self.pair.reference.state);
+        if !self.pair.reference.left_out {
+            mem::swap(&mut self.pair.agreed, &mut self.pair.reference.state);
+        }
     }
 
     /// Keeps what was observed of a call, if that is wanted.
@@ -390,8 +446,8 @@ impl Run<'_> {
             reference,
             candidate,
             before: &self.pair.agreed,
-            ours: &self.pair.reference.state,
-            theirs: &self.pair.candidate.state,
+            ours: self.pair.ours(),
+            theirs: self.pair.theirs(),
         };
         // A state that was not looked at tells nobody how the difference came about.
         let known = look
@@ -408,8 +464,8 @@ impl Run<'_> {
 
     /// How the states differ, if they were looked at.
     fn states(&self, look: bool) -> Option<(&'static str, String)> {
-        let (ours, theirs) = (&self.pair.reference.state, &self.pair.candidate.state);
-        if !look || same_state(ours, theirs) {
+        let (ours, theirs) = (self.pair.ours(), self.pair.theirs());
+        if !look || self.pair.candidate.left_out || same_state(ours, theirs) {
             return None;
         }
         states_differ(ours, theirs)
@@ -420,11 +476,20 @@ impl Run<'_> {
         if self.states(true).is_none() {
             return true;
         }
-        let pair = &mut *self.pair;
+        let Pair {
+            reference,
+            candidate,
+            agreed,
+            terms,
+            ..
+        } = &mut *self.pair;
+        let ours = if reference.left_out {
+            agreed
+        } else {
+            &reference.state
+        };
         // What was raised so far would be about other objects.
-        if pair.terms.view.shows(Shown::EVENTS)
-            || !pair.candidate.instance.manager.adopt(&pair.reference.state)
-        {
+        if terms.view.shows(Shown::EVENTS) || !candidate.instance.manager.adopt(ours) {
             return false;
         }
         Recorder::clear();

@@ -1,6 +1,8 @@
 //! A manager on the fast path: its laws are fed as events come, and nothing else is kept.
 
-use vmadiff_contract::{Config, DesignInfo, Event, Manager, Moves, Outcome, Parts, Snapshot};
+use vmadiff_contract::{
+    Config, DesignInfo, Event, Manager, Moves, Outcome, Parts, Shown, Snapshot, View,
+};
 
 use crate::judge::{Broken, Digest, Laws};
 use crate::program::Step;
@@ -27,6 +29,9 @@ pub struct Checked<M: ?Sized> {
     moves: Option<Moves>,
     /// What of the state may have moved between the last two looks.
     pub moved: Parts,
+    /// Whether the last look was left out: what is shown is the state that both agreed on, or the
+    /// other one's.
+    pub left_out: bool,
     /// Room for a state that is looked at as a whole.
     whole: Snapshot,
 }
@@ -41,6 +46,7 @@ impl<M: Manager + ?Sized> Checked<M> {
             digest: Digest::default(),
             moves: None,
             moved: Parts::ALL,
+            left_out: false,
             whole: Snapshot::default(),
         }
     }
@@ -50,13 +56,13 @@ impl<M: Manager + ?Sized> Checked<M> {
         self.instance.reset(config);
         self.laws.reset();
         self.digest = Digest::default();
-        self.moves = None;
+        (self.moves, self.left_out) = (None, false);
     }
 
     /// Looks at the whole state.
     pub fn snapshot(&mut self) {
         self.instance.manager.snapshot(&mut self.state);
-        (self.moves, self.moved) = (None, Parts::ALL);
+        (self.moves, self.moved, self.left_out) = (None, Parts::ALL, false);
     }
 
     /// Looks at what may have moved of the state since the last look.
@@ -69,6 +75,30 @@ impl<M: Manager + ?Sized> Checked<M> {
         };
         manager.look_again(self.moved, &mut self.state);
         self.moves = now;
+    }
+
+    /// Looks at the parts that are shown, unless none of them has moved since the last look.
+    pub fn look_if_moved(&mut self, shown: Parts) {
+        let manager = &self.instance.manager;
+        let now = manager.moves();
+        self.left_out = match (now, self.moves) {
+            (Some(now), Some(before)) => !now.since(before).meet(shown),
+            _ => false,
+        };
+        self.moves = now;
+        if !self.left_out {
+            manager.look_again(shown, &mut self.state);
+        }
+    }
+
+    /// Looks at the parts that are shown, unless they can be seen to be this state's.
+    pub fn look_if_other(&mut self, shown: Parts, view: &View, other: &Snapshot) {
+        let manager = &self.instance.manager;
+        let areas_alone = Shown::AREAS.union(Shown::ERRORS).contains(view.shown()) && shown.areas;
+        self.left_out = areas_alone && manager.is_seen_as(view, other) == Some(true);
+        if !self.left_out {
+            manager.look_again(shown, &mut self.state);
+        }
     }
 
     /// Whether what the looks left out is as it was; a look has come after the last call.
