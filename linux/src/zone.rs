@@ -3,8 +3,8 @@
 //! Programs live in a small world: placement starts below an `mmap_base` of their own. In a real
 //! process that base is where exec put it, so most of a program's addresses are moved by a constant
 //! such that both bases meet: then the kernel's own search for a place gives the same answer. What
-//! lies next to `mmap_min_addr` moves such that both minima meet, and the end of the address space
-//! stays where it is. Between these zones addresses stand for themselves, but for those that the
+//! lies next to `mmap_min_addr` moves such that both minima meet, and what lies next to the end of the
+//! address space such that both ends meet. Between these zones addresses stand for themselves, but for those that the
 //! moved ones and the agent take up.
 
 use std::ops::Range;
@@ -20,8 +20,10 @@ const LOW: u64 = 64 << 12;
 const BELOW_BASE: u64 = 1 << 32;
 /// Bytes above `mmap_base` that move with it: fixed mappings, and the heap.
 const ABOVE_BASE: u64 = 64 << 20;
-/// Bytes below `TASK_SIZE` that stay.
-const TOP: u64 = 1 << 20;
+/// Bytes below the end of the address space that move with it.
+pub const TOP: u64 = 1 << 20;
+/// Bytes below them that are in no zone, in a smaller address space: nothing lies across.
+const BELOW_TOP: u64 = 16 << 12;
 /// Free space that is kept around what addresses stand for themselves must avoid.
 const MARGIN: u64 = 1 << 30;
 
@@ -45,11 +47,10 @@ impl Zones {
     /// What stands against it, in a sentence.
     pub fn new(config: &Config, machine: &Machine) -> Result<Self, String> {
         let (min, base) = (config.mmap_min_addr, config.mmap_base);
-        if config.task_size != TASK_SIZE {
-            return Err(format!(
-                "task_size={:#x}: here it is {TASK_SIZE:#x}",
-                config.task_size
-            ));
+        let end = config.task_size;
+        let smaller = end != TASK_SIZE;
+        if smaller && (end > TASK_SIZE || end < base.saturating_add(TOP + 2 * BELOW_TOP)) {
+            return Err(format!("task_size={end:#x}: here it is {TASK_SIZE:#x}"));
         }
         // Nobody maps anything below both minima. If both are 0 there is nothing to move.
         let forbidden = min.min(machine.mmap_min_addr);
@@ -60,11 +61,14 @@ impl Zones {
             ));
         }
         let above = ABOVE_BASE.min(ballast_range().start.saturating_sub(machine.mmap_base));
-        let main = base.saturating_sub(BELOW_BASE).max(min + LOW)..base + above;
+        let mut main = base.saturating_sub(BELOW_BASE).max(min + LOW)..base + above;
+        if smaller {
+            main.end = main.end.min(end - TOP - BELOW_TOP);
+        }
         let main_delta = machine.mmap_base.wrapping_sub(base).cast_signed();
         let low_delta = machine.mmap_min_addr.wrapping_sub(min).cast_signed();
         let beyond = machine.mmap_base + above > ballast_range().start;
-        if main.end > TASK_SIZE - TOP || beyond {
+        if main.end > end - TOP || beyond {
             return Err(format!(
                 "mmap_base={base:#x}: here it is {:#x}",
                 machine.mmap_base
@@ -84,8 +88,8 @@ impl Zones {
                 delta: main_delta,
             },
             Zone {
-                program: TASK_SIZE - TOP..u64::MAX,
-                delta: 0,
+                program: end - TOP..u64::MAX - (TASK_SIZE - end),
+                delta: (TASK_SIZE - end).cast_signed(),
             },
         ];
         let agent = agent_range();
@@ -94,7 +98,8 @@ impl Zones {
         let agent = agent.start - MARGIN..agent.end + MARGIN;
         let ballast = ballast_range();
         let taken = [ballast, agent, real.start - MARGIN..real.end, low];
-        for gap in [min + LOW..main.start, main.end..TASK_SIZE - TOP] {
+        let between = if smaller { 0..0 } else { main.end..end - TOP };
+        for gap in [min + LOW..main.start, between] {
             for program in without(gap, &taken) {
                 zones.push(Zone { program, delta: 0 });
             }
@@ -204,6 +209,35 @@ mod tests {
         for pair in real.windows(2) {
             assert!(pair[0].end <= pair[1].start, "{pair:x?}");
         }
+    }
+
+    #[test]
+    fn the_end_of_a_smaller_address_space_moves_to_the_real_one() {
+        let config = Config {
+            task_size: 0x40_0000,
+            ..Config::default()
+        };
+        let zones = Zones::new(&config, &Machine::ideal()).unwrap();
+        for (program, real) in [
+            (0x40_0000, TASK_SIZE),
+            (0x3f_f001, TASK_SIZE - 0xfff),
+            (0x40_1000, TASK_SIZE + 4096),
+        ] {
+            assert_eq!(zones.to_linux(program), Some(real));
+            assert_eq!(zones.to_program(real), Some(program));
+        }
+        assert!(zones.holds(0x3f_f000, 0x2000) && !zones.holds(0x2e_0000, 0x2_0000));
+        let mut real: Vec<_> = zones.real().collect();
+        real.sort_by_key(|range| range.start);
+        assert!(
+            real.windows(2).all(|two| two[0].end <= two[1].start),
+            "{real:x?}"
+        );
+        let narrow = Config {
+            task_size: 0x30_0000,
+            ..config
+        };
+        assert!(Zones::new(&narrow, &Machine::ideal()).is_err());
     }
 
     #[test]
