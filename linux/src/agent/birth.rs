@@ -96,6 +96,8 @@ unsafe fn detach(baggage: &Baggage) {
         if libc::getppid() != baggage.parent.as_raw() {
             libc::_exit(102);
         }
+        // Ctrl-C reaches the command alone, which lets the program come to its end.
+        libc::setpgid(0, 0);
         if let Some(area) = baggage.rseq {
             // The length must be the one it was registered with, which differs between versions.
             for length in (32..=512).step_by(4) {
@@ -181,3 +183,19 @@ unsafe fn close_one_by_one() {
 
 const LEAST_CLOSED: u64 = 1 << 10;
 const MOST_CLOSED: u64 = 1 << 16;
+
+#[cfg(test)]
+mod tests {
+    use nix::unistd::{getpgid, getpgrp};
+
+    use super::super::Agent;
+    use crate::machine::Machine;
+
+    #[test]
+    fn ctrl_c_on_a_terminal_reaches_no_agent() {
+        match Agent::new(&Machine::look().unwrap()) {
+            Ok(agent) => assert_ne!(getpgid(Some(agent.pid)).unwrap(), getpgrp()),
+            Err(why) => eprintln!("skipped: {why}"),
+        }
+    }
+}
