@@ -61,6 +61,11 @@ impl Pages {
         pages.map(|bit| Config::WINDOW + bit * PAGE_SIZE)
     }
 
+    /// Those of a range that are in the set.
+    pub fn there(self, start: u64, end: u64) -> impl Iterator<Item = u64> + Clone {
+        Self(!self.0).missing(start, end)
+    }
+
     /// Whether the page of this address is in the set.
     pub fn contains(self, addr: u64) -> bool {
         self.0 & Self::at(addr).0 != 0

@@ -19,6 +19,9 @@ use crate::program::{Moment, Policy, Program, Schedule, Step, Switch};
 /// Where a task stands between two calls.
 static BETWEEN_CALLS: Site = BEGIN;
 
+/// One race in so many has a child that has the same pages.
+const FORKED: u64 = 6;
+
 /// A program of this kind.
 pub(super) fn race(dice: &mut Dice<'_>, profile: &Profile) -> Program {
     let mut program = Program {
@@ -30,6 +33,9 @@ pub(super) fn race(dice: &mut Dice<'_>, profile: &Profile) -> Program {
         ..Program::default()
     };
     setup::setup(dice, &mut program, profile);
+    if dice.one_in(FORKED) {
+        setup::fork(dice, &mut program);
+    }
     setup::settle(&mut program);
     let known = |step: &Step| profile.calls.makes(&step.call);
     program.calls.retain(known);

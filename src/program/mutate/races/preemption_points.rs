@@ -64,13 +64,29 @@ pub(super) fn within(
 ) -> Moment {
     let (call, task) = (&step.call, step.task);
     let like = |other: &&Step| other.task == task && alike(design, other.call.kind(), call.kind());
-    let earlier = setup.iter().filter(like).count() as u64;
+    // No stack has grown before.
+    let earlier = match grows(call, space) {
+        true => 0,
+        false => setup.iter().filter(like).count() as u64,
+    };
     let later = dice.weighted(&[(8, 0), (2, 1), (1, 2)]);
     Moment::Site {
         task,
         site: site(dice, design, call, space),
         nth: 1 + later + dice.below(earlier.min(4) + 1) as u32,
     }
+}
+
+fn is_access(call: &Call) -> bool {
+    matches!(
+        call,
+        Call::Store { .. } | Call::Load { .. } | Call::Exec { .. }
+    )
+}
+
+/// Whether the call is an access where no area is: below a stack, which grows, if any.
+fn grows(call: &Call, space: &Space) -> bool {
+    is_access(call) && space.area_at(shape::words(call)[0]).is_none()
 }
 
 /// A site that the call may pass, by number.
@@ -80,13 +96,8 @@ fn site(dice: &mut Dice<'_>, design: &'static DesignInfo, call: &Call, space: &S
         Call::Load { addr } | Call::Exec { addr } => space.present.contains(addr),
         _ => false,
     };
-    let accesses = matches!(
-        call,
-        Call::Store { .. } | Call::Load { .. } | Call::Exec { .. }
-    );
-    // Below a stack, which grows.
-    let grows = accesses && space.area_at(shape::words(call)[0]).is_none();
-    let telling = match accesses && !grows && !dice.one_in(6) {
+    let grows = grows(call, space);
+    let telling = match is_access(call) && !grows && !dice.one_in(6) {
         true => Aim::Looked,
         false => Aim::HalfWay,
     };

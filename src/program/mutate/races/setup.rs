@@ -175,6 +175,17 @@ fn file(dice: &mut Dice<'_>, program: &mut Program) {
     }
 }
 
+/// A child, and now and then a child of that, share what was made so far.
+pub(super) fn fork(dice: &mut Dice<'_>, program: &mut Program) {
+    let forked = |step: &&Step| step.call == Call::Fork;
+    let forks = program.calls.iter().filter(forked).count() as u8;
+    program.calls.push(by(TaskId(1), Call::Fork));
+    if dice.one_in(3) {
+        let child = TaskId(program.config.tasks + forks + 1);
+        program.calls.push(by(child, Call::Fork));
+    }
+}
+
 /// What tasks have done to an area before calls race for it.
 fn touched(dice: &mut Dice<'_>, program: &mut Program, start: u64, pages: u64) {
     let tasks = program.config.tasks;

@@ -82,12 +82,15 @@ pub(super) fn targeted(
         calls.insert(dice.index(calls.len() + 1), by(task, call));
     }
     if dice.one_in(4) {
-        let task = TaskId(1 + dice.below(threads.into()) as u8);
+        let task = match dice.one_in(2) {
+            true => other(dice, there, actor),
+            false => actor,
+        };
         let more = beside(dice, there, profile, &kinds, (task, &contended));
         calls.insert(dice.index(calls.len() + 1), more);
     }
     let victim = victim.unwrap_or(step);
-    if dice.one_in(2) {
+    if !dice.one_in(3) {
         calls.push(witness(dice, &step, &victim, threads));
     }
     calls.retain(|step| profile.calls.makes(&step.call));
@@ -110,7 +113,7 @@ pub(super) fn targeted(
 const WORTH: u32 = 8;
 
 /// One access of others in so many is a child's.
-const CHILD: u64 = 6;
+const CHILD: u64 = 3;
 
 /// One call in so many, of those that races are about, lacks memory half way.
 const FAILS: u64 = 10;
@@ -332,7 +335,7 @@ fn contended(there: &World, step: &Step) -> Vec<(u64, u64)> {
 }
 
 /// A page at stake or of the area around it; mostly one that a store faults on, if it is to be
-/// `absent`.
+/// `absent`, and one that was touched if not.
 fn page(dice: &mut Dice<'_>, space: &Space, contended: &[(u64, u64)], absent: bool) -> u64 {
     let range = (!contended.is_empty()).then(|| contended[dice.index(contended.len())]);
     let Some((start, end)) = range.filter(|_| !dice.one_in(8)) else {
@@ -344,6 +347,11 @@ fn page(dice: &mut Dice<'_>, space: &Space, contended: &[(u64, u64)], absent: bo
     let count = missing.clone().count();
     if absent && count > 0 && !dice.one_in(6) {
         return missing.clone().nth(dice.index(count)).unwrap_or(start);
+    }
+    let touched = space.present.there(start, end);
+    let count = touched.clone().count();
+    if !absent && count > 0 && !dice.one_in(6) {
+        return touched.clone().nth(dice.index(count)).unwrap_or(start);
     }
     let pages = end.saturating_sub(start).div_ceil(PAGE_SIZE).clamp(1, 8);
     let start = start & !(PAGE_SIZE - 1);

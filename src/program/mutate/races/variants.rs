@@ -105,6 +105,11 @@ pub(super) fn back(dice: &mut Dice<'_>, space: &Space, call: &Call) -> Call {
         },
         Call::Mmap { .. } => Call::Munmap { addr, len },
         Call::Mlock { .. } => Call::Munlock { addr, len },
+        Call::Ftruncate { fd, .. } => {
+            // What was cut off is there again, and empty.
+            let size = space.file(fd).map_or(0, |file| file.size);
+            Call::Ftruncate { fd, size }
+        }
         Call::Mprotect { prot, .. } => Call::Mprotect {
             addr,
             len,
