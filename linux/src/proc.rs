@@ -202,15 +202,20 @@ fn read<'a>(path: &str, end: Option<&str>, to: &'a mut Vec<u8>) -> io::Result<&'
     }
 }
 
-/// One page's entry of /proc/PID/pagemap. The page is named by its real address.
+/// One page's entry of /proc/PID/pagemap; 0 beyond the end of the address space. The page is named by its
+/// real address.
 ///
 /// # Errors
 /// If it can not be read.
 pub fn entry(pid: i32, page: u64) -> io::Result<u64> {
     let mut entry = [0; 8];
     let pagemap = File::open(format!("/proc/{pid}/pagemap"))?;
-    pagemap.read_exact_at(&mut entry, page / 4096 * 8)?;
-    Ok(u64::from_ne_bytes(entry))
+    // The file ends where the address space does.
+    match pagemap.read_at(&mut entry, page / 4096 * 8)? {
+        0 => Ok(0),
+        8 => Ok(u64::from_ne_bytes(entry)),
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
 }
 
 /// What of an agent's address space is its own.
@@ -256,5 +261,15 @@ mod tests {
         let mut found = Vec::new();
         collect(&page, 0x1000, &mut found);
         assert_eq!(found, [(0x1003, 7), (0x1fff, 9)]);
+    }
+
+    #[test]
+    fn no_page_is_beyond_the_end_of_the_address_space() {
+        let me = std::process::id().cast_signed();
+        let here = std::ptr::from_ref(&me).addr() as u64;
+        assert_ne!(entry(me, here).expect("an entry"), 0);
+        for beyond in [1 << 57, 0x3f_0000_001f_0000, u64::MAX] {
+            assert_eq!(entry(me, beyond).expect("no page"), 0);
+        }
     }
 }
