@@ -19,6 +19,8 @@ pub struct Machine {
     pub release: String,
     /// `vm.mmap_min_addr`, or the security module's own minimum if that is higher; bytes.
     pub mmap_min_addr: u64,
+    /// `vm.mmap_min_addr` alone, which is the minimum of fixed addresses.
+    pub lowest_fixed: u64,
     /// `vm.max_map_count`, areas.
     pub max_map_count: u64,
     /// `vm.overcommit_memory` is 2.
@@ -53,6 +55,7 @@ impl Machine {
         Self {
             release: "0".into(),
             mmap_min_addr: 4096,
+            lowest_fixed: 4096,
             max_map_count: u64::from(Config::default().max_map_count),
             strict_overcommit: false,
             most_charged: u64::MAX,
@@ -120,8 +123,10 @@ impl Machine {
         let release = read("/proc/sys/kernel/osrelease")?.trim().to_owned();
         let meminfo = read("/proc/meminfo")?;
         let may_raise = effective & (1 << 24) != 0; // CAP_SYS_RESOURCE
+        let lowest = number("/proc/sys/vm/mmap_min_addr")?;
         Ok(Self {
-            mmap_min_addr: number("/proc/sys/vm/mmap_min_addr")?,
+            mmap_min_addr: lowest,
+            lowest_fixed: lowest,
             max_map_count: number("/proc/sys/vm/max_map_count")?,
             strict_overcommit: overcommit == 2,
             most_charged: match overcommit {

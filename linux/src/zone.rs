@@ -53,7 +53,7 @@ impl Zones {
             return Err(format!("task_size={end:#x}: here it is {TASK_SIZE:#x}"));
         }
         // Nobody maps anything below both minima. If both are 0 there is nothing to move.
-        let forbidden = min.min(machine.mmap_min_addr);
+        let forbidden = min.min(machine.lowest_fixed);
         let no_minimum = min == 0 && machine.mmap_min_addr != 0;
         if min % 4096 != 0 || no_minimum || base % 4096 != 0 || base < min + 4 * LOW {
             return Err(format!(
@@ -197,6 +197,21 @@ mod tests {
         );
         assert_eq!(zones.to_linux(TASK_SIZE), Some(TASK_SIZE));
         assert_eq!(zones.to_linux(1 << 40), Some(1 << 40));
+    }
+
+    /// Linux looks up a fixed address by its setting, and a hint by the security module's minimum, too.
+    #[test]
+    fn what_only_a_hint_may_not_name_is_in_no_zone() {
+        let machine = Machine {
+            mmap_min_addr: 0x1_0000,
+            ..Machine::ideal()
+        };
+        let zones = Zones::new(&Config::default(), &machine).unwrap();
+        assert_eq!(zones.to_linux(0xfff), Some(0xfff));
+        assert_eq!(zones.to_linux(0x1_0000), Some(0x1_0000));
+        for between in [0x1000, 0x3000, 0xffff] {
+            assert_eq!(zones.to_linux(between), None);
+        }
     }
 
     #[test]
