@@ -177,15 +177,20 @@ impl<'a> Fitting<'a> {
         fits(self, call)?;
         match call {
             Call::Mmap { flags, .. } => self.stacks |= flags.contains(MapFlags::GROWSDOWN),
-            Call::SetMempolicy { mode, .. } => {
+            Call::SetMempolicy { mode, nodes, .. } => {
                 self.own_policies |= self.config.tasks > 1;
-                self.local |= *mode == Mode::Local;
+                self.local |= is_local(*mode, *nodes);
             }
-            Call::Mbind { mode, .. } => self.local |= *mode == Mode::Local,
+            Call::Mbind { mode, nodes, .. } => self.local |= is_local(*mode, *nodes),
             _ => {}
         }
         Ok(())
     }
+}
+
+/// Whether a policy is MPOL_LOCAL; without nodes MPOL_PREFERRED is, since 5.14 by that name (mpol_new).
+fn is_local(mode: Mode, nodes: u64) -> bool {
+    mode == Mode::Local || (mode == Mode::Preferred && nodes == 0)
 }
 
 fn fits(fit: &Fitting, call: &Call) -> Result<(), Unfit> {
@@ -335,7 +340,7 @@ fn fits(fit: &Fitting, call: &Call) -> Result<(), Unfit> {
             )?;
             only(
                 !fit.local,
-                "get_mempolicy after MPOL_LOCAL, which newer kernels tell",
+                "get_mempolicy after MPOL_LOCAL, or MPOL_PREFERRED without nodes, which newer kernels tell",
             )?;
             // A stray address is refused as it is.
             fit.address(addr)
