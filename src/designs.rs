@@ -4,7 +4,9 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use vmadiff_contract::{Boot, Breach, Config, DefectInfo, DesignInfo, EventSink, Manager};
+use vmadiff_contract::{
+    Boot, Breach, Config, DefectInfo, DefectKind, DesignInfo, EventSink, Manager,
+};
 
 use crate::compare::Terms;
 
@@ -93,12 +95,25 @@ pub fn defects(design: &'static DesignInfo) -> impl Iterator<Item = &'static Def
     })
 }
 
+/// What differs of calls and of what they leave.
+const DIFFERS: [&str; 2] = ["outcome", "state"];
+/// How that shows in a race, which is told by the step at which they part.
+const AT_STEPS: [&str; 3] = ["fault-unexplained", "stale-entry", "lost-store"];
+
 /// The rules of which one must fire where a design has a defect, by name.
 pub fn rules(design: &'static DesignInfo, info: &DefectInfo) -> Vec<&'static str> {
     let own = design.also_fires.iter();
     let own = own.filter(|(defect, _)| *defect == info.name);
-    let common = info.rules.iter().copied();
-    common.chain(own.map(|(_, rule)| *rule)).collect()
+    let own = own.map(|(_, rule)| *rule);
+    let differs = info.rules.iter().any(|rule| DIFFERS.contains(rule));
+    let raced = differs && info.kind == DefectKind::Interleaved;
+    let at_steps = AT_STEPS.iter().copied().filter(|_| raced);
+    info.rules
+        .iter()
+        .copied()
+        .chain(own)
+        .chain(at_steps)
+        .collect()
 }
 
 /// Rules that designs declare of their own protocols, each once.

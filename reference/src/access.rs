@@ -120,6 +120,10 @@ impl Access {
             world.about(About::Tlb(TaskId(world.now as u8 + 1)));
         }
         if by.dropped {
+            // Its file has it no more, and what was in it went with it.
+            if let Entry::File(file, index) = by.entry {
+                world.about(About::FilePage { file, index });
+            }
             return Ok(Flow::Done(0));
         }
         let offset = it.addr % PAGE_SIZE;

@@ -341,6 +341,7 @@ impl Fork {
     fn number(world: &mut World, it: &mut Self) -> Step {
         if Self::is_full(world) {
             it.failed = Some(Errno::EAGAIN);
+            world.refused = true;
             return it.tear_down(world);
         }
         world.mms[it.child].users = 1;

@@ -17,7 +17,6 @@ mod outcome;
 mod rule;
 mod state;
 pub mod steps;
-mod woven;
 
 pub use alone::Alone;
 pub use compare::judge;
@@ -26,7 +25,6 @@ pub use laws::{Broken, Laws, Obeyed};
 pub use outcome::difference as answers_differ;
 pub use rule::{RULES, Rule, RuleInfo};
 pub use state::{difference as states_differ, same as same_state, same_moved};
-pub use woven::{Scene, WovenJudge};
 
 use steps::Parting;
 use vmadiff_contract::{AnonId, FileId, FrameId, PolicyId, TableId, VmaId};

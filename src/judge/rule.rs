@@ -201,19 +201,20 @@ rules! {
         "A call turns interrupts on again."
         from "local_irq_enable";
     CommitPoint "commit-point"
-        "Sections take effect in the order in which they are marked."
-        from "the contract of `interleave::at`";
+        "Steps take effect in the order in which they are marked, each once, and none that others can \
+         see is left out."
+        from "docs/steps.md, marks";
     FaultUnexplained "fault-unexplained"
-        "A fault is served only where a state that the page had meanwhile, or that an overlapping \
-         call gave or took, allows it."
-        from "handle_pte_fault; docs/compared.md, woven runs";
+        "A step goes as the reference's would at that moment: refused where that is refused, done where \
+         that is done, and not while that has to wait."
+        from "docs/steps.md, guards; docs/compared.md, woven runs";
     StaleEntry "stale-entry"
-        "An access that needs no fault goes by an entry that the page had meanwhile; a TLB forgets \
-         an entry by the time that the call returns which changed it."
+        "A processor goes by the entry that the table has, or by one that its TLB may still hold: \
+         until it is flushed."
         from "flush_tlb_mm_range; docs/compared.md, woven runs";
     LostStore "lost-store"
-        "A store that succeeded can be seen when all calls have returned, unless a call that \
-         overlapped it discarded the page; and nothing else can."
+        "When all calls have returned pages and files hold what was stored to them, by the order of \
+         the steps, and nothing else."
         from "docs/compared.md, woven runs";
     FaultCount "fault-count"
         "A task's faults are counted one by one as they are served."

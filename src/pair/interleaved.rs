@@ -7,21 +7,16 @@ use vmadiff_interleave::policy::Policy;
 use vmadiff_reference::Reference;
 
 use super::{Pair, Ran, TWICE_IN, nondeterminism};
-use crate::judge::steps::StepJudge;
-use crate::judge::{Alone, Divergence, Rule, Scene, Side, Verdict, WovenJudge};
+use crate::judge::steps::{Scene, StepJudge};
+use crate::judge::{Alone, Divergence, Rule, Side, Verdict};
 use crate::program::mutate::forced::{self, Met};
 use crate::program::{Program, Schedule};
 use crate::run::{Observation, Recorder, Watch, Weaver, caught};
-
-/// Why a run is left unjudged that whole calls explain only by moving parts.
-const MARKS_NOT_FOLLOWED: &str = "its marks are not followed, and another order of steps explains it \
-     or not all could be tried";
 
 /// The candidate in a simulation, and the judges of its runs.
 pub(super) struct Interleaved {
     pub(super) weaver: Weaver,
     pub(super) alone: Alone,
-    judge: WovenJudge,
     steps: StepJudge,
     /// What is driven along marks.
     driven: Reference,
@@ -35,21 +30,17 @@ impl Pair {
             return Vec::new();
         }
         let known = self.known;
-        let shots = self.interleaved().weaver.film(program, known);
-        let Self {
-            interleaved: Some(interleaved),
-            reference,
+        let Interleaved {
+            weaver,
+            steps,
+            driven,
             ..
-        } = self
-        else {
-            return Vec::new();
-        };
-        let Interleaved { weaver, judge, .. } = interleaved;
+        } = self.interleaved();
+        let shots = weaver.film(program, known);
         let woven = weaver.woven();
-        let told =
-            caught(|| judge.scenes(program, &mut *reference.instance.manager, woven, &shots));
+        let told = caught(|| steps.scenes(program, driven, woven, &shots));
         told.unwrap_or_else(|_| {
-            reference.instance.renew();
+            *driven = Reference::new(&Config::default(), Arc::new(Recorder));
             Vec::new()
         })
     }
@@ -121,7 +112,6 @@ impl Pair {
         self.interleaved.get_or_insert_with(|| Interleaved {
             weaver: Weaver::following(Arc::clone(make)),
             alone: Alone::new(design),
-            judge: WovenJudge::default(),
             steps: StepJudge::default(),
             driven: Reference::new(&Config::default(), Arc::new(Recorder)),
         })
@@ -131,7 +121,6 @@ impl Pair {
         let Some(Interleaved {
             weaver,
             alone,
-            judge,
             steps,
             driven,
         }) = &mut self.interleaved
@@ -139,26 +128,9 @@ impl Pair {
             return Verdict::Agree;
         };
         let woven = weaver.woven();
-        let whole = match alone.judge(program, woven) {
-            Err(divergence) => return Verdict::Diverge(self.named(program, *divergence)),
-            Ok(()) => judge.judge(program, &mut *self.reference.instance.manager, woven),
-        };
-        let founded = match whole {
-            Verdict::Agree => !judge.moved(),
-            Verdict::Diverge(_) => !judge.doubts(),
-            Verdict::Skip(_) => false,
-        };
-        let verdict = if founded {
-            whole
-        } else {
-            // What whole calls explain only by moving parts, or not at all, is the judge's of steps.
-            match steps.verdict(program, driven, woven) {
-                None | Some(Verdict::Skip(_)) => whole,
-                Some(Verdict::Agree) => Verdict::Agree,
-                Some(objection) if steps.refuted() => objection,
-                Some(_) if whole == Verdict::Agree => Verdict::Skip(MARKS_NOT_FOLLOWED.to_owned()),
-                Some(_) => whole,
-            }
+        let verdict = match alone.judge(program, woven) {
+            Err(divergence) => Verdict::Diverge(*divergence),
+            Ok(()) => steps.verdict(program, driven, woven),
         };
         match verdict {
             Verdict::Diverge(divergence) => Verdict::Diverge(self.named(program, divergence)),
@@ -205,6 +177,8 @@ impl Pair {
             // What was done last to a count says more than where that showed.
             if divergence.formerly.is_none() {
                 divergence.rename(parting.signature(&divergence.signature));
+                let answer = parting.as_answer(program, &weaver.woven().outcomes);
+                divergence.formerly = answer.or(divergence.formerly);
             }
             if parting.tells() {
                 let sentence = parting.sentence(program);

@@ -13,7 +13,8 @@ mod timeline;
 
 use maud::{Markup, PreEscaped, html};
 
-use crate::judge::{Divergence, Scene, Verdict};
+use crate::judge::steps::Scene;
+use crate::judge::{Divergence, Verdict};
 use crate::pair::Ran;
 use crate::program::Program;
 use crate::story;

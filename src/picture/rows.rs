@@ -4,7 +4,7 @@
 use vmadiff_contract::{CallKind, Outcome, Snapshot};
 
 use super::Subject;
-use crate::judge::Scene;
+use crate::judge::steps::Scene;
 use crate::program::text::outcome_text;
 use crate::run::{Observed, Woven};
 use crate::story::words;

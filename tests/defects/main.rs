@@ -84,7 +84,6 @@ fn each_defect_is_found_under_its_rule_and_shrinks() {
     for info in defects(DESIGNS[0]) {
         let result = match info.kind {
             DefectKind::Serial => found(info, &mut serial),
-            DefectKind::Interleaved if races::let_go(info.name) => continue,
             DefectKind::Interleaved => raced(info, &mut woven),
         };
         wrong.extend(result.err().map(|what| format!("{}: {what}", info.name)));

@@ -2,16 +2,12 @@
 //! that is planted, under one of its rules. That all agree without is for tests/corpus.rs.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use vmadiff::designs::{DESIGNS, Planted, defects, rules};
-use vmadiff::judge::steps::StepJudge;
-use vmadiff::judge::{Divergence, Verdict};
+use vmadiff::judge::Verdict;
 use vmadiff::pair::pair;
 use vmadiff::program::{Case, Program};
-use vmadiff::run::{Recorder, Weaver};
-use vmadiff_contract::{Config, DefectInfo, DefectKind};
-use vmadiff_reference::Reference;
+use vmadiff_contract::{DefectInfo, DefectKind};
 
 /// A program, and the defect that it is about. Every interleaved defect has one.
 const ABOUT: &[(&str, &str)] = &[
@@ -53,23 +49,6 @@ const ABOUT: &[(&str, &str)] = &[
     ("table-cleared", "a29-pmd-read-again"),
 ];
 
-/// Defects that the judge of whole calls lets go in their races (`docs/compared.md`): the judge of steps
-/// objects to them.
-const LET_GO: &[&str] = &[
-    "e1-nested-flush-unnoticed",
-    "e2-descriptor-unlocked",
-    "e4-descriptor-looked-up-twice",
-    "e5-numa-scan-unlocked",
-    "e6-remove-by-old-areas",
-    "e7-entries-noted-early",
-    "e9-truncate-unlocked",
-];
-
-/// Whether the judge of whole calls lets a defect go.
-pub fn let_go(defect: &str) -> bool {
-    LET_GO.contains(&defect)
-}
-
 /// The first program that is about a defect, with its name.
 pub fn about(info: &DefectInfo) -> Option<(&'static str, Program)> {
     let (name, _) = ABOUT.iter().find(|(_, defect)| *defect == info.name)?;
@@ -102,39 +81,7 @@ fn each_finds_the_defect_that_it_is_about() {
             {
                 println!("{defect}: {}", found.what);
             }
-            _ if let_go(defect) => {}
             other => wrong.push(format!("{name} with {defect}: {other:#?}")),
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-/// What a race is objected to by its steps; none: the reference can take the same.
-fn by_steps(planted: &Planted, program: &Program) -> Option<Divergence> {
-    let planted = planted.clone();
-    let make = move |config: &Config, events| planted.boot(config, events);
-    let mut weaver = Weaver::following(Arc::new(make));
-    let known = weaver.supports();
-    let mut reference = Reference::new(&program.config, Arc::new(Recorder));
-    let woven = weaver.weave(program, known, None);
-    let verdict = StepJudge::default().verdict(program, &mut reference, woven);
-    match verdict.expect("marks") {
-        Verdict::Diverge(found) => Some(found),
-        Verdict::Agree | Verdict::Skip(_) => None,
-    }
-}
-
-#[test]
-fn what_whole_calls_let_go_steps_object_to() {
-    let mut wrong = Vec::new();
-    for &(name, defect) in ABOUT.iter().filter(|(_, defect)| let_go(defect)) {
-        let program = read(&folder().join(name).with_extension("vma")).program;
-        match by_steps(&Planted::defect(defect), &program) {
-            Some(found) => println!("{name} with {defect}: {}", found.what),
-            None => wrong.push(format!("{name} agrees with {defect}")),
-        }
-        if let Some(found) = by_steps(&Planted::default(), &program) {
-            wrong.push(format!("{name} diverges: {}", found.what));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -145,7 +92,7 @@ fn what_whole_calls_let_go_steps_object_to() {
 #[test]
 fn a_free_is_told_before_the_use() {
     use vmadiff::report::{WIDTH, explain};
-    for &(name, defect) in ABOUT.iter().filter(|(_, defect)| !let_go(defect)) {
+    for &(name, defect) in ABOUT {
         let case = read(&folder().join(name).with_extension("vma"));
         let ran = pair(&Planted::defect(defect)).observe(&case.program);
         let Verdict::Diverge(found) = &ran.verdict else {

@@ -34,10 +34,10 @@ fn every_rule_has_a_forgery() {
     woven::a_run_that_does_not_end_is_objected_to();
     woven::what_a_call_leaves_behind_is_objected_to();
     woven::a_free_that_does_not_wait_for_readers_is_objected_to();
-    replayed::what_differs_from_the_replay_is_objected_to();
+    replayed::what_differs_from_the_reference_is_objected_to();
     replayed::an_entry_from_nowhere_is_objected_to();
-    replayed::a_fault_that_nothing_allows_is_objected_to();
-    replayed::a_mark_that_comes_late_is_objected_to();
+    replayed::a_fault_that_nothing_explains_is_objected_to();
+    replayed::a_mark_that_is_missing_is_objected_to();
     let fired = FIRED.take();
     // That a run repeats is not the judge's to say: tests/runner.rs.
     let silent = RULES

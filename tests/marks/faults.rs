@@ -1,5 +1,5 @@
-//! Faults of the machine that the judge of whole calls lets go: their races in corpus/races/ come to
-//! something else with the fault than without.
+//! Faults of the machine that only marks tell of: their races in corpus/races/ come to something else with
+//! the fault than without.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -118,7 +118,7 @@ fn enlarge(program: &mut Program, seed: u64, profile: &Profile) {
 }
 
 /// Programs woven on the candidate, followed by its marks; what is objected to is counted by kind.
-/// `STEPS_DESIGN` names a design without defects; `STEPS_RESTING` follows only those that the judge of whole calls does not decide.
+/// `STEPS_DESIGN` names a design without defects.
 #[test]
 #[ignore = "counts; for longer runs by hand"]
 fn what_the_candidate_marks_is_followed() {
@@ -133,11 +133,10 @@ fn what_the_candidate_marks_is_followed() {
     let mut weaver = Weaver::following(Arc::new(move |config, events| made.boot(config, events)));
     let known = weaver.supports();
     let mut judge = Reference::new(&Config::default(), Arc::new(Recorder));
-    let mut old = vmadiff::judge::WovenJudge::default();
     let (mut follower, mut path) = (Follower::default(), Vec::new());
     follower.trail = (number("STEPS_TRAIL", 0) > 0).then(Vec::new);
     let mut groups = std::collections::BTreeMap::<String, (u32, Vec<String>)>::new();
-    let (mut agreed, mut both, mut resting) = (0, 0, 0);
+    let mut agreed = 0;
     let profile = Profile {
         calls: known,
         design: planted.design(),
@@ -168,16 +167,8 @@ fn what_the_candidate_marks_is_followed() {
             life: &life,
             state: &woven.state,
         };
-        let verdict = old.judge(&program, &mut judge, &woven);
-        let rests = old.moved() || matches!(verdict, vmadiff::judge::Verdict::Skip(_));
-        resting += u32::from(rests);
-        if number("STEPS_RESTING", 0) > 0 && !rests {
-            agreed += 1;
-            continue;
-        }
         let Err(objection) = follower.follow(&race, &mut judge) else {
             agreed += 1;
-            both += u32::from(verdict == vmadiff::judge::Verdict::Agree);
             continue;
         };
         let step = objection
@@ -192,8 +183,7 @@ fn what_the_candidate_marks_is_followed() {
             what => format!("{what:?}"),
         });
         let key = format!(
-            "{}{:?}/{} at {} mark {}",
-            if rests { "RESTS " } else { "" },
+            "{:?}/{} at {} mark {}",
             objection.rule,
             objection.field,
             step.unwrap_or_default(),
@@ -217,7 +207,7 @@ fn what_the_candidate_marks_is_followed() {
     }
     let mut sorted: Vec<_> = groups.into_iter().collect();
     sorted.sort_by_key(|(_, (n, _))| std::cmp::Reverse(*n));
-    println!("agreed {agreed} of {count}, with the other judge {both}; {resting} rest on it alone");
+    println!("agreed {agreed} of {count}");
     for (key, (n, shown)) in sorted.iter().take(number("STEPS_GROUPS", 8) as usize) {
         println!("=== {n} {key}\n{}", shown.join("\n"));
     }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 use vmadiff::designs::Planted;
-use vmadiff::judge::{Verdict, WovenJudge};
+use vmadiff::judge::Verdict;
+use vmadiff::judge::steps::StepJudge;
 use vmadiff::program::Program;
 use vmadiff::program::mutate::{Flavour, Profile, generate};
 use vmadiff::run::{Recorder, Weaver, Woven};
@@ -15,7 +16,7 @@ pub struct Loom {
     weaver: Weaver,
     design: &'static DesignInfo,
     reference: Reference,
-    judge: WovenJudge,
+    judge: StepJudge,
 }
 
 impl Loom {
@@ -23,9 +24,9 @@ impl Loom {
         let made = planted.clone();
         Self {
             design: planted.design(),
-            weaver: Weaver::new(Arc::new(move |config, events| made.boot(config, events))),
+            weaver: Weaver::following(Arc::new(move |config, events| made.boot(config, events))),
             reference: Reference::new(&Config::default(), Arc::new(Recorder)),
-            judge: WovenJudge::default(),
+            judge: StepJudge::default(),
         }
     }
 
@@ -56,12 +57,12 @@ impl Loom {
             judge,
             ..
         } = self;
-        finished.then(|| judge.judge(program, reference, weaver.woven()))
+        finished.then(|| judge.verdict(program, reference, weaver.woven()))
     }
 
     /// Judges what is said to have been observed of a program.
     pub fn judge(&mut self, program: &Program, woven: &Woven) -> Verdict {
-        self.judge.judge(program, &mut self.reference, woven)
+        self.judge.verdict(program, &mut self.reference, woven)
     }
 
     /// The last run, step by step.

@@ -17,7 +17,8 @@ pub const WORDS: [(&str, &str, &str); 23] = [
     ),
     (
         "skip",
-        "A run that is left unjudged, for the reason that stands beside it. It is counted.",
+        "A run that is left unjudged, for the reason that stands beside it. It is counted. Of a race that is a \
+         bound that was met; above one in a million a campaign fails.",
         "docs/compared.md",
     ),
     (

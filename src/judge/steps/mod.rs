@@ -11,16 +11,20 @@
 //! | `signed` | what steps are called in signatures |
 //! | `parting` | where a race and the reference part, for signatures and reports |
 //! | `order` | whether another order of steps explains the outcomes and the end: the marks are wrong |
+//! | `faults` | a task counts the faults that it was served |
+//! | `scenes` | a race scene by scene, for pictures |
 //!
-//! Where the judge of whole calls cannot decide, a run that this one follows agrees, and one that it
-//! objects to is a finding if no order of the reference's steps explains it. Its tests follow races of
-//! the reference with itself, and count how far the candidate's marks are followed.
+//! A run that is followed to its end agrees, and one that is objected to is a finding. The search over
+//! orders only says which: wrong marks, or a wrong manager. Tests follow races of the reference with
+//! itself, and count how far the candidate's marks are followed.
 
+mod faults;
 mod follow;
 mod order;
 mod parting;
 mod path;
 mod rows;
+mod scenes;
 mod signed;
 mod told;
 
@@ -31,12 +35,16 @@ pub use order::{Orders, Searched};
 pub use parting::{ALONE, Parting, StepAt};
 pub use path::{Item, Race, What, items};
 pub use rows::must_be_marked;
+pub use scenes::Scene;
 pub use signed::{list_name, list_names, step_name, step_names};
 pub use told::{about_text, mark_text, rights_text};
 
 use super::{Divergence, Rule, Signature, Verdict};
 use crate::program::Program;
 use crate::run::{Recorder, Woven};
+
+/// Why a race is left unjudged: nothing else is.
+pub const UNJUDGED: &str = "the reference takes more steps for one mark than are tried";
 
 /// Judges races by steps; keeps its memory from race to race.
 #[derive(Default)]
@@ -45,31 +53,28 @@ pub struct StepJudge {
     orders: Orders,
     items: Vec<Item>,
     life: Vec<(u32, Event)>,
-    /// Races whose search was stopped by its bound.
+    /// Races whose search over orders was stopped by its bound.
     pub undecided: u64,
-    /// What the search came to in the race that was objected to last.
-    searched: Option<Searched>,
 }
 
 impl StepJudge {
-    /// Judges a run that came to its end, by its marks; none: the manager tells none. The reference
-    /// may be in any state.
+    /// Judges a run that came to its end, by its marks. The reference may be in any state.
     pub fn verdict(
         &mut self,
         program: &Program,
         reference: &mut dyn Stepped,
         woven: &Woven,
-    ) -> Option<Verdict> {
-        if woven.marks.is_empty() {
-            return None;
+    ) -> Verdict {
+        if let Some(divergence) = faults::miscounted(woven) {
+            return Verdict::Diverge(divergence);
         }
-        let verdict = self.with_race(program, woven, |judge, race| {
-            let objection = judge.judge(race, reference);
-            objection.map_or(Verdict::Agree, |objection| {
-                Verdict::Diverge(divergence(race, *objection))
-            })
-        });
-        Some(verdict)
+        self.with_race(program, woven, |judge, race| {
+            match judge.judge(race, reference) {
+                None => Verdict::Agree,
+                Some(objection) if objection.bounded => Verdict::Skip(UNJUDGED.to_owned()),
+                Some(objection) => Verdict::Diverge(divergence(race, *objection)),
+            }
+        })
     }
 
     /// Where a run that diverges parts from the reference, which may be in any state; none: its marks
@@ -127,12 +132,6 @@ impl StepJudge {
         done
     }
 
-    /// Whether all orders of the reference's steps were tried for the last race, and none explains it:
-    /// whatever its marks are, the manager is wrong.
-    pub fn refuted(&self) -> bool {
-        self.searched == Some(Searched::Refuted)
-    }
-
     /// What is objected to in a race; none: the reference did the same. Where another order of
     /// steps than that of the marks explains it, the marks are wrong: [`Rule::CommitPoint`].
     pub fn judge(
@@ -140,14 +139,23 @@ impl StepJudge {
         race: &Race<'_>,
         reference: &mut dyn Stepped,
     ) -> Option<Box<Objection>> {
-        self.searched = None;
         let mut objection = self.follower.follow(race, reference).err()?;
-        let searched = self.orders.explain(race, reference);
-        self.searched = Some(searched);
-        match searched {
-            Searched::Explained => objection.rule = Rule::CommitPoint,
+        // The search pairs areas by their places, and does not ask what calls raised: it explains neither.
+        let unasked = objection.rule == Rule::Events || objection.field == "vmas.vma";
+        if objection.bounded || unasked {
+            return Some(objection);
+        }
+        match self.orders.explain(race, reference) {
+            Searched::Explained => {
+                objection.rule = Rule::CommitPoint;
+                objection.what +=
+                    "; another order of steps explains the run, that of its marks does not";
+            }
             Searched::Refuted => {}
-            Searched::Unknown => self.undecided += 1,
+            Searched::Unknown => {
+                self.undecided += 1;
+                objection.what += "; not all orders of steps were tried";
+            }
         }
         Some(objection)
     }

@@ -16,7 +16,7 @@ use crate::judge::state;
 use crate::run::Recorder;
 
 /// States that one search may visit.
-const STATES_MAX: usize = 3000;
+const STATES_MAX: usize = 300;
 
 /// What a search came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

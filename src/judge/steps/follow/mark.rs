@@ -27,7 +27,8 @@ impl Follower {
         let place = self.place(mark);
         for _ in 0..SILENT_MAX {
             let Some(offer) = reference.next(task) else {
-                break;
+                let what = "no step of the call is the one that is marked";
+                return Err(self.misplaced(None, what));
             };
             if mark.kind == StepKind::Flush
                 && !self.is_to_flush(reference, task, &offer, mark)
@@ -54,7 +55,7 @@ impl Follower {
                 self.may_be_silent(&done)?;
             }
         }
-        Err(self.misplaced(None, "no step of the call is the one that is marked"))
+        Err(self.bounded())
     }
 
     pub(super) fn place(&self, mark: &Mark) -> Place {

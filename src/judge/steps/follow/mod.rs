@@ -46,6 +46,8 @@ pub struct Objection {
     pub with: Option<usize>,
     /// What differs, in a sentence.
     pub what: String,
+    /// A bound stopped the follower: whether the reference can do the same is not known.
+    pub bounded: bool,
 }
 
 type Followed<T = ()> = Result<T, Box<Objection>>;
@@ -156,6 +158,38 @@ impl Follower {
         self.settle(race, reference)
     }
 
+    /// As [`Follower::follow`]; behind an objection calls go on to their ends as the reference does, where
+    /// they have returned. Before each item `look` is told the step of the trace at which it happened.
+    pub(super) fn follow_through(
+        &mut self,
+        race: &Race<'_>,
+        reference: &mut dyn Stepped,
+        look: &mut dyn FnMut(u32, &dyn Stepped),
+    ) {
+        self.boot(race, reference);
+        let mut parted = false;
+        for (at, item) in race.items.iter().enumerate() {
+            look(item.at, reference);
+            self.item = at;
+            let call = item.call as usize;
+            match item.what {
+                What::Begin => self.begin(race, reference, call),
+                What::Mark(mark) if !parted => {
+                    parted = self.mark(race, reference, *item, &mark).is_err();
+                }
+                What::Mark(_) => {}
+                What::End => {
+                    parted = parted || self.end(race, reference, call).is_err();
+                    if parted {
+                        self.end_alone(race, reference, call);
+                    }
+                }
+            }
+        }
+        look(u32::MAX, reference);
+        Recorder::clear();
+    }
+
     /// Which objects are which, as far as the last race told.
     pub fn names(&self) -> &Names {
         &self.names
@@ -244,6 +278,14 @@ impl Follower {
         self.object(Rule::CommitPoint, "misplaced", step, what.to_owned())
     }
 
+    /// A bound was met.
+    fn bounded(&self) -> Box<Objection> {
+        let what = format!("no step of {SILENT_MAX} is the one that is marked");
+        let mut objection = self.object(Rule::CommitPoint, "bound", None, what);
+        objection.bounded = true;
+        objection
+    }
+
     #[cold]
     fn object(
         &self,
@@ -262,6 +304,7 @@ impl Follower {
             step,
             with,
             what,
+            bounded: false,
         })
     }
 }

@@ -2,8 +2,9 @@
 
 use vmadiff_contract::{Call, Outcome, Stepped, TaskId};
 
+use super::super::parting::to_its_end;
 use super::super::path::Race;
-use super::{Followed, Follower, SILENT_MAX};
+use super::{Followed, Follower, Objection, SILENT_MAX};
 use crate::judge::{Rule, outcome, state};
 use crate::program::text::outcome_text;
 
@@ -54,7 +55,7 @@ impl Follower {
     ) -> Followed<Outcome> {
         for _ in 0..SILENT_MAX {
             let Some(offer) = reference.next(task) else {
-                break;
+                return Err(self.unfinished(race, call));
             };
             let done = self.take(race, reference, call, offer, None, None)?;
             if let Some(outcome) = done.returned {
@@ -62,13 +63,32 @@ impl Follower {
             }
             self.may_be_silent(&done)?;
         }
+        Err(self.bounded())
+    }
+
+    /// The rest of a call that has returned, as the reference goes on.
+    pub(super) fn end_alone(&mut self, race: &Race<'_>, reference: &mut dyn Stepped, call: usize) {
+        self.under_way.retain(|&other| other != call);
+        let Some(task) = self.calls[call].task else {
+            return;
+        };
+        let ours = to_its_end(reference, task);
+        if let (Call::Fork, Some(Outcome::Value(ours)), Some(Outcome::Value(theirs))) =
+            (race.program.calls[call].call, ours, race.outcomes[call])
+        {
+            self.names.tasks.pair(theirs as u32, ours as u32);
+        }
+    }
+
+    #[cold]
+    fn unfinished(&self, race: &Race<'_>, call: usize) -> Box<Objection> {
         let theirs = race.outcomes[call].unwrap_or(Outcome::NoTask);
         let kind = race.program.calls[call].call.kind();
         let what = format!(
             "the candidate answers {}, and the reference is not done",
             outcome_text(kind, theirs)
         );
-        Err(self.object(Rule::Outcome, "unfinished", None, what))
+        self.object(Rule::Outcome, "unfinished", None, what)
     }
 
     /// All calls have returned: compares the states.

@@ -18,11 +18,12 @@ mod shown;
 use vmadiff_contract::{About, Offer, Outcome};
 
 use super::signed::{list_name, step_name};
-use crate::judge::Signature;
+use crate::judge::{Rule, Signature, outcome};
 use crate::program::Program;
 
 pub(super) use cause::spans;
 pub(super) use find::Followed;
+pub(super) use shown::to_its_end;
 
 /// Where a race parts from what the reference can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +92,20 @@ impl Parting {
             text += &format!(", since `{name}` of call {} ({kind}): {about}", call + 1);
         }
         text
+    }
+
+    /// What a race was called before races were named by steps, if its call answers otherwise than the
+    /// reference would have.
+    pub fn as_answer(&self, program: &Program, outcomes: &[Option<Outcome>]) -> Option<Signature> {
+        let call = self.step.call;
+        let kind = program.calls.get(call)?.call.kind();
+        let theirs = (*outcomes.get(call)?)?;
+        let (field, _) = outcome::difference(kind, self.nearest?, theirs)?;
+        Some(Signature {
+            rule: Rule::Outcome,
+            call: kind.name(),
+            field,
+        })
     }
 
     /// Whether it says more than the signature does.

@@ -137,7 +137,11 @@ impl Followed<'_> {
     }
 }
 
-fn to_its_end(reference: &mut dyn Stepped, task: TaskId) -> Option<Outcome> {
+/// Takes a task's call to its end, and others' steps only where it has to wait; what it answers.
+pub(in crate::judge::steps) fn to_its_end(
+    reference: &mut dyn Stepped,
+    task: TaskId,
+) -> Option<Outcome> {
     let mut offers = Vec::new();
     for _ in 0..ALONE_MAX {
         match reference.take(task, Choice::Go) {

@@ -4,7 +4,7 @@ use vmadiff::designs::Planted;
 use vmadiff::judge::Verdict;
 use vmadiff_contract::{Errno, Outcome};
 
-use super::{falsified, judged_at_rest, outcome_differs, program, serial, unjudged};
+use super::{agreed, falsified, judged_at_rest, outcome_differs, program, serial};
 use crate::weave::Loom;
 
 /// Two forks have copied the areas when there is one number left for a task.
@@ -87,11 +87,8 @@ fn a_fork_that_comes_too_late_for_a_number_leaves_nothing() {
 }
 
 #[test]
-fn links_that_are_given_up_under_a_fork_are_unjudged() {
-    unjudged(
-        &program(LEAVES),
-        "fork asks who uses an anon_vma while others give theirs up one by one",
-    );
+fn links_that_are_given_up_under_a_fork_are_explained() {
+    agreed(&program(LEAVES));
 }
 
 #[test]
@@ -102,19 +99,13 @@ fn links_that_are_given_up_before_a_fork_are_judged() {
 }
 
 #[test]
-fn a_scan_while_a_failed_fork_gives_its_pages_up_is_unjudged() {
-    unjudged(
-        &program(FAILS),
-        "pages that fork shared are given up one by one while it is asked who has them",
-    );
+fn a_scan_while_a_failed_fork_gives_its_pages_up_is_explained() {
+    agreed(&program(FAILS));
 }
 
 #[test]
-fn a_scan_while_mmap_replaces_what_fork_shared_is_unjudged() {
-    unjudged(
-        &program(REPLACES),
-        "pages that fork shared are given up one by one while it is asked who has them",
-    );
+fn a_scan_while_mmap_replaces_what_fork_shared_is_explained() {
+    agreed(&program(REPLACES));
     judged_at_rest(&serial(REPLACES), "pages.readable", |woven| {
         let page = &mut woven.state.pages[0];
         page.readable = !page.readable;

@@ -4,7 +4,7 @@ use vmadiff::designs::Planted;
 use vmadiff::judge::Verdict;
 use vmadiff_contract::{Errno, Outcome, SegvCode};
 
-use super::{falsified, judged_at_rest, outcome_differs, program, serial, unjudged};
+use super::{agreed, falsified, judged_at_rest, outcome_differs, program, serial};
 use crate::weave::Loom;
 
 /// A parent asks for more than there is; a child asks for a little before that is given back.
@@ -72,11 +72,8 @@ switch: 2@madvise.mmap_sem_read#3 -> 1
 ";
 
 #[test]
-fn charges_that_overlap_one_that_falls_short_are_unjudged() {
-    unjudged(
-        &program(CHARGES),
-        "calls that overlap charge memory up to the commit limit",
-    );
+fn charges_that_overlap_one_that_falls_short_are_explained() {
+    agreed(&program(CHARGES));
 }
 
 #[test]
@@ -112,12 +109,9 @@ fn charges_that_overlap_and_all_fit_are_judged() {
 }
 
 #[test]
-fn a_stack_that_grows_under_a_reader_is_unjudged() {
+fn a_stack_that_grows_under_a_reader_is_explained() {
     let program = program(GROWS);
-    unjudged(
-        &program,
-        "a stack grows under a call that holds mmap_sem for reading",
-    );
+    agreed(&program);
     // Nothing is left open where the two do not overlap.
     let (from, to) = (Outcome::Errno(Errno::ENOMEM), Outcome::Value(0));
     let verdict = falsified(&serial(GROWS), 1, from, to);
@@ -125,41 +119,29 @@ fn a_stack_that_grows_under_a_reader_is_unjudged() {
 }
 
 #[test]
-fn a_stack_that_grows_before_a_reader_and_is_mapped_after_it_is_unjudged() {
-    unjudged(
-        &program(GROWS_FIRST),
-        "a stack grows under a call that holds mmap_sem for reading",
-    );
+fn a_stack_that_grows_before_a_reader_and_is_mapped_after_it_is_explained() {
+    agreed(&program(GROWS_FIRST));
     judged_at_rest(&serial(GROWS_FIRST), "vmas.anon_chain", |woven| {
         woven.state.vmas[0].anon_chain += 1;
     });
 }
 
 #[test]
-fn a_stack_that_cannot_grow_while_others_charge_is_unjudged() {
-    unjudged(
-        &program(GROWS_SHORT),
-        "calls that overlap charge memory up to the commit limit",
-    );
+fn a_stack_that_cannot_grow_while_others_charge_is_explained() {
+    agreed(&program(GROWS_SHORT));
     let (from, to) = (Outcome::Value(0), Outcome::Segv(SegvCode::MapErr));
     let verdict = falsified(&serial(GROWS_SHORT), 2, from, to);
     assert!(outcome_differs(&verdict), "{verdict:?}");
 }
 
 #[test]
-fn an_mmap_whose_descriptor_is_closed_is_unjudged() {
-    unjudged(
-        &program(CLOSES),
-        "mmap looks a descriptor up that is closed before it maps",
-    );
+fn an_mmap_whose_descriptor_is_closed_is_explained() {
+    agreed(&program(CLOSES));
 }
 
 #[test]
-fn areas_that_are_locked_before_madvise_comes_to_them_are_unjudged() {
-    unjudged(
-        &program(REMOVES),
-        "MADV_REMOVE gives mmap_sem up between areas",
-    );
+fn areas_that_are_locked_before_madvise_comes_to_them_are_explained() {
+    agreed(&program(REMOVES));
     let refused = Outcome::Errno(Errno::EINVAL);
     let verdict = falsified(&serial(REMOVES), 5, refused, Outcome::Value(0));
     assert!(outcome_differs(&verdict), "{verdict:?}");

@@ -5,7 +5,7 @@ use vmadiff::judge::Verdict;
 use vmadiff::run::Woven;
 use vmadiff_contract::{Outcome, VmFlags};
 
-use super::{falsified, judged_at_rest, outcome_differs, program, serial, state_differs, unjudged};
+use super::{agreed, falsified, judged_at_rest, outcome_differs, program, serial, state_differs};
 use crate::weave::Loom;
 
 /// reclaim has found a page that the child maps too when the parent copies it for a store.
@@ -100,41 +100,29 @@ switch: 2@free_pte_range.lock#6 -> 1
 ";
 
 #[test]
-fn a_page_that_is_replaced_under_reclaim_is_unjudged() {
-    unjudged(
-        &program(RECLAIMS),
-        "a page that is reclaimed is unmapped, replaced or shared meanwhile",
-    );
+fn a_page_that_is_replaced_under_reclaim_is_explained() {
+    agreed(&program(RECLAIMS));
 }
 
 #[test]
-fn a_page_that_is_copied_from_a_locked_area_under_reclaim_is_unjudged() {
-    unjudged(
-        &program(RECLAIMS_LOCKED),
-        "a page that is reclaimed is unmapped, replaced or shared meanwhile",
-    );
+fn a_page_that_is_copied_from_a_locked_area_under_reclaim_is_explained() {
+    agreed(&program(RECLAIMS_LOCKED));
     judged_at_rest(&serial(RECLAIMS_LOCKED), "vmas.flags", |woven| {
         woven.state.vmas[0].flags.toggle(VmFlags::LOCKED);
     });
 }
 
 #[test]
-fn a_page_that_moves_under_reclaim_is_unjudged() {
-    unjudged(
-        &program(RECLAIMS_MOVED),
-        "a page that is reclaimed is unmapped, replaced or shared meanwhile",
-    );
+fn a_page_that_moves_under_reclaim_is_explained() {
+    agreed(&program(RECLAIMS_MOVED));
     let program = serial(RECLAIMS_MOVED);
     let verdict = falsified(&program, 4, Outcome::Value(1), Outcome::Value(0));
     assert!(outcome_differs(&verdict), "{verdict:?}");
 }
 
 #[test]
-fn a_page_that_is_copied_under_reclaim_is_unjudged() {
-    unjudged(
-        &program(RECLAIMS_COPIED),
-        "a page that is reclaimed is unmapped, replaced or shared meanwhile",
-    );
+fn a_page_that_is_copied_under_reclaim_is_explained() {
+    agreed(&program(RECLAIMS_COPIED));
     judged_at_rest(&serial(RECLAIMS_COPIED), "pages.present", |woven| {
         let page = &mut woven.state.pages[0];
         page.present = !page.present;
@@ -176,22 +164,16 @@ fn an_entry_that_mprotect_writes_before_a_store_is_judged() {
 }
 
 #[test]
-fn an_access_that_is_refused_by_what_is_gone_is_unjudged() {
-    unjudged(
-        &program(EXECUTES),
-        "an access is refused by an entry whose area is unmapped and grown again meanwhile",
-    );
+fn an_access_that_is_refused_by_what_is_gone_is_explained() {
+    agreed(&program(EXECUTES));
     judged_at_rest(&serial(EXECUTES), "vmas.anon_chain", |woven| {
         woven.state.vmas[0].anon_chain += 1;
     });
 }
 
 #[test]
-fn an_entry_that_is_taken_out_and_not_flushed_while_its_file_loses_the_page_is_unjudged() {
-    unjudged(
-        &program(PUNCHES),
-        "an access goes by an entry that is not flushed yet, of a page that its file loses",
-    );
+fn an_entry_that_is_taken_out_and_not_flushed_while_its_file_loses_the_page_is_explained() {
+    agreed(&program(PUNCHES));
     let program = serial(PUNCHES);
     let verdict = falsified(&program, 3, Outcome::Value(0), Outcome::Value(1));
     assert!(outcome_differs(&verdict), "{verdict:?}");

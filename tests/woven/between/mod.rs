@@ -1,4 +1,5 @@
-//! What the judge leaves unjudged or open, and that it leaves no more than that.
+//! What calls find of things that others are half-way through: it is agreed to, and objected to once an
+//! answer or the state at the end is forged.
 
 mod areas;
 mod forks;
@@ -15,7 +16,7 @@ use vmadiff_contract::Outcome;
 use crate::weave::Loom;
 
 fn program(text: &str) -> Program {
-    Case::parse("unjudged", text).expect("a program").program
+    Case::parse("between", text).expect("a program").program
 }
 
 fn serial(text: &str) -> Program {
@@ -54,8 +55,9 @@ fn judged_at_rest(program: &Program, field: &str, forge: impl Fn(&mut Woven)) {
     state_differs(&loom.judge(program, &woven), field);
 }
 
-/// Checks that a run is left unjudged, and why.
-fn unjudged(program: &Program, why: &str) {
+/// Checks that a program is agreed to.
+#[track_caller]
+fn agreed(program: &Program) {
     let verdict = Loom::new(&Planted::default()).run(program);
-    assert_eq!(verdict, Some(Verdict::Skip(why.to_owned())));
+    assert_eq!(verdict, Some(Verdict::Agree));
 }
