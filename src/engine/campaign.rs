@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use vmadiff::judge::steps::UNJUDGED;
 
 use super::job::{Event, Job};
 use super::legacy::Input;
@@ -19,6 +20,8 @@ const LATELY: Duration = Duration::from_secs(3600);
 const START_AGAIN: Duration = Duration::from_secs(10);
 /// How often the progress is looked at.
 const TICK: Duration = Duration::from_millis(200);
+/// Of so many programs one race may be left unjudged.
+const MILLION: u64 = 1_000_000;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -235,6 +238,15 @@ impl Campaign<'_> {
                 last_words: String::new(),
             });
         }
+        let Progress { skipped, stats, .. } = self.progress();
+        let unjudged = skipped.get(UNJUDGED).copied().unwrap_or(0);
+        if are_too_many(unjudged, stats.executions()) {
+            failures.push(Failure {
+                how: format!("more than one race in a million is left unjudged: {unjudged}"),
+                input: None,
+                last_words: UNJUDGED.to_owned(),
+            });
+        }
         failures
     }
 
@@ -252,6 +264,11 @@ impl Campaign<'_> {
     }
 }
 
+/// Whether races that are left unjudged are more than one program in a million, once a million ran.
+fn are_too_many(unjudged: u64, executions: u64) -> bool {
+    executions >= MILLION && unjudged > executions / MILLION
+}
+
 /// Whether another job may die, when others were replaced so long ago.
 fn worth_going_on(replaced: impl Iterator<Item = Duration>) -> bool {
     replaced.filter(|&ago| ago < LATELY).count() < REPLACED
@@ -260,6 +277,16 @@ fn worth_going_on(replaced: impl Iterator<Item = Duration>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_race_in_a_million_may_be_left_unjudged() {
+        assert!(!are_too_many(0, 25_000_000));
+        assert!(!are_too_many(25, 25_000_000));
+        assert!(are_too_many(26, 25_000_000));
+        assert!(are_too_many(2, 1_999_999));
+        // Before that nothing is known of a rate.
+        assert!(!are_too_many(7, 999_999));
+    }
 
     #[test]
     fn a_harness_may_fail_now_and_then_but_not_all_the_time() {

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use rustix::time::{ClockId, clock_gettime};
 use vmadiff::designs::Planted;
 use vmadiff::judge::Divergence;
+use vmadiff::judge::steps::UNJUDGED;
 use vmadiff::program::Program;
 use vmadiff_libfuzzer::{self as libfuzzer, Callbacks, Corpus as Answer};
 
@@ -36,6 +37,9 @@ const HELD_PART: usize = 8;
 
 /// What the callbacks rely on: libFuzzer is started by `run` only.
 const RUNS: &str = "a job runs";
+
+/// Names the files of races that are left unjudged.
+const UNJUDGED_NAME: &str = "unjudged";
 
 /// Statistics are due.
 static DUE: AtomicBool = AtomicBool::new(false);
@@ -196,6 +200,9 @@ impl Job {
                 Answer::Keep
             }
             Ran::Skipped(why) => {
+                if why == UNJUDGED {
+                    self.keep_unjudged(bytes);
+                }
                 *self.skipped.entry(why).or_default() += 1;
                 Answer::Reject
             }
@@ -235,6 +242,13 @@ impl Job {
         if !self.settings.keep_going {
             self.stop(Status::Diverged);
         }
+    }
+
+    /// A race that a bound stopped the judge at is no finding, and kept for who raises the bound.
+    fn keep_unjudged(&self, bytes: &[u8]) {
+        let program = Program::decode(bytes);
+        let case = artifacts::case(&UNJUDGED_NAME, UNJUDGED, &program, Some(&self.planted));
+        Kept::new(&self.settings.artifacts, UNJUDGED_NAME, case);
     }
 
     fn totals(&mut self) -> Totals {
