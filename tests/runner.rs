@@ -12,9 +12,9 @@ use vmadiff::pair::Pair;
 use vmadiff::program::{Program, Step};
 use vmadiff::run::{Seen, Watch};
 use vmadiff_contract::{
-    Call, CallKind, Capabilities, Config, DesignInfo, Event, EventSink, Fail, Frees, Lender,
-    LimitState, Manager, MmId, MmState, Moves, Outcome, Parts, Replay, Resource, Snapshot, TaskId,
-    TaskState, Touch, VmFlags, VmaId, VmaState,
+    Call, CallKind, Capabilities, Config, DesignInfo, Event, EventSink, Fail, Frees, LimitState,
+    Manager, MmId, MmState, Moves, Outcome, Parts, Resource, Snapshot, TaskId, TaskState, VmFlags,
+    VmaId, VmaState,
 };
 
 /// Knows softirq and exit; each softirq answers 0.
@@ -148,21 +148,6 @@ impl Manager for Tiny {
     }
 }
 
-/// It knows no calls that have parts.
-impl Replay for Tiny {
-    fn section(&self, task: TaskId, call: &Call, fail: Fail) -> Outcome {
-        self.call(task, call, fail)
-    }
-
-    fn fault(&self, _: TaskId, _: u64, _: Touch, _: Lender) -> Outcome {
-        Outcome::Unsupported
-    }
-
-    fn prepare(&self, _: TaskId, _: u64, _: Lender, _: Fail) -> Outcome {
-        Outcome::Unsupported
-    }
-}
-
 impl Tiny {
     fn made(wrong: Wrong, config: &Config, events: Arc<dyn EventSink>) -> Self {
         Self {
@@ -201,7 +186,7 @@ fn runner(wrong: Wrong) -> Pair {
 }
 
 fn runner_of(right: Wrong, wrong: Wrong) -> Pair {
-    let right = move |config: &Config, events| -> Box<dyn Replay> {
+    let right = move |config: &Config, events| -> Box<dyn Manager> {
         Box::new(Tiny::made(right, config, events))
     };
     let wrong = move |config: &Config, events| -> Box<dyn Manager> {

@@ -18,7 +18,6 @@ mod known;
 mod manager;
 mod outcome;
 mod parts;
-mod replay;
 mod snapshot;
 mod step;
 mod view;
@@ -39,7 +38,6 @@ pub use known::{Change, Known, Origin, Version};
 pub use manager::{Attribute, Capabilities, Fail, Manager};
 pub use outcome::{Errno, Outcome, SegvCode};
 pub use parts::{Moves, Parts};
-pub use replay::{Lender, Replay, Touch};
 pub use snapshot::{
     AbsentPage, ByteState, COUNTS, FdState, FileByte, FileState, LimitState, MmState, PageState,
     Protocol, Snapshot, TaskState, VmaState,

@@ -4,7 +4,7 @@
 //! only if they have the same one, and one that went through fork has a chain of several.
 
 use smallvec::SmallVec;
-use vmadiff_contract::{AnonId, Event, Lender, PAGE_SIZE, VmFlags};
+use vmadiff_contract::{AnonId, Event, PAGE_SIZE, VmFlags};
 
 use crate::area::{ACCESS, Area};
 use crate::world::{NoMemory, World};
@@ -79,18 +79,6 @@ impl World {
         self.anon(id).links += 1;
     }
 
-    /// Makes sure that area `i` has an anon_vma, in one.
-    pub(crate) fn prepare_anon(&mut self, m: usize, i: usize) -> Result<(), NoMemory> {
-        if self.mms[m].areas[i].rmap.anon.is_none() {
-            let shared = self.mergeable_anon(m, i, &self.mms[m].areas[i]);
-            let anon = shared.map_or_else(|| self.alloc_anon(), Ok)?;
-            let mut rmap = Rmap::default();
-            self.attach_anon(&mut rmap, anon);
-            self.mms[m].areas[i].rmap = rmap;
-        }
-        Ok(())
-    }
-
     /// Gives an unfaulted area this anon_vma (`anon_vma_prepare`).
     pub(crate) fn attach_anon(&mut self, rmap: &mut Rmap, id: AnonId) {
         rmap.anon = Some(id);
@@ -109,14 +97,14 @@ impl World {
     /// What the next area lends.
     pub(crate) fn lent_by_next(&self, m: usize, i: usize, area: &Area) -> Option<AnonId> {
         let next = self.mms[m].areas.get(i + 1)?;
-        let lends = self.lender == Lender::ByRule && self.anon_compatible(area, next);
+        let lends = self.anon_compatible(area, next);
         next.rmap.anon.filter(|_| lends && next.rmap.is_singular())
     }
 
     /// What the previous area lends.
     pub(crate) fn lent_by_prev(&self, m: usize, i: usize, area: &Area) -> Option<AnonId> {
         let prev = self.mms[m].areas[..i].last()?;
-        let lends = self.lender != Lender::Nobody && self.anon_compatible(prev, area);
+        let lends = self.anon_compatible(prev, area);
         prev.rmap.anon.filter(|_| lends && prev.rmap.is_singular())
     }
 

@@ -16,7 +16,6 @@
 //! | `swap`, `evict`, `collapse`, `numa`, `sync` | what the kernel does by itself, and what it tells |
 //! | `job`, `dispatch`, `drive` | lists of steps: what they are, which a call has, and driving them |
 //! | `guard`, `tlb` | what keeps steps of calls apart while they are driven |
-//! | `replay` | parts of calls, for the older judge of interleaved runs |
 //! | `snapshot`, `watched` | what can be seen of it all, and what of it may have changed |
 //!
 //! A call is a list of steps, each atomic in Linux: `docs/steps.md` shows the lists, which are the
@@ -56,7 +55,6 @@ mod populate;
 mod protect;
 mod query;
 mod remap;
-mod replay;
 mod snapshot;
 mod split;
 mod stack;

@@ -16,8 +16,6 @@ pub(crate) struct Populate {
     end: u64,
     /// An area with a page that cannot be had is left there.
     quiet: bool,
-    /// It is part of a section (mprotect_fixup, under mmap_sem for writing), and goes with it.
-    within: bool,
     /// Pages that it may still look at.
     budget: u64,
     /// The area that it is in, by place, where its part of the range ends, and whether its pages
@@ -47,7 +45,6 @@ impl Populate {
             at: start,
             end,
             quiet: false,
-            within: false,
             budget: POPULATE_MAX_PAGES,
             i: 0,
             stop: 0,
@@ -64,15 +61,6 @@ impl Populate {
         }
     }
 
-    /// The same inside a section, whoever faults in what calls populate after theirs.
-    pub fn within(m: usize, start: u64, end: u64) -> Self {
-        let within = true;
-        Self {
-            within,
-            ..Self::quietly(m, start, end)
-        }
-    }
-
     /// Private memory that may be written is touched as by a store, else as by a load
     /// (`populate_vma_page_range`). LOCKONFAULT leaves everything as it is.
     fn area(world: &mut World, it: &mut Self) -> Step {
@@ -83,7 +71,7 @@ impl Populate {
             .areas
             .get(i)
             .filter(|area| area.start < it.end && it.at < it.end);
-        let Some(area) = next.filter(|_| (world.populates || it.within) && it.budget > 0) else {
+        let Some(area) = next.filter(|_| it.budget > 0) else {
             return DONE;
         };
         (it.i, it.at, it.stop) = (i, area.start.max(it.at), area.end.min(it.end));

@@ -239,7 +239,7 @@ impl Mprotect {
         let locked =
             it.old & (VmFlags::WRITE | VmFlags::SHARED | VmFlags::LOCKED) == VmFlags::LOCKED;
         if locked && it.new.contains(VmFlags::WRITE) {
-            let populate = Populate::within(it.m, it.at, it.upto);
+            let populate = Populate::quietly(it.m, it.at, it.upto);
             return world.call(populate, COUNT);
         }
         it.go(world, COUNT)

@@ -5,8 +5,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use vmadiff_contract::{
-    About, Choice, Config, Errno, Event, EventSink, Fail, FrameId, Lender, Misuse, MmId, Note,
-    Outcome, PAGE_SIZE, PolicyId, Resource, TaskId, VmaId,
+    About, Choice, Config, Errno, Event, EventSink, Fail, FrameId, Misuse, MmId, Note, Outcome,
+    PAGE_SIZE, PolicyId, Resource, TaskId, VmaId,
 };
 
 use crate::anon::Anon;
@@ -71,10 +71,6 @@ pub(crate) struct World {
     /// Which allocation of the running call fails, and how many it has made.
     pub fail: Fail,
     pub made: u32,
-    /// Calls populate what they are asked to; else somebody faults the pages in afterwards.
-    pub populates: bool,
-    /// Whose anon_vma the next first store takes.
-    pub lender: Lender,
     /// Room for the areas that a munmap takes out, kept between calls.
     pub detached: Vec<Area>,
     /// The task whose step runs, by place.
@@ -146,8 +142,6 @@ impl World {
             vmas: 0,
             fail: Fail::NONE,
             made: 0,
-            populates: true,
-            lender: Lender::ByRule,
             detached: Vec::new(),
             now: 0,
             called: Vec::new(),

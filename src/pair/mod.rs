@@ -17,7 +17,7 @@ mod stages;
 use std::sync::Arc;
 
 use vmadiff_contract::{
-    Capabilities, Config, DesignInfo, Event, EventSink, Manager, Outcome, Replay, Snapshot,
+    Capabilities, Config, DesignInfo, Event, EventSink, Manager, Outcome, Snapshot,
 };
 use vmadiff_reference::Reference;
 
@@ -37,7 +37,7 @@ pub const TWICE_IN: u64 = 1000;
 
 /// Runs programs on a reference and a candidate, one after another.
 pub struct Pair {
-    reference: Checked<dyn Replay>,
+    reference: Checked<dyn Manager>,
     candidate: Checked<dyn Manager>,
     design: &'static DesignInfo,
     known: Capabilities,
@@ -90,7 +90,7 @@ pub(crate) fn pair_of(entry: Entry) -> Pair {
     Pair::new(reference, candidate, design).on(terms)
 }
 
-fn reference(config: &Config, events: Arc<dyn EventSink>) -> Box<dyn Replay> {
+fn reference(config: &Config, events: Arc<dyn EventSink>) -> Box<dyn Manager> {
     Box::new(Reference::new(config, events))
 }
 
@@ -98,7 +98,7 @@ impl Pair {
     /// Managers that are made so: once now, and again should one panic. The candidate is judged by
     /// what `design` declares.
     pub fn new(
-        reference: impl Fn(&Config, Arc<dyn EventSink>) -> Box<dyn Replay> + Send + Sync + 'static,
+        reference: impl Fn(&Config, Arc<dyn EventSink>) -> Box<dyn Manager> + Send + Sync + 'static,
         candidate: impl Fn(&Config, Arc<dyn EventSink>) -> Box<dyn Manager> + Send + Sync + 'static,
         design: &'static DesignInfo,
     ) -> Self {

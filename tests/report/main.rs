@@ -15,7 +15,7 @@ use vmadiff::program::Case;
 use vmadiff::report::{WIDTH, explain};
 use vmadiff::run::Observation;
 use vmadiff_contract::{
-    Config, DesignInfo, Errno, Event, Frees, Manager, Misuse, Outcome, Replay, VmFlags, VmaId,
+    Config, DesignInfo, Errno, Event, Frees, Manager, Misuse, Outcome, VmFlags, VmaId,
 };
 use vmadiff_reference::Reference;
 
@@ -30,7 +30,7 @@ static SAME: DesignInfo = DesignInfo {
 fn check(name: &str, text: &str, forge: impl Fn(&mut Observation)) {
     let program = Case::parse(name, text).expect("a program").program;
     let reference =
-        |config: &Config, events| Box::new(Reference::new(config, events)) as Box<dyn Replay>;
+        |config: &Config, events| Box::new(Reference::new(config, events)) as Box<dyn Manager>;
     let mut pair = Pair::new(reference, Reference::boot, &SAME);
     let mut ran = pair.observe(&program);
     assert_eq!(ran.verdict, Verdict::Agree, "before it is forged");

@@ -22,7 +22,6 @@ mod placement;
 mod policies;
 mod races;
 mod random;
-mod replaying;
 mod sharing;
 mod weaving;
 
