@@ -121,6 +121,7 @@ fn line(
 mod tests {
     use super::*;
     use crate::cli::hunt::{Try, tests::hunted};
+    use crate::engine::Stages;
 
     #[test]
     fn a_curve_falls_where_something_was_found_and_ends_where_nothing_was() {
@@ -130,6 +131,7 @@ mod tests {
             others: Vec::new(),
             executions: 1,
             seconds,
+            stages: Stages::default(),
             interrupted,
         };
         let tries = vec![
