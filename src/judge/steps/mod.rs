@@ -151,6 +151,10 @@ impl StepJudge {
                 objection.what +=
                     "; another order of steps explains the run, that of its marks does not";
             }
+            // No order would do: it is not the marks that are wrong.
+            Searched::Refuted if objection.rule == Rule::CommitPoint => {
+                objection.rule = Rule::FaultUnexplained;
+            }
             Searched::Refuted => {}
             Searched::Unknown => {
                 self.undecided += 1;
