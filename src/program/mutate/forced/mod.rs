@@ -4,7 +4,8 @@
 //! some order; the other order is forced by leaving the first task right before its access until the
 //! second has made its own. Lock hand-overs are such pairs, and so are what RCU's callbacks do and what others
 //! read meanwhile. Where the first task holds a lock that the second takes on its way, it is left before it
-//! takes that: else the second would wait, and nothing be turned round. Of some pairs drawn the one is taken
+//! takes that: else the second would wait, and nothing be turned round. Or it is left behind its own, in the
+//! same call: what it has seen changes before it has acted by that. Of some pairs drawn the one is taken
 //! that was least often forced, by its sites, what was done to the object, and in which calls.
 //!
 //! A chain is more than one pair: each is taken from the run that the ones before it made, mostly from what
@@ -47,6 +48,8 @@ const BACK: usize = 400;
 const MOST_SWITCHES: usize = 6;
 /// Steps behind a pair that was forced, in which the next one of a chain is mostly looked for.
 const AHEAD: usize = 80;
+/// Of one pair in so many, the first task is left behind its half, in the midst of what it does by that.
+const LATER: u64 = 2;
 /// Of one pair in so many, the second task is not left again in the midst of its call.
 const WHOLE: u64 = 3;
 /// One schedule in so many is added to; the others are made anew.
@@ -177,10 +180,14 @@ fn rarest(dice: &mut Dice<'_>, run: &Run<'_>, met: &mut Met) -> Option<(usize, u
     let drawn = (0..DRAWN).filter_map(|_| {
         let then = drawn(dice, run);
         let before = met_before(dice, steps, then)?;
-        let first = free_of_locks(steps, before, then);
+        let left = match dice.one_in(LATER) {
+            true => later(dice, steps, before, then),
+            false => before,
+        };
+        let first = free_of_locks(steps, left, then);
         let other = steps[then].task;
         let exists = other <= there || steps[..first].iter().any(|step| step.task == other);
-        let key = (run.half(then)?, run.half(before)?);
+        let key = (run.half(then)?, run.half(left)?);
         (exists && is_of_next_call(steps, first, then)).then_some(((first, then), key))
     });
     let drawn: Vec<_> = drawn.collect();
@@ -236,6 +243,20 @@ fn met_before(dice: &mut Dice<'_>, steps: &[Step], then: usize) -> Option<usize>
     // The last ones are of calls that are most likely still there to be left.
     let before: Vec<usize> = before.take(4).collect();
     (!before.is_empty()).then(|| before[dice.index(before.len())])
+}
+
+/// One of the accesses that the first task makes in the same call behind its half of a pair, and before the
+/// other half; if there is none, its half itself.
+fn later(dice: &mut Dice<'_>, steps: &[Step], before: usize, then: usize) -> usize {
+    let own = (before + 1..then).filter(|&at| steps[at].task == steps[before].task);
+    let call = own.take_while(|&at| !matches!(steps[at].what, What::End(_)));
+    let all: Vec<usize> = call
+        .filter(|&at| matches!(steps[at].what, What::Access { .. }))
+        .collect();
+    match all.len() {
+        0 => before,
+        count => all[dice.index(count)],
+    }
 }
 
 /// Whether the second access is made in the call that its task makes next. Of what lies behind that call
