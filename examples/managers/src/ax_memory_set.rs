@@ -7,8 +7,7 @@ use ax_memory_set::{MappingBackend, MappingError, MemoryArea, MemorySet};
 use vmadiff::areas::{Areas, Place};
 use vmadiff::{Config, Errno, Prot};
 
-use crate::start_and_size;
-use crate::table::Table;
+use crate::{refused, start_and_size, table::Table};
 
 #[derive(Clone)]
 struct Memory;
@@ -52,10 +51,8 @@ impl Areas for Space {
         }
         let area = MemoryArea::new(start.into(), size, prot, Memory);
         let mapped = self.0.map(area, &mut (), &mut self.1, how == Place::Over);
-        mapped.map(|()| start as u64).map_err(|error| match error {
-            MappingError::AlreadyExists => Errno::EEXIST,
-            _ => Errno::EINVAL,
-        })
+        mapped.map_err(|error| refused(error == MappingError::AlreadyExists))?;
+        Ok(start as u64)
     }
 
     fn unmap(&mut self, range: Range<u64>) -> Result<(), Errno> {
@@ -71,13 +68,9 @@ impl Areas for Space {
         protected.map_err(|_| Errno::EINVAL)
     }
 
-    fn each(&self, mut visit: impl FnMut(Range<u64>, Prot)) {
-        self.1.assert_is(self.0.iter().map(seen));
-        let areas = self.0.iter().map(seen);
-        areas.for_each(|(start, end, prot)| visit(start as u64..end as u64, prot));
+    fn each(&self, visit: impl FnMut(Range<u64>, Prot)) {
+        let areas = self.0.iter();
+        let areas = areas.map(|area| (area.start().into(), area.end().into(), area.flags()));
+        self.1.show(areas, visit);
     }
-}
-
-fn seen(area: &MemoryArea<Memory>) -> (usize, usize, Prot) {
-    (area.start().into(), area.end().into(), area.flags())
 }

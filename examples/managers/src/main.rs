@@ -111,3 +111,12 @@ fn with_holes(compared: Compare) -> Compare {
 fn start_and_size(range: &Range<u64>) -> (usize, usize) {
     (range.start as usize, (range.end - range.start) as usize)
 }
+
+/// The error of a map that is refused, whether because the place is taken or otherwise.
+fn refused(is_taken: bool) -> Errno {
+    if is_taken {
+        Errno::EEXIST
+    } else {
+        Errno::EINVAL
+    }
+}

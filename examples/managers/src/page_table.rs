@@ -3,17 +3,15 @@
 use std::ops::Range;
 
 use memory_addr::VirtAddr;
-use page_table_entry::MappingFlags;
-use page_table_entry::x86_64::X64PTE;
+use page_table_entry::{MappingFlags, x86_64::X64PTE};
 use page_table_multiarch::PageTable64;
 use vmadiff::areas::{Areas, Place};
 use vmadiff::{Config, Errno, Prot};
 
-use crate::hardware::{Frames, X64};
+use crate::{hardware::Frames, hardware::X64, start_and_size, table};
 
-const PAGE: usize = 4096;
 /// Where programs map.
-const WINDOW: Range<usize> = 0x10_0000..0x21_0000;
+const WINDOW: Range<u64> = 0x10_0000..0x21_0000;
 
 pub struct Space(PageTable64<X64, X64PTE, Frames>);
 
@@ -23,9 +21,8 @@ fn flags(prot: Prot) -> MappingFlags {
 }
 
 fn pages(range: &Range<u64>) -> impl Iterator<Item = VirtAddr> + use<> {
-    (range.start as usize..range.end as usize)
-        .step_by(PAGE)
-        .map(VirtAddr::from)
+    let (start, size) = start_and_size(range);
+    table::pages(start, size).map(VirtAddr::from)
 }
 
 impl Areas for Space {
@@ -39,12 +36,10 @@ impl Areas for Space {
         } else if pages(&range).any(|page| self.0.query(page).is_ok()) {
             return Err(Errno::EEXIST);
         }
-        let (start, size) = crate::start_and_size(&range);
+        let (start, size) = start_and_size(&range);
         let frames = |vaddr: VirtAddr| vaddr.as_usize().into();
-        let mapped = self
-            .0
-            .cursor()
-            .map_region(start.into(), frames, size, flags(prot), true);
+        let mut cursor = self.0.cursor();
+        let mapped = cursor.map_region(start.into(), frames, size, flags(prot), true);
         mapped.map(|()| range.start).map_err(|_| Errno::EFAULT)
     }
 
@@ -58,24 +53,22 @@ impl Areas for Space {
     }
 
     fn protect(&mut self, range: Range<u64>, prot: Prot) -> Result<(), Errno> {
-        let mut all = pages(&range);
-        let hole = all.find(|page| self.0.query(*page).is_err());
+        let hole = pages(&range).find(|page| self.0.query(*page).is_err());
         let end = hole.map_or(range.end as usize, VirtAddr::as_usize);
         let (start, size) = (range.start as usize, end - range.start as usize);
-        let protected = self
-            .0
-            .cursor()
-            .protect_region(start.into(), size, flags(prot));
+        let mut cursor = self.0.cursor();
+        let protected = cursor.protect_region(start.into(), size, flags(prot));
         protected.map_err(|_| Errno::EFAULT)?;
         hole.map_or(Ok(()), |_| Err(Errno::ENOMEM))
     }
 
     fn each(&self, mut visit: impl FnMut(Range<u64>, Prot)) {
-        for page in WINDOW.step_by(PAGE) {
-            if let Ok((frame, flags, _)) = self.0.query(page.into()) {
-                assert_eq!(frame.as_usize(), page, "a page leads to another frame");
+        for page in pages(&WINDOW) {
+            if let Ok((frame, flags, _)) = self.0.query(page) {
+                let start = page.as_usize();
+                assert_eq!(frame.as_usize(), start, "a page leads to another frame");
                 let prot = Prot::from_bits_truncate(flags.bits() as _);
-                visit(page as u64..(page + PAGE) as u64, prot);
+                visit(start as u64..start as u64 + 4096, prot);
             }
         }
     }

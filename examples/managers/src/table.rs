@@ -1,6 +1,7 @@
 //! Entries of page tables as hardware would read them, for crates that leave these to their caller.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use vmadiff::Prot;
 
@@ -10,7 +11,8 @@ const PAGE: usize = 4096;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Table(BTreeMap<usize, Prot>);
 
-fn pages(start: usize, size: usize) -> impl Iterator<Item = usize> {
+/// Where each page of a range starts.
+pub fn pages(start: usize, size: usize) -> impl Iterator<Item = usize> {
     (start..start + size).step_by(PAGE)
 }
 
@@ -30,23 +32,21 @@ impl Table {
         pages(start, size).all(|page| self.0.insert(page, prot).is_some())
     }
 
-    /// Checks that areas and entries tell the same: a panic of an adapter is a finding.
-    pub fn assert_is(&self, areas: impl Iterator<Item = (usize, usize, Prot)>) {
+    /// Shows areas, and checks that entries tell the same: a panic of an adapter is a finding.
+    pub fn show(
+        &self,
+        areas: impl Iterator<Item = (usize, usize, Prot)>,
+        mut visit: impl FnMut(Range<u64>, Prot),
+    ) {
         let mut entries = self.0.iter();
         for (start, end, prot) in areas {
             for page in pages(start, end - start) {
-                let entry = entries.next();
-                assert_eq!(
-                    entry,
-                    Some((&page, &prot)),
-                    "an area and the page table differ"
-                );
+                let (entry, told) = (entries.next(), Some((&page, &prot)));
+                assert_eq!(entry, told, "an area and the page table differ");
             }
+            visit(start as u64..end as u64, prot);
         }
-        assert_eq!(
-            entries.next(),
-            None,
-            "the page table has more than the areas"
-        );
+        let more = entries.next();
+        assert_eq!(more, None, "the page table has more than the areas");
     }
 }
