@@ -6,6 +6,7 @@ pub mod signature;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::panic::RefUnwindSafe;
 
 use crate::coverage::{Coverage, Stats};
 use crate::designs::{self, Planted};
@@ -26,6 +27,9 @@ pub struct Target {
     /// Signatures to pass over.
     known: BTreeSet<String>,
 }
+
+/// A panic of a manager is caught, and the manager made anew; any other one ends the process.
+impl RefUnwindSafe for Target {}
 
 impl Target {
     /// Runs inputs on this pair. Signatures that are no news are those of this process: see
