@@ -125,7 +125,7 @@ fn looks(program: &Program, woven: &Woven) -> Vec<Look> {
         let step = i as u32;
         match looks.last_mut().filter(|last| last.call == call) {
             Some(last) => {
-                (last.did, last.step, last.quiet) = (did.unwrap_or(last.did), step, quiet)
+                (last.did, last.step, last.quiet) = (did.unwrap_or(last.did), step, quiet);
             }
             // What it did is told already.
             None if did.is_none() && seen => {}
