@@ -176,9 +176,13 @@ impl Pair {
         if let Some(parting) = steps.part(program, driven, weaver.woven(), &divergence) {
             // What was done last to a count says more than where that showed.
             if divergence.formerly.is_none() {
+                // A step that goes otherwise is told by what its call answers, where that differs.
+                let outcomes = &weaver.woven().outcomes;
+                let answer = parting.as_answer(program, outcomes);
+                if let Some((signature, what)) = answer.filter(|_| rule == Rule::FaultUnexplained) {
+                    (divergence.signature, divergence.what) = (signature, what);
+                }
                 divergence.rename(parting.signature(&divergence.signature));
-                let answer = parting.as_answer(program, &weaver.woven().outcomes);
-                divergence.formerly = answer.or(divergence.formerly);
             }
             if parting.tells() {
                 let sentence = parting.sentence(program);

@@ -15,7 +15,7 @@ mod cause;
 mod find;
 mod shown;
 
-use vmadiff_contract::{About, Offer, Outcome};
+use vmadiff_contract::{About, CallKind, Offer, Outcome};
 
 use super::signed::{list_name, step_name};
 use crate::judge::{Rule, Signature, outcome};
@@ -94,18 +94,27 @@ impl Parting {
         text
     }
 
-    /// What a race was called before races were named by steps, if its call answers otherwise than the
-    /// reference would have.
-    pub fn as_answer(&self, program: &Program, outcomes: &[Option<Outcome>]) -> Option<Signature> {
+    /// What differs of the call's answer and the one that the reference would have given, if they do: as
+    /// races were named before they were by steps, and in a sentence.
+    pub fn as_answer(
+        &self,
+        program: &Program,
+        outcomes: &[Option<Outcome>],
+    ) -> Option<(Signature, String)> {
         let call = self.step.call;
         let kind = program.calls.get(call)?.call.kind();
+        if kind == CallKind::Fork {
+            // The two may number tasks otherwise.
+            return None;
+        }
         let theirs = (*outcomes.get(call)?)?;
-        let (field, _) = outcome::difference(kind, self.nearest?, theirs)?;
-        Some(Signature {
+        let (field, what) = outcome::difference(kind, self.nearest?, theirs)?;
+        let signature = Signature {
             rule: Rule::Outcome,
             call: kind.name(),
             field,
-        })
+        };
+        Some((signature, what))
     }
 
     /// Whether it says more than the signature does.
