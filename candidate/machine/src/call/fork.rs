@@ -16,6 +16,9 @@ use crate::page::pte::{Maps, Pte};
 use crate::page::table::Table;
 use crate::sites as site;
 
+/// Entries after which a copy looks whether to give its locks up (`progress >= 32`, of which an entry is 8).
+const COPIED: usize = 4;
+
 impl<D: Design> Current<'_, D> {
     /// `fork`: the child's number.
     pub fn sys_fork(&self) -> Result<u64, Errno> {
@@ -189,13 +192,34 @@ impl<D: Design> Current<'_, D> {
         let table = part.table;
         let places = table.entries().iter().map(|(at, _)| at);
         let noted: Option<Vec<usize>> = defect!(self, EntriesNotedEarly).then(|| places.collect());
+        let missed = |at: &usize| noted.as_ref().is_some_and(|noted| !noted.contains(at));
+        let mut pass = self.pass(part);
+        while self.copy_ptes(
+            child,
+            dst,
+            part,
+            pass.by_ref().filter(|at| !missed(at)),
+            flags,
+        ) {}
+    }
+
+    /// Copies some entries, the locks of both tables held; whether there may be more.
+    ///
+    /// Deviation (copy-breaks): the locks are given up after each few.
+    fn copy_ptes(
+        &self,
+        child: &Mm,
+        dst: Ref<'_, Table>,
+        part: PteTable<'_>,
+        pass: impl Iterator<Item = usize>,
+        flags: VmFlags,
+    ) -> bool {
+        let table = part.table;
         let _dst_ptl = dst.ptl().lock(site::COPY_PTE_RANGE__DST_PTL);
         let _src_ptl = (dst != table).then(|| table.ptl().lock(site::COPY_PTE_RANGE__SRC_PTL));
-        let missed = |at: &usize| noted.as_ref().is_some_and(|noted| !noted.contains(at));
-        for at in self.pass(part) {
-            if missed(&at) {
-                continue;
-            }
+        let mut copied = 0;
+        for at in pass.take(COPIED) {
+            copied += 1;
             let pte = table.pte(site::COPY_ONE_PTE__PTE, at);
             let copy = self.copy_one_pte(child, pte, flags);
             if copy != pte {
@@ -206,6 +230,7 @@ impl<D: Design> Current<'_, D> {
             }
             self.set_copied_pte(site::COPY_ONE_PTE__SET_PTE, dst, at, copy);
         }
+        copied == COPIED
     }
 
     /// The entry that both have from now on (`copy_one_pte`).

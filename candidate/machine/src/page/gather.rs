@@ -58,13 +58,12 @@ impl<'a, D: Design> Gather<'a, D> {
         self.end = self.end.max(addr + 4096);
     }
 
-    /// A frame's reference is to be put once no TLB maps it (`tlb_remove_page`).
-    pub fn remove_page(&mut self, frame: Handle<Frame>) {
+    /// A frame's reference is to be put once no TLB maps it (`__tlb_remove_page`). Whether the batch is
+    /// full: then it is to be flushed and freed before there is another.
+    pub fn remove_page(&mut self, frame: Handle<Frame>) -> bool {
         self.frames[self.frame_count] = frame;
         self.frame_count += 1;
-        if self.frame_count == BATCH {
-            self.flush();
-        }
+        self.frame_count == BATCH
     }
 
     /// A table is to be freed once no walker can be in it (`pte_free_tlb`).
@@ -88,10 +87,20 @@ impl<'a, D: Design> Gather<'a, D> {
 
     /// Flushes the TLBs and frees what was collected (`tlb_flush_mmu`).
     fn flush(&mut self) {
+        self.flush_tlbs();
+        self.free();
+    }
+
+    /// Flushes the TLBs (`tlb_flush_mmu_tlbonly`).
+    pub fn flush_tlbs(&mut self) {
         if self.start < self.end {
             self.machine.flush_tlb_range(self.mm, self.start, self.end);
             (self.start, self.end) = (u64::MAX, 0);
         }
+    }
+
+    /// Frees what was collected, which no TLB maps any more (`tlb_flush_mmu_free`).
+    pub fn free(&mut self) {
         for frame in &self.frames[..self.frame_count] {
             let frame = self.machine.frame(*frame);
             self.machine.put_page(site::TLB_FLUSH_MMU__PUT_PAGE, frame);

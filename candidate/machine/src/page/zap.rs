@@ -12,7 +12,7 @@ use crate::core::mm::Mm;
 use crate::core::slab::{Handle, Ref};
 use crate::design::{Design, Why};
 use crate::page::gather::Gather;
-use crate::page::pgtable::PteTable;
+use crate::page::pgtable::{Pass, PteTable};
 use crate::page::pte::{Maps, Pte};
 use crate::sites as site;
 
@@ -59,15 +59,36 @@ impl<D: Design> Machine<D> {
         D::changed(self, vma, Why::Zap);
     }
 
-    /// Takes out the pages of a lowest table in a range.
-    ///
-    /// Deviation (one-hold): the lock is held from the first entry to the last.
+    /// Takes out the pages of a lowest table in a range. When a batch is full, the TLBs are flushed under
+    /// the lock, which is given up while its frames are put.
     fn zap_pte_range(&self, gather: &mut Gather<'_, D>, part: PteTable<'_>, which: Which) {
+        let mut pass = self.pass(part);
+        loop {
+            let ptl = part.table.ptl().lock(site::ZAP_PTE_RANGE__PTL);
+            let force_flush = self.zap_ptes(gather, part, &mut pass, which);
+            if force_flush {
+                gather.flush_tlbs();
+            }
+            drop(ptl);
+            if !force_flush {
+                return;
+            }
+            gather.free();
+        }
+    }
+
+    /// Takes out what a pass comes by, until it is over or, which is answered, a batch is full.
+    fn zap_ptes(
+        &self,
+        gather: &mut Gather<'_, D>,
+        part: PteTable<'_>,
+        pass: &mut Pass<'_, D>,
+        which: Which,
+    ) -> bool {
         let PteTable { addr, table, .. } = part;
         let mm = gather.mm();
         let base = addr >> 21 << 21;
-        let _ptl = table.ptl().lock(site::ZAP_PTE_RANGE__PTL);
-        for at in self.pass(part) {
+        for at in pass {
             let pte = table.pte(site::ZAP_PTE_RANGE__PTE, at);
             let Some(maps) = pte.maps() else { continue };
             if which == Which::FileOnly && !matches!(maps, Maps::File(..)) {
@@ -88,7 +109,9 @@ impl<D: Design> Machine<D> {
                 Maps::Anon(frame) => {
                     mm.rss_anon.count(1u64.wrapping_neg());
                     self.page_remove_rmap(frame);
-                    gather.remove_page(frame);
+                    if gather.remove_page(frame) {
+                        return true;
+                    }
                 }
                 Maps::File(..) => mm.rss_file.count(1u64.wrapping_neg()),
                 Maps::Zero => {}
@@ -98,11 +121,13 @@ impl<D: Design> Machine<D> {
                 }
             }
         }
+        false
     }
 
     /// Takes out the pages of a range of one area, TLBs included (`zap_page_range`).
     pub fn zap_page_range(&self, vma: Ref<'_, Vma>, start: u64, end: u64, which: Which) {
-        let mut gather = Gather::new(self, vma.vm_mm().peek(), start, end);
+        let mm = vma.vm_mm().peek();
+        let mut gather = Gather::new(self, mm, start, end);
         self.unmap_single_vma(&mut gather, vma, start, end, which);
         gather.finish();
     }
