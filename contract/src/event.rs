@@ -167,6 +167,8 @@ pub enum Misuse {
     FreedInTlb(FrameId),
     /// A page table was freed while a walker with interrupts off could be in it.
     FreedTableInUse(TableId),
+    /// The listener of an address space was told that entries become invalid, and never that this had ended.
+    OpenInvalidation(MmId),
     /// The protocol by which the design shares this VMA was broken.
     Breach(VmaId, &'static Breach),
 }

@@ -27,7 +27,7 @@ pub use rule::{RULES, Rule, RuleInfo};
 pub use state::{difference as states_differ, same as same_state, same_moved};
 
 use steps::Parting;
-use vmadiff_contract::{AnonId, FileId, FrameId, PolicyId, TableId, VmaId};
+use vmadiff_contract::{AnonId, FileId, FrameId, MmId, PolicyId, TableId, VmaId};
 
 /// What the judge says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,6 +125,7 @@ pub enum Object {
     Policy(PolicyId),
     Frame(FrameId),
     Table(TableId),
+    Mm(MmId),
 }
 
 impl Object {
@@ -137,6 +138,7 @@ impl Object {
             Self::Policy(_) => "policy",
             Self::Frame(_) => "frame",
             Self::Table(_) => "table",
+            Self::Mm(_) => "mm",
         }
     }
 }
@@ -150,6 +152,7 @@ impl fmt::Display for Object {
             Self::Policy(id) => id.fmt(f),
             Self::Frame(id) => id.fmt(f),
             Self::Table(id) => id.fmt(f),
+            Self::Mm(id) => id.fmt(f),
         }
     }
 }

@@ -166,6 +166,9 @@ rules! {
     MisuseLostTable "misuse-lost-table"
         "A walk goes down by the entry that it has checked."
         from "the contract, `Misuse`; pmd_offset";
+    MisuseOpenInvalidation "misuse-open-invalidation"
+        "Who is told that entries become invalid is told that this has ended."
+        from "the contract, `Misuse`; mmu_notifier_invalidate_range_end";
     MisuseDeadAnon "misuse-dead-anon"
         "No access reaches an anon_vma that was freed."
         from "the contract, `Misuse`";

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use vmadiff_contract::{About, Event, TaskId, VmaId};
+use vmadiff_contract::{About, Event, Misuse, TaskId, VmaId};
 use vmadiff_interleave::{Kind, Owner, at};
 
 use super::{Report, Role};
@@ -347,7 +347,10 @@ fn notes(story: &[Moment], divergence: &Divergence) -> BTreeMap<usize, String> {
             .skip(wrong)
             .position(|moment| matches!(about(moment), Some(Event::Misuse(_))));
         let used = used.map(|after| wrong + after);
-        points.extend(used.map(|used| (used, "used here")));
+        points.extend(
+            used.filter(|&used| used != wrong)
+                .map(|used| (used, "used here")),
+        );
         let first = points.keys().next().copied().unwrap_or(wrong);
         let reader = used.and_then(|used| story[used].call);
         let before = story[..first].iter().enumerate().rev();
@@ -377,6 +380,7 @@ fn notes(story: &[Moment], divergence: &Divergence) -> BTreeMap<usize, String> {
         }
     }
     let last = match story[wrong].what {
+        Happening::Event(Event::Misuse(Misuse::OpenInvalidation(_))) => "noticed here",
         Happening::Event(Event::Misuse(_)) => "used here",
         Happening::Event(Event::VmaFree { .. }) => "freed here",
         _ => "wrong here",

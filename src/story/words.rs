@@ -182,6 +182,7 @@ fn misused(misuse: Misuse) -> (Object, &'static str) {
         Misuse::FreedLinked(id) => (Object::Vma(id), "freed though linked"),
         Misuse::FreedInTlb(id) => (Object::Frame(id), "freed though a TLB maps it"),
         Misuse::FreedTableInUse(id) => (Object::Table(id), "freed though walked"),
+        Misuse::OpenInvalidation(id) => (Object::Mm(id), "an invalidation never ended"),
         Misuse::Breach(id, breach) => (Object::Vma(id), breach.what),
     }
 }

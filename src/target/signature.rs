@@ -87,7 +87,7 @@ sites! { RULES, signature, message => of(CALLS, "call", signature.call)(signatur
     rule_misuse_freed_table_in_use rule_misuse_get_from_zero rule_misuse_put_below_zero
     rule_misuse_lock_below_zero rule_misuse_dead_mm rule_misuse_stale_walk
     rule_misuse_sequence_nested rule_misuse_dead_lock rule_misuse_lost_table
-    rule_misuse_count_saturated
+    rule_misuse_count_saturated rule_misuse_open_invalidation
 
     rule_deadlock rule_step_limit rule_lock_left rule_section_left rule_interrupts_left
     rule_commit_point rule_fault_unexplained rule_stale_entry rule_lost_store rule_fault_count
@@ -144,7 +144,7 @@ sites! { FIELDS, _signature, message => panic!("{message}");
     field_candidate field_served field_refused field_entry field_event field_never_linked
     field_tasks field_committed field_anon_frames field_anons
 
-    field_vma field_anon field_file field_policy field_frame field_table field_vma_alloc
+    field_vma field_anon field_file field_policy field_frame field_table field_mm field_vma_alloc
     field_vma_link field_vma_unlink field_vma_open field_vma_close field_file_put field_file_free
     field_anon_alloc field_anon_free field_policy_alloc
 

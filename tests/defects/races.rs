@@ -23,6 +23,7 @@ const ABOUT: &[(&str, &str)] = &[
     ("stack-grows-into-an-unmapping", "munmap-beside-stack"),
     ("table-made-late", "n1-table-made-late"),
     ("evicted-under-load", "evict-unlocked"),
+    ("copied-in-vain", "n2-invalidation-not-ended"),
     ("dontneed-twice", "a11-bracket-under-read"),
     ("fork-stale-entry", "a4-fork-without-bracket"),
     ("forked-while-reclaimed", "e7-entries-noted-early"),

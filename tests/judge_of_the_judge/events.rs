@@ -3,7 +3,7 @@
 use vmadiff::judge::{Rule, Side};
 use vmadiff::run::Observation;
 use vmadiff_contract::{
-    AnonId, Call, Event, FileId, FrameId, Misuse, Note, PolicyId, TableId, VmaId,
+    AnonId, Call, Event, FileId, FrameId, Misuse, MmId, Note, PolicyId, TableId, VmaId,
 };
 
 use crate::story::{BREACH, Story, alloc};
@@ -254,11 +254,12 @@ fn misuse_rule(misuse: Misuse) -> Rule {
         Misuse::FreedLinked(_) => Rule::MisuseFreedLinked,
         Misuse::FreedInTlb(_) => Rule::MisuseFreedInTlb,
         Misuse::FreedTableInUse(_) => Rule::MisuseFreedTableInUse,
+        Misuse::OpenInvalidation(_) => Rule::MisuseOpenInvalidation,
         Misuse::Breach(_, breach) => Rule::Breach(breach),
     }
 }
 
-static MISUSES: [Misuse; 12] = [
+static MISUSES: [Misuse; 13] = [
     Misuse::DeadVma(VmaId(1)),
     Misuse::DeadFrame(FrameId(1)),
     Misuse::DeadTable(TableId(1)),
@@ -270,6 +271,7 @@ static MISUSES: [Misuse; 12] = [
     Misuse::FreedLinked(VmaId(1)),
     Misuse::FreedInTlb(FrameId(1)),
     Misuse::FreedTableInUse(TableId(1)),
+    Misuse::OpenInvalidation(MmId(1)),
     Misuse::Breach(VmaId(1), &BREACH),
 ];
 

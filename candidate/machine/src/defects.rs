@@ -195,6 +195,11 @@ defects! {
         "The lock of a page table is freed before the walkers have left that may try it."
         from "Linux 5.1, pgtable_page_dtor in ___pte_free_tlb; D. Hildenbrand on the series of 2022"
         fires "misuse-dead-lock";
+    InvalidationNotEnded Interleaved "n2-invalidation-not-ended"
+        "A speculative fault that gives up copying a page does not tell its listener that the invalidation \
+         has ended."
+        from "series patch 05, wp_page_copy"
+        fires "misuse-open-invalidation";
 }
 
 /// Of these, those that only a fault without mmap_sem that asks its design before it writes can show
@@ -208,6 +213,7 @@ pub static OF_SPECULATION: &[&str] = &[
     "n1-table-made-late",
     "n10-upper-read-again",
     "n11-lock-freed-early",
+    "n2-invalidation-not-ended",
 ];
 
 /// The defects that a manager has: the machine's, and its design's own, which stand in one list.

@@ -69,6 +69,12 @@ pub static KERNEL: &[Deviation] = &[
         "Stores by an entry that reclaim has cleared and not yet flushed.",
     ),
     Deviation::stays(
+        "listener-counts",
+        "5.1 tells listeners of an address space that entries become invalid, and that they have; here one \
+         listener counts, in no time, and is there from the beginning.",
+        "What a listener does in between, and one that is being added.",
+    ),
+    Deviation::stays(
         "grow-begins-early",
         "5.1's stack grows under page_table_lock, where v12 has its bracket; here a design is told \
          just before the lock is taken.",
@@ -146,11 +152,12 @@ pub static SERIES: &[Deviation] = &[
          compares nothing); here the area is vouched for and the entry compared first.",
         "N3: migration entries waited for in a table that is gone; slots that were freed meanwhile.",
     ),
-    Deviation::stays(
-        "no-notifiers",
-        "5.1 tells listeners that an invalidation begins and ends, and v12 forgets the end where a copy \
-         gives up; here nobody listens.",
-        "N2, and copies beside a listener that is being added.",
+    Deviation::undone(
+        "N2",
+        "n2-invalidation-not-ended",
+        "v12 tells listeners that a copy invalidates an entry and not that this has ended, where it gives \
+         up; here it does, as in Android.",
+        "A listener that waits for ever.",
     ),
     Deviation::stays(
         "no-task-counters",

@@ -4,7 +4,7 @@
 //! Not here, for it cannot be planted:
 //!
 //! - listeners that are added while a page is copied (the first version; `mmu_notifier_lock` in the
-//!   second): nobody listens here;
+//!   second): here the listener is there from the beginning;
 //! - the barriers around the count: accesses are in one order here;
 //! - a writer by the killable or the trying form of mmap_sem that forgets the count: all take one form;
 //! - a count that is given up after mmap_sem, not before: a section is the machine's, and tells of its

@@ -48,7 +48,7 @@ pub static DEVIATIONS: &[Deviation] = &[
     Deviation::stays(
         "no-notifier-lock",
         "The second version tries a lock that keeps listeners from being added while a page is copied; \
-         here nobody listens.",
+         here the listener is there from the beginning.",
         "A listener that is told of an end without a beginning, as by the first version.",
     ),
 ];

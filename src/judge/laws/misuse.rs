@@ -69,6 +69,11 @@ fn describe(misuse: Misuse) -> (Rule, Object, &'static str) {
             Object::Table(id),
             "was freed while a walker could be in it",
         ),
+        Misuse::OpenInvalidation(id) => (
+            Rule::MisuseOpenInvalidation,
+            Object::Mm(id),
+            "has a listener that was not told the end of an invalidation",
+        ),
         Misuse::Breach(id, breach) => (Rule::Breach(breach), Object::Vma(id), breach.what),
     }
 }

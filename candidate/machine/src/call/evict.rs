@@ -68,7 +68,10 @@ impl<D: Design> Current<'_, D> {
             let mut unmapped = false;
             self.rmap_walk_file(file, page, |vma, addr| {
                 if !(unmapped && defect!(self, EvictLeavesEntries)) {
+                    let mm = self.mm(vma.vm_mm().peek());
+                    mm.invalidate_range_start();
                     unmapped |= self.try_to_unmap_file_page(vma, addr, maps);
+                    mm.invalidate_range_end();
                 }
             });
         }

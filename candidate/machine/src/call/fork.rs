@@ -180,12 +180,15 @@ impl<D: Design> Current<'_, D> {
             return;
         }
         let mut addr = vma.start();
+        let told = is_cow_mapping(vma.flags()).then(|| self.mm_struct());
+        told.inspect(|mm| mm.invalidate_range_start());
         while let Some(part) = self.pass_table(self.mm_struct(), addr, vma.end()) {
             let pmd = self.pmd_alloc(child, part.addr);
             let table = self.pte_alloc(child, pmd, part.addr);
             self.copy_pte_range(child, table, part, vma.flags());
             addr = part.end;
         }
+        told.inspect(|mm| mm.invalidate_range_end());
     }
 
     fn copy_pte_range(&self, child: &Mm, dst: Ref<'_, Table>, part: PteTable<'_>, flags: VmFlags) {

@@ -87,7 +87,9 @@ impl<D: Design> Current<'_, D> {
         let mut addr = part.addr;
         while addr < part.end {
             let end = part.end.min(((addr >> PMD_SHIFT) + 1) << PMD_SHIFT);
+            self.mm_struct().invalidate_range_start();
             self.collapse_table(Part { addr, end, ..part }, &mut fresh);
+            self.mm_struct().invalidate_range_end();
             addr = end;
         }
         drop(tree);

@@ -209,6 +209,7 @@ impl<D: Design> Current<'_, D> {
         let mm = self.mm_struct();
         let mut gather = Gather::new(self, self.mm, start, end);
         let mut addr = start;
+        mm.invalidate_range_start();
         while let Some(part) = self.pass_table(mm, addr, end) {
             let table = part.table;
             let _ptl = table.ptl().lock(site::MADVISE_FREE__PTL);
@@ -227,6 +228,7 @@ impl<D: Design> Current<'_, D> {
             }
             addr = part.end;
         }
+        mm.invalidate_range_end();
         gather.finish();
         D::changed(self, vma, Why::Free);
         Ok(vma)

@@ -29,6 +29,7 @@ impl<D: Design> Current<'_, D> {
         let mm = self.mm_struct();
         let old_end = asked.addr + asked.old_len;
         let mut addr = asked.addr;
+        mm.invalidate_range_start();
         while let Some(part) = self.pass_table(mm, addr, old_end) {
             let new_addr = asked.new_addr + (part.addr - asked.addr);
             let whole = part.end - part.addr == PMD_SIZE && new_addr & (PMD_SIZE - 1) == 0;
@@ -42,6 +43,7 @@ impl<D: Design> Current<'_, D> {
             self.move_ptes(vma, PteTable { end, ..part }, new_addr);
             addr = end;
         }
+        mm.invalidate_range_end();
     }
 
     /// Moves a whole table (`move_normal_pmd`); false if there is one already at the new place.

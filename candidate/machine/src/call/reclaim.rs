@@ -143,7 +143,11 @@ impl<D: Design> Current<'_, D> {
             if locked {
                 return;
             }
-            match self.try_to_unmap_one(vma, addr, page, slot) {
+            let mm = self.mm(vma.vm_mm().peek());
+            mm.invalidate_range_start();
+            let unmapped_one = self.try_to_unmap_one(vma, addr, page, slot);
+            mm.invalidate_range_end();
+            match unmapped_one {
                 Unmapped::NotThere => {}
                 Unmapped::Locked => locked = true,
                 Unmapped::Here => unmapped = true,

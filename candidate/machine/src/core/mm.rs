@@ -30,6 +30,8 @@ pub struct Mm {
     pub page_table_lock: SpinLock,
     /// Who takes pages out, or rights, and has not flushed the TLBs yet (`tlb_flush_pending`).
     pub tlb_flush_pending: Cell<u64>,
+    /// Invalidations that its listener was told the begin of and not yet the end.
+    pub notifier_count: Cell<u64>,
     /// The top page table.
     pub pgd: Entries,
     /// Where a search for room need not look again.
@@ -90,6 +92,7 @@ impl Mm {
         self.vmacache_seqnum.init(0);
         self.mm_users.init(0);
         self.tlb_flush_pending.init(0);
+        self.notifier_count.init(0);
         for counter in self.counters() {
             counter.init(0);
         }
@@ -133,6 +136,7 @@ impl<D: Design> Machine<D> {
 
     /// Frees the memory of an address space that is empty and has no users (`__mmdrop`).
     pub fn free_mm(&self, mm: Handle<Mm>) {
+        self.mmu_notifier_mm_destroy(mm);
         self.mms.free(mm);
     }
 

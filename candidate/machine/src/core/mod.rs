@@ -8,6 +8,7 @@ pub mod machine;
 pub mod marks;
 pub mod mm;
 pub mod moves;
+pub mod notifier;
 pub mod policy;
 pub mod rlimit;
 pub mod section;

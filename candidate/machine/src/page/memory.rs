@@ -260,7 +260,7 @@ impl<D: Design> Current<'_, D> {
     /// Copies a page that others see, too, for the one who stores (`wp_page_copy`). `old` is the
     /// private page, held; without it the page is a file's or the zero page.
     ///
-    /// Deviation (no-notifiers): nobody is told that entries become invalid.
+    /// Deviation (N2): v12 gives up without telling its listener that the invalidation has ended.
     fn wp_page_copy<'a>(&'a self, vmf: &mut Vmf<'a, D>, old: Option<Ref<'_, Frame>>) -> Fault {
         let fault = self.try_wp_page_copy(vmf, old);
         if let Some(old) = old {
@@ -282,10 +282,27 @@ impl<D: Design> Current<'_, D> {
         };
         self.cow_user_page(new, vmf.orig_pte, old);
         let copied = self.moment();
+        self.mm_struct().invalidate_range_start();
         if !self.pte_map_lock(vmf) {
+            if !defect!(self, InvalidationNotEnded) {
+                self.mm_struct().invalidate_range_end();
+            }
             self.put_page(site::WP_PAGE_COPY__PUT_NEW, new);
             return Fault::Retry;
         }
+        let fault = self.wp_page_exchange(vmf, old, new, copied);
+        self.mm_struct().invalidate_range_end();
+        fault
+    }
+
+    /// The copy takes the old page's place, the page-table lock held, unless another was faster.
+    fn wp_page_exchange(
+        &self,
+        vmf: &mut Vmf<'_, D>,
+        old: Option<Ref<'_, Frame>>,
+        new: Ref<'_, Frame>,
+        copied: u64,
+    ) -> Fault {
         if !matches!(vmf.orig_pte.maps(), Some(Maps::Zero)) {
             self.mark_since(copied, StepKind::Copy, new.about(), Told::Done);
         }

@@ -30,10 +30,12 @@ impl<D: Design> Machine<D> {
         pending.add(site::CHANGE_PROTECTION__PENDING, 1);
         let mut changed = false;
         let mut addr = start;
+        self.mm(mm).invalidate_range_start();
         while let Some(part) = self.pass_table(self.mm(mm), addr, end) {
             changed |= self.change_pte_range(part, to);
             addr = part.end;
         }
+        self.mm(mm).invalidate_range_end();
         if changed {
             self.flush_tlb_range(mm, start, end);
         }

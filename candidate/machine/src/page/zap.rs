@@ -34,11 +34,13 @@ impl<D: Design> Machine<D> {
         start: u64,
         end: u64,
     ) {
+        gather.mm().invalidate_range_start();
         let mut next = Some(first);
         while let Some(vma) = next.filter(|vma| vma.start() < end) {
             self.unmap_single_vma(gather, vma, start, end, Which::All);
             next = self.next(vma);
         }
+        gather.mm().invalidate_range_end();
     }
 
     /// Takes out the pages of an area in a range (`unmap_single_vma`, `unmap_page_range`).
@@ -128,7 +130,9 @@ impl<D: Design> Machine<D> {
     pub fn zap_page_range(&self, vma: Ref<'_, Vma>, start: u64, end: u64, which: Which) {
         let mm = vma.vm_mm().peek();
         let mut gather = Gather::new(self, mm, start, end);
+        self.mm(mm).invalidate_range_start();
         self.unmap_single_vma(&mut gather, vma, start, end, which);
+        self.mm(mm).invalidate_range_end();
         gather.finish();
     }
 
