@@ -89,8 +89,7 @@ impl Evict {
     }
 
     fn unmap(world: &mut World, it: &mut Self) -> Step {
-        let zap = ZapFile::new(it.file, it.index, it.index + 1, false);
-        world.call(zap, DROP)
+        world.call(ZapFile::page(it.file, it.index), DROP)
     }
 
     /// munmap is about to unmap what lies in no area any more.

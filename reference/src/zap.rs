@@ -36,6 +36,8 @@ pub(crate) struct Zap {
     writer: bool,
     /// After the pass it waits until its caller finishes it.
     waits: bool,
+    /// It is one page's entry, which is flushed if it was taken, and not if it was found cleared.
+    own: bool,
     /// The row that it begins with.
     first: u8,
     at: u64,
@@ -72,6 +74,7 @@ impl Zap {
             what,
             writer: false,
             waits: false,
+            own: false,
             first: PASS,
             at: start,
             taken: Vec::new(),
@@ -185,8 +188,11 @@ impl Zap {
         }
     }
 
-    /// Without [`Guard::Nested`] it flushes the entries that it took, and no others.
+    /// What others have cleared and not flushed, too; without [`Guard::Nested`] only what it took.
     fn is_to_flush(&self, world: &mut World) -> bool {
+        if self.own && self.taken.is_empty() {
+            return false;
+        }
         if world.keeps(Guard::Nested) {
             return world.has_to_flush(self.m, self.start, self.at);
         }
@@ -240,6 +246,7 @@ pub(crate) struct ZapFile {
     first: u64,
     last: u64,
     what: What,
+    own: bool,
     begun: bool,
     /// The parts of areas that it has come to: address space, first and last address.
     done: Vec<Part>,
@@ -263,14 +270,24 @@ impl ZapFile {
         } else {
             What::FilePages
         };
-        let (begun, done) = (false, Vec::new());
+        let (own, begun, done) = (false, false, Vec::new());
         Self {
             file,
             first,
             last,
             what,
+            own,
             begun,
             done,
+        }
+    }
+
+    /// One page, each of whose entries is cleared and flushed by itself (`try_to_unmap_one`,
+    /// `ptep_clear_flush`): nothing is gathered, and nobody asks who else has cleared what.
+    pub fn page(file: FileId, index: u64) -> Self {
+        Self {
+            own: true,
+            ..Self::new(file, index, index + 1, false)
         }
     }
 
@@ -309,7 +326,8 @@ impl ZapFile {
             .find(|&(m, start, _)| chosen.is_none_or(|at| at == (m, start)));
         if let Some((m, start, end)) = next {
             it.done.push((m, start, end));
-            return world.call(Zap::new(m, start, end, it.what), 0);
+            let zap = Zap::new(m, start, end, it.what);
+            return world.call(Zap { own: it.own, ..zap }, 0);
         }
         world.file(it.file).unmapping -= 1;
         DONE
