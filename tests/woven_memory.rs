@@ -11,7 +11,7 @@ use vmadiff::run::Weaver;
 use vmadiff_contract::CallKind;
 
 /// Different programs, and rounds until nothing grows any more.
-const PROGRAMS: u64 = 60;
+const PROGRAMS: u64 = 120;
 const ROUNDS: u32 = 8;
 
 const POLICIES: [Policy; 5] = [

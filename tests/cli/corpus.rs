@@ -86,28 +86,6 @@ fn what_diverges_is_left_out_and_named() {
     );
 }
 
-/// An entry that is not flushed yet, of a page that its file loses: no judge explains this run.
-#[test]
-fn what_is_not_compared_is_left_out_and_is_no_divergence() {
-    let shell = Shell::new();
-    let program = "\
-mmap(0x1f0000, 0x1000, PROT_WRITE, MAP_SHARED|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
-store(0x1f0000, 1)
-madvise(0x1f0000, 0x1000, MADV_REMOVE)
-load(0x1f0000)
-[2] munmap(0x1f0000, 0x1000)
-switch: 1@unmap_mapping.i_mmap#1 -> 2
-switch: 2@free_pte_range.lock#6 -> 1
-";
-    std::fs::write(shell.folder().join("skipped.vma"), program).unwrap();
-    let said = shell.run("run skipped.vma");
-    assert!(said.text().starts_with("skip "), "{said:?}");
-    shell.run("corpus reach skipped.vma").succeeds();
-    let said = shell.run("corpus distill skipped.vma -o texts");
-    let words = "left out, not compared: 1 programs";
-    assert!(said.succeeds().text().contains(words), "{said:?}");
-}
-
 #[test]
 fn what_is_never_seen_is_listed() {
     let shell = Shell::new();

@@ -61,7 +61,12 @@ fn what_a_summary_tells_can_be_asked() {
         match line.split_once(": ").filter(|_| !line.starts_with(' ')) {
             Some((heading @ ("gave up" | "racing"), counts)) => {
                 words.insert(heading);
-                words.extend(counts.split(", ").filter_map(|one| one.split(' ').next()));
+                words.extend(
+                    counts
+                        .trim()
+                        .split(", ")
+                        .filter_map(|one| one.split(' ').next()),
+                );
             }
             Some((heading, _)) => {
                 words.insert(heading);
