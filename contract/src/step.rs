@@ -293,6 +293,9 @@ pub trait Stepped {
     /// What a task's TLB holds of a page.
     fn held(&self, task: TaskId, addr: u64) -> Option<PageState>;
 
+    /// Whether the task's TLB holds anything.
+    fn holds_any(&self, task: TaskId) -> bool;
+
     /// Writes what can be seen of an object, and nothing else; all of it with [`Stepped::see`].
     fn observe(&self, about: About, into: &mut Snapshot);
 

@@ -300,6 +300,10 @@ impl Stepped for Reference {
         self.machine.read().world.held(task, addr)
     }
 
+    fn holds_any(&self, task: TaskId) -> bool {
+        self.machine.read().world.holds_any(task)
+    }
+
     fn observe(&self, about: About, into: &mut Snapshot) {
         self.machine.read().world.observe(about, into);
     }

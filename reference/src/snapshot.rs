@@ -143,6 +143,12 @@ impl World {
         self.translation(t, addr).map(|page| page_state(mm, page))
     }
 
+    /// Whether a task's TLB holds anything.
+    pub fn holds_any(&self, task: TaskId) -> bool {
+        let t = usize::from(task.0).wrapping_sub(1);
+        self.tlbs.get(t).is_some_and(|tlb| !tlb.is_empty())
+    }
+
     fn task_state(&self, number: u8, task: &Task) -> TaskState {
         TaskState {
             task: TaskId(number),

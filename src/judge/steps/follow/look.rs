@@ -94,9 +94,11 @@ impl Follower {
         task: TaskId,
         mark: &Mark,
     ) -> bool {
-        let Some(of) = self.names.tlb_of(mark.about).map(Choice::Of) else {
+        let whose = self.names.tlb_of(mark.about);
+        let Some(whose) = whose.filter(|&whose| reference.holds_any(whose)) else {
             return false;
         };
+        let of = Choice::Of(whose);
         let mut copy = reference.fork();
         let (mut about, mut ways) = (Vec::new(), Vec::new());
         let mut ahead = false;
