@@ -60,7 +60,7 @@ impl List for Fork {
         Anon Write "anon_vma_fork: anon_vma_lock_write"
             own_anon: "an anon_vma of its own, if there was none to reuse";
         Link Write "dup_mmap: i_mmap_lock_write; nobody else has the child"
-            link: "the copy, its file and the child's counters";
+            link unless may_link: "the copy, its file and the child's counters";
         Pass Write "copy_pte_range: both page tables' locks; claimed until the flush"
             pass unless may_pass: "an entry, and the stretch without entries before it";
         Decide Write "dup_mmap: vm_ops->open"
@@ -242,6 +242,11 @@ impl Fork {
         }
         it.about_links(world);
         Ok(Flow::Next)
+    }
+
+    fn may_link(world: &World, it: &Self) -> Option<Guard> {
+        let old = world.mms[it.parent].areas.get(it.i)?;
+        world.is_unmapped(old.file)
     }
 
     /// Its locks are dropped, too.

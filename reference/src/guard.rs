@@ -1,7 +1,7 @@
 //! Guards: what keeps a step from being taken, or makes a fault begin again, while another call is
 //! half way. Each is from a lock or a check of Linux 5.1, and tests switch each off.
 
-use vmadiff_contract::About;
+use vmadiff_contract::{About, FileId};
 
 use crate::job::Sem;
 use crate::world::World;
@@ -72,8 +72,8 @@ guards! {
     PageLock "page-lock" by "truncate_inode_page: lock_page",
     /// Calls that change a file's size or contents exclude each other.
     InodeLock "inode-lock" by "do_truncate, shmem_fallocate: inode_lock",
-    /// Entries of a file are not moved while it is unmapped.
-    Mapping "i-mmap-lock" by "move_ptes, unmap_mapping_pages: i_mmap_lock_write",
+    /// Entries of a file are not moved, nor areas put on its list, while it is unmapped.
+    Mapping "i-mmap-lock" by "move_ptes, vma_link, dup_mmap, unmap_mapping_pages: i_mmap_lock_write",
     /// A page that is swapped out is read back when that is done.
     SwapLock "swap-page-lock" by "do_swap_page, shrink_page_list: lock_page",
 }
@@ -87,6 +87,12 @@ impl World {
     /// This guard, if it is on and the case for it is there.
     pub fn wait_if(&self, guard: Guard, case: bool) -> Option<Guard> {
         (case && self.keeps(guard)).then_some(guard)
+    }
+
+    /// Who changes the list of a file's areas, or moves its entries, waits while the file is unmapped.
+    pub fn is_unmapped(&self, file: Option<FileId>) -> Option<Guard> {
+        let busy = file.is_some_and(|file| self.files[file.0 as usize - 1].unmapping > 0);
+        self.wait_if(Guard::Mapping, busy)
     }
 
     /// Whether a writer other than the task itself is at this address space.

@@ -7,6 +7,7 @@ use vmadiff_contract::{
 
 use crate::anon::Rmap;
 use crate::area::{Area, page_down, page_up};
+use crate::guard::Guard;
 use crate::job::{DONE, Flow, List, Step, answer, rows};
 use crate::limits::Expand;
 use crate::merge::Wanted;
@@ -282,7 +283,7 @@ impl List for Vacant {
         Charge Write "shmem_zero_setup, call_mmap: a counter"
             object: "the object of shared memory, or a reference to the file";
         Link Write "vma_link: mmap_sem; i_mmap_lock_write"
-            link: "the area";
+            link unless may_link: "the area";
         Count Write "vm_stat_account: mmap_sem; plain counters"
             count: "total_vm and its like, locked_vm";
     }
@@ -352,6 +353,10 @@ impl Vacant {
             it.wanted.file = Some(object);
         }
         it.go(world, LINK_NEW)
+    }
+
+    fn may_link(world: &World, it: &Self) -> Option<Guard> {
+        world.is_unmapped(it.wanted.file)
     }
 
     fn link(world: &mut World, it: &mut Self) -> Step {

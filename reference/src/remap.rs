@@ -377,9 +377,8 @@ impl Move {
         let file = world.mms[it.m]
             .at(it.ask.addr)
             .and_then(|i| world.mms[it.m].areas[i].file);
-        let busy = file.is_some_and(|file| world.files[file.0 as usize - 1].unmapping > 0);
         world
-            .wait_if(Guard::Mapping, busy)
+            .is_unmapped(file)
             .or_else(|| world.cleared_in(it.m, it.moved, it.border(world)))
     }
 
