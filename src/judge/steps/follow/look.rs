@@ -1,7 +1,7 @@
 //! Marks for which the reference has no step of its own: one more object of the step that was told
 //! last, a read of which nothing came, a flush of a TLB that holds nothing.
 
-use vmadiff_contract::{About, Choice, Mark, Offer, StepKind, Stepped, TaskId, Told};
+use vmadiff_contract::{About, Choice, Mark, Offer, PAGE_SIZE, StepKind, Stepped, TaskId, Told};
 
 use super::super::rows::{may_tell, must_be_marked};
 use super::take::{can_be_seen, does_nothing};
@@ -85,6 +85,28 @@ impl Follower {
         let whose = self.names.tlb_of(mark.about);
         let of = |whose| self.ways.contains(&Choice::Of(whose));
         offer.kind == StepKind::Flush && whose.is_some_and(of)
+    }
+
+    /// Whether a mark tells that a pass found nothing, of which there is nothing in the reference either,
+    /// and the call has its passes behind it there: a pass over nothing is taken early where another
+    /// call waits for what comes after it.
+    pub(super) fn has_passed(&self, reference: &dyn Stepped, offer: &Offer, mark: &Mark) -> bool {
+        let About::Range { mm, start, end } = mark.about else {
+            return false;
+        };
+        let passes = |offer: &Offer| offer.kind == StepKind::Pass;
+        if mark.kind != StepKind::Pass || passes(offer) || !must_be_marked(offer) {
+            return false;
+        }
+        let Some(mm) = self
+            .names
+            .mm(mm)
+            .filter(|_| !does_nothing(reference, offer.task))
+        else {
+            return false;
+        };
+        let mut pages = (start..end).step_by(PAGE_SIZE as usize);
+        pages.all(|addr| reference.entry(mm, addr).is_none())
     }
 
     /// Whether a flush of this TLB follows, behind steps that nobody else can see.

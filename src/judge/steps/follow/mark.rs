@@ -37,7 +37,9 @@ impl Follower {
                 // A TLB may forget at any time.
                 return Ok(());
             }
-            if self.is_only_a_look(reference, &offer, mark, place) {
+            if self.is_only_a_look(reference, &offer, mark, place)
+                || self.has_passed(reference, &offer, mark)
+            {
                 return Ok(());
             }
             if offer.kind == StepKind::Return {
