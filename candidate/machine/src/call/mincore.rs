@@ -64,22 +64,28 @@ impl<D: Design> Current<'_, D> {
     }
 
     /// The sum over a piece of an area (`do_mincore`); pages are numbered from `base`. A page that
-    /// is not mapped may be in its file (`__mincore_unmapped_range`); a swapped one is in no cache.
+    /// is not mapped may be in its file (`__mincore_unmapped_range`), which is asked when its entry was
+    /// found empty; a swapped one is in no cache.
     fn do_mincore(&self, vma: Ref<'_, Vma>, base: u64, addr: u64, end: u64) -> u64 {
-        let (in_file, missing) = self.pages_of_file(vma, addr, end);
         let number = |addr: u64| (addr - base) >> 12;
         let bit = |addr: u64| 1 << (number(addr) % 64);
-        let mut sum = ones_below(number(in_file)).wrapping_sub(ones_below(number(addr)));
-        for page in &missing {
-            sum = sum.wrapping_sub(bit(*page));
-        }
-        let cached = |page| page < in_file && !missing.contains(&page);
-        let mut from = addr;
-        while let Some(part) = self.seen_table(StepKind::Decide, self.mm_struct(), from, end) {
-            let _ptl = part.table.ptl().lock(site::MINCORE__PTL);
-            let first = index(part.addr, 12);
-            for at in self.seen(StepKind::Decide, part) {
-                let page = part.addr + ((at - first) as u64) * 4096;
+        let (mut sum, mut from) = (0u64, addr);
+        while from < end {
+            let part = self.seen_table(StepKind::Decide, self.mm_struct(), from, end);
+            let to = part.map_or(end, |part| part.end);
+            let _ptl = part.map(|part| part.table.ptl().lock(site::MINCORE__PTL));
+            let (in_file, missing) = self.pages_of_file(vma, from, to);
+            let below = |addr: u64| ones_below(number(addr));
+            sum = sum.wrapping_add(below(in_file)).wrapping_sub(below(from));
+            for page in &missing {
+                sum = sum.wrapping_sub(bit(*page));
+            }
+            let cached = |page| page < in_file && !missing.contains(&page);
+            for (at, part) in part.iter().flat_map(|&part| {
+                let entries = self.seen(StepKind::Decide, part);
+                entries.map(move |at| (at, part))
+            }) {
+                let page = part.addr + ((at - index(part.addr, 12)) as u64) * 4096;
                 let pte = part.table.pte(site::MINCORE__PTE, at);
                 self.mark_entry(StepKind::Decide, part.table, at, (pte, pte));
                 match (cached(page), pte.present()) {
@@ -88,7 +94,7 @@ impl<D: Design> Current<'_, D> {
                     _ => {}
                 }
             }
-            from = part.end;
+            from = to;
         }
         sum
     }

@@ -123,18 +123,18 @@ impl<D: Design> Machine<D> {
             return;
         }
         let first = size.div_ceil(4096);
-        let unmap = || {
+        let unmap = |which| {
             if size < old {
-                self.unmap_mapping_range(file, first, u64::MAX, Which::All);
+                self.unmap_mapping_range(file, first, u64::MAX, which);
             }
         };
-        unmap();
+        unmap(Which::All);
         {
             let _pages = file.pages().lock(site::TRUNCATE__PAGES);
             // Faults that had looked at the size before it was set may have mapped pages since; what
             // is still mapped goes from the mappings before its contents do
-            // (`truncate_cleanup_page`).
-            unmap();
+            // (`truncate_cleanup_page`, without `even_cows`).
+            unmap(Which::FileOnly);
             file.contents()
                 .clear_range(site::TRUNCATE__CONTENTS, size, u64::MAX);
             // The page that is cut was read in for that; those behind are gone, and none of them is
@@ -143,9 +143,8 @@ impl<D: Design> Machine<D> {
             self.mark_done(StepKind::Drop, file.about());
             at::section();
         }
-        // Private copies that were made meanwhile; there are none here, where a copy is made and
-        // mapped under the page's lock.
-        unmap();
+        // Private copies that were made meanwhile, of pages that were still there.
+        unmap(Which::All);
     }
 
     /// Reads in the pages of a range that the page cache lacks (`shmem_fallocate`).
