@@ -6,7 +6,7 @@ use crate::judge::steps::{Follower, Item, Race, Trod, What, about_text, items, m
 use crate::source::{Rng, record, reference};
 use vmadiff::designs::{Planted, from_name};
 use vmadiff::program::mutate::{Flavour, Profile, generate};
-use vmadiff::program::{Policy, Program, Schedule};
+use vmadiff::program::{Case, Policy, Program, Schedule};
 use vmadiff::run::{Recorder, Weaver};
 use vmadiff_contract::{CallKind, Capabilities, Config, Offer, TaskId};
 use vmadiff_reference::Reference;
@@ -118,7 +118,7 @@ fn enlarge(program: &mut Program, seed: u64, profile: &Profile) {
 }
 
 /// Programs woven on the candidate, followed by its marks; what is objected to is counted by kind.
-/// `STEPS_DESIGN` names a design without defects.
+/// `STEPS_DESIGN` names a design without defects, `STEPS_FILE` a program instead of random ones.
 #[test]
 #[ignore = "counts; for longer runs by hand"]
 fn what_the_candidate_marks_is_followed() {
@@ -144,7 +144,13 @@ fn what_the_candidate_marks_is_followed() {
         ..Profile::default()
     };
     for seed in from..from + count {
-        let mut program = generate(seed, &profile);
+        let mut program = match std::env::var("STEPS_FILE") {
+            Ok(file) => {
+                let text = std::fs::read_to_string(&file).expect(&file);
+                Case::parse(&file, &text).expect(&file).program
+            }
+            Err(_) => generate(seed, &profile),
+        };
         enlarge(&mut program, seed, &profile);
         if std::env::var("STEPS_SERIAL").is_ok() {
             program.schedule = Schedule::default();

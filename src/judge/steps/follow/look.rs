@@ -37,8 +37,9 @@ impl Follower {
             StepKind::Decide | StepKind::Allocate => read && !limit,
             _ => false,
         };
-        // A pass over nothing is told, too; of what else does nothing there is nothing to tell.
-        let passes = matches!(offer.kind, StepKind::Pass | StepKind::Flush);
+        // A pass over nothing is told, too, but not always to the end of its range: what can only come
+        // behind it says that it is over. Of what else does nothing there is nothing to tell.
+        let passes = matches!(offer.kind, StepKind::Pass | StepKind::Flush) && !ends_passes(mark);
         let stands = || {
             must_be_marked(offer)
                 && !may_tell(mark.kind, offer)
@@ -142,5 +143,17 @@ impl Follower {
         }
         Recorder::clear();
         ahead
+    }
+}
+
+/// Whether a mark tells of what comes when all pages are out: areas leave their anon_vmas and counters.
+fn ends_passes(mark: &Mark) -> bool {
+    match mark.kind {
+        StepKind::Unlink => true,
+        StepKind::Put => matches!(
+            mark.about,
+            About::Counters(_) | About::Area(_) | About::Anon(_)
+        ),
+        _ => false,
     }
 }

@@ -42,6 +42,8 @@ impl Follower {
                     reference.footprint(&mut self.about);
                     self.keep(call, offer, choice);
                     self.drain(race, call);
+                    // A page that could not be had: who populates may go on with another area.
+                    self.calls[call].refusal_told &= offer.list != "populate";
                     return Ok(Done {
                         offer,
                         choice,
