@@ -93,8 +93,7 @@ impl Machine {
         let job = &self.jobs[t];
         (self.world.now, self.world.fail, self.world.made) = (t, job.fail, job.made);
         self.world.returned = job.returned.unwrap_or(Outcome::Value(0));
-        let mut others = self.jobs.iter().enumerate();
-        self.world.beside = others.any(|(other, job)| other != t && job.is_pending());
+        self.world.beside = job.uncounted;
     }
 
     /// What the next step of task `t` has to wait for.

@@ -87,7 +87,7 @@ pub(crate) struct World {
     pub whose: Option<TaskId>,
     /// Whether the running step's allocation fails is chosen, not counted.
     pub chosen: bool,
-    /// Another call is pending beside the running one.
+    /// Another call is or was under way beside the running one.
     pub beside: bool,
     /// What the running step is about.
     pub touched: Vec<About>,

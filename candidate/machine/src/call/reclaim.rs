@@ -121,24 +121,25 @@ impl<D: Design> Current<'_, D> {
             return false;
         };
         let maps = Maps::Anon(page.handle());
-        let (mut locked, mut looked) = (false, self.moment());
+        let mut locked = None;
         self.rmap_walk_anon(anon, page, |vma, addr| {
-            if locked {
+            if locked.is_some() {
                 return;
             }
-            let (is, at) = (vma.flags().contains(VmFlags::LOCKED), self.moment());
-            if self.maps_page(vma, addr, maps) {
-                (locked, looked) = (is, at);
+            let (is, moment) = (vma.flags().contains(VmFlags::LOCKED), self.moment());
+            if self.maps_page(vma, addr, maps) && is {
+                locked = Some(moment);
             }
         });
-        let told = if locked { Told::Refused } else { Told::Done };
-        self.mark_since(looked, StepKind::Decide, page.about(), told);
-        if locked {
+        if let Some(moment) = locked {
+            self.mark_since(moment, StepKind::Decide, page.about(), Told::Refused);
             return false;
         }
+        // Areas were looked at one by one; that none is locked is known with the last.
+        self.mark_done(StepKind::Decide, page.about());
         let slot = self.get_swap_page();
         page.swap().set(site::SHRINK_PAGE__SWAP, slot.handle());
-        let mut unmapped = false;
+        let (mut unmapped, mut locked) = (false, false);
         self.rmap_walk_anon(anon, page, |vma, addr| {
             if locked {
                 return;
