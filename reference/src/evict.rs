@@ -103,10 +103,7 @@ impl Evict {
         world.about(About::FilePage { file, index });
         let of = world.file(file);
         of.evicting = None;
-        // A file that has become shorter meanwhile has its page in the page cache until that is dropped.
-        if of.has_page(index)
-            && let Err(at) = of.absent.binary_search(&index)
-        {
+        if let Err(at) = of.absent.binary_search(&index) {
             of.absent.insert(at, index);
         }
         world.put_file(file);

@@ -37,8 +37,11 @@ pub(crate) struct File {
     pub busy: bool,
     /// Pages that a call is about to drop, and keeps locked (`lock_page`).
     pub dropping: (u64, u64),
-    /// Pages that the page cache lacks, by index; all within the size.
+    /// Pages that the page cache lacks, by index.
     pub absent: Vec<u64>,
+    /// Pages that the page cache may have beyond the size, until what made the file shorter drops
+    /// them: up to here.
+    pub undropped: u64,
     /// The page that a call takes out of the page cache, and keeps locked.
     pub evicting: Option<u64>,
 }
@@ -81,9 +84,14 @@ impl File {
         index < self.size.div_ceil(PAGE_SIZE)
     }
 
+    /// Pages that can be in the page cache: those of the size, and those that are yet to be dropped.
+    pub fn cached_pages(&self) -> u64 {
+        self.size.div_ceil(PAGE_SIZE).max(self.undropped)
+    }
+
     /// Whether page `index` is in the page cache.
     pub fn is_cached(&self, index: u64) -> bool {
-        self.has_page(index) && self.absent.binary_search(&index).is_err()
+        index < self.cached_pages() && self.absent.binary_search(&index).is_err()
     }
 
     /// Brings pages `first` up to `last` into the page cache. Whether one was missing.
@@ -292,7 +300,9 @@ impl FileCall {
                 if size > SIZE_MAX {
                     return Err(Errno::EFBIG);
                 }
+                let cached = file.cached_pages();
                 let old = std::mem::replace(&mut file.size, size);
+                file.undropped = if size < old { cached } else { 0 };
                 self.drop = size..u64::MAX;
                 // With the size that it has no page goes, and only what lies behind the end is zeroed
                 // (`shmem_setattr`).
@@ -379,8 +389,12 @@ impl FileCall {
     fn drop_contents(world: &mut World, it: &mut Self) -> Step {
         let file = it.id();
         world.about(About::File(file));
-        world.file(file).zero(it.drop.start, it.drop.end);
-        world.file(file).dropping = (0, 0);
+        let of = world.file(file);
+        of.zero(it.drop.start, it.drop.end);
+        of.dropping = (0, 0);
+        if it.truncates() {
+            of.undropped = 0;
+        }
         // munmap takes areas out of the file's tree before it flushes.
         for held in world.tlbs.iter_mut().flatten() {
             let of = |index| it.pages.contains(&index);
@@ -491,6 +505,7 @@ impl World {
             busy: false,
             dropping: (0, 0),
             absent: Vec::new(),
+            undropped: 0,
             evicting: None,
         }))
     }
@@ -536,6 +551,7 @@ impl World {
             busy: false,
             dropping: (0, 0),
             absent: Vec::new(),
+            undropped: 0,
             evicting: None,
         });
         let mm = &mut self.mms[m];

@@ -142,7 +142,7 @@ impl World {
         let area = &mm.areas[mm.find(from)];
         let index = |addr: u64| (addr - start) / PAGE_SIZE;
         let cached = area.file.map_or(from, |file| {
-            let pages = self.files[file.0 as usize - 1].size.div_ceil(PAGE_SIZE);
+            let pages = self.files[file.0 as usize - 1].cached_pages();
             let behind = pages.saturating_sub(area.pgoff_at(from));
             from + behind.min(index(to) - index(from)) * PAGE_SIZE
         });

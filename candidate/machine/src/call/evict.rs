@@ -49,7 +49,9 @@ impl<D: Design> Current<'_, D> {
     fn shrink_file_page(&self, file: Ref<'_, File>, page: u64) -> bool {
         let _page =
             (!defect!(self, EvictUnlocked)).then(|| file.pages().lock(site::EVICT__LOCK_PAGE));
-        if page >= file.pages_in(site::EVICT__SIZE) || file.absent().lacks(page) {
+        // By the size it is known which pages there are, but for those that are yet to be dropped.
+        let end = file.absent().end(file.pages_in(site::EVICT__SIZE));
+        if page >= end || file.absent().lacks(page) {
             self.mark(StepKind::Decide, file.page(page), Told::Refused);
             return false;
         }

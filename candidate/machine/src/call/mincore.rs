@@ -56,7 +56,8 @@ impl<D: Design> Current<'_, D> {
         };
         let file = self.files.get(file);
         let first = vma.pgoff_of(addr);
-        let here = file.pages_in(site::MINCORE__SIZE).saturating_sub(first);
+        let pages = file.absent().end(file.pages_in(site::MINCORE__SIZE));
+        let here = pages.saturating_sub(first);
         let here = here.min((end - addr) >> 12);
         let missing = file.absent().among(first, first + here);
         let at = |page: u64| addr + (page - first) * 4096;

@@ -117,6 +117,9 @@ impl<D: Design> Machine<D> {
     fn truncate_setsize(&self, file: Ref<'_, File>, size: u64) {
         let old = file.size().get(site::TRUNCATE__SIZE);
         file.size().set(site::TRUNCATE__SET_SIZE, size);
+        if size < old {
+            file.absent().keep_to(old.div_ceil(4096));
+        }
         self.mark(StepKind::Size, file.about(), Told::Number(size));
         if size > old {
             at::section();
@@ -139,7 +142,7 @@ impl<D: Design> Machine<D> {
                 .clear_range(site::TRUNCATE__CONTENTS, size, u64::MAX);
             // The page that is cut was read in for that; those behind are gone, and none of them is
             // missed.
-            file.absent().read_in(size >> 12, u64::MAX);
+            file.absent().truncate(size >> 12);
             self.mark_done(StepKind::Drop, file.about());
             at::section();
         }

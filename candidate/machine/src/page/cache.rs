@@ -15,6 +15,8 @@ pub struct Absent {
     count: Cell<u64>,
     /// Their indexes, ascending.
     pages: Mutex<Vec<u64>>,
+    /// Where the pages end that a truncation has yet to drop; 0 if there are none.
+    beyond: Cell<u64>,
 }
 
 impl Absent {
@@ -23,6 +25,25 @@ impl Absent {
         moved(Shows::Files);
         self.pages.lock().clear();
         self.count.init(0);
+        self.beyond.init(0);
+    }
+
+    /// The size is about to be set to less than these pages: they stay until they are dropped
+    /// (`truncate_inode_pages_range`). No scheduling point: it goes with the size.
+    pub fn keep_to(&self, end: u64) {
+        self.beyond.init(self.beyond.peek().max(end));
+    }
+
+    /// Pages beyond the size are dropped, none of which is missed; those from `first` on are there. No
+    /// scheduling point: the caller holds the pages' lock.
+    pub fn truncate(&self, first: u64) {
+        self.beyond.init(0);
+        self.read_in(first, u64::MAX);
+    }
+
+    /// Where the pages end that can be in the page cache of a file of this many pages.
+    pub fn end(&self, pages: u64) -> u64 {
+        pages.max(self.beyond.peek())
     }
 
     /// Whether the page cache lacks this page (`find_get_page` finds none).
@@ -85,5 +106,17 @@ mod tests {
         assert_eq!(absent.among(0, u64::MAX), [7]);
         absent.init();
         assert!(!absent.lacks(7));
+    }
+
+    #[test]
+    fn pages_beyond_the_size_stay_until_they_are_dropped() {
+        let absent = Absent::default();
+        assert_eq!(absent.end(2), 2);
+        absent.keep_to(5);
+        absent.delete(HERE, 4);
+        assert_eq!((absent.end(2), absent.end(7)), (5, 7));
+        absent.truncate(2);
+        assert_eq!(absent.end(2), 2);
+        assert!(!absent.lacks(4));
     }
 }
