@@ -16,6 +16,20 @@ const NAMES: [&str; 6] = [
 ];
 const SETS: [bool; 6] = [false, true, true, false, false, false];
 
+/// Whether an event is of those that are compared, or that pair what the two managers allocate.
+pub fn is_read(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::VmaAlloc { .. }
+            | Event::VmaLink { .. }
+            | Event::VmaUnlink { .. }
+            | Event::VmaOpen { .. }
+            | Event::VmaClose { .. }
+            | Event::FilePut { .. }
+            | Event::AnonAlloc { .. }
+    )
+}
+
 /// Room for the comparison.
 #[derive(Default)]
 pub struct Life {

@@ -39,7 +39,7 @@ pub use scenes::Scene;
 pub use signed::{list_name, list_names, step_name, step_names};
 pub use told::{about_text, mark_text, rights_text};
 
-use super::{Divergence, Rule, Signature, Verdict};
+use super::{Divergence, Rule, Signature, Verdict, life};
 use crate::program::Program;
 use crate::run::{Recorder, Woven};
 
@@ -117,7 +117,8 @@ impl StepJudge {
         items(woven, &mut path);
         life.clear();
         let raised = woven.events.iter();
-        life.extend(raised.filter_map(|raised| raised.call.map(|call| (call, raised.event))));
+        let told = raised.filter(|raised| life::is_read(&raised.event));
+        life.extend(told.filter_map(|raised| raised.call.map(|call| (call, raised.event))));
         life.sort_by_key(|&(call, _)| call);
         let race = Race {
             program,
