@@ -3,11 +3,13 @@
 
 use vmadiff_contract::{Offer, StepKind};
 
-/// Reads that no lock keeps until their effect: others may come between. All other rows that decide
-/// hold mmap_sem, and can be taken with the step that they decide about.
+/// Reads that no lock keeps until their effect: others may come between, stacks that grow beside
+/// who holds mmap_sem for reading. All other rows that decide hold it for writing, and can be taken with
+/// the step that they decide about.
 const DECIDING: &[(&str, &[u8])] = &[
     ("fault", &[0, 1, 3, 4, 5, 8, 13]),
     ("may_expand_vm", &[0, 1]),
+    ("madvise", &[0]),
     ("mlock_future_check", &[0]),
     ("populate", &[1]),
     ("reclaim", &[0, 1, 2]),

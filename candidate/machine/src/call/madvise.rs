@@ -84,9 +84,12 @@ impl<D: Design> Current<'_, D> {
                 hole = Err(Errno::ENOMEM);
                 start = vma.start();
                 if start >= end {
+                    self.mark(StepKind::Decide, self.areas(), Told::Refused);
                     return hole;
                 }
             }
+            // A stack may grow beside who holds mmap_sem for reading: where its areas begin is read here.
+            self.mark_done(StepKind::Decide, vma.about());
             let to = end.min(vma.end());
             prev = match advice {
                 Advice::DontNeed => Some(self.madvise_dontneed(vma, start, to)?),
