@@ -89,7 +89,7 @@ impl Evict {
     }
 
     fn unmap(world: &mut World, it: &mut Self) -> Step {
-        world.call(ZapFile::page(it.file, it.index), DROP)
+        ZapFile::page(it.file, it.index).begin(world, DROP)
     }
 
     /// munmap is about to unmap what lies in no area any more.

@@ -265,9 +265,11 @@ impl FileCall {
         self.file.expect("it was looked up")
     }
 
+    /// What is refused does not ask for the inode lock (`vfs_fallocate`, `do_sys_ftruncate`).
     fn may_change(world: &World, it: &Self) -> Option<Guard> {
-        let busy = world.files[it.id().0 as usize - 1].busy;
-        world.wait_if(Guard::InodeLock, busy && world.driven)
+        let file = &world.files[it.id().0 as usize - 1];
+        let waits = file.busy && world.driven && it.asks(file).is_ok();
+        world.wait_if(Guard::InodeLock, waits)
     }
 
     fn change(world: &mut World, it: &mut Self) -> Step {
@@ -285,21 +287,45 @@ impl FileCall {
         }
     }
 
+    /// Checks what is asked.
+    fn asks(&self, file: &File) -> Answer<()> {
+        let writable = file.access.contains(Access::WRITE);
+        match self.op {
+            Op::Truncate(_) if !writable => Err(Errno::EINVAL),
+            Op::Truncate(size) if size > SIZE_MAX => Err(Errno::EFBIG),
+            Op::Allocate(flags, off, len) => {
+                if off > i64::MAX as u64 || len == 0 || len > i64::MAX as u64 {
+                    return Err(Errno::EINVAL);
+                }
+                let (keep, punch) = (FallocFlags::KEEP_SIZE, FallocFlags::PUNCH_HOLE);
+                let alone = flags.contains(punch) && !flags.contains(keep);
+                if !(keep | punch).contains(flags) || alone {
+                    return Err(Errno::EOPNOTSUPP);
+                }
+                if !writable {
+                    return Err(Errno::EBADF);
+                }
+                Self::end_of(off, len).map(|_| ())
+            }
+            Op::Punch(off, len) => Self::end_of(off, len).map(|_| ()),
+            Op::Open(..) | Op::Close | Op::Truncate(_) => Ok(()),
+        }
+    }
+
+    fn end_of(off: u64, len: u64) -> Answer {
+        let end = off.checked_add(len).filter(|end| *end <= SIZE_MAX);
+        end.ok_or(Errno::EFBIG)
+    }
+
     /// Checks what is asked, sets the size, and says whether contents are dropped.
     fn plan(&mut self, world: &mut World) -> Answer<bool> {
         let id = self.id();
         world.about(About::File(id));
         let file = world.file(id);
-        let writable = file.access.contains(Access::WRITE);
+        self.asks(file)?;
         match self.op {
             Op::Open(..) | Op::Close => Ok(false),
             Op::Truncate(size) => {
-                if !writable {
-                    return Err(Errno::EINVAL);
-                }
-                if size > SIZE_MAX {
-                    return Err(Errno::EFBIG);
-                }
                 let cached = file.cached_pages();
                 let old = std::mem::replace(&mut file.size, size);
                 file.undropped = if size < old { cached } else { 0 };
@@ -315,54 +341,48 @@ impl FileCall {
                 Ok(size <= old)
             }
             Op::Allocate(flags, off, len) => {
-                if off > i64::MAX as u64 || len == 0 || len > i64::MAX as u64 {
-                    return Err(Errno::EINVAL);
-                }
                 let punch = flags.contains(FallocFlags::PUNCH_HOLE);
-                let keep = flags.contains(FallocFlags::KEEP_SIZE);
-                let known = FallocFlags::KEEP_SIZE | FallocFlags::PUNCH_HOLE;
-                if !known.contains(flags) || (punch && !keep) {
-                    return Err(Errno::EOPNOTSUPP);
-                }
-                if !writable {
-                    return Err(Errno::EBADF);
-                }
-                let end = self.hole(off, len)?;
-                if !punch {
+                let end = off + len;
+                if punch {
+                    self.hole(off, end);
+                } else {
                     file.read_in(off / PAGE_SIZE, end.div_ceil(PAGE_SIZE));
                 }
-                if !keep {
+                if !flags.contains(FallocFlags::KEEP_SIZE) {
                     file.size = file.size.max(end);
                 }
                 Ok(punch)
             }
-            Op::Punch(off, len) => self.hole(off, len).map(|_| true),
+            Op::Punch(off, len) => {
+                self.hole(off, off + len);
+                Ok(true)
+            }
         }
     }
 
     /// A hole: its bytes are dropped, and the entries of the file's own pages that lie in it as a
-    /// whole are taken away. Answers its end.
-    fn hole(&mut self, off: u64, len: u64) -> Answer {
-        let end = off
-            .checked_add(len)
-            .filter(|end| *end <= SIZE_MAX)
-            .ok_or(Errno::EFBIG)?;
+    /// whole are taken away.
+    fn hole(&mut self, off: u64, end: u64) {
         self.drop = off..end;
         self.pages = off.div_ceil(PAGE_SIZE)..end / PAGE_SIZE;
-        Ok(end)
     }
 
     fn truncates(&self) -> bool {
         matches!(self.op, Op::Truncate(_))
     }
 
-    fn zap(&self, even_copies: bool) -> ZapFile {
-        ZapFile::new(self.id(), self.pages.start, self.pages.end, even_copies)
+    /// Takes the pages that go out of all address spaces, then on with row `then`.
+    fn zap(&self, world: &mut World, even_copies: bool, then: u8) -> Step {
+        if !self.pages.is_empty() {
+            world.about(About::File(self.id()));
+        }
+        let (first, last) = (self.pages.start, self.pages.end);
+        ZapFile::new(self.id(), first, last, even_copies).begin(world, then)
     }
 
     fn unmap(world: &mut World, it: &mut Self) -> Step {
         let then = if world.driven { LOCK } else { DROP };
-        world.call(it.zap(it.truncates()), then)
+        it.zap(world, it.truncates(), then)
     }
 
     /// A fault that holds a page locked has found it, and will map it.
@@ -378,7 +398,7 @@ impl FileCall {
     /// Pages that are mapped again by now are unmapped, and no fault finds them any more.
     fn lock(world: &mut World, it: &mut Self) -> Step {
         world.file(it.id()).dropping = (it.pages.start, it.pages.end);
-        world.call(it.zap(false), DROP)
+        it.zap(world, false, DROP)
     }
 
     /// munmap is about to unmap what lies in no area any more.
@@ -408,7 +428,7 @@ impl FileCall {
     }
 
     fn unmap_again(world: &mut World, it: &mut Self) -> Step {
-        world.call(it.zap(true), PUT)
+        it.zap(world, true, PUT)
     }
 
     fn put(world: &mut World, it: &mut Self) -> Step {

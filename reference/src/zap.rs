@@ -247,7 +247,6 @@ pub(crate) struct ZapFile {
     last: u64,
     what: What,
     own: bool,
-    begun: bool,
     /// The parts of areas that it has come to: address space, first and last address.
     done: Vec<Part>,
 }
@@ -270,14 +269,13 @@ impl ZapFile {
         } else {
             What::FilePages
         };
-        let (own, begun, done) = (false, false, Vec::new());
+        let (own, done) = (false, Vec::new());
         Self {
             file,
             first,
             last,
             what,
             own,
-            begun,
             done,
         }
     }
@@ -289,6 +287,12 @@ impl ZapFile {
             own: true,
             ..Self::new(file, index, index + 1, false)
         }
+    }
+
+    /// Takes the lock of the file's list, and begins; then on with row `then` of who asks.
+    pub fn begin(self, world: &mut World, then: u8) -> Step {
+        world.file(self.file).unmapping += 1;
+        world.call(self, then)
     }
 
     /// The part of an area that maps the pages, if it has not come to it.
@@ -316,10 +320,6 @@ impl ZapFile {
     }
 
     fn area(world: &mut World, it: &mut Self) -> Step {
-        if !it.begun {
-            it.begun = true;
-            world.file(it.file).unmapping += 1;
-        }
         let chosen = world.chosen_place();
         let next = it
             .left(world)

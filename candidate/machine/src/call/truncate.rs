@@ -181,6 +181,7 @@ impl<D: Design> Machine<D> {
     /// (`unmap_mapping_range`).
     fn unmap_mapping_range(&self, file: Ref<'_, File>, first: u64, last: u64, which: Which) {
         let _i_mmap = file.i_mmap_rwsem().write(site::UNMAP_MAPPING__I_MMAP);
+        self.mark_done(StepKind::Decide, file.about());
         let mut next = self.vma_opt(file.i_mmap().peek());
         while let Some(vma) = next {
             let begin = vma.vm_pgoff().peek();
