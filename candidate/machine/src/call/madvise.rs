@@ -88,8 +88,6 @@ impl<D: Design> Current<'_, D> {
                     return hole;
                 }
             }
-            // A stack may grow beside who holds mmap_sem for reading: where its areas begin is read here.
-            self.mark_done(StepKind::Decide, vma.about());
             let to = end.min(vma.end());
             prev = match advice {
                 Advice::DontNeed => Some(self.madvise_dontneed(vma, start, to)?),
