@@ -1,5 +1,5 @@
 //! Where libFuzzer and Rust meet: its entry, its callbacks and the counters that it reads. All
-//! unsafe code of the command is here.
+//! unsafe code that the engine asks for is here; the command itself has none.
 //!
 //! A package of its own, since its symbols are what a fuzz target defines too: who writes a target
 //! leaves out the feature `engine` of vmadiff, which brings it.

@@ -90,7 +90,8 @@ unsafe fn become_agent(baggage: &Baggage) -> ! {
 
 /// Leaves what would reach into memory that is about to go, and what the program should not have.
 unsafe fn detach(baggage: &Baggage) {
-    // SAFETY: as for `become_agent`; pointers are to locals that live through the calls.
+    // SAFETY: as for `become_agent`; pointers are to locals that live through the calls, and to the area
+    // that glibc registered for this thread, which is there still.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         if libc::getppid() != baggage.parent.as_raw() {
@@ -108,15 +109,16 @@ unsafe fn detach(baggage: &Baggage) {
                 }
             }
         }
-        libc::syscall(libc::SYS_set_tid_address, 0);
-        libc::syscall(libc::SYS_set_robust_list, 0, 24);
+        let nowhere = std::ptr::null_mut::<u64>();
+        libc::syscall(libc::SYS_set_tid_address, nowhere);
+        libc::syscall(libc::SYS_set_robust_list, nowhere, 24_usize);
         let none: u64 = 0;
         libc::syscall(
             libc::SYS_rt_sigprocmask,
             libc::SIG_SETMASK,
             &raw const none,
-            0,
-            8,
+            nowhere,
+            size_of_val(&none),
         );
         libc::setitimer(libc::ITIMER_REAL, &std::mem::zeroed(), std::ptr::null_mut());
         libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1);
