@@ -188,9 +188,12 @@ const MOST_CLOSED: u64 = 1 << 16;
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use nix::unistd::{getpgid, getpgrp};
 
     use super::super::Agent;
+    use super::super::layout::{FIRST, Op, kind};
     use crate::machine::Machine;
 
     #[test]
@@ -198,6 +201,44 @@ mod tests {
         match Agent::new(&Machine::look().unwrap()) {
             Ok(agent) => assert_ne!(getpgid(Some(agent.pid)).unwrap(), getpgrp()),
             Err(why) => eprintln!("skipped: {why}"),
+        }
+    }
+
+    /// A list that never comes to its end: what was forked in it has told nobody its number.
+    #[test]
+    fn an_agent_takes_with_it_what_a_cut_off_list_forked() {
+        let agent = match Agent::new(&Machine::look().unwrap()) {
+            Ok(agent) => agent,
+            Err(why) => return eprintln!("skipped: {why}"),
+        };
+        let first = |op: Op| Op { owner: FIRST, ..op };
+        let child = u64::from(FIRST + 1);
+        let list = [
+            first(Op::other(kind::FORK, [child])),
+            first(Op::call::<0>(libc::SYS_pause, [])),
+        ];
+        agent.shared().write(0, &list);
+        agent.shared().set_pc(0);
+        agent.shared().pass_turn(FIRST);
+        let list = format!("/proc/{0}/task/{0}/children", agent.pid);
+        let start = Instant::now();
+        let forked = loop {
+            let children = std::fs::read_to_string(&list).unwrap();
+            if let Some(forked) = children.split_whitespace().next() {
+                break forked.to_owned();
+            }
+            assert!(start.elapsed() < Duration::from_secs(30), "nothing forked");
+        };
+        drop(agent);
+        // Whoever inherits it may leave it a zombie.
+        let lives = || {
+            let stat = std::fs::read_to_string(format!("/proc/{forked}/stat"));
+            stat.is_ok_and(|stat| !stat.contains(") Z "))
+        };
+        let start = Instant::now();
+        while lives() {
+            assert!(start.elapsed() < Duration::from_secs(30), "{forked} lives");
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 }

@@ -13,7 +13,8 @@ mod shared;
 
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
@@ -229,7 +230,8 @@ impl Agent {
     /// An error if the first agent, or one that it forked, has died.
     fn look_for_dead(&self) -> Result<(), Failed> {
         match waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::StillAlive) => {}
+            // Of an interrupted look nothing is known; the next one is a slice away.
+            Ok(WaitStatus::StillAlive) | Err(Errno::EINTR) => {}
             status => return Err(Failed::Died(format!("the first, {status:?}"))),
         }
         for &pid in &self.children {
@@ -254,8 +256,11 @@ impl Drop for Agent {
         for &pid in &self.children {
             let _ = kill(pid, Signal::SIGKILL);
         }
+        // Of what was forked in a list that did not come to its end, no number is known yet. All of it is in
+        // the first agent's process group.
+        let _ = killpg(self.pid, Signal::SIGKILL);
         if kill(self.pid, Signal::SIGKILL).is_ok() {
-            let _ = waitpid(self.pid, None);
+            while waitpid(self.pid, None) == Err(Errno::EINTR) {}
         }
     }
 }
