@@ -431,7 +431,7 @@ fn grouped(all: &[String]) -> String {
     let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
     for one in all {
         let (what, which) = one.split_once(": ").unwrap_or((one, ""));
-        match groups.last_mut().filter(|(last, _)| *last == what) {
+        match groups.iter_mut().find(|(other, _)| *other == what) {
             Some((_, group)) => group.push(which),
             None => groups.push((what, vec![which])),
         }
