@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use vmadiff::designs::Planted;
+use vmadiff::pair::pair;
 use vmadiff::program::mutate::forced::{self, Met};
 use vmadiff::program::mutate::{Flavour, Profile, generate};
 use vmadiff::program::{Policy, Program};
@@ -39,6 +40,7 @@ fn main() -> Result<()> {
     let programs: u64 = programs.parse().context("expected a number of programs")?;
     let planted = Planted::default();
     let design = planted.design();
+    let mut forcing = pair(&planted);
     let mut weaver = Weaver::new(Arc::new(move |config, events| planted.boot(config, events)));
     let mut curves = WAYS.map(|_| HashSet::new());
     let mut met = Met::default();
@@ -51,7 +53,10 @@ fn main() -> Result<()> {
             let mut program = race.clone();
             match policy {
                 Some(policy) => by(*policy, seed, &mut program),
-                None if *name == "forced" => force(&mut weaver, seed, &mut program, &mut met),
+                None if *name == "forced" => {
+                    let seed = seed as u32;
+                    forcing.force(&mut program, seed, forced::links(seed), &mut met);
+                }
                 None => {}
             }
             let known = weaver.supports();
@@ -85,19 +90,6 @@ fn by(policy: Policy, seed: u64, program: &mut Program) {
     program.schedule.switches.truncate(1);
     program.schedule.policy = policy;
     program.schedule.seed = seed;
-}
-
-/// As the engine does, one pair after another.
-fn force(weaver: &mut Weaver, seed: u64, program: &mut Program, met: &mut Met) {
-    let seed = seed as u32;
-    forced::by_switches(program, seed);
-    let known = weaver.supports();
-    for nth in 0..forced::links(seed) {
-        let steps = weaver.weave(program, known, None).trace.steps();
-        if forced::force(program, steps, (seed.wrapping_add(nth << 24), nth > 0), met).is_none() {
-            return;
-        }
-    }
 }
 
 /// Adds the pairs of a run.
