@@ -1,5 +1,6 @@
 //! What `docs/your-manager.md` shows: every command of it is run and prints what is shown, and every
-//! piece of code stands in the program that is run.
+//! piece of code stands in the program that is run. Commands for fuzzing engines are those that `.ci/run` and
+//! `.ci/fleet` run.
 
 #[path = "shared/page.rs"]
 mod page;
@@ -10,13 +11,14 @@ use page::{blocks, is_shown, root, run};
 const PAGE: &str = "docs/your-manager.md";
 
 /// Where pieces of code of the page stand, whole.
-const CODE: [&str; 7] = [
+const CODE: [&str; 8] = [
     "examples/mine/ranges.rs",
     "examples/mine/areas.rs",
     "examples/mine/pages.rs",
     "examples/mine/races.rs",
     "examples/mine/targets/libfuzzer.rs",
     "examples/mine/targets/afl.rs",
+    "examples/mine/targets/mutator.rs",
     "tests/your_manager.rs",
 ];
 
@@ -83,4 +85,19 @@ fn every_piece_of_code_stands_in_a_program() {
             piece.join("\n")
         );
     }
+}
+
+/// Engines are not installed where tests run: the scripts that install them run what the page says.
+#[test]
+fn every_command_for_an_engine_is_one_of_a_script() {
+    let [page, run, fleet] = [PAGE, ".ci/run", ".ci/fleet"].map(read);
+    let blocks = blocks(&page, "sh");
+    let (afl, others): (Vec<_>, Vec<_>) = blocks
+        .iter()
+        .partition(|block| block.iter().any(|line| line.starts_with("cargo afl")));
+    assert_eq!((afl.len(), others.len()), (1, 1), "{blocks:?}");
+    for command in others.into_iter().flatten() {
+        assert!(run.contains(command.as_str()), ".ci/run lacks `{command}`");
+    }
+    assert!(fleet.contains(PAGE), ".ci/fleet does not read {PAGE}");
 }

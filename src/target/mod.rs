@@ -1,6 +1,7 @@
 //! What a fuzz target does with its input, whatever the engine: runs it, and panics if the
 //! managers diverge.
 
+pub mod afl;
 pub mod known;
 pub mod signature;
 

@@ -7,6 +7,7 @@ mod layers;
 mod places;
 mod races;
 mod space;
+mod targets;
 
 use vmadiff::compare::Compare;
 use vmadiff::judge::{Divergence, Verdict};

@@ -1,133 +1,77 @@
-//! The structure-aware mutator as AFL++ loads it (`AFL_CUSTOM_MUTATOR_LIBRARY`).
-//!
-//! The same changes that libFuzzer gets, on the same records; and trimming by whole calls,
-//! switches and settings, where AFL++'s own would cut through them. AFL++ mutates bytes beside
-//! it: it has seen compares that this has not.
+//! The mutator of this project's own targets as AFL++ loads it (`AFL_CUSTOM_MUTATOR_LIBRARY`).
 
-mod ffi;
-mod trim;
-
-use vmadiff::program::bytes::{HEADER, MAX_STEPS, RECORD};
-use vmadiff::program::mutate::{Flavour, Profile, crossover, mutate};
+use vmadiff::program::mutate::Profile;
 use vmadiff::target::{interleaved_profile, serial_profile};
 
-pub use trim::Trim;
+vmadiff::afl_mutator!(profile());
 
-/// Bytes of the longest program that is made: all calls, all switches and as many settings.
-const LONGEST: usize = HEADER + RECORD * 3 * MAX_STEPS;
+/// Names the kind of programs to make. afl-fuzz has no other way to tell a mutator of its target.
+const VARIABLE: &str = "VMADIFF_TARGET";
 
-fn profile(flavour: Flavour) -> Profile {
-    match flavour {
-        Flavour::Serial => serial_profile(),
-        Flavour::Interleaved => interleaved_profile(),
-    }
-}
-
-/// What afl-fuzz hands back to us in every call.
-pub struct Mutator {
-    profile: Profile,
-    seed: u32,
-    /// What was made last: afl-fuzz reads it until it asks again.
-    out: Vec<u8>,
-    trim: Trim,
-}
-
-impl Mutator {
-    /// Draws from this seed, programs of this kind.
-    pub fn new(seed: u32, flavour: Flavour) -> Self {
-        Self {
-            profile: profile(flavour),
-            seed,
-            out: Vec::new(),
-            trim: Trim::default(),
+/// What the environment asks for; anything else ends afl-fuzz.
+fn profile() -> Profile {
+    match std::env::var(VARIABLE).as_deref() {
+        Ok("interleaved") => interleaved_profile(),
+        Ok("serial") | Err(_) => serial_profile(),
+        Ok(other) => {
+            eprintln!("{VARIABLE} is `{other}`, expected `serial` or `interleaved`");
+            std::process::exit(2);
         }
-    }
-
-    /// A change of `input`, or one time in eight a cross with `other`; at most `max_size` bytes.
-    pub fn fuzz(&mut self, input: &[u8], other: &[u8], max_size: usize) -> &[u8] {
-        // Odd: the share that other engines take for mutations of their own is AFL++'s havoc.
-        self.seed = self.seed.wrapping_add(2) | 1;
-        self.out.clear();
-        self.out.resize(max_size.min(LONGEST), 0);
-        let crosses = !other.is_empty() && self.seed % 16 == 1;
-        let size = if crosses {
-            crossover(input, other, &mut self.out, self.seed, &self.profile)
-        } else {
-            let size = input.len().min(self.out.len());
-            self.out[..size].copy_from_slice(&input[..size]);
-            let own = |_: &mut [u8], size, _| size;
-            let max_size = self.out.len();
-            mutate(&mut self.out, size, max_size, self.seed, &self.profile, own)
-        };
-        self.out.truncate(size);
-        &self.out
-    }
-
-    /// Begins to trim `input`; how many steps that can take.
-    pub fn begin_trim(&mut self, input: &[u8]) -> usize {
-        self.trim = Trim::of(input);
-        self.trim.steps()
-    }
-
-    /// The next smaller input to try.
-    pub fn next_trim(&mut self) -> &[u8] {
-        self.out = self.trim.smaller();
-        &self.out
-    }
-
-    /// Whether the smaller one did as much; the steps that are done.
-    pub fn end_step(&mut self, did_as_much: bool) -> usize {
-        self.trim.settle(did_as_much)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Flavour::Serial;
     use super::*;
+    use std::slice;
+
     use vmadiff::program::Program;
     use vmadiff::program::mutate::generate;
 
-    /// Changes that a test makes: each takes Miri seconds.
-    const CHANGES: usize = if cfg!(miri) { 4 } else { 200 };
-
-    #[test]
-    fn the_same_seed_mutates_the_same_and_programs_stay_bounded() {
-        let input = generate(1, &profile(Serial)).encode();
-        let other = generate(2, &profile(Serial)).encode();
-        let make = |seed| {
-            let mut mutator = Mutator::new(seed, Serial);
-            let all = (0..CHANGES).map(|_| mutator.fuzz(&input, &other, 1 << 20).to_vec());
-            all.collect::<Vec<_>>()
-        };
-        let made = make(3);
-        assert_eq!(made, make(3));
-        assert!(made.iter().all(|bytes| bytes.len() <= LONGEST));
-        let changed = made.iter().filter(|bytes| **bytes != input).count();
-        assert!(changed * 4 > CHANGES * 3, "{changed} of {CHANGES}");
-        let exact = |bytes: &Vec<u8>| Program::decode(bytes).encode() == *bytes;
-        assert!(made.iter().all(exact), "whole records");
+    /// What stands at `made`, as afl-fuzz reads it.
+    fn read(made: *const u8, size: usize) -> Vec<u8> {
+        // SAFETY: as many bytes were said to stand there, and nothing was asked for since.
+        unsafe { slice::from_raw_parts(made, size) }.to_vec()
     }
 
+    /// As afl-fuzz does: changes, with another input and without, in a buffer that it writes to between
+    /// them; then a trim that keeps nothing.
     #[test]
-    fn only_interleaved_programs_have_schedules() {
-        let input = generate(1, &profile(Flavour::Interleaved)).encode();
-        let switches = |flavour| {
-            let mut mutator = Mutator::new(3, flavour);
-            let made =
-                (0..CHANGES / 4).map(|_| Program::decode(mutator.fuzz(&input, &[], 1 << 20)));
-            made.map(|program| program.schedule.switches.len())
-                .sum::<usize>()
-        };
-        assert_eq!(switches(Serial), 0);
-        assert!(switches(Flavour::Interleaved) > 0);
-    }
-
-    #[test]
-    fn a_small_buffer_is_respected() {
-        let input = generate(1, &profile(Serial)).encode();
-        for max_size in [0, 1, HEADER, HEADER + RECORD, 200] {
-            assert!(Mutator::new(5, Serial).fuzz(&input, &[], max_size).len() <= max_size);
+    fn everything_works_by_pointers() {
+        let mut one = generate(1, &Profile::default()).encode();
+        let mut other = generate(2, &Profile::default()).encode();
+        let data = afl_custom_init(std::ptr::null_mut(), 7);
+        assert!(!data.is_null());
+        let mut made: *const u8 = std::ptr::null();
+        for _ in 0..4 {
+            for (other, other_size) in
+                [(other.as_mut_ptr(), other.len()), (std::ptr::null_mut(), 0)]
+            {
+                let (bytes, size) = (one.as_mut_ptr(), one.len());
+                // SAFETY: `data` is in use, and the buffers are as long as it is said.
+                let length = unsafe {
+                    afl_custom_fuzz(data, bytes, size, &raw mut made, other, other_size, 4096)
+                };
+                assert!(length <= 4096);
+                let made = read(made, length);
+                assert_eq!(Program::decode(&made).encode(), made, "whole records");
+                one[0] = 0;
+            }
         }
+        // SAFETY: as above.
+        let steps = unsafe { afl_custom_init_trim(data, one.as_mut_ptr(), one.len()) };
+        assert!(steps > 1);
+        for step in 1..=steps {
+            // SAFETY: as above.
+            let length = unsafe { afl_custom_trim(data, &raw mut made) };
+            assert_eq!(read(made, length).len(), length);
+            // SAFETY: as above.
+            assert_eq!(unsafe { afl_custom_post_trim(data, 1) }, step);
+        }
+        // SAFETY: as above.
+        let none = unsafe { afl_custom_init_trim(data, std::ptr::null_mut(), 0) };
+        assert_eq!(none, 0);
+        // SAFETY: its last use.
+        unsafe { afl_custom_deinit(data) };
     }
 }

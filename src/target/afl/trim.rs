@@ -1,7 +1,7 @@
 //! Trimming: leave out one record after another, and keep what does as much without it.
 
-use vmadiff::program::Program;
-use vmadiff::program::bytes::{HEADER, RECORD};
+use crate::program::Program;
+use crate::program::bytes::{HEADER, RECORD};
 
 /// An input that is being trimmed. A step leaves out one record, the last first: what comes early
 /// is what the rest stands on.
@@ -54,8 +54,7 @@ impl Trim {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vmadiff::program::mutate::Profile;
-    use vmadiff::program::mutate::generate;
+    use crate::program::mutate::{Profile, generate};
 
     fn trimmed(input: &[u8], does_as_much: impl Fn(&[u8]) -> bool) -> Vec<u8> {
         let mut trim = Trim::of(input);
