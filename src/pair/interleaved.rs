@@ -185,7 +185,7 @@ impl Pair {
                 divergence.rename(parting.signature(&divergence.signature));
             }
             if parting.tells() {
-                let sentence = parting.sentence(program);
+                let sentence = parting.sentence(program, &divergence.what);
                 divergence.what = format!("{}: {sentence}", divergence.what);
                 divergence.parting = Some(Box::new(parting));
             }

@@ -170,7 +170,7 @@ sites! { FIELDS, _signature, message => panic!("{message}");
 
     field_access field_populate field_zap field_map field_part field_move field_files
     field_unmap_file field_uffd field_charge field_call field_nobody
-    field_may_expand_vm field_mlock_future_check
+    field_marks field_may_expand_vm field_mlock_future_check
 
     field_shared_0 field_shared_1 field_shared_2 field_shared_3 field_shared_4 field_shared_5
     field_shared_6 field_shared_7 field_shared_8 field_shared_9 field_shared_10 field_shared_11
@@ -185,7 +185,7 @@ mod tests {
 
     use super::*;
     use crate::judge::Rule;
-    use crate::judge::steps::{ALONE, list_names, step_names};
+    use crate::judge::steps::{ALONE, MARKS, list_names, step_names};
 
     /// All but those that are shared.
     fn functions() -> Vec<&'static str> {
@@ -199,7 +199,7 @@ mod tests {
         for name in step_names() {
             assert!(named(CALLS, "call", name).is_some(), "{name}");
         }
-        for name in list_names().chain([ALONE]) {
+        for name in list_names().chain([ALONE, MARKS]) {
             assert!(named(FIELDS, "field", name).is_some(), "{name}");
         }
     }

@@ -136,16 +136,16 @@ defects! {
     IndexAfterSplit Interleaved "a30-index-after-split"
         "A speculative fault asks an area that is being split for the index of its new page."
         from "series patches 10 and 17, __page_set_anon_rmap; found by this project"
-        fires "outcome", "state", "commit-point";
+        fires "outcome", "state";
     IndexWhileGrowing Interleaved "a31-index-while-growing"
         "A fault asks a stack that another fault is growing for the index of its new page."
         from "Linux 5.1, expand_downwards and linear_page_index; found by this project"
-        fires "outcome", "state", "commit-point";
+        fires "outcome", "state";
     NestedFlushUnnoticed Interleaved "e1-nested-flush-unnoticed"
         "Who finds entries cleared does not flush the TLBs, though the one who cleared them has not \
          done so yet."
         from "before 99baac21e458"
-        fires "outcome", "commit-point";
+        fires "outcome";
     DescriptorUnlocked Interleaved "e2-descriptor-unlocked"
         "fork copies the first descriptor before it has the lock of all."
         from "dup_fd, files->file_lock; made up"
@@ -169,7 +169,7 @@ defects! {
     EntriesNotedEarly Interleaved "e7-entries-noted-early"
         "fork copies those entries that there were before it had the lock of their table."
         from "copy_pte_range, the page table's lock; made up"
-        fires "outcome", "state", "commit-point";
+        fires "outcome", "state";
     WrittenOutEarly Interleaved "e8-written-out-early"
         "Reclaim writes a page out before its entry is cleared and the TLBs are flushed."
         from "shrink_page_list, try_to_unmap_flush_dirty; made up"

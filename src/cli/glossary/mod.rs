@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 use vmadiff::designs::{defects, rules, terms};
 use vmadiff::judge::RULES;
-use vmadiff::judge::steps::{ALONE, step_names};
+use vmadiff::judge::steps::{ALONE, MARKS, step_names};
 use vmadiff_contract::{CallKind, DesignInfo, Errno, Known, Origin};
 
 use super::designs::Asked;
@@ -119,6 +119,10 @@ fn signature(word: &str, all: &[Entry]) -> Option<Entry> {
         (_, true, ALONE) => {
             format!("The race parts from the reference at `{call}`, and met nobody there.")
         }
+        (_, true, MARKS) => format!(
+            "The marks of `{call}` are in no order of the reference's steps, while another order explains the \
+             run."
+        ),
         (_, true, _) => format!(
             "The race parts from the reference at `{call}`, the step of a list of docs/steps.md; what made \
              it so is of the list `{field}`."

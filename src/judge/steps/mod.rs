@@ -31,8 +31,8 @@ mod told;
 use vmadiff_contract::{Event, Stepped};
 
 pub use follow::{Follower, Objection, Trod};
-pub use order::{Orders, Searched};
-pub use parting::{ALONE, Parting, StepAt};
+pub use order::{Orders, STATES_MAX, STATES_MAX_OF_MARKS, Searched};
+pub use parting::{ALONE, MARKS, Parting, StepAt};
 pub use path::{Item, Race, What, items};
 pub use rows::must_be_marked;
 pub use scenes::Scene;
@@ -146,7 +146,11 @@ impl StepJudge {
         if objection.bounded || unasked {
             return Some(objection);
         }
-        match self.orders.explain(race, reference) {
+        let states_max = match objection.rule {
+            Rule::CommitPoint => STATES_MAX_OF_MARKS,
+            _ => STATES_MAX,
+        };
+        match self.orders.explain(race, reference, states_max) {
             Searched::Explained => {
                 objection.rule = Rule::CommitPoint;
                 objection.what +=
@@ -155,6 +159,9 @@ impl StepJudge {
             // No order would do: it is not the marks that are wrong.
             Searched::Refuted if objection.rule == Rule::CommitPoint => {
                 objection.rule = Rule::FaultUnexplained;
+                if let Some(step) = objection.what.strip_prefix("a step is not marked: ") {
+                    objection.what = format!("the candidate leaves a step out: {step}");
+                }
             }
             Searched::Refuted => {}
             Searched::Unknown => {
@@ -176,7 +183,9 @@ fn divergence(race: &Race<'_>, objection: Objection) -> Divergence {
         call: item.map_or("end", |item| kind(item.call as usize)),
         field: objection.field,
     };
-    let beside = objection.with.map_or_else(String::new, |with| {
+    let own = item.map(|item| item.call as usize);
+    let with = objection.with.filter(|with| Some(*with) != own);
+    let beside = with.map_or_else(String::new, |with| {
         format!(", beside {} (call {})", kind(with), with + 1)
     });
     Divergence {

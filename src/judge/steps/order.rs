@@ -15,8 +15,11 @@ use crate::judge::names::Names;
 use crate::judge::state;
 use crate::run::Recorder;
 
-/// States that one search may visit.
-const STATES_MAX: usize = 300;
+/// States that a search may visit where something is wrong in any case.
+pub const STATES_MAX: usize = 300;
+/// The same where nothing but the marks speaks against the manager: what it comes to decides what the
+/// finding is called. Small programs that leave a step out take up to some 2,000.
+pub const STATES_MAX_OF_MARKS: usize = 3000;
 
 /// What a search came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +58,13 @@ struct Node {
 }
 
 impl Orders {
-    /// Looks for an order; the reference may be in any state.
-    pub fn explain(&mut self, race: &Race<'_>, reference: &mut dyn Stepped) -> Searched {
+    /// Looks for an order, in as many states at most; the reference may be in any.
+    pub fn explain(
+        &mut self,
+        race: &Race<'_>,
+        reference: &mut dyn Stepped,
+        states_max: usize,
+    ) -> Searched {
         let bounds = race.items.iter();
         let bounds: Vec<Item> = bounds
             .filter(|item| !matches!(item.what, What::Mark(_)))
@@ -79,7 +87,7 @@ impl Orders {
         let mut searched = Searched::Refuted;
         while let Some(node) = self.stack.pop() {
             states += 1;
-            if states > STATES_MAX {
+            if states > states_max {
                 searched = Searched::Unknown;
                 break;
             }

@@ -58,8 +58,8 @@ pub struct StepAt {
 }
 
 impl Parting {
-    /// The same in a sentence without a full stop, for who knows the program.
-    pub fn sentence(&self, program: &Program) -> String {
+    /// The same in a sentence without a full stop, for who knows the program and what differs.
+    pub fn sentence(&self, program: &Program, what: &str) -> String {
         let kind = |call: usize| {
             let step = program.calls.get(call);
             step.map_or("exit", |step| step.call.kind().name())
@@ -80,7 +80,7 @@ impl Parting {
         if let Some(seen) = &self.seen {
             text += &format!(", where the candidate {seen}");
         }
-        if let Some(legal) = &self.legal {
+        if let Some(legal) = self.legal.as_ref().filter(|legal| !what.contains(*legal)) {
             let and = if self.seen.is_some() { "and" } else { "where" };
             text += &format!(", {and} in the reference {legal}");
         }
@@ -89,7 +89,10 @@ impl Parting {
         }) = &self.cause
         {
             let (name, kind) = (step_name(step), kind(*call));
-            text += &format!(", since `{name}` of call {} ({kind}): {about}", call + 1);
+            text += &format!(", since `{name}` of call {} ({kind})", call + 1);
+            if !about.is_empty() {
+                text += &format!(": {about}");
+            }
         }
         text
     }
@@ -126,13 +129,31 @@ impl Parting {
     /// that it raced with.
     pub fn signature(&self, found: &Signature) -> Signature {
         let met = self.cause.as_ref().or(self.beside.as_ref());
-        Signature {
-            rule: found.rule,
-            call: step_name(&self.step.step),
-            field: met.map_or(ALONE, |met| list_name(&met.step)),
+        let call = step_name(&self.step.step);
+        match found.rule {
+            // Who broke a design's own protocol is told by the rule; where is chance.
+            Rule::Breach(_) => Signature {
+                call: RUN,
+                ..found.clone()
+            },
+            // A mark that stands wrong does so beside whoever comes.
+            Rule::CommitPoint => Signature {
+                rule: found.rule,
+                call,
+                field: MARKS,
+            },
+            rule => Signature {
+                rule,
+                call,
+                field: met.map_or(ALONE, |met| list_name(&met.step)),
+            },
         }
     }
 }
 
+/// Stands for the step where a protocol was broken that any step may break.
+const RUN: &str = "run";
+/// Stands for the other call where the marks are what is wrong.
+pub const MARKS: &str = "marks";
 /// Stands for the other call where there is none.
 pub const ALONE: &str = "nobody";
