@@ -26,7 +26,7 @@ pub use outcome::difference as answers_differ;
 pub use rule::{RULES, Rule, RuleInfo};
 pub use state::{difference as states_differ, same as same_state, same_moved};
 
-use steps::Parting;
+use steps::{Parting, StepAt};
 use vmadiff_contract::{AnonId, FileId, FrameId, MmId, PolicyId, TableId, VmaId};
 
 /// What the judge says.
@@ -80,6 +80,26 @@ impl Divergence {
             object: None,
             what,
         }
+    }
+
+    /// The call to show: the one at which it shows, else the one whose step parts from the reference.
+    pub fn shown_at(&self) -> Option<usize> {
+        self.at.or(self.part().map(|step| step.call))
+    }
+
+    /// The step of a woven run's trace to show: as [`Divergence::shown_at`].
+    pub fn shown_step(&self) -> Option<usize> {
+        self.step.or(self.part().map(|step| step.at))
+    }
+
+    /// Whether this call of a race is one to mark: it shows there, or parts from the reference there.
+    pub fn marks(&self, call: usize) -> bool {
+        self.at == Some(call) || self.part().is_some_and(|step| step.call == call)
+    }
+
+    /// The step at which a race parts from the reference, or at which that shows.
+    fn part(&self) -> Option<&StepAt> {
+        self.parting.as_ref().map(|parting| &parting.step)
     }
 
     /// Names it anew, and keeps what it was called before.

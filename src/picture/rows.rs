@@ -190,12 +190,19 @@ enum Place {
 /// The first scene of the call behind the step that is wrong, else its last.
 fn offending(subject: &Subject<'_>) -> Option<Place> {
     let found = subject.divergence()?;
-    let Some(call) = found.at.filter(|call| *call < subject.program.calls.len()) else {
+    let Some(call) = found
+        .shown_at()
+        .filter(|call| *call < subject.program.calls.len())
+    else {
         return Some(Place::End);
     };
     let own = subject.scenes.iter().enumerate();
     let mut own = own.filter(|(_, scene)| scene.call == Some(call));
-    let behind = |scene: &Scene| found.step.is_some_and(|step| scene.step as usize >= step);
+    let behind = |scene: &Scene| {
+        found
+            .shown_step()
+            .is_some_and(|step| scene.step as usize >= step)
+    };
     let place = own.clone().find(|(_, scene)| behind(scene));
     let place = place.or_else(|| own.next_back());
     Some(place.map_or(Place::Call(call), |(place, _)| Place::Scene(place)))

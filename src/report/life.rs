@@ -32,13 +32,18 @@ pub fn add(report: &mut Report, program: &Program, divergence: &Divergence, stor
                 );
             }
             told |= moment.offends;
-        }
-        if moment.offends {
-            break;
+            if moment.offends {
+                break;
+            }
         }
     }
     if !told {
-        let call = divergence.signature.call;
+        // A race's signature has the step at which it parts there.
+        let shown = divergence
+            .formerly
+            .as_ref()
+            .unwrap_or(&divergence.signature);
+        let call = shown.call;
         line(report, true, divergence.at, call, "and nothing more");
     }
 }

@@ -65,7 +65,7 @@ pub fn add_woven(
             Some(outcome) => format!(" = {}", outcome_text(step.call.kind(), *outcome)),
             None => "   never returned".to_owned(),
         };
-        let marked = divergence.is_some_and(|found| found.at == Some(at));
+        let marked = divergence.is_some_and(|found| found.marks(at));
         number(report, Some(at), marked, &format!("{step}{answer}"));
     }
     let schedule = Program {

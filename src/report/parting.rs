@@ -33,20 +33,24 @@ pub fn add(report: &mut Report, program: &Program, divergence: &Divergence, stor
         line(Role::Reference, "legal", legal);
     }
     if let Some(cause) = &parting.cause {
-        let text = format!("{} ({})", step(program, cause), cause.about);
-        line(Role::Plain, "made so by", &text);
+        line(Role::Plain, "made so by", &objects(program, cause));
     }
     if let (None, Some(beside)) = (&parting.cause, &parting.beside) {
-        let text = format!("{} ({})", step(program, beside), beside.about);
-        line(Role::Plain, "beside", &text);
+        line(Role::Plain, "beside", &objects(program, beside));
     }
     let reads = deciding(story, divergence).into_iter();
-    let reads: Vec<String> = reads
-        .filter_map(|index| words::moment(program, &story[index]))
-        .map(|text| text.trim_start_matches("reads ").to_owned())
-        .collect();
-    if !reads.is_empty() {
-        line(Role::Plain, "by what it read", &reads.join(", "));
+    let mut read: Vec<String> = Vec::new();
+    for text in reads.filter_map(|index| words::moment(program, &story[index])) {
+        let text = text.trim_start_matches("reads ").to_owned();
+        // The same word again, and the same in it, says nothing.
+        let word = |text: &str| text.split(" = ").next().map(str::to_owned);
+        let before = read.iter().rfind(|before| word(before) == word(&text));
+        if before != Some(&text) {
+            read.push(text);
+        }
+    }
+    if !read.is_empty() {
+        line(Role::Plain, "by what it read", &read.join(", "));
     }
     if let Some(nearest) = parting.nearest {
         let kind = program.calls[at.call].call.kind();
@@ -57,6 +61,15 @@ pub fn add(report: &mut Report, program: &Program, divergence: &Divergence, stor
         );
         line(Role::Reference, "nearest order", &text);
     }
+}
+
+/// A step, whose it is, and what it was about.
+fn objects(program: &Program, at: &StepAt) -> String {
+    let step = step(program, at);
+    if at.about.is_empty() {
+        return step;
+    }
+    format!("{step} ({})", at.about)
 }
 
 /// A step, and whose it is.

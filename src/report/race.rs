@@ -7,6 +7,7 @@ use vmadiff_contract::{About, Event, Misuse, TaskId, VmaId};
 use vmadiff_interleave::{Kind, Owner, at};
 
 use super::{Report, Role};
+use crate::judge::steps::StepAt;
 use crate::judge::{Divergence, Object};
 use crate::program::Program;
 use crate::story::{Happening, Moment, words};
@@ -318,6 +319,9 @@ fn shared(story: &[Moment]) -> BTreeSet<u32> {
         .collect()
 }
 
+/// How an object goes out of use.
+const ENDED: [&str; 2] = ["unlinked here", "freed here"];
+
 /// What the story's numbered points are, by the moment's index.
 fn notes(story: &[Moment], divergence: &Divergence) -> BTreeMap<usize, String> {
     let Some(wrong) = story.iter().position(|moment| moment.offends) else {
@@ -325,7 +329,9 @@ fn notes(story: &[Moment], divergence: &Divergence) -> BTreeMap<usize, String> {
     };
     let mut points: BTreeMap<usize, &str> = BTreeMap::new();
     let own = |moment: &Moment| moment.call == story[wrong].call;
-    if let Some(object) = divergence.object {
+    let parting = divergence.parting.as_ref();
+    let misused = matches!(story[wrong].what, Happening::Event(_));
+    if let Some(object) = divergence.object.filter(|_| misused || parting.is_none()) {
         let about = |moment: &Moment| match moment.what {
             Happening::Event(event) => {
                 let (subject, _) = words::event(&event)?;
@@ -365,18 +371,30 @@ fn notes(story: &[Moment], divergence: &Divergence) -> BTreeMap<usize, String> {
             _ => "found here",
         };
         points.extend(looked.map(|(index, _)| (index, found)));
-    } else if let Some(parting) = &divergence.parting {
-        let at = |step: usize| story.iter().position(|moment| moment.at >= Some(step));
-        if let Some(cause) = &parting.cause {
-            points.extend(at(cause.at).map(|index| (index, "made so here")));
-        }
-        points.extend(at(parting.step.at).map(|index| (index, "they part here")));
-    } else {
+    } else if parting.is_none() {
         let effect = story[..wrong].iter().rposition(|moment| {
             matches!(moment.what, Happening::Mark(site) if site == at::SECTION) && !own(moment)
         });
         if let Some(index) = effect {
             points.insert(index, "takes effect here");
+        }
+    }
+    // What the headline says of where they part stands in the table, too: of an object that was used too
+    // late, who ended it is told by its own events, if it has any.
+    if let Some(parting) = parting {
+        let parts = parting.legal.is_some();
+        let ended = points.values().any(|text| ENDED.contains(text));
+        let mut point = |step: &StepAt, text| {
+            let index = story.iter().position(|moment| moment.at >= Some(step.at));
+            points.extend(index.map(|index| (index, text)));
+        };
+        if let Some(cause) = parting.cause.as_ref().filter(|_| parts || !ended) {
+            point(cause, "made so here");
+        }
+        if parts {
+            point(&parting.step, "they part here");
+        } else if !misused {
+            point(&parting.step, "it shows here");
         }
     }
     let last = match story[wrong].what {

@@ -92,7 +92,8 @@ pub fn woven(program: &Program, woven: &Woven, divergence: Option<&Divergence>) 
             teller.push(raised.task, call, Happening::Event(raised.event), offends);
         }
         if let Some(step) = steps.get(at) {
-            let offends = within.is_some_and(|d| d.step == Some(at) && d.event.is_none());
+            let offends =
+                divergence.is_some_and(|d| d.shown_step() == Some(at) && d.event.is_none());
             teller.step(step, woven, at, offends);
         }
     }

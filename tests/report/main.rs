@@ -3,6 +3,9 @@
 //! from the lowest one on. `UPDATE_GOLDEN=1` writes the texts anew; a person reads them before they
 //! are committed.
 
+mod complete;
+#[path = "../shared/files.rs"]
+mod files;
 mod normal;
 
 use normal::normalised;

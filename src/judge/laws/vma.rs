@@ -169,7 +169,11 @@ impl Vmas {
             Tree::In(_) | Tree::Left => 0,
         };
         if record.counted && record.refs > kept {
-            let what = format!("was freed with {} references left", record.refs);
+            let left = match record.refs {
+                1 => "a reference".to_owned(),
+                refs => format!("{refs} references"),
+            };
+            let what = format!("was freed with {left} left");
             let broken = about(Rule::VmaFreedReferenced, vma, &what);
             return Err(after(record.last, broken));
         }

@@ -113,17 +113,23 @@ pub fn entry_text(entry: Option<PageState>) -> String {
 pub fn mark_text(mark: &Mark) -> String {
     let about = about_text(mark.about);
     let kind = mark.kind.name();
+    // A descriptor is looked up or given out by a step that is called by it.
+    let does = if about.starts_with(kind) {
+        about
+    } else {
+        format!("{kind} {about}")
+    };
     match mark.told {
-        Told::Done => format!("{kind} {about}"),
-        Told::Refused => format!("{kind} {about}: refused"),
-        Told::Number(number) => format!("{kind} {about}: {number}"),
-        Told::Flags(flags) => format!("{kind} {about}: {}", flags_text(flags)),
+        Told::Done => does,
+        Told::Refused => format!("{does}: refused"),
+        Told::Number(number) => format!("{does}: {number}"),
+        Told::Flags(flags) => format!("{does}: {}", flags_text(flags)),
         Told::Entry { before, after } if before == after => {
-            format!("{kind} {about}: {}", entry_text(before))
+            format!("{does}: {}", entry_text(before))
         }
         Told::Entry { before, after } => {
             let [before, after] = [before, after].map(entry_text);
-            format!("{kind} {about}: {before} -> {after}")
+            format!("{does}: {before} -> {after}")
         }
     }
 }

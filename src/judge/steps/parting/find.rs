@@ -11,7 +11,7 @@ use crate::judge::steps::follow::{Objection, Trod};
 use crate::judge::steps::path::{Race, What};
 use crate::judge::steps::signed::step_name;
 use crate::judge::{Divergence, Object, state};
-use crate::run::Woven;
+use crate::run::{Recorder, Woven};
 
 /// A race that was followed as far as it goes, and its divergence.
 pub struct Followed<'a> {
@@ -44,7 +44,8 @@ impl Followed<'_> {
             return self.left_otherwise();
         };
         let call = self.race.items[item].call as usize;
-        let last = self.trail.iter().rposition(|trod| trod.call == call);
+        let is_own = |trod: &Trod| trod.call == call && trod.step.kind != StepKind::Return;
+        let last = self.trail.iter().rposition(is_own);
         let last_step = last.map(|at| self.trail[at].step);
         // Where the reference has nothing more to do, the call's last step made it so.
         let objected = objection.step.filter(|step| step.kind != StepKind::Return);
@@ -59,10 +60,14 @@ impl Followed<'_> {
             What::Begin | What::End => None,
         };
         let mut about: Vec<About> = Vec::new();
-        about.extend(taken.iter().flat_map(|&at| self.trail[at].about.clone()));
+        match taken {
+            Some(at) => about.extend(&self.trail[at].about),
+            // What the candidate has left out, or is yet to do.
+            None => self.would_be_about(&step, &mut about),
+        }
         let legal = match self.guard(&step).filter(|_| taken.is_none()) {
             Some(guard) => format!("`{}` has to wait ({guard})", step_name(&step)),
-            None => self.legal(&step, &about, objection),
+            None => self.legal(call, &step, &about, objection),
         };
         let shown = about.clone();
         about.extend(mark.and_then(|mark| ours(self.names, mark.about)));
@@ -170,7 +175,7 @@ impl Followed<'_> {
     }
 
     /// The entry that an access is for.
-    fn page_of(&self, call: usize) -> Option<About> {
+    pub(super) fn page_of(&self, call: usize) -> Option<About> {
         let step = self.race.program.calls.get(call)?;
         let addr = match step.call {
             Call::Load { addr } | Call::Store { addr, .. } | Call::Exec { addr } => addr,
@@ -202,10 +207,42 @@ impl Followed<'_> {
         });
         let raised = ended.next()?;
         let other = raised.call? as usize;
-        let near = |trod: &&Trod| self.race.items[trod.item].at >= raised.step.saturating_sub(1);
-        let mut own = self.trail.iter().filter(|trod| trod.call == other);
-        let trod = own.clone().find(near).or_else(|| own.next_back())?;
-        Some(self.step_at(other, trod.step, raised.step as usize, &trod.about.clone()))
+        let unlinked = matches!(raised.event, Event::VmaUnlink { .. });
+        let is_own = |trod: &&Trod| trod.call == other && trod.step.kind != StepKind::Return;
+        let mut own = self.trail.iter().filter(is_own);
+        let at = |trod: &Trod| self.race.items[trod.item].at;
+        let counts = |trod: &&Trod| writes(trod.step.kind);
+        // An area leaves its tree right before that is told; what is freed is so behind the step that put it.
+        let next = own
+            .clone()
+            .find(|trod| counts(trod) && at(trod) >= raised.step.saturating_sub(1));
+        let last = own
+            .clone()
+            .rfind(|trod| counts(trod) && at(trod) < raised.step);
+        let trod = if unlinked {
+            next.or(last)
+        } else {
+            last.or(next)
+        };
+        let trod = trod.or_else(|| own.next_back())?;
+        let how = if unlinked { "unlinked" } else { "freed" };
+        Some(StepAt {
+            about: format!("{object} {how}"),
+            ..self.step_at(other, trod.step, raised.step as usize, &[])
+        })
+    }
+
+    /// What a step that is not taken yet would be about.
+    fn would_be_about(&self, step: &Offer, about: &mut Vec<About>) {
+        let mut copy = self.reference.fork();
+        if copy
+            .next(step.task)
+            .is_some_and(|next| next.row == step.row && next.list == step.list)
+            && copy.take(step.task, Choice::Go).is_ok()
+        {
+            copy.footprint(about);
+        }
+        Recorder::clear();
     }
 
     /// What a step has to wait by.

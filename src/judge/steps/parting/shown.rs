@@ -20,12 +20,32 @@ use crate::run::Recorder;
 const ALONE_MAX: usize = 20_000;
 
 impl Followed<'_> {
-    pub(super) fn legal(&self, step: &Offer, about: &[About], objection: &Objection) -> String {
-        let objects: Vec<String> = about.iter().map(|&about| self.described(about)).collect();
-        if objects.is_empty() {
-            return objection.what.clone();
+    /// What a step of a call finds in the reference.
+    pub(super) fn legal(
+        &self,
+        call: usize,
+        step: &Offer,
+        about: &[About],
+        objection: &Objection,
+    ) -> String {
+        let name = step_name(step);
+        let mut found: Vec<String> = about
+            .iter()
+            .filter_map(|&about| self.described(about))
+            .collect();
+        // The areas alone: a fault has looked for one that is not there.
+        if let [About::Areas(_)] = about
+            && let Some(About::Entry { addr, .. }) = self.page_of(call)
+        {
+            found.push(format!("no area has {addr:#x}"));
         }
-        format!("`{}` finds that {}", step_name(step), objects.join(", "))
+        if !found.is_empty() {
+            return format!("`{name}` finds that {}", found.join(", "));
+        }
+        match named(about) {
+            objects if objects.is_empty() => objection.what.clone(),
+            objects => format!("`{name}` is about {objects}"),
+        }
     }
 
     /// What a mark tells, and how what it is about stands in the reference by then.
@@ -42,8 +62,8 @@ impl Followed<'_> {
                 format!("does `{}`", mark_text(mark))
             }
         };
-        match ours(self.names, mark.about) {
-            Some(about) => format!("{went}, and {} by then", self.described(about)),
+        match ours(self.names, mark.about).and_then(|about| self.described(about)) {
+            Some(stands) => format!("{went}, and {stands} by then"),
             None => went,
         }
     }
@@ -87,9 +107,9 @@ impl Followed<'_> {
         }
     }
 
-    /// An object of the reference, as it stands now.
-    pub(super) fn described(&self, about: About) -> String {
-        match about {
+    /// How an area or an entry of the reference stands now; none of others, which have no such words.
+    pub(super) fn described(&self, about: About) -> Option<String> {
+        Some(match about {
             About::Area(vma) => {
                 let mut seen = Snapshot::default();
                 self.reference.observe(about, &mut seen);
@@ -107,23 +127,16 @@ impl Followed<'_> {
                 let entry = entry_text(self.reference.entry(mm, addr));
                 format!("the entry of {addr:#x} is {entry}")
             }
-            other => about_text(other),
-        }
+            _ => return None,
+        })
     }
 
     pub(super) fn step_at(&self, call: usize, step: Offer, at: usize, about: &[About]) -> StepAt {
-        let mut objects: Vec<String> = Vec::new();
-        for &about in about {
-            let text = about_text(about);
-            if !objects.contains(&text) {
-                objects.push(text);
-            }
-        }
         StepAt {
             call,
             step,
             at,
-            about: objects.join(", "),
+            about: named(about),
         }
     }
 
@@ -135,6 +148,18 @@ impl Followed<'_> {
         Recorder::clear();
         answered
     }
+}
+
+/// Objects by their names, each once.
+fn named(about: &[About]) -> String {
+    let mut objects: Vec<String> = Vec::new();
+    for &about in about {
+        let text = about_text(about);
+        if !objects.contains(&text) {
+            objects.push(text);
+        }
+    }
+    objects.join(", ")
 }
 
 /// Takes a task's call to its end, and others' steps only where it has to wait; what it answers.
