@@ -1,6 +1,7 @@
 //! Making a part of an area an area of its own, which mprotect, madvise, mlock, mbind and
 //! userfaultfd do alike.
 
+use crate::guard::Guard;
 use crate::job::{Flow, List, Step, rows};
 use crate::merge::Wanted;
 use crate::world::World;
@@ -19,11 +20,11 @@ pub(crate) struct Carve {
 impl List for Carve {
     rows! { "part of an area"
         Merge Write "vma_merge: mmap_sem; i_mmap_lock_write, anon_vma_lock_write"
-            merge: "the range, with its neighbours, if they may be one";
+            merge unless may_merge: "the range, with its neighbours, if they may be one";
         Cut Write "split_vma: mmap_sem; i_mmap_lock_write, anon_vma_lock_write"
-            cut_start: "the part below";
+            cut_start unless may_cut: "the part below";
         Cut Write "split_vma: as above"
-            cut_end: "the part above";
+            cut_end unless may_cut: "the part above";
     }
 }
 
@@ -31,18 +32,30 @@ const CUT_START: u8 = 1;
 const CUT_END: u8 = 2;
 
 impl Carve {
+    /// The area before the part, or the one that it starts inside.
+    fn prev(&self, world: &World) -> Option<usize> {
+        if world.mms[self.m].areas[self.i].start < self.wanted.start {
+            Some(self.i)
+        } else {
+            self.i.checked_sub(1)
+        }
+    }
+
+    fn may_merge(world: &World, it: &Self) -> Option<Guard> {
+        world.may_merge(it.m, it.prev(world), &it.wanted)
+    }
+
+    fn may_cut(world: &World, it: &Self) -> Option<Guard> {
+        world.may_adjust(it.m, it.i)
+    }
+
     fn done(&self) -> Step {
         Ok(Flow::Done(self.i as u64))
     }
 
     fn merge(world: &mut World, it: &mut Self) -> Step {
         let area = &world.mms[it.m].areas[it.i];
-        let inside = area.start < it.wanted.start;
-        let prev = if inside {
-            Some(it.i)
-        } else {
-            it.i.checked_sub(1)
-        };
+        let (inside, prev) = (area.start < it.wanted.start, it.prev(world));
         let ends = it.wanted.end >= area.end;
         if let Some(merged) = world.merge(it.m, prev, &it.wanted) {
             it.i = merged;

@@ -2,6 +2,7 @@
 
 use vmadiff_contract::{About, Choice, TaskId};
 
+use crate::guard::Guard;
 use crate::job::{DONE, Flow, List, Step, rows};
 use crate::munmap::Gone;
 use crate::world::World;
@@ -39,7 +40,7 @@ impl List for Exit {
         Put None "unlink_anon_vmas: put_anon_vma, a counter"
             put_anon: "an anon_vma that has no areas left";
         Unlink None "unlink_file_vma: i_mmap_lock_write"
-            leave_file: "the area, from its file; then the next one";
+            leave_file unless may_leave: "the area, from its file; then the next one";
         Decide None "exit_mmap: tlb_finish_mmu, after free_pgtables"
             finish: "the zap's flush, and its frames";
         Put None "exit_mmap, remove_vma: nobody else has the area"
@@ -113,6 +114,10 @@ impl Exit {
 
     fn put_anon(world: &mut World, it: &mut Self) -> Step {
         it.gone.put_anon(world, FILE)
+    }
+
+    fn may_leave(world: &World, it: &Self) -> Option<Guard> {
+        it.gone.may_leave_file(world)
     }
 
     fn leave_file(world: &mut World, it: &mut Self) -> Step {

@@ -95,6 +95,11 @@ impl World {
         self.wait_if(Guard::Mapping, busy)
     }
 
+    /// The same for an area that is cut or grows.
+    pub fn may_adjust(&self, m: usize, i: usize) -> Option<Guard> {
+        self.is_unmapped(self.mms[m].areas.get(i)?.file)
+    }
+
     /// Whether a writer other than the task itself is at this address space.
     pub fn has_writer(&self, m: usize) -> bool {
         self.driven && self.mms[m].writer.is_some_and(|t| t != self.now)

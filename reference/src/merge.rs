@@ -6,6 +6,7 @@ use vmadiff_contract::{About, AnonId, Event, FileId, Note, PAGE_SIZE, PolicyId, 
 
 use crate::anon::Rmap;
 use crate::area::Area;
+use crate::guard::Guard;
 use crate::world::{NoMemory, World};
 
 /// A range as it is to be: what vma_merge is asked about. The userfaultfd context is in the flags:
@@ -48,25 +49,42 @@ struct Import {
 }
 
 impl World {
-    /// Makes a range part of its neighbours if they may be one (`vma_merge`), and answers the
-    /// survivor's place. `prev` is the area before the range, or the one that the range starts
-    /// inside. None: nothing has changed.
-    pub fn merge(&mut self, m: usize, prev: Option<usize>, wanted: &Wanted) -> Option<usize> {
+    /// Where areas merge the file's list changes.
+    pub fn may_merge(&self, m: usize, prev: Option<usize>, wanted: &Wanted) -> Option<Guard> {
+        let guard = self.is_unmapped(wanted.file)?;
+        let (left, right, _) = self.sides(m, prev, wanted);
+        (left.is_some() || right.is_some()).then_some(guard)
+    }
+
+    /// The neighbours that the range may be one with, by place, and whether it takes in a whole area.
+    fn sides(
+        &self,
+        m: usize,
+        prev: Option<usize>,
+        wanted: &Wanted,
+    ) -> (Option<usize>, Option<usize>, bool) {
         let areas = &self.mms[m].areas;
         let area = prev.map_or(0, |prev| prev + 1);
         let swallowed = areas.get(area).is_some_and(|area| area.end == wanted.end);
         let next = area + usize::from(swallowed);
-
         let left = prev.filter(|&prev| self.merges_after(&areas[prev], wanted));
-        let right = areas
-            .get(next)
-            .filter(|next| self.merges_before(next, wanted));
+        let right = areas.get(next);
+        let right = right.filter(|next| self.merges_before(next, wanted));
+        (left, right.map(|_| next), swallowed)
+    }
+
+    /// Makes a range part of its neighbours if they may be one (`vma_merge`), and answers the
+    /// survivor's place. `prev` is the area before the range, or the one that the range starts
+    /// inside. None: nothing has changed.
+    pub fn merge(&mut self, m: usize, prev: Option<usize>, wanted: &Wanted) -> Option<usize> {
+        let (left, right, swallowed) = self.sides(m, prev, wanted);
+        let areas = &self.mms[m].areas;
         let merged = match (left, right) {
-            (Some(prev), Some(right)) if may_join(&areas[prev].rmap, &right.rmap) => {
+            (Some(prev), Some(next)) if may_join(&areas[prev].rmap, &areas[next].rmap) => {
                 self.merge_both(m, prev, next, swallowed)
             }
             (Some(prev), _) => self.merge_left(m, prev, wanted.end, swallowed),
-            (None, Some(_)) => self.merge_right(m, prev, next, wanted, swallowed),
+            (None, Some(next)) => self.merge_right(m, prev, next, wanted, swallowed),
             (None, None) => None,
         };
         if let Some(merged) = merged {

@@ -277,7 +277,7 @@ const COUNT: u8 = 4;
 impl List for Vacant {
     rows! { "map an empty range"
         Merge Write "vma_merge: mmap_sem; i_mmap_lock_write, anon_vma_lock_write"
-            merge: "the range, with its neighbours, if they may be one";
+            merge unless may_merge: "the range, with its neighbours, if they may be one";
         Allocate Write "vm_area_alloc: nobody else has it"
             allocate: "an area";
         Charge Write "shmem_zero_setup, call_mmap: a counter"
@@ -306,6 +306,11 @@ impl Vacant {
             world.uncharge(self.wanted.pages());
         }
         Err(Errno::ENOMEM)
+    }
+
+    fn may_merge(world: &World, it: &Self) -> Option<Guard> {
+        let place = world.mms[it.m].find(it.wanted.start);
+        world.may_merge(it.m, place.checked_sub(1), &it.wanted)
     }
 
     fn merge(world: &mut World, it: &mut Self) -> Step {

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 use vmadiff_contract::{About, AnonId, Errno, Event, Note, VmFlags};
 
 use crate::area::{Area, is_aligned, page_up};
+use crate::guard::Guard;
 use crate::job::{DONE, Flow, List, Row, Sem, Step, rows};
 use crate::mm::Counting;
 use crate::world::{Answer, World};
@@ -31,9 +32,9 @@ const PUT: u8 = 9;
 impl List for Munmap {
     rows! { "munmap"
         Cut Write "__split_vma: mmap_sem; i_mmap_lock_write, anon_vma_lock_write"
-            cut_start: "the area that the start cuts; 0 if nothing is mapped here";
+            cut_start unless may_cut_start: "the area that the start cuts; 0 if nothing is mapped here";
         Cut Write "__split_vma: as above"
-            cut_end: "the area that the end cuts";
+            cut_end unless may_cut_end: "the area that the end cuts";
         Flags Write "munlock_vma_pages_range: mmap_sem"
             unlock: "the next area that is locked is so no more, and its pages leave locked_vm";
         Detach Write "detach_vmas_to_be_unmapped: mmap_sem for writing, which is then downgraded"
@@ -45,7 +46,7 @@ impl List for Munmap {
         Put Read "unlink_anon_vmas: put_anon_vma, a counter"
             put_anon: "an anon_vma that has no areas left";
         Unlink Read "unlink_file_vma: i_mmap_lock_write"
-            leave_file: "the area, from its file; then the next one";
+            leave_file unless may_leave: "the area, from its file; then the next one";
         Decide Read "unmap_region: tlb_finish_mmu, after free_pgtables"
             finish: "the zap's flush, and its frames";
         Put Read "remove_vma_list, remove_vma: nobody else has the area; plain counters"
@@ -83,6 +84,22 @@ impl Munmap {
             downgrades: true,
             ..munmap
         })
+    }
+
+    fn may_cut_start(world: &World, it: &Self) -> Option<Guard> {
+        let i = world.mms[it.m].find(it.start);
+        let cut = world.mms[it.m].areas.get(i)?.start < it.start;
+        world.may_adjust(it.m, i).filter(|_| cut)
+    }
+
+    fn may_cut_end(world: &World, it: &Self) -> Option<Guard> {
+        let i = world.mms[it.m].find(it.end);
+        let cut = world.mms[it.m].areas.get(i)?.start < it.end;
+        world.may_adjust(it.m, i).filter(|_| cut)
+    }
+
+    fn may_leave(world: &World, it: &Self) -> Option<Guard> {
+        it.gone.may_leave_file(world)
     }
 
     fn cut_start(world: &mut World, it: &mut Self) -> Step {
@@ -233,6 +250,10 @@ impl Gone {
             self.left += 1;
         }
         Ok(Flow::To(then))
+    }
+
+    pub fn may_leave_file(&self, world: &World) -> Option<Guard> {
+        world.is_unmapped(self.areas.get(self.left)?.file)
     }
 
     /// Takes the area out of its file's list; who walks over that finds it no more.

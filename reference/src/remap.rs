@@ -62,7 +62,7 @@ impl List for Mremap {
         Decide Write "get_unmapped_area, vma_expandable: mmap_sem"
             place: "where to: in place, to a place that is found, or to the given one";
         Resize Write "vma_adjust, vm_stat_account: mmap_sem; i_mmap_lock_write, anon_vma_lock_write"
-            in_place: "the area's end and the counters, where it grows in place";
+            in_place unless may_grow: "the area's end and the counters, where it grows in place";
         Decide None "mremap: mmap_sem is given up"
             moved: "an error gives the charge back; a locked area's new tail is populated";
         Decide Write "mremap: __do_munmap, which downgrades mmap_sem"
@@ -219,6 +219,10 @@ impl Mremap {
         Err(errno)
     }
 
+    fn may_grow(world: &World, it: &Self) -> Option<Guard> {
+        world.may_adjust(it.m, it.i)
+    }
+
     fn in_place(world: &mut World, it: &mut Self) -> Step {
         let pages = (it.ask.new_len - it.ask.old_len) / PAGE_SIZE;
         it.to = it.ask.addr;
@@ -309,7 +313,7 @@ const RESTORE: u8 = 6;
 impl List for Move {
     rows! { "move an area"
         Link Write "copy_vma: mmap_sem; i_mmap_lock_write. It is claimed until all entries are there"
-            copy: "the area at the new place, merged or as a copy";
+            copy unless may_copy: "the area at the new place, merged or as a copy";
         Pass Write "move_ptes: ptep_get_and_clear under both page tables' locks; move_normal_pmd: pmd_clear. The source is claimed until the detach"
             pass unless may_pass: "an entry leaves its old place, and the stretch without entries before it";
         Pass Write "move_ptes: set_pte_at under the same hold of the locks; move_normal_pmd: pmd_populate"
@@ -345,6 +349,10 @@ impl Move {
 
     fn end(&self) -> u64 {
         self.ask.addr + self.ask.old_len
+    }
+
+    fn may_copy(world: &World, it: &Self) -> Option<Guard> {
+        world.may_adjust(it.m, it.i)
     }
 
     fn copy(world: &mut World, it: &mut Self) -> Step {
