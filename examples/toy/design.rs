@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use vmadiff_contract::{Config, DesignInfo, EventSink, Frees, Manager, Reason, VmFlags};
 use vmadiff_interleave::SeqCount;
+use vmadiff_machine::call::fault::refused_by_code;
 use vmadiff_machine::defects::listed;
+use vmadiff_machine::page::pte::Pte;
 use vmadiff_machine::{
     Copied, Current, Design, Died, Fault, Found, Handle, Machine, Mm, Need, Ops, PageProt, Ref,
     Vma, Vmf, WalkSites, aims, defects, reasons, sites,
@@ -79,7 +81,7 @@ impl<const MENDED: bool> Design for Toy<MENDED> {
     /// The count when the fault began.
     type Hold<'a> = u32;
 
-    fn fault(cx: &Current<'_, Self>, addr: u64, need: Need) -> Fault {
+    fn fault(cx: &Current<'_, Self>, addr: u64, need: Need, refused: Pte) -> Fault {
         let mm = cx.mm_struct();
         let count = cx.space(mm).writes.read(site::FOUND);
         let moment = cx.moment();
@@ -91,7 +93,7 @@ impl<const MENDED: bool> Design for Toy<MENDED> {
             let vma = cx.tree(mm).find(addr);
             vma.and_then(|vma| copy(vma, addr, need, (count, moment)))
         };
-        let Some(found) = found else {
+        let Some(found) = found.filter(|_| !refused_by_code(need, refused)) else {
             return cx.give_up(&reason::NO_AREA);
         };
         let mut vmf = Vmf::new(cx, found, addr, need == Need::Write);

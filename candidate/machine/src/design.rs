@@ -8,7 +8,7 @@ use crate::core::machine::Machine;
 use crate::core::mm::Mm;
 use crate::core::policy::Policy;
 use crate::core::slab::{Handle, Ref};
-use crate::page::pte::Need;
+use crate::page::pte::{Need, Pte};
 use crate::page::vmf::{Fault, Vmf};
 
 /// What a designer writes: how a fault finds and holds its area without mmap_sem, how a writer shuts
@@ -83,14 +83,15 @@ pub trait Design: Sized + Send + Sync + 'static {
     /// work: an optimistic design by [`Current::walk_irqs_off`] and [`Current::handle_pte_fault`], one
     /// that holds a lock by [`Current::handle_held_fault`]. The machine counts a fault that was served;
     /// whatever was taken the design gives back before it returns. A design that refuses an access
-    /// itself does so by [`Current::refuse`].
+    /// itself does so by [`Current::refuse`]. `refused` is the entry that the processor was refused by: of a
+    /// fetch it may say more than the area ([`refused_by_code`](crate::call::fault::refused_by_code)).
     ///
     /// A judge follows the fault by what it read, which the machine tells once [`Design::still`] has
     /// confirmed it: of when that was, [`Found::moment`](crate::Found) is to say.
     ///
     /// An area without an anon_vma is not for stores without mmap_sem: to find one its neighbours are
     /// read.
-    fn fault(_cx: &Current<'_, Self>, _addr: u64, _need: Need) -> Fault {
+    fn fault(_cx: &Current<'_, Self>, _addr: u64, _need: Need, _refused: Pte) -> Fault {
         Fault::Retry
     }
 

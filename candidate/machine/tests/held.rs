@@ -9,6 +9,7 @@ use vmadiff_contract::{
     Note, Outcome, Prot, TaskId, VmFlags,
 };
 use vmadiff_interleave::{Cell, RwSem};
+use vmadiff_machine::page::pte::Pte;
 use vmadiff_machine::testing::Log;
 use vmadiff_machine::{
     Current, Design, Fault, Found, Handle, Machine, Need, Ops, PageProt, Ref, Vma, Vmf,
@@ -46,7 +47,7 @@ impl Design for Held {
     type Space = ();
     type Hold<'a> = vmadiff_interleave::ReadGuard<'a>;
 
-    fn fault(cx: &Current<'_, Self>, addr: u64, need: Need) -> Fault {
+    fn fault(cx: &Current<'_, Self>, addr: u64, need: Need, _refused: Pte) -> Fault {
         let vma = cx.tree(cx.mm_struct()).find(addr);
         let Some(vma) = vma.filter(|vma| vma.start() <= addr) else {
             return cx.give_up(&NOTHING);

@@ -9,7 +9,8 @@
 
 use vmadiff_contract::VmFlags;
 use vmadiff_machine::area::anon_vma::AnonVma;
-use vmadiff_machine::page::pte::Maps;
+use vmadiff_machine::call::fault::refused_by_code;
+use vmadiff_machine::page::pte::{Maps, Pte};
 use vmadiff_machine::{
     Copied, Current, Fault, Found, Handle, Need, Ops, PageProt, Policy, Ref, Vma, Vmf, WalkSites,
 };
@@ -42,10 +43,14 @@ struct Pvma<'a> {
 }
 
 /// Tries to serve a fault without mmap_sem (`do_user_addr_fault`, up to `spf_abort`).
-pub fn do_user_addr_fault(cx: &Current<'_, Mmseq>, addr: u64, need: Need) -> Fault {
+pub fn do_user_addr_fault(cx: &Current<'_, Mmseq>, addr: u64, need: Need, refused: Pte) -> Fault {
     let users = &cx.mm_struct().mm_users;
     if users.get(site::DO_USER_ADDR_FAULT__MM_USERS) == 1 {
         return cx.give_up(&reason::ONE_USER);
+    }
+    // The processor has said so with the fault.
+    if refused_by_code(need, refused) {
+        return cx.give_up(&reason::ACCESS_ERROR);
     }
     let mut seq = mmap_seq_read_start(cx, site::DO_USER_ADDR_FAULT__SEQ);
     let mut moment = cx.moment();

@@ -26,6 +26,7 @@ pub use info::{AS_POSTED, DESIGN};
 
 use vmadiff_contract::{COUNTS, DesignInfo, Reason};
 use vmadiff_interleave::SeqCount;
+use vmadiff_machine::page::pte::Pte;
 use vmadiff_machine::{
     Current, Design, Died, Fault, Handle, Machine, Mm, Need, Policy, Ref, Vma, Vmf,
 };
@@ -53,8 +54,8 @@ impl Design for Mmseq {
     /// The count that the fault began with (`vmf->seq`).
     type Hold<'a> = u32;
 
-    fn fault(cx: &Current<'_, Self>, addr: u64, need: Need) -> Fault {
-        fault::do_user_addr_fault(cx, addr, need)
+    fn fault(cx: &Current<'_, Self>, addr: u64, need: Need, refused: Pte) -> Fault {
+        fault::do_user_addr_fault(cx, addr, need, refused)
     }
 
     /// The count is looked at before the tables are (for what they lead to may be gone) and under the

@@ -5,6 +5,8 @@
 
 use vmadiff_contract::{Mode, VmFlags};
 use vmadiff_interleave::Site;
+use vmadiff_machine::call::fault::refused_by_code;
+use vmadiff_machine::page::pte::Pte;
 use vmadiff_machine::{
     Current, Fault, Found, Handle, Need, Ops, PageProt, Policy, Ref, Vma, Vmf, WalkSites,
 };
@@ -29,6 +31,7 @@ pub fn handle_speculative_fault<R: References>(
     cx: &Current<'_, Spf<R>>,
     addr: u64,
     need: Need,
+    refused: Pte,
 ) -> Fault {
     let users = &cx.mm_struct().mm_users;
     if users.get(site::HANDLE_SPECULATIVE_FAULT__MM_USERS) == 1 {
@@ -37,7 +40,7 @@ pub fn handle_speculative_fault<R: References>(
     let Some(vma) = lookup::find_vma_rcu(cx, addr) else {
         return cx.give_up(&reason::NO_VMA);
     };
-    let fault = match check_vma(cx, vma, addr, need) {
+    let fault = match check_vma(cx, vma, addr, (need, refused)) {
         Ok(found) => {
             let mut vmf = Vmf::new(cx, found, addr, need == Need::Write);
             let fault = speculate(cx, &mut vmf);
@@ -57,7 +60,7 @@ fn check_vma<'a, R: References>(
     cx: &Current<'_, Spf<R>>,
     vma: Ref<'a, Vma>,
     addr: u64,
-    need: Need,
+    (need, refused): (Need, Pte),
 ) -> Result<Found<'a, Spf<R>>, Fault> {
     let outside = || {
         addr < vma.vm_start().get(site::HANDLE_SPECULATIVE_FAULT__VM_START)
@@ -95,7 +98,7 @@ fn check_vma<'a, R: References>(
     if outside_before.unwrap_or_else(outside) {
         return Err(cx.give_up(&reason::OUTSIDE));
     }
-    check_access(cx, vma, sequence, flags, need)?;
+    check_access(cx, vma, sequence, flags, (need, refused))?;
     let pgoff = vma.linear_page_index(
         addr,
         site::HANDLE_SPECULATIVE_FAULT__INDEX_START,
@@ -114,13 +117,14 @@ fn check_vma<'a, R: References>(
     })
 }
 
-/// Deviation (A26): v12 does not ask whether a page may be executed.
+/// Deviation (A26): v12 does not ask whether a page may be executed, nor what the processor's error code
+/// says of a fetch.
 fn check_access<R: References>(
     cx: &Current<'_, Spf<R>>,
     vma: Ref<'_, Vma>,
     sequence: u32,
     flags: VmFlags,
-    need: Need,
+    (need, by): (Need, Pte),
 ) -> Result<(), Fault> {
     let rwx = VmFlags::READ | VmFlags::WRITE | VmFlags::EXEC;
     let refused = match need {
@@ -137,7 +141,7 @@ fn check_access<R: References>(
         return Err(cx.give_up(&reason::ACCESS));
     }
     let fetch = need == Need::Exec && !flags.contains(VmFlags::EXEC);
-    if fetch && !defect!(cx, ExecUnchecked) {
+    if (fetch || refused_by_code(need, by)) && !defect!(cx, ExecUnchecked) {
         return Err(cx.give_up(&reason::NOT_EXECUTABLE));
     }
     Ok(())

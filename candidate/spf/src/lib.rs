@@ -29,6 +29,7 @@ use std::marker::PhantomData;
 
 use vmadiff_contract::{COUNTS, DesignInfo, Reason};
 use vmadiff_interleave::{Cell, RefCount, SeqCount, SeqLock};
+use vmadiff_machine::page::pte::Pte;
 use vmadiff_machine::{
     Current, Design, Died, Fault, Handle, InTree, Machine, Mm, Need, Policy, Ref, Vma, Vmf, Why,
 };
@@ -71,8 +72,8 @@ impl<R: References> Design for Spf<R> {
     /// The sequence count that the fault's copies were read under.
     type Hold<'a> = u32;
 
-    fn fault(cx: &Current<'_, Self>, addr: u64, need: Need) -> Fault {
-        match fault::handle_speculative_fault(cx, addr, need) {
+    fn fault(cx: &Current<'_, Self>, addr: u64, need: Need, refused: Pte) -> Fault {
+        match fault::handle_speculative_fault(cx, addr, need, refused) {
             // Deviation (A27): v12 forgets here whether a device was read (patch 28).
             Fault::Served { major } => Fault::Served {
                 major: major && !defect!(cx, MajorLost),

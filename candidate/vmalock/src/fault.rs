@@ -3,6 +3,8 @@
 
 use vmadiff_contract::{Misuse, VmFlags};
 use vmadiff_interleave::ReadGuard;
+use vmadiff_machine::call::fault::refused_by_code;
+use vmadiff_machine::page::pte::Pte;
 use vmadiff_machine::{Current, Fault, Found, Need, Ops, PageProt, Ref, Vma, Vmf};
 
 use crate::defects::defect;
@@ -17,14 +19,14 @@ use crate::{VmaLock, lock};
 ///
 /// Deviation (waits-for-pages): where Linux gives the area's lock up before it waits for the lock of a
 /// page, and serves the fault under mmap_sem then, the area stays locked here.
-pub fn do_user_addr_fault(cx: &Current<'_, VmaLock>, addr: u64, need: Need) -> Fault {
+pub fn do_user_addr_fault(cx: &Current<'_, VmaLock>, addr: u64, need: Need, refused: Pte) -> Fault {
     let vma = match lock_vma_under_rcu(cx, addr) {
         Ok(vma) => vma,
         Err(fault) => return fault,
     };
     // Nothing of the area changes from here on: its lock is held.
     let moment = cx.moment();
-    let fault = match check_access(cx, vma, need, moment) {
+    let fault = match check_access(cx, vma, (need, refused), moment) {
         Ok(()) => handle_mm_fault(cx, vma, addr, need, moment),
         Err(fault) => fault,
     };
@@ -91,7 +93,7 @@ fn lock_vma_under_rcu<'a>(cx: &'a Current<'_, VmaLock>, addr: u64) -> Result<Ref
 fn check_access(
     cx: &Current<'_, VmaLock>,
     vma: Ref<'_, Vma>,
-    need: Need,
+    (need, by): (Need, Pte),
     moment: u64,
 ) -> Result<(), Fault> {
     let flags = vma.flags();
@@ -103,7 +105,8 @@ fn check_access(
     if refused {
         return Err(cx.refuse(vma, moment));
     }
-    if need == Need::Exec && !flags.contains(VmFlags::EXEC) {
+    let fetch = need == Need::Exec && !flags.contains(VmFlags::EXEC);
+    if fetch || refused_by_code(need, by) {
         return Err(cx.give_up(&reason::NOT_EXECUTABLE));
     }
     if vma.ops() == Ops::FaultClose {

@@ -40,6 +40,7 @@ pub use info::DESIGN;
 
 use vmadiff_contract::{COUNTS, DesignInfo};
 use vmadiff_interleave::{Cell, LockCount, ReadGuard, RefCount};
+use vmadiff_machine::page::pte::Pte;
 use vmadiff_machine::{
     Current, Design, Died, Fault, Handle, InTree, Machine, Mm, Need, Ref, Vma, Vmf, Why,
 };
@@ -84,8 +85,8 @@ impl Design for VmaLock {
     /// The area, locked for reading; with mmap_sem, too, if the area lacked an anon_vma.
     type Hold<'a> = Option<ReadGuard<'a>>;
 
-    fn fault(cx: &Current<'_, Self>, addr: u64, need: Need) -> Fault {
-        fault::do_user_addr_fault(cx, addr, need)
+    fn fault(cx: &Current<'_, Self>, addr: u64, need: Need, refused: Pte) -> Fault {
+        fault::do_user_addr_fault(cx, addr, need, refused)
     }
 
     fn vmf_anon_prepare(cx: &Current<'_, Self>, vmf: &Vmf<'_, Self>) -> Result<(), Fault> {

@@ -37,7 +37,7 @@ impl<D: Design> Current<'_, D> {
     /// The handler (`do_user_addr_fault`): as the design has it first, and then under mmap_sem.
     /// `refused` is the entry that refused the access.
     pub fn do_page_fault(&self, addr: u64, need: Need, refused: Pte) -> Result<(), Unserved> {
-        match D::fault(self, addr, need) {
+        match D::fault(self, addr, need, refused) {
             Fault::Served { major } => {
                 self.note(Note::Speculative);
                 self.count_fault(major);
@@ -208,6 +208,12 @@ fn unserved(fault: Fault) -> Unserved {
     }
 }
 
+/// Whether the processor's error code refuses an access alone, whatever the area allows by now: a page was
+/// there, and a fetch or a read was refused all the same (`access_error`, X86_PF_PROT).
+pub fn refused_by_code(need: Need, refused: Pte) -> bool {
+    need != Need::Write && refused.present() && refused.readable()
+}
+
 /// Whether the area's flags refuse the access (`access_error`). A read that a present entry
 /// refuses is an instruction fetch from a page that is not executable.
 fn access_error(flags: VmFlags, need: Need, refused: Pte) -> bool {
@@ -215,7 +221,7 @@ fn access_error(flags: VmFlags, need: Need, refused: Pte) -> bool {
         Need::Write => !flags.contains(VmFlags::WRITE),
         Need::Read | Need::Exec => {
             let rwx = VmFlags::READ | VmFlags::WRITE | VmFlags::EXEC;
-            (refused.present() && refused.readable()) || !flags.intersects(rwx)
+            refused_by_code(need, refused) || !flags.intersects(rwx)
         }
     }
 }
