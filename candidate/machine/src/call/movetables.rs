@@ -90,6 +90,7 @@ impl<D: Design> Current<'_, D> {
                 self.tell_pte(None, StepKind::Pass, self.mm, old, (pte, Pte::NONE));
             }
         }
+        part.table.unhang();
     }
 
     /// Tells where they are now.
