@@ -167,9 +167,8 @@ impl Madvise {
         let area = &world.mms[it.m].areas[it.i];
         let first = area.pgoff_at(it.at);
         let pages = (it.upto - it.at) / PAGE_SIZE;
-        if let Some(file) = area.file
-            && world.file(file).read_in(first, first.saturating_add(pages))
-        {
+        if let Some(file) = area.file {
+            world.file(file).read_in(first, first.saturating_add(pages));
             world.about(About::File(file));
         }
         Self::next_area(world, it)

@@ -39,7 +39,7 @@ impl Follower {
         };
         // A pass over nothing is told, too, but not always to the end of its range: what can only come
         // behind it says that it is over. Of what else does nothing there is nothing to tell.
-        let passes = matches!(offer.kind, StepKind::Pass | StepKind::Flush) && !ends_passes(mark);
+        let passes = offer.kind == StepKind::Pass && !ends_passes(mark);
         let stands = || {
             must_be_marked(offer)
                 && !may_tell(mark.kind, offer)
