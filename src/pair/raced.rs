@@ -63,6 +63,9 @@ impl Pair {
 
     /// Looks for an order of the calls that explains a run.
     fn explain(&mut self, program: &Program, woven: &Woven) -> Verdict {
+        // Of a race without calls the only order is the empty one, which leaves what there is at boot.
+        self.reference.reset(&program.config);
+        Recorder::clear();
         let mut search = Orders {
             before: before(program.calls.len(), woven),
             program,

@@ -156,3 +156,17 @@ fn a_race_with_a_call_that_is_not_had_is_not_run() {
         "{verdict:?}"
     );
 }
+
+/// What the race before it left is none of its own.
+#[test]
+fn a_race_without_calls_agrees_after_another_one() {
+    let mut pair = pair::<0>();
+    let map = "mmap(0x1f0000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)";
+    for race in [
+        &format!("{map}\npolicy: random seed=3\n"),
+        "policy: random seed=3\n",
+    ] {
+        let ran = pair.run(&case(race).program, &mut ());
+        assert_eq!(ran.map(|ran| ran.verdict), None, "{race}");
+    }
+}
