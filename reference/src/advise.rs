@@ -47,7 +47,7 @@ impl List for Madvise {
         Decide None "madvise_remove: mmap_sem is not taken yet again"
             punched: "the same after REMOVE, whose error ends it";
         Copy Write "madvise_willneed, force_shm_swapin_readahead: the page cache"
-            read_ahead: "what the page cache lacks of the part's file is read in; on behind the part";
+            read_ahead: "what the page cache lacks of the part's file is read in";
     }
 
     /// `madvise_need_mmap_write`.
@@ -171,7 +171,7 @@ impl Madvise {
             world.file(file).read_in(first, first.saturating_add(pages));
             world.about(About::File(file));
         }
-        Self::next_area(world, it)
+        it.go(world, NEXT)
     }
 
     /// What the part maps is punched out of its file object (`madvise_remove`), with a reference
