@@ -46,7 +46,8 @@ impl Carve {
     }
 
     fn may_cut(world: &World, it: &Self) -> Option<Guard> {
-        world.may_adjust(it.m, it.i)
+        let guard = world.may_adjust(it.m, it.i)?;
+        (!world.map_is_full(it.m)).then_some(guard)
     }
 
     fn done(&self) -> Step {

@@ -95,9 +95,11 @@ impl World {
         self.wait_if(Guard::Mapping, busy)
     }
 
-    /// The same for an area that is cut or grows.
+    /// The same for an area that is cut or grows. One that has yet to fail for want of memory may do so
+    /// before it comes to the lock (`__split_vma`).
     pub fn may_adjust(&self, m: usize, i: usize) -> Option<Guard> {
-        self.is_unmapped(self.mms[m].areas.get(i)?.file)
+        let guard = self.is_unmapped(self.mms[m].areas.get(i)?.file)?;
+        (u32::from(self.fail.0) <= self.made).then_some(guard)
     }
 
     /// Whether a writer other than the task itself is at this address space.

@@ -53,7 +53,8 @@ impl World {
     pub fn may_merge(&self, m: usize, prev: Option<usize>, wanted: &Wanted) -> Option<Guard> {
         let guard = self.is_unmapped(wanted.file)?;
         let (left, right, _) = self.sides(m, prev, wanted);
-        (left.is_some() || right.is_some()).then_some(guard)
+        let merges = left.is_some() || right.is_some();
+        (merges && u32::from(self.fail.0) <= self.made).then_some(guard)
     }
 
     /// The neighbours that the range may be one with, by place, and whether it takes in a whole area.
