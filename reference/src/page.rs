@@ -214,14 +214,17 @@ impl World {
     }
 
     /// Gives the present entries of a range the permissions of new flags; private ones lose the
-    /// permission to write (`change_protection`, section 22).
-    pub fn protect_pages(&mut self, m: usize, start: u64, end: u64, flags: VmFlags) {
+    /// permission to write (`change_protection`, section 22). Whether there were any.
+    pub fn protect_pages(&mut self, m: usize, start: u64, end: u64, flags: VmFlags) -> bool {
         let writable = flags.contains(VmFlags::SHARED | VmFlags::WRITE);
         let range = self.mms[m].pages_in(start, end);
+        let mut any = false;
         for page in &mut self.mms[m].pages[range] {
             if page.is_present() {
                 *page = Page::new(page.addr, page.entry, flags, writable);
+                any = true;
             }
         }
+        any
     }
 }

@@ -26,8 +26,9 @@ pub(crate) struct Mprotect {
     old: VmFlags,
     new: VmFlags,
     charged: u64,
-    /// Up to here its entries were passed over.
+    /// Up to here its entries were passed over, and whether any of them was changed.
     passed: u64,
+    changed: bool,
 }
 
 const FIXUP: u8 = 1;
@@ -100,6 +101,7 @@ impl Mprotect {
             new: none,
             charged: 0,
             passed: 0,
+            changed: false,
         }))
     }
 
@@ -194,7 +196,7 @@ impl Mprotect {
         world.mms[it.m].areas[it.i].flags = it.new;
         world.claim(it.m, it.i, Guard::ClaimFlags);
         world.about(About::Area(world.mms[it.m].areas[it.i].id));
-        it.passed = it.at;
+        (it.passed, it.changed) = (it.at, false);
         it.go(world, PASS)
     }
 
@@ -205,7 +207,7 @@ impl Mprotect {
     fn pass(world: &mut World, it: &mut Self) -> Step {
         let stop = world.next_stop(it.m, it.passed, it.upto);
         world.pass_over(it.m, it.passed, stop, true);
-        world.protect_pages(it.m, it.passed, stop, it.new);
+        it.changed |= world.protect_pages(it.m, it.passed, stop, it.new);
         it.passed = stop;
         if stop < it.upto {
             return Ok(Flow::Again);
@@ -217,8 +219,10 @@ impl Mprotect {
         }
     }
 
+    /// A part of which no entry was changed is not flushed, whatever others have cleared of it
+    /// (`change_protection_range`).
     fn flushed(&self, world: &mut World) -> Step {
-        if world.has_to_flush(self.m, self.at, self.upto) {
+        if self.changed && world.has_to_flush(self.m, self.at, self.upto) {
             return Ok(Flow::To(FLUSH));
         }
         world.unclaim(self.m);

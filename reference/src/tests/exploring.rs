@@ -358,7 +358,8 @@ fn excuse(first: &Call, second: &Call) -> Option<&'static str> {
         )
     };
     let both = [first, second];
-    let numbers: [(bool, usize); 10] = [
+    let cuts = either(CallKind::Ftruncate) || either(CallKind::Fallocate);
+    let numbers: [(bool, usize); 11] = [
         (both.iter().any(shrinks), 1),
         (both.iter().any(removes), 2),
         (either(CallKind::Mincore), 3),
@@ -376,6 +377,7 @@ fn excuse(first: &Call, second: &Call) -> Option<&'static str> {
             either(CallKind::UffdRegister) && (either(CallKind::Load) || either(CallKind::Exec)),
             8,
         ),
+        (cuts && either(CallKind::Mprotect), 10),
     ];
     let found = numbers.iter().find(|(is, _)| *is);
     found.map(|(_, number)| EXCUSES[*number].0)

@@ -475,4 +475,10 @@ pub(super) const EXCUSES: &[(&str, usize, Call, Call)] = &[
         map(1, 1),
         ftruncate(1),
     ),
+    (
+        "mprotect that has changed nothing leaves to who cleared an entry to flush it",
+        3,
+        ftruncate(1),
+        mprotect(0, 3, NONE),
+    ),
 ];
