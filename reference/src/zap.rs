@@ -15,6 +15,9 @@ pub(crate) enum What {
     All,
     /// Those of a file's own pages, not private copies (`even_cows` is not set, section 24).
     FilePages,
+    /// Those of this page of this file: an entry is looked at before it is taken
+    /// (`page_vma_mapped_walk`).
+    Page(FileId, u64),
     /// Those of pages that are swapped out (MADV_FREE, section 18).
     Swapped,
 }
@@ -130,6 +133,7 @@ impl Zap {
                 let entry = world.mms[it.m].pages[i].entry;
                 let taken = match it.what {
                     What::FilePages => matches!(entry, Entry::File(..)),
+                    What::Page(file, index) => entry == Entry::File(file, index),
                     What::Swapped | What::All => matches!(entry, Entry::Swap(_)),
                 };
                 if taken {
@@ -284,6 +288,7 @@ impl ZapFile {
     /// `ptep_clear_flush`): nothing is gathered, and nobody asks who else has cleared what.
     pub fn page(file: FileId, index: u64) -> Self {
         Self {
+            what: What::Page(file, index),
             own: true,
             ..Self::new(file, index, index + 1, false)
         }
