@@ -92,16 +92,49 @@ impl Follower {
 
     /// Whether the call's next mark tells that an allocation failed.
     fn fails_next(&self, race: &Race<'_>, call: usize) -> bool {
+        let next = self.next_of(race, call);
+        next.is_some_and(|mark| mark.kind == StepKind::Allocate && mark.told == Told::Refused)
+    }
+
+    /// How a call goes on where another one waits for it: as it comes, from the start of its fault if its
+    /// next mark says so, or out of a walk over entries if it tells of no other.
+    pub(super) fn goes_on(
+        &mut self,
+        race: &Race<'_>,
+        reference: &mut dyn Stepped,
+        call: usize,
+        offer: &Offer,
+    ) -> Choice {
+        if self.begins_again(race, reference, call, offer) {
+            return Choice::Again;
+        }
+        if offer.list != "reclaim" || offer.row != 2 {
+            return Choice::Go;
+        }
+        let looks = self.next_of(race, call).is_some_and(|mark| {
+            mark.kind == StepKind::Decide && matches!(mark.about, About::Entry { .. })
+        });
+        self.ways.clear();
+        reference.ways(offer.task, &mut self.ways);
+        if !looks && self.ways.contains(&Choice::GiveUp) {
+            Choice::GiveUp
+        } else {
+            Choice::Go
+        }
+    }
+
+    /// What a call tells next, behind the item that is followed.
+    fn next_of(&self, race: &Race<'_>, call: usize) -> Option<Mark> {
         let mut later = race.items[self.item..].iter().skip(1);
         let next = later.find(|item| item.call as usize == call);
-        next.is_some_and(|item| match item.what {
-            What::Mark(mark) => mark.kind == StepKind::Allocate && mark.told == Told::Refused,
-            What::Begin | What::End => false,
+        next.and_then(|item| match item.what {
+            What::Mark(mark) => Some(mark),
+            What::Begin | What::End => None,
         })
     }
 
     /// Whether a call's next mark says that its fault began again, and it may.
-    pub(super) fn begins_again(
+    fn begins_again(
         &mut self,
         race: &Race<'_>,
         reference: &mut dyn Stepped,
@@ -113,12 +146,8 @@ impl Follower {
         }
         self.ways.clear();
         reference.ways(offer.task, &mut self.ways);
-        let mut later = race.items[self.item..].iter().skip(1);
-        let next = later.find(|item| item.call as usize == call);
-        let begins = next.is_some_and(|item| match item.what {
-            What::Mark(mark) => begins_a_fault(&mark, offer),
-            What::Begin | What::End => false,
-        });
+        let next = self.next_of(race, call);
+        let begins = next.is_some_and(|mark| begins_a_fault(&mark, offer));
         begins && self.ways.contains(&Choice::Again)
     }
 }

@@ -96,13 +96,14 @@ impl Follower {
             return false;
         };
         let passes = |offer: &Offer| offer.kind == StepKind::Pass;
-        if mark.kind != StepKind::Pass || passes(offer) || !must_be_marked(offer) {
+        let over = offer.kind == StepKind::Return;
+        if mark.kind != StepKind::Pass || passes(offer) || !(over || must_be_marked(offer)) {
             return false;
         }
         let Some(mm) = self
             .names
             .mm(mm)
-            .filter(|_| !does_nothing(reference, offer.task))
+            .filter(|_| over || !does_nothing(reference, offer.task))
         else {
             return false;
         };

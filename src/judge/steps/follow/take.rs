@@ -153,17 +153,21 @@ impl Follower {
             let Some(offer) = reference.next(task) else {
                 continue;
             };
-            let again = self.begins_again(race, reference, other, &offer);
+            let choice = self.goes_on(race, reference, other, &offer);
             let free = offer.kind != StepKind::Return
                 && !reference.takes_hold(task)
-                && (again || !must_be_marked(&offer) || does_nothing(reference, task));
-            let choice = if again { Choice::Again } else { Choice::Go };
+                && (choice != Choice::Go
+                    || !must_be_marked(&offer)
+                    || does_nothing(reference, task));
             if free && reference.take(task, choice).is_ok() {
                 self.taken += 1;
                 self.about.clear();
                 reference.footprint(&mut self.about);
                 self.keep(other, offer, choice);
                 self.drain(race, other);
+                // It tells of that when it comes to its turn.
+                let pending = &mut self.calls[other];
+                pending.refused |= reference.refused() && !pending.refusal_told;
                 return true;
             }
         }
