@@ -23,7 +23,7 @@ const KEY: [(&str, &str); 12] = [
 ];
 
 pub fn draw(subject: &Subject<'_>) -> Markup {
-    let found = subject.divergence().and_then(|found| found.shown_at());
+    let found = subject.divergence().and_then(Divergence::shown_at);
     html! {
         (DOCTYPE)
         html lang="en" {
