@@ -1,22 +1,24 @@
 //! Which way a step goes, where it can go more than one: what the mark tells says it, or the call's
 //! next one, or what the call answers.
 
-use vmadiff_contract::{About, Choice, Mark, Offer, PageState, StepKind, Stepped, Told};
+use vmadiff_contract::{About, Choice, Mark, Offer, PageState, StepKind, Stepped, TaskId, Told};
 
 use super::super::path::{Race, What};
 use super::super::rows::may_tell;
 use super::Follower;
+use crate::run::Recorder;
 
 impl Follower {
-    /// The way that a step goes, by what the mark tells.
+    /// The way that a step goes, by what the mark tells; the entry that it is about is given as the table and
+    /// as the TLB has it.
     pub(super) fn choose(
         &self,
         race: &Race<'_>,
+        reference: &dyn Stepped,
         call: usize,
         offer: &Offer,
         mark: Option<&Mark>,
-        before: Option<PageState>,
-        held: Option<PageState>,
+        (before, held): (Option<PageState>, Option<PageState>),
     ) -> Choice {
         let may = |choice| self.ways.contains(&choice);
         let refused = mark.is_some_and(|mark| mark.told == Told::Refused);
@@ -26,7 +28,8 @@ impl Follower {
             let told = mark.map(|mark| mark.told);
             if let (Some(Told::Entry { before: by, .. }), Some(held)) = (told, held) {
                 let by = self.names.entry(by, held.mm, held.addr);
-                if by == Some(held) && by != before {
+                let other = by != before || self.touches_another(race, reference, call, offer.task);
+                if by == Some(held) && other {
                     return Choice::Stale;
                 }
             }
@@ -94,6 +97,30 @@ impl Follower {
     fn fails_next(&self, race: &Race<'_>, call: usize) -> bool {
         let next = self.next_of(race, call);
         next.is_some_and(|mark| mark.kind == StepKind::Allocate && mark.told == Told::Refused)
+    }
+
+    /// Whether an access by the table's entry, which looks like that of the TLB, would be to another frame
+    /// than the one that is touched next.
+    fn touches_another(
+        &self,
+        race: &Race<'_>,
+        reference: &dyn Stepped,
+        call: usize,
+        task: TaskId,
+    ) -> bool {
+        let next = self.next_of(race, call).map(|mark| (mark.kind, mark.about));
+        let Some((StepKind::Touch, About::Frame(theirs))) = next else {
+            return false;
+        };
+        let Some(touched) = self.names.frames.get(theirs.0) else {
+            return false;
+        };
+        let (mut copy, mut about) = (reference.fork(), Vec::new());
+        let walked = copy.take(task, Choice::Go).is_ok() && copy.take(task, Choice::Go).is_ok();
+        copy.footprint(&mut about);
+        Recorder::clear();
+        let another = |about: &About| matches!(about, About::Frame(frame) if frame.0 != touched);
+        walked && about.iter().any(another)
     }
 
     /// How a call goes on where another one waits for it: as it comes, from the start of its fault if its

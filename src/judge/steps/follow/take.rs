@@ -29,7 +29,7 @@ impl Follower {
             reference.ways(task, &mut self.ways);
             let held = place.and_then(|(_, addr)| reference.held(task, addr));
             let before = entry(reference);
-            let choice = self.choose(race, call, &offer, mark, before, held);
+            let choice = self.choose(race, reference, call, &offer, mark, (before, held));
             let upto = match mark.map(|mark| mark.about) {
                 Some(About::Entry { addr, .. }) => addr.saturating_add(PAGE_SIZE),
                 Some(About::Range { end, .. }) => end,
