@@ -95,11 +95,16 @@ impl World {
         self.wait_if(Guard::Mapping, busy)
     }
 
-    /// The same for an area that is cut or grows. One that has yet to fail for want of memory may do so
-    /// before it comes to the lock (`__split_vma`).
+    /// The same for areas that are cut, merged or grow. A call that has yet to fail for want of memory may do
+    /// so before it comes to the lock (`__split_vma`).
+    pub fn may_change_list(&self, file: Option<FileId>) -> Option<Guard> {
+        let fails_yet = u32::from(self.fail.0) > self.made;
+        self.is_unmapped(file).filter(|_| !fails_yet)
+    }
+
+    /// The same for this area.
     pub fn may_adjust(&self, m: usize, i: usize) -> Option<Guard> {
-        let guard = self.is_unmapped(self.mms[m].areas.get(i)?.file)?;
-        (u32::from(self.fail.0) <= self.made).then_some(guard)
+        self.may_change_list(self.mms[m].areas.get(i)?.file)
     }
 
     /// Whether a writer other than the task itself is at this address space.

@@ -51,10 +51,9 @@ struct Import {
 impl World {
     /// Where areas merge the file's list changes.
     pub fn may_merge(&self, m: usize, prev: Option<usize>, wanted: &Wanted) -> Option<Guard> {
-        let guard = self.is_unmapped(wanted.file)?;
+        let guard = self.may_change_list(wanted.file)?;
         let (left, right, _) = self.sides(m, prev, wanted);
-        let merges = left.is_some() || right.is_some();
-        (merges && u32::from(self.fail.0) <= self.made).then_some(guard)
+        (left.is_some() || right.is_some()).then_some(guard)
     }
 
     /// The neighbours that the range may be one with, by place, and whether it takes in a whole area.

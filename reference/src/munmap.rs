@@ -87,15 +87,18 @@ impl Munmap {
     }
 
     fn may_cut_start(world: &World, it: &Self) -> Option<Guard> {
-        let i = world.mms[it.m].find(it.start);
-        let cut = world.mms[it.m].areas.get(i)?.start < it.start;
-        world.may_adjust(it.m, i).filter(|_| cut)
+        it.may_cut(world, it.start)
     }
 
     fn may_cut_end(world: &World, it: &Self) -> Option<Guard> {
-        let i = world.mms[it.m].find(it.end);
-        let cut = world.mms[it.m].areas.get(i)?.start < it.end;
-        world.may_adjust(it.m, i).filter(|_| cut)
+        it.may_cut(world, it.end)
+    }
+
+    /// Only an area that begins before this address is cut there.
+    fn may_cut(&self, world: &World, at: u64) -> Option<Guard> {
+        let i = world.mms[self.m].find(at);
+        let cut = world.mms[self.m].areas.get(i)?.start < at;
+        world.may_adjust(self.m, i).filter(|_| cut)
     }
 
     fn may_leave(world: &World, it: &Self) -> Option<Guard> {

@@ -6,7 +6,7 @@ use vmadiff_contract::{About, Choice, Mark, Offer, PageState, StepKind, Stepped,
 use super::super::path::{Race, What};
 use super::super::rows::may_tell;
 use super::Follower;
-use crate::run::Recorder;
+use super::take::ahead;
 
 impl Follower {
     /// The way that a step goes, by what the mark tells; the entry that it is about is given as the table and
@@ -115,12 +115,9 @@ impl Follower {
         let Some(touched) = self.names.frames.get(theirs.0) else {
             return false;
         };
-        let (mut copy, mut about) = (reference.fork(), Vec::new());
-        let walked = copy.take(task, Choice::Go).is_ok() && copy.take(task, Choice::Go).is_ok();
-        copy.footprint(&mut about);
-        Recorder::clear();
         let another = |about: &About| matches!(about, About::Frame(frame) if frame.0 != touched);
-        walked && about.iter().any(another)
+        // The walk, and the access.
+        ahead(reference, task, 2).is_some_and(|(_, about)| about.iter().any(another))
     }
 
     /// How a call goes on where another one waits for it: as it comes, from the start of its fault if its

@@ -21,6 +21,8 @@ mod mark;
 mod settle;
 mod take;
 
+pub(super) use take::ahead;
+
 use vmadiff_contract::{
     About, Call, Choice, Event, MmId, Offer, Outcome, PageState, Snapshot, Stepped, TaskId,
 };

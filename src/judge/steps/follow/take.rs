@@ -186,10 +186,20 @@ pub(super) fn can_be_seen(kind: StepKind, about: &[About]) -> bool {
 
 /// Whether a step would touch nothing that others can see, by taking it on a copy.
 pub(super) fn does_nothing(reference: &dyn Stepped, task: TaskId) -> bool {
-    let mut copy = reference.fork();
-    let (mut about, kind) = (Vec::new(), copy.next(task).map(|offer| offer.kind));
-    let taken = copy.take(task, Choice::Go).is_ok();
+    ahead(reference, task, 1).is_some_and(|(offer, about)| !can_be_seen(offer.kind, &about))
+}
+
+/// A task's next step, and what the last of so many of its steps would be about, by taking them on a copy;
+/// none if one of them cannot be taken.
+pub(in crate::judge::steps) fn ahead(
+    reference: &dyn Stepped,
+    task: TaskId,
+    steps: usize,
+) -> Option<(Offer, Vec<About>)> {
+    let (mut copy, mut about) = (reference.fork(), Vec::new());
+    let offer = copy.next(task);
+    let taken = (0..steps).all(|_| copy.take(task, Choice::Go).is_ok());
     copy.footprint(&mut about);
     Recorder::clear();
-    taken && kind.is_some_and(|kind| !can_be_seen(kind, &about))
+    offer.filter(|_| taken).map(|offer| (offer, about))
 }

@@ -7,11 +7,11 @@ use vmadiff_contract::{
 use super::cause::{is_of_an_area, ours, writes};
 use super::{Parting, StepAt};
 use crate::judge::names::Names;
-use crate::judge::steps::follow::{Objection, Trod};
+use crate::judge::steps::follow::{Objection, Trod, ahead};
 use crate::judge::steps::path::{Race, What};
 use crate::judge::steps::signed::step_name;
 use crate::judge::{Divergence, Object, state};
-use crate::run::{Recorder, Woven};
+use crate::run::Woven;
 
 /// A race that was followed as far as it goes, and its divergence.
 pub struct Followed<'a> {
@@ -234,15 +234,9 @@ impl Followed<'_> {
 
     /// What a step that is not taken yet would be about.
     fn would_be_about(&self, step: &Offer, about: &mut Vec<About>) {
-        let mut copy = self.reference.fork();
-        if copy
-            .next(step.task)
-            .is_some_and(|next| next.row == step.row && next.list == step.list)
-            && copy.take(step.task, Choice::Go).is_ok()
-        {
-            copy.footprint(about);
-        }
-        Recorder::clear();
+        let is = |next: &Offer| next.row == step.row && next.list == step.list;
+        let ahead = ahead(self.reference, step.task, 1).filter(|(next, _)| is(next));
+        about.extend(ahead.into_iter().flat_map(|(_, found)| found));
     }
 
     /// What a step has to wait by.
