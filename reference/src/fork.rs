@@ -50,7 +50,7 @@ impl List for Fork {
         Count None "copy_signal: task_lock of the group's leader"
             limits: "the limits";
         Decide Write "dup_mmap: mmap_sem of the parent"
-            begin: "the parent's brk and its first area";
+            begin: "the parent's brk, its counters and its first area";
         Charge Write "dup_mmap: security_vm_enough_memory_mm, a counter"
             charge: "the next area that is copied";
         Allocate Write "vm_area_dup, vma_dup_policy: nobody else has them"
@@ -60,7 +60,7 @@ impl List for Fork {
         Anon Write "anon_vma_fork: anon_vma_lock_write"
             own_anon: "an anon_vma of its own, if there was none to reuse";
         Link Write "dup_mmap: i_mmap_lock_write; nobody else has the child"
-            link unless may_link: "the copy, its file and the child's counters";
+            link unless may_link: "the copy and its file";
         Pass Write "copy_pte_range: both page tables' locks; claimed until the flush"
             pass unless may_pass: "an entry, and the stretch without entries before it";
         Decide Write "dup_mmap: vm_ops->open"
@@ -125,7 +125,10 @@ impl Fork {
     }
 
     fn begin(world: &mut World, it: &mut Self) -> Step {
-        world.mms[it.child].brk = world.mms[it.parent].brk;
+        let old = &world.mms[it.parent];
+        let (brk, total, data, stack, exec) = (old.brk, old.total, old.data, old.stack, old.exec);
+        let mm = &mut world.mms[it.child];
+        (mm.brk, mm.total, mm.data, mm.stack, mm.exec) = (brk, total, data, stack, exec);
         world.about(About::Areas(world.mms[it.parent].id));
         Ok(Flow::Next)
     }
@@ -138,14 +141,13 @@ impl Fork {
     }
 
     fn charge(world: &mut World, it: &mut Self) -> Step {
-        let areas = &world.mms[it.parent].areas;
-        while areas
-            .get(it.i)
-            .is_some_and(|area| area.flags.contains(VmFlags::DONTCOPY))
-        {
+        let left_out = |area: &&Area| area.flags.contains(VmFlags::DONTCOPY);
+        while let Some(area) = world.mms[it.parent].areas.get(it.i).filter(left_out) {
+            let (flags, pages) = (area.flags, area.pages());
+            world.mms[it.child].discount(flags, pages);
             it.i += 1;
         }
-        let Some(area) = areas.get(it.i) else {
+        let Some(area) = world.mms[it.parent].areas.get(it.i) else {
             return it.flushed(world);
         };
         let accounted = area.flags.contains(VmFlags::ACCOUNT);
@@ -252,7 +254,7 @@ impl Fork {
     /// Its locks are dropped, too.
     fn link(world: &mut World, it: &mut Self) -> Step {
         let old = &world.mms[it.parent].areas[it.i];
-        let (flags, pages, anon) = (old.flags, old.pages(), old.rmap.anon);
+        let (flags, anon) = (old.flags, old.rmap.anon);
         let (start, file) = (old.start, old.file);
         let mut copy = it.copy_of(old);
         copy.flags -= LOCKS;
@@ -260,7 +262,6 @@ impl Fork {
         world.get_file(file);
         let last = world.mms[it.child].areas.len();
         world.link(it.child, last, copy);
-        world.mms[it.child].account(flags, pages);
         if flags.contains(VmFlags::WIPEONFORK) || anon.is_none() {
             return Ok(Flow::To(OPEN));
         }
@@ -365,6 +366,9 @@ impl Fork {
     }
 
     fn give_up(world: &mut World, it: &mut Self) -> Step {
+        // With the address space its counters are gone, of areas that were yet to be copied, too.
+        let mm = &mut world.mms[it.child];
+        (mm.total, mm.data, mm.stack, mm.exec) = (0, 0, 0, 0);
         world.put_policy(it.policy);
         Err(it.failed.unwrap_or(Errno::ENOMEM))
     }
