@@ -217,7 +217,8 @@ rules! {
         from "flush_tlb_mm_range; docs/compared.md, woven runs";
     LostStore "lost-store"
         "When all calls have returned pages and files hold what was stored to them, by the order of \
-         the steps, and nothing else."
+         the steps, and nothing else; and a load answers what may have been stored there last, by when \
+         calls began and returned."
         from "docs/compared.md, woven runs";
     FaultCount "fault-count"
         "A task's faults are counted one by one as they are served."

@@ -170,7 +170,8 @@ impl Pair {
         else {
             return divergence;
         };
-        if ends(rule) {
+        // Of a law that the reference breaks no mark tells anything.
+        if ends(rule) || divergence.side == Some(Side::Reference) {
             return divergence;
         }
         if let Some(parting) = steps.part(program, driven, weaver.woven(), &divergence) {

@@ -12,6 +12,7 @@
 //! | `parting` | where a race and the reference part, for signatures and reports |
 //! | `order` | whether another order of steps explains the outcomes and the end: the marks are wrong |
 //! | `faults` | a task counts the faults that it was served |
+//! | `stored` | what was stored is what is loaded, whatever the steps were |
 //! | `scenes` | a race scene by scene, for pictures |
 //!
 //! A run that is followed to its end agrees, and one that is objected to is a finding. The search over
@@ -26,6 +27,7 @@ mod path;
 mod rows;
 mod scenes;
 mod signed;
+mod stored;
 mod told;
 
 use vmadiff_contract::{Event, Stepped};
@@ -50,6 +52,7 @@ pub const UNJUDGED: &str = "the reference takes more steps for one mark than are
 #[derive(Default)]
 pub struct StepJudge {
     follower: Follower,
+    stored: stored::Stored,
     orders: Orders,
     items: Vec<Item>,
     life: Vec<(u32, Event)>,
@@ -70,11 +73,17 @@ impl StepJudge {
         }
         self.with_race(program, woven, |judge, race| {
             match judge.judge(race, reference) {
-                None => Verdict::Agree,
+                None => judge.beside(race).map_or(Verdict::Agree, Verdict::Diverge),
                 Some(objection) if objection.bounded => Verdict::Skip(UNJUDGED.to_owned()),
                 Some(objection) => Verdict::Diverge(divergence(race, *objection)),
             }
         })
+    }
+
+    /// What the laws beside the steps object to in a race that was followed to its end.
+    pub fn beside(&mut self, race: &Race<'_>) -> Option<Divergence> {
+        let broken = self.follower.broken();
+        broken.or_else(|| self.stored.lost(race))
     }
 
     /// Where a run that diverges parts from the reference, which may be in any state; none: its marks

@@ -13,11 +13,13 @@
 //! | `take` | one step of the reference, and steps of others for which it has to wait |
 //! | `compare` | what a mark tells, and what its step did |
 //! | `settle` | returns of calls, and the end of the race |
+//! | `quiet` | laws of the reference itself, at quiet points |
 
 mod choose;
 mod compare;
 mod look;
 mod mark;
+mod quiet;
 mod settle;
 mod take;
 
@@ -28,9 +30,11 @@ use vmadiff_contract::{
 };
 
 use super::path::{Race, What};
-use crate::judge::Rule;
+use quiet::Quiet;
+
 use crate::judge::life::Life;
 use crate::judge::names::Names;
+use crate::judge::{Divergence, Rule};
 use crate::run::Recorder;
 
 /// Where the candidate and the reference part.
@@ -77,6 +81,7 @@ pub struct Follower {
     pub trail: Option<Vec<Trod>>,
     names: Names,
     life: Life,
+    quiet: Quiet,
     calls: Vec<Pending>,
     /// Calls that are under way, the one that took a step last behind the others.
     under_way: Vec<usize>,
@@ -197,6 +202,11 @@ impl Follower {
         &self.names
     }
 
+    /// A law that the reference broke in the last race, if it did.
+    pub(super) fn broken(&mut self) -> Option<Divergence> {
+        self.quiet.take_broken()
+    }
+
     /// Steps of the reference that were taken since the follower was made.
     pub fn taken(&self) -> u64 {
         self.taken
@@ -207,6 +217,7 @@ impl Follower {
         reference.drive(config);
         Recorder::clear();
         self.names.clear(config.tasks.clamp(1, 8));
+        self.quiet.reset();
         self.under_way.clear();
         if let Some(trail) = &mut self.trail {
             trail.clear();
@@ -261,6 +272,7 @@ impl Follower {
         match reference.begin(task, &step.call, step.fail) {
             Ok(()) => {
                 pending.task = Some(task);
+                self.quiet.begin(!self.under_way.is_empty());
                 self.under_way.push(call);
             }
             Err(outcome) => pending.answer = Some(outcome),

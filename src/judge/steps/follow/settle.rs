@@ -22,6 +22,10 @@ impl Follower {
             (None, Some(task)) => self.finish(race, reference, call, task)?,
         };
         self.under_way.retain(|&other| other != call);
+        if self.under_way.is_empty() {
+            let kind = race.program.calls[call].call.kind();
+            self.quiet.rest(call, kind, reference);
+        }
         let theirs = race.outcomes[call].unwrap_or(Outcome::NoTask);
         let step = &race.program.calls[call];
         if let (Call::Fork, Outcome::Value(ours), Outcome::Value(theirs)) =
@@ -95,11 +99,16 @@ impl Follower {
     pub(super) fn settle(&mut self, race: &Race<'_>, reference: &dyn Stepped) -> Followed {
         let Self {
             names,
+            quiet,
             ours,
             theirs,
             ..
         } = self;
         reference.see(ours);
+        if let Some(last) = race.items.last() {
+            let call = last.call as usize;
+            quiet.settle(call, race.program.calls[call].call.kind(), ours);
+        }
         names.translate(ours, race.state, theirs);
         if state::same(ours, theirs) {
             return Ok(());

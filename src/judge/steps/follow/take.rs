@@ -90,6 +90,7 @@ impl Follower {
         let Self {
             names,
             calls,
+            quiet,
             under_way,
             ..
         } = self;
@@ -100,8 +101,10 @@ impl Follower {
             under_way.push(call);
         }
         let pending = &mut calls[call];
+        let kind = race.program.calls[call].call.kind();
         Recorder::drain(|events| {
             for event in events {
+                quiet.event(call, kind, event);
                 match *event {
                     Event::VmaAlloc { vma, .. } => {
                         let mut theirs = race.life_of(call).iter().filter_map(|(_, e)| match e {

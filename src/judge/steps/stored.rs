@@ -1,0 +1,249 @@
+//! What was stored to a byte is what is loaded from it, through whatever frames: a law of a race that
+//! knows neither steps nor marks, but only when calls began and returned, and what they answered.
+//!
+//! A load answers what one of the stores put there that may have been the last: it began before the load
+//! returned, and no other that began behind its return had returned when the load began. What is mapped
+//! anew is zero. Calls that take pages away, or put others there, leave it open what the byte holds; what
+//! moves pages about without their owner's knowledge (reclaim, collapse, migration, write protection for
+//! fork) does not. Nothing is said of what is mapped shared, which has other addresses, too.
+
+use std::ops::Range;
+
+use vmadiff_contract::{Advice, Call, MapFlags, Outcome, PAGE_SIZE, TaskId};
+
+use super::path::{Race, What};
+use crate::judge::{Divergence, Rule, Side, Signature};
+use crate::program::Step;
+
+/// What a call leaves in a byte.
+#[derive(Clone, Copy, PartialEq)]
+enum Leaves {
+    Value(u8),
+    /// The call does not say.
+    Open,
+}
+
+/// A call that may have changed the byte.
+#[derive(Clone, Copy)]
+struct Change {
+    /// The items between which it did.
+    begin: usize,
+    end: usize,
+    leaves: Leaves,
+}
+
+/// Keeps its memory from race to race.
+#[derive(Default)]
+pub(super) struct Stored {
+    /// The items at which each call began and returned.
+    spans: Vec<(usize, usize)>,
+    changes: Vec<Change>,
+}
+
+impl Stored {
+    /// A load that answers what nobody can have stored last.
+    pub fn lost(&mut self, race: &Race<'_>) -> Option<Divergence> {
+        let calls = &race.program.calls;
+        let loads = |step: &Step| matches!(step.call, Call::Load { .. });
+        let stores = |step: &Step| matches!(step.call, Call::Store { .. });
+        if !calls.iter().any(loads) || !calls.iter().any(stores) || loses_sight(race) {
+            return None;
+        }
+        self.spans.clear();
+        self.spans.resize(calls.len(), (0, usize::MAX));
+        for (at, item) in race.items.iter().enumerate() {
+            let span = &mut self.spans[item.call as usize];
+            match item.what {
+                What::Begin => span.0 = at,
+                What::End => span.1 = at,
+                What::Mark(_) => {}
+            }
+        }
+        (0..calls.len()).find_map(|load| self.answers_another(race, load))
+    }
+
+    fn answers_another(&mut self, race: &Race<'_>, load: usize) -> Option<Divergence> {
+        let step = &race.program.calls[load];
+        let (Call::Load { addr }, Some(Outcome::Value(seen))) = (step.call, race.outcomes[load])
+        else {
+            return None;
+        };
+        if shared(race).any(|range| range.contains(&addr)) {
+            return None;
+        }
+        let (begin, end) = self.spans[load];
+        self.changes.clear();
+        // What the byte holds when the program begins is open.
+        self.changes.push(Change {
+            begin: 0,
+            end: 0,
+            leaves: Leaves::Open,
+        });
+        let space = space_of(race, step.task);
+        for (at, other) in race.program.calls.iter().enumerate() {
+            let leaves =
+                race.outcomes[at].and_then(|outcome| leaves(race, other, outcome, space, addr));
+            let (begin, returned) = self.spans[at];
+            let change = leaves.map(|leaves| Change {
+                begin,
+                end: returned,
+                leaves,
+            });
+            self.changes
+                .extend(change.filter(|change| change.begin < end));
+        }
+        let replaced = |change: &Change| {
+            let mut later = self.changes.iter();
+            later.any(|later| change.end < later.begin && later.end < begin)
+        };
+        let mut last = self.changes.iter().filter(|change| !replaced(change));
+        let fits = |change: &Change| {
+            change.leaves == Leaves::Open || change.leaves == Leaves::Value(seen as u8)
+        };
+        if last.clone().any(fits) {
+            return None;
+        }
+        let Leaves::Value(stored) = last.next()?.leaves else {
+            return None;
+        };
+        let signature = Signature {
+            rule: Rule::LostStore,
+            call: "load",
+            field: "value",
+        };
+        let what = format!(
+            "in the candidate, task {} loads {seen:#x} from {addr:#x}, where {stored:#x} was stored last",
+            step.task
+        );
+        Some(Divergence {
+            at: Some(load),
+            step: race.items.get(end).map(|item| item.at as usize),
+            side: Some(Side::Candidate),
+            ..Divergence::of(signature, what)
+        })
+    }
+}
+
+/// Whether addresses do not tell what is shared: shared mappings may have moved.
+fn loses_sight(race: &Race<'_>) -> bool {
+    let moves = |step: &Step| matches!(step.call, Call::Mremap { .. });
+    race.program.calls.iter().any(moves) && shared(race).next().is_some()
+}
+
+/// What was mapped shared.
+fn shared<'a>(race: &'a Race<'_>) -> impl Iterator<Item = Range<u64>> + 'a {
+    let calls = race.program.calls.iter().zip(race.outcomes);
+    calls.filter_map(|(step, outcome)| match (step.call, outcome) {
+        (Call::Mmap { len, flags, .. }, Some(Outcome::Value(at))) => {
+            let private = kind_of_map(flags) == MapFlags::PRIVATE;
+            (!private).then(|| pages(*at, len))
+        }
+        _ => None,
+    })
+}
+
+/// The address space of a task, by the number of its first one.
+fn space_of(race: &Race<'_>, task: TaskId) -> u8 {
+    let threads = race.program.config.tasks.clamp(1, 8);
+    if task.0 <= threads { 1 } else { task.0 }
+}
+
+/// MAP_TYPE.
+fn kind_of_map(flags: MapFlags) -> MapFlags {
+    flags & MapFlags::from_bits_retain(0xf)
+}
+
+/// Whole pages of a range.
+fn pages(addr: u64, len: u64) -> Range<u64> {
+    let end = addr.saturating_add(len).checked_next_multiple_of(PAGE_SIZE);
+    addr & !(PAGE_SIZE - 1)..end.unwrap_or(u64::MAX)
+}
+
+/// What a call leaves in a byte of an address space; none: what was there.
+fn leaves(race: &Race<'_>, step: &Step, outcome: Outcome, space: u8, addr: u64) -> Option<Leaves> {
+    let own = space_of(race, step.task) == space;
+    let open = |is: bool| is.then_some(Leaves::Open);
+    let over = |range: Range<u64>| own && range.contains(&addr);
+    if matches!(outcome, Outcome::Unsupported | Outcome::NoTask) {
+        return None;
+    }
+    match step.call {
+        Call::Store { addr: to, value } => {
+            (own && to == addr && outcome.is_success()).then_some(Leaves::Value(value))
+        }
+        Call::Mmap {
+            addr: hint,
+            len,
+            flags,
+            ..
+        } => match outcome {
+            Outcome::Value(at) if flags.contains(MapFlags::ANONYMOUS) => {
+                over(pages(at, len)).then_some(Leaves::Value(0))
+            }
+            Outcome::Value(at) => open(over(pages(at, len))),
+            // It may have unmapped what was there.
+            _ => open(over(pages(hint, len))),
+        },
+        Call::Munmap { addr, len } => open(over(pages(addr, len))),
+        Call::Mremap {
+            addr,
+            old_len,
+            new_len,
+            new_addr,
+            ..
+        } => {
+            let to = match outcome {
+                Outcome::Value(at) => at,
+                _ => new_addr,
+            };
+            open(over(pages(addr, old_len.max(new_len))) || over(pages(to, new_len)))
+        }
+        Call::Brk { .. } => open(own),
+        Call::Fork => open(outcome == Outcome::Value(space.into())),
+        Call::Madvise { addr, len, advice } => match advice {
+            Advice::DontNeed | Advice::Free => open(over(pages(addr, len))),
+            Advice::Remove => Some(Leaves::Open),
+            Advice::Normal
+            | Advice::Random
+            | Advice::Sequential
+            | Advice::WillNeed
+            | Advice::DontFork
+            | Advice::DoFork
+            | Advice::Mergeable
+            | Advice::Unmergeable
+            | Advice::HugePage
+            | Advice::NoHugePage
+            | Advice::DontDump
+            | Advice::DoDump
+            | Advice::WipeOnFork
+            | Advice::KeepOnFork => None,
+            Advice::Other(_) => open(over(pages(addr, len))),
+        },
+        // Pages behind a file's end go, private copies, too.
+        Call::Ftruncate { .. } | Call::Fallocate { .. } => Some(Leaves::Open),
+        Call::Mprotect { .. }
+        | Call::Exit
+        | Call::Load { .. }
+        | Call::Exec { .. }
+        | Call::Open { .. }
+        | Call::Close { .. }
+        | Call::Reclaim { .. }
+        | Call::Softirq
+        | Call::Mlock { .. }
+        | Call::Mlock2 { .. }
+        | Call::Munlock { .. }
+        | Call::Mlockall { .. }
+        | Call::Munlockall
+        | Call::Msync { .. }
+        | Call::Mincore { .. }
+        | Call::Mbind { .. }
+        | Call::SetMempolicy { .. }
+        | Call::GetMempolicy { .. }
+        | Call::SetRlimit { .. }
+        | Call::UffdRegister { .. }
+        | Call::UffdUnregister { .. }
+        | Call::Collapse { .. }
+        | Call::NumaScan { .. }
+        | Call::Evict { .. } => None,
+    }
+}
