@@ -1,14 +1,16 @@
 //! Mapping files and memory (section 6).
+//!
+//! `kind` has the checks and flags of do_mmap, `vacant` how an area comes to an empty place.
 
-use vmadiff_contract::{
-    About, Access, Errno, Event, Fd, FileId, MapFlags, Note, Outcome, PAGE_SIZE, Prot, VmFlags,
-    VmaId,
-};
+mod kind;
+mod vacant;
 
-use crate::anon::Rmap;
-use crate::area::{Area, page_down, page_up};
-use crate::guard::Guard;
-use crate::job::{DONE, Flow, List, Step, answer, rows};
+pub(crate) use vacant::Vacant;
+
+use vmadiff_contract::{About, Errno, Fd, FileId, MapFlags, Note, Outcome, Prot, VmFlags};
+
+use crate::area::{Area, page_up};
+use crate::job::{Flow, List, Step, answer, rows};
 use crate::limits::Expand;
 use crate::merge::Wanted;
 use crate::munmap::Munmap;
@@ -220,7 +222,6 @@ impl Mmap {
     }
 
     fn link(world: &mut World, it: &mut Self) -> Step {
-        let vacant = Vacant::new(it.m, it.wanted);
         let refused = it.huge.map(|size| {
             // hugetlbfs_file_mmap asks for the offset before the pool.
             if it.ask.off.is_multiple_of(size) {
@@ -229,7 +230,7 @@ impl Mmap {
                 Errno::EINVAL
             }
         });
-        world.call(Vacant { refused, ..vacant }, POPULATE)
+        world.call(Vacant::refused(it.m, it.wanted, refused), POPULATE)
     }
 
     fn populate(world: &mut World, it: &mut Self) -> Step {
@@ -255,150 +256,6 @@ impl Mmap {
             Some(errno) => Err(errno),
             None => Ok(Flow::Done(it.wanted.start)),
         }
-    }
-}
-
-/// Maps a range that is empty and charged: merged if it may be, else as an area of its own. On
-/// failure the charge is given back.
-#[derive(Clone, Debug, Hash)]
-pub(crate) struct Vacant {
-    m: usize,
-    wanted: Wanted,
-    new: Option<VmaId>,
-    /// What the object behind it refuses with: huge pages, of which there are none.
-    refused: Option<Errno>,
-}
-
-const ALLOCATE: u8 = 1;
-const OBJECT: u8 = 2;
-const LINK_NEW: u8 = 3;
-const COUNT: u8 = 4;
-
-impl List for Vacant {
-    rows! { "map an empty range"
-        Merge Write "vma_merge: mmap_sem; i_mmap_lock_write, anon_vma_lock_write"
-            merge unless may_merge: "the range, with its neighbours, if they may be one";
-        Allocate Write "vm_area_alloc: nobody else has it"
-            allocate: "an area";
-        Charge Write "shmem_zero_setup, call_mmap: a counter"
-            object: "the object of shared memory, or a reference to the file";
-        Link Write "vma_link: mmap_sem; i_mmap_lock_write"
-            link unless may_link: "the area";
-        Count Write "vm_stat_account: mmap_sem; plain counters"
-            count: "total_vm and its like, locked_vm";
-    }
-}
-
-impl Vacant {
-    pub fn new(m: usize, wanted: Wanted) -> Self {
-        let (new, refused) = (None, None);
-        Self {
-            m,
-            wanted,
-            new,
-            refused,
-        }
-    }
-
-    fn undo(&self, world: &mut World) -> Step {
-        world.note(Note::Undo("mmap.area"));
-        if self.wanted.flags.contains(VmFlags::ACCOUNT) {
-            world.uncharge(self.wanted.pages());
-        }
-        Err(Errno::ENOMEM)
-    }
-
-    fn may_merge(world: &World, it: &Self) -> Option<Guard> {
-        let place = world.mms[it.m].find(it.wanted.start);
-        world.may_merge(it.m, place.checked_sub(1), &it.wanted)
-    }
-
-    fn merge(world: &mut World, it: &mut Self) -> Step {
-        if it.refused.is_some() {
-            // A file of its own, that nothing else maps.
-            return it.go(world, ALLOCATE);
-        }
-        let place = world.mms[it.m].find(it.wanted.start);
-        let merged = world.merge(it.m, place.checked_sub(1), &it.wanted);
-        if merged.is_some() {
-            it.go(world, COUNT)
-        } else {
-            it.go(world, ALLOCATE)
-        }
-    }
-
-    fn allocate(world: &mut World, it: &mut Self) -> Step {
-        let Ok(new) = world.alloc_vma(None) else {
-            return it.undo(world);
-        };
-        it.new = Some(new);
-        it.go(world, OBJECT)
-    }
-
-    /// Shared anonymous memory gets its object now.
-    fn object(world: &mut World, it: &mut Self) -> Step {
-        let Wanted {
-            start, end, flags, ..
-        } = it.wanted;
-        if let Some(errno) = it.refused {
-            let vma = it.new.expect("it was allocated");
-            world.raise(Event::VmaFree { vma });
-            world.note(Note::Undo("mmap.huge"));
-            return Err(errno);
-        }
-        if it.wanted.file.is_some() {
-            world.get_file(it.wanted.file);
-        } else if flags.contains(VmFlags::SHARED) {
-            let noreserve = flags.contains(VmFlags::NORESERVE);
-            let Ok(object) = world.new_shared_memory(end - start, noreserve) else {
-                let vma = it.new.expect("it was allocated");
-                world.raise(Event::VmaFree { vma });
-                return it.undo(world);
-            };
-            it.wanted.file = Some(object);
-        }
-        it.go(world, LINK_NEW)
-    }
-
-    fn may_link(world: &World, it: &Self) -> Option<Guard> {
-        world.is_unmapped(it.wanted.file)
-    }
-
-    fn link(world: &mut World, it: &mut Self) -> Step {
-        let Wanted {
-            start,
-            end,
-            flags,
-            pgoff,
-            file,
-            policy,
-            ..
-        } = it.wanted;
-        let place = world.mms[it.m].find(start);
-        let area = Area {
-            id: it.new.expect("it was allocated"),
-            start,
-            end,
-            flags,
-            pgoff,
-            file,
-            policy,
-            rmap: Rmap::default(),
-            claimed: false,
-        };
-        world.link(it.m, place, area);
-        it.go(world, COUNT)
-    }
-
-    fn count(world: &mut World, it: &mut Self) -> Step {
-        let mm = &mut world.mms[it.m];
-        let pages = it.wanted.pages();
-        mm.account(it.wanted.flags, pages);
-        if it.wanted.flags.contains(VmFlags::LOCKED) {
-            mm.locked += pages;
-        }
-        world.about_counters(it.m);
-        DONE
     }
 }
 
@@ -461,115 +318,5 @@ impl World {
             Ok(wanted) => (wanted, Ok(())),
             Err(errno) => (asked, Err(errno)),
         })
-    }
-
-    /// The mapping with what its file and its kind make of it.
-    fn kind_of_mapping(
-        &self,
-        ask: &Mapping,
-        file: Option<FileId>,
-        huge: Option<u64>,
-        asked: &Wanted,
-    ) -> Answer<Wanted> {
-        let Wanted {
-            start, end, flags, ..
-        } = *asked;
-        let (addr, len) = (start, end - start);
-        let (pgoff, flags) = match file {
-            Some(file) => {
-                let access = self.files[file.0 as usize - 1].access;
-                (
-                    ask.off / PAGE_SIZE,
-                    Self::file_flags(ask, access, len, flags)?,
-                )
-            }
-            None if huge.is_some() => {
-                let access = Access::all();
-                (
-                    ask.off / PAGE_SIZE,
-                    Self::file_flags(ask, access, len, flags)?,
-                )
-            }
-            None => Self::memory_flags(ask, addr, flags)?,
-        };
-        let noreserve = ask.flags.contains(MapFlags::NORESERVE) && self.honours_noreserve();
-        let flags = if noreserve {
-            flags | VmFlags::NORESERVE
-        } else {
-            flags
-        };
-        let (anon, policy) = (None, None);
-        Ok(Wanted {
-            start,
-            end,
-            flags,
-            pgoff,
-            file,
-            anon,
-            policy,
-        })
-    }
-
-    /// A hint is rounded down to a page, and up to the first one allowed (`round_hint_to_min`).
-    fn round_hint(&self, hint: u64) -> u64 {
-        let hint = page_down(hint);
-        if hint != 0 && hint < self.config.mmap_min_addr {
-            page_up(self.config.mmap_min_addr)
-        } else {
-            hint
-        }
-    }
-
-    /// What a file allows (section 6, 11).
-    fn file_flags(ask: &Mapping, access: Access, len: u64, flags: VmFlags) -> Answer<VmFlags> {
-        if ask.off / PAGE_SIZE > (i64::MAX as u64 - len) / PAGE_SIZE {
-            return Err(Errno::EOVERFLOW);
-        }
-        let mut flags = flags;
-        let kind = ask.flags & TYPE;
-        if kind == MapFlags::SHARED || kind == MapFlags::SHARED_VALIDATE {
-            if kind == MapFlags::SHARED_VALIDATE && !LEGACY.contains(ask.flags) {
-                return Err(Errno::EOPNOTSUPP);
-            }
-            let writable = access.contains(Access::WRITE);
-            if ask.prot.contains(Prot::WRITE) && !writable {
-                return Err(Errno::EACCES);
-            }
-            flags |= VmFlags::SHARED | VmFlags::MAYSHARE;
-            if !writable {
-                flags -= VmFlags::MAYWRITE | VmFlags::SHARED;
-            }
-        } else if kind != MapFlags::PRIVATE {
-            return Err(Errno::EINVAL);
-        }
-        if !access.contains(Access::READ) {
-            return Err(Errno::EACCES);
-        }
-        if flags.contains(VmFlags::GROWSDOWN) {
-            return Err(Errno::EINVAL);
-        }
-        Ok(flags)
-    }
-
-    /// Offset and flags of memory without a file.
-    fn memory_flags(ask: &Mapping, addr: u64, flags: VmFlags) -> Answer<(u64, VmFlags)> {
-        let kind = ask.flags & TYPE;
-        if kind == MapFlags::PRIVATE {
-            Ok((addr / PAGE_SIZE, flags))
-        } else if kind == MapFlags::SHARED && !flags.contains(VmFlags::GROWSDOWN) {
-            Ok((0, flags | VmFlags::SHARED | VmFlags::MAYSHARE))
-        } else {
-            Err(Errno::EINVAL)
-        }
-    }
-
-    /// Pages that a mapping replaces (`count_vma_pages_range`).
-    fn replaced(&self, m: usize, wanted: &Wanted) -> u64 {
-        let Wanted { start, end, .. } = *wanted;
-        let mm = &self.mms[m];
-        mm.areas[mm.overlap(start, end)]
-            .iter()
-            .map(|area| (area.end.min(end) - area.start.max(start)) / PAGE_SIZE)
-            .sum()
     }
 }
