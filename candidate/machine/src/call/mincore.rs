@@ -1,5 +1,7 @@
 //! mincore: which pages of a range are resident.
 
+use std::cell::Cell;
+
 use vmadiff_contract::{Errno, StepKind, Told};
 use vmadiff_interleave::at;
 
@@ -48,56 +50,60 @@ impl<D: Design> Current<'_, D> {
         Ok(sum)
     }
 
-    /// As far as a piece of an area maps pages of its file: where that ends, and the addresses of those
-    /// that the page cache lacks (`mincore_page`).
-    fn pages_of_file(&self, vma: Ref<'_, Vma>, addr: u64, end: u64) -> (u64, Vec<u64>) {
-        let Some(file) = vma.vm_file().peek().some() else {
-            return (addr, Vec::new());
+    /// Of a piece of an area those pages that its file has in the page cache (`mincore_page`), summed as
+    /// mincore does; pages are numbered from `base`. No scheduling point: it is so at the moment at which
+    /// the piece was found to be unmapped.
+    fn mincore_page(&self, vma: Ref<'_, Vma>, base: u64, addr: u64, end: u64) -> u64 {
+        let Some(file) = vma.vm_file().peek().some().filter(|_| addr < end) else {
+            return 0;
         };
         let file = self.files.get(file);
         let first = vma.pgoff_of(addr);
-        let pages = file.absent().end(file.pages_in(site::MINCORE__SIZE));
-        let here = pages.saturating_sub(first);
-        let here = here.min((end - addr) >> 12);
+        let pages = file.absent().end(file.size().peek().div_ceil(4096));
+        let here = pages.saturating_sub(first).min((end - addr) >> 12);
+        let number = |page: u64| ((addr - base) >> 12) + (page - first);
+        let all = ones_below(number(first + here)).wrapping_sub(ones_below(number(first)));
         let missing = file.absent().among(first, first + here);
-        let at = |page: u64| addr + (page - first) * 4096;
-        (addr + here * 4096, missing.into_iter().map(at).collect())
+        let bits = missing.into_iter().map(|page| 1u64 << (number(page) % 64));
+        bits.fold(all, u64::wrapping_sub)
     }
 
-    /// The sum over a piece of an area (`do_mincore`); pages are numbered from `base`. A page that
-    /// is not mapped may be in its file (`__mincore_unmapped_range`), which is asked when its entry was
-    /// found empty; a swapped one is in no cache.
+    /// The sum over a piece of an area (`do_mincore`); pages are numbered from `base`. A stretch that
+    /// is not mapped may be in its file (`__mincore_unmapped_range`), which is asked when the stretch was
+    /// found: what a truncation does later, or has not done yet, is not of that moment. A swapped page is
+    /// in no cache.
     fn do_mincore(&self, vma: Ref<'_, Vma>, base: u64, addr: u64, end: u64) -> u64 {
-        let number = |addr: u64| (addr - base) >> 12;
-        let bit = |addr: u64| 1 << (number(addr) % 64);
-        let (mut sum, mut from) = (0u64, addr);
+        let (sum, mut from) = (Cell::new(0u64), addr);
+        let more = |bits| sum.set(sum.get().wrapping_add(bits));
+        let unmapped = |from, to| more(self.mincore_page(vma, base, from, to));
         while from < end {
-            let part = self.seen_table(StepKind::Decide, self.mm_struct(), from, end);
-            let to = part.map_or(end, |part| part.end);
-            let _ptl = part.map(|part| part.table.ptl().lock(site::MINCORE__PTL));
-            let (in_file, missing) = self.pages_of_file(vma, from, to);
-            let below = |addr: u64| ones_below(number(addr));
-            sum = sum.wrapping_add(below(in_file)).wrapping_sub(below(from));
-            for page in &missing {
-                sum = sum.wrapping_sub(bit(*page));
+            if let Some(file) = vma.vm_file().peek().some() {
+                // From here on the file is looked at.
+                self.files.get(file).size().get(site::MINCORE__SIZE);
             }
-            let cached = |page| page < in_file && !missing.contains(&page);
-            for (at, part) in part.iter().flat_map(|&part| {
-                let entries = self.seen(StepKind::Decide, part);
-                entries.map(move |at| (at, part))
-            }) {
-                let page = part.addr + ((at - index(part.addr, 12)) as u64) * 4096;
+            let mm = self.mm_struct();
+            let Some(part) = self.seen_table(StepKind::Decide, mm, from, end, unmapped) else {
+                break;
+            };
+            let _ptl = part.table.ptl().lock(site::MINCORE__PTL);
+            let mut pass = self.seen(StepKind::Decide, part);
+            from = part.addr;
+            loop {
+                let found = pass.next();
+                let page = |at: usize| part.addr + ((at - index(part.addr, 12)) as u64) * 4096;
+                let to = found.map_or(part.end, page);
+                unmapped(from, to);
+                let Some(at) = found else { break };
                 let pte = part.table.pte(site::MINCORE__PTE, at);
                 self.mark_entry(StepKind::Decide, part.table, at, (pte, pte));
-                match (cached(page), pte.present()) {
-                    (true, false) => sum = sum.wrapping_sub(bit(page)),
-                    (false, true) => sum = sum.wrapping_add(bit(page)),
-                    _ => {}
+                if pte.present() {
+                    more(1 << (((to - base) >> 12) % 64));
                 }
+                from = to + 4096;
             }
-            from = to;
+            from = part.end;
         }
-        sum
+        sum.get()
     }
 }
 

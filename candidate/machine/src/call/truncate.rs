@@ -70,19 +70,17 @@ impl<D: Design> Current<'_, D> {
             self.punch_hole(file, off, end);
             return Ok(0);
         }
+        // Pages that the page cache lacks are read in (`shmem_getpage`) and the size is set at one moment,
+        // that of the mark: pages of a call that has not come to it are not to be seen, and none is taken
+        // out between the look and the mark.
+        let _pages = file.pages().lock(site::FALLOCATE__PAGES);
         let mut size = file.size().peek();
-        if !file
-            .absent()
-            .among(off >> 12, end.div_ceil(4096))
-            .is_empty()
-        {
-            self.fallocate_missing(file, off, end);
-        }
         if !flags.contains(FallocFlags::KEEP_SIZE) && end > file.size().get(site::FALLOCATE__SIZE) {
             file.size().set(site::FALLOCATE__SET_SIZE, end);
-            at::section();
             size = end;
         }
+        file.absent().read_in(off >> 12, end.div_ceil(4096));
+        at::section();
         self.mark(StepKind::Size, file.about(), Told::Number(size));
         Ok(0)
     }
@@ -148,13 +146,6 @@ impl<D: Design> Machine<D> {
         }
         // Private copies that were made meanwhile, of pages that were still there.
         unmap(Which::All);
-    }
-
-    /// Reads in the pages of a range that the page cache lacks (`shmem_fallocate`).
-    fn fallocate_missing(&self, file: Ref<'_, File>, from: u64, to: u64) {
-        let _pages = file.pages().lock(site::FALLOCATE__PAGES);
-        file.absent().read_in(from / 4096, to.div_ceil(4096));
-        at::section();
     }
 
     /// Zeroes a range of a file and takes its whole pages out of all mappings, but not private

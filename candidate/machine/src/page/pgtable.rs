@@ -180,13 +180,22 @@ impl<D: Design> Machine<D> {
 
     /// The same for a pass, which tells what it finds empty.
     pub fn pass_table(&self, mm: &Mm, addr: u64, end: u64) -> Option<PteTable<'_>> {
-        self.seen_table(StepKind::Pass, mm, addr, end)
+        self.seen_table(StepKind::Pass, mm, addr, end, |_, _| {})
     }
 
-    /// The same for steps of another kind.
-    pub fn seen_table(&self, kind: StepKind, mm: &Mm, addr: u64, end: u64) -> Option<PteTable<'_>> {
+    /// The same for steps of another kind; `skipped` is shown each stretch that is told.
+    pub fn seen_table(
+        &self,
+        kind: StepKind,
+        mm: &Mm,
+        addr: u64,
+        end: u64,
+        skipped: impl Fn(u64, u64),
+    ) -> Option<PteTable<'_>> {
         self.next_part(mm, addr, end, |from, to| {
-            self.mark_gap(kind, mm.name(), from, to.min(end));
+            let to = to.min(end);
+            self.mark_gap(kind, mm.name(), from, to);
+            skipped(from, to);
         })
     }
 
