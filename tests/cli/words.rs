@@ -97,6 +97,62 @@ fn what_a_summary_tells_can_be_asked() {
         .succeeds();
 }
 
+/// Every word of the state that a report shows, and every point and step that a race's report names.
+#[test]
+fn what_a_report_tells_can_be_asked() {
+    let shell = Shell::new();
+    shell.write(
+        "a.vma",
+        "mmap(NULL, 0x1000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, 3, 0)\n\
+         store(0x20f000, 7)\n\
+         mmap(NULL, 0x1000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, 3, 0)\n",
+    );
+    let said = shell.run("run --defect c2-offset-not-lowered a.vma");
+    let report = said.text();
+    let state = report.split_once("\nstate ").map_or("", |(_, rest)| rest);
+    let state = state.split_once("\n\n").map_or(state, |(state, _)| state);
+    let is_word =
+        |word: &&str| word.len() > 2 && word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    let mut words: Vec<&str> = state
+        .lines()
+        .skip(1)
+        .flat_map(str::split_whitespace)
+        .collect();
+    words.retain(is_word);
+    for word in ["account", "pgoff", "minor", "private"] {
+        assert!(words.contains(&word), "{word}: {report}");
+    }
+    let corpus = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/corpus/races/recheck-under-lock.vma"
+    );
+    let traced = shell.run(&format!("run --trace {corpus}"));
+    let is_name = |word: &&str| {
+        let mut parts = word.split('.');
+        let is_part = |part: &str| {
+            !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+        };
+        parts.by_ref().take(2).filter(|part| is_part(part)).count() == 2 && parts.next().is_none()
+    };
+    let traced = traced.text();
+    let named = traced.split(|c: char| c.is_whitespace() || "@#".contains(c));
+    let named: Vec<&str> = named.filter(is_name).collect();
+    assert!(named.len() > 10, "{traced}");
+    words.extend(named);
+    words.extend([
+        "munmap.cut",
+        "agrees",
+        "never",
+        "seen",
+        "median",
+        "harness",
+        "failure",
+    ]);
+    shell
+        .run(&format!("explain {}", words.join(" ")))
+        .succeeds();
+}
+
 #[test]
 fn shells_complete_defects_and_nothing_that_is_hidden() {
     let shell = Shell::new();

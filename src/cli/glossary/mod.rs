@@ -1,5 +1,7 @@
 //! `vmadiff explain`: what the words in the command's output mean, and where each is from.
 
+mod states;
+mod told;
 mod words;
 
 use std::fmt::Write;
@@ -7,8 +9,11 @@ use std::fmt::Write;
 use anyhow::{Result, bail};
 use serde::Serialize;
 use vmadiff::designs::{defects, rules, terms};
+use vmadiff::interleave::sim::SITES;
+use vmadiff::interleave::{Site, at};
 use vmadiff::judge::RULES;
 use vmadiff::judge::steps::{ALONE, MARKS, step_names};
+use vmadiff::program::sites::Sites;
 use vmadiff_contract::{CallKind, DesignInfo, Errno, Known, Origin};
 
 use super::designs::Asked;
@@ -16,6 +21,8 @@ use super::near::near;
 use super::output::print;
 use super::paint;
 use crate::status::Status;
+use states::{FLAGS, STATES};
+use told::TOLD;
 use words::{CALLS, OUTCOMES, WORDS};
 
 /// Explains a word of the command's output: a rule, a signature, a reason to give up, a defect, a
@@ -137,6 +144,9 @@ fn signature(word: &str, all: &[Entry]) -> Option<Entry> {
     })
 }
 
+/// Where calls say that they take effect.
+static AT: [Site; 4] = [at::SECTION, at::FAULT, at::ACCESS, at::REFUSED];
+
 const RULE: &str = "rule that a run can break";
 
 /// Every word, by what it is for.
@@ -151,6 +161,17 @@ fn entries(designs: &[&'static DesignInfo]) -> Vec<Entry> {
     all.extend(
         WORDS.map(|(word, means, source)| entry("word of the command", word, means, source)),
     );
+    for (kind, words) in [
+        ("word of the command", TOLD),
+        ("word of a state or of program text", STATES),
+    ] {
+        let words = words.iter();
+        all.extend(words.map(|(word, means, source)| entry(kind, word, means, source)));
+    }
+    all.extend(FLAGS.iter().map(|(word, means)| {
+        let source = format!("VM_{} of Linux 5.1", word.to_uppercase());
+        entry("flag of an area", word, means, &source)
+    }));
     all.extend(
         OUTCOMES.map(|(word, means, source)| entry("what a call comes to", word, means, source)),
     );
@@ -198,6 +219,21 @@ fn entries(designs: &[&'static DesignInfo]) -> Vec<Entry> {
             )
         }));
     }
+    let steps = step_names().map(|step| {
+        let means = format!(
+            "A step of {}: a race is followed step by step.",
+            list_of(step)
+        );
+        entry("step of a call", step, &means, "docs/steps.md")
+    });
+    all.extend(steps);
+    let of_designs = designs.iter().map(|design| Sites::of_design(design));
+    let of_all = SITES.iter().chain(&AT);
+    for site in of_all.chain(of_designs.flat_map(|sites| sites.all().iter())) {
+        let name = site.name;
+        let means = format!("Another task can go on there, as by `switch: 1@{name}#1 -> 2`.");
+        all.push(entry("point of a race", name, &means, "docs/races.md"));
+    }
     for &design in designs {
         let known = terms(design).known;
         all.extend(
@@ -218,6 +254,11 @@ fn entries(designs: &[&'static DesignInfo]) -> Vec<Entry> {
         }
     }
     once
+}
+
+/// The list that a step's name begins with.
+fn list_of(step: &str) -> &str {
+    step.split_once('.').map_or(step, |(list, _)| list)
 }
 
 /// A known difference of a manager or of Linux; `page` is the one whose sections tell of it.
@@ -299,7 +340,7 @@ mod tests {
             assert!(!means.is_empty() && !source.is_empty(), "{word}");
         }
         let kinds: std::collections::BTreeSet<&str> = all.iter().map(|entry| entry.kind).collect();
-        assert_eq!(kinds.len(), 8, "{kinds:?}");
+        assert_eq!(kinds.len(), 12, "{kinds:?}");
     }
 
     #[test]
