@@ -50,6 +50,17 @@ fn left_out(report: &mut Report, calls: usize) {
     report.line(Role::Plain, format!("  {}", fold::left_out(calls)));
 }
 
+/// Calls after none of which there is an area to draw.
+fn without_areas(report: &mut Report, program: &Program, ran: &Ran, calls: Range<usize>) {
+    report.heading("calls, and no area that changes");
+    for at in calls {
+        let step = &program.calls[at];
+        let (seen, other) = (ran.reference.calls.get(at), ran.candidate.calls.get(at));
+        let answers = listing::answers(step.call.kind(), seen, other);
+        report.line(Role::Plain, format!("  {:>4}  {step}{answers}", at + 1));
+    }
+}
+
 /// Calls that follow one another, with columns of their own.
 fn stretch(report: &mut Report, program: &Program, ran: &Ran, calls: Range<usize>) {
     let (ours, theirs) = (&ran.reference, &ran.candidate);
@@ -68,12 +79,18 @@ fn stretch(report: &mut Report, program: &Program, ran: &Ran, calls: Range<usize
     mms.sort_unstable();
     mms.dedup();
     let all: Vec<Columns> = mms.iter().map(|mm| Columns::of(*mm, &drawn, &[])).collect();
+    if all.iter().all(|columns| columns.width() == 0) {
+        return without_areas(report, program, ran, calls);
+    }
     for (mm, columns) in mms.iter().zip(&all).filter(|(_, c)| c.width() > 0) {
         report.heading(&format!(
             "areas of {mm} after each call, a letter each, a column a page"
         ));
         if hidden > 0 {
-            let text = format!("  areas that change; up to {hidden} others are not drawn");
+            let text = match hidden {
+                1 => "  areas that change; at most one other is not drawn".to_owned(),
+                _ => format!("  areas that change; up to {hidden} others are not drawn"),
+            };
             report.line(Role::Plain, text);
         }
         let width = columns.width().max(columns.axis().len());

@@ -25,6 +25,19 @@ fn agreement_is_status_0() {
     assert_eq!(said.stderr, "");
 }
 
+/// A program whose calls leave no area has something to show, too.
+#[test]
+fn calls_without_areas_are_shown() {
+    let shell = Shell::new();
+    shell.write("a.vma", "munmap(0x1f0000, 0x1000)\n[2] load(0x1f0000)\n");
+    let said = shell.run("show a.vma");
+    assert_eq!(
+        said.succeeds().text(),
+        "calls, and no area that changes:\n     1  munmap(0x1f0000, 0x1000) = 0\n     \
+         2  [2] load(0x1f0000) = SIGSEGV MAPERR\n"
+    );
+}
+
 #[test]
 fn an_expectation_that_is_not_met_is_status_1() {
     let shell = Shell::new();
