@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 #[cfg(feature = "engine")]
 use std::time::Duration;
 
@@ -56,18 +56,17 @@ pub fn create(path: &Path, content: &[u8], lasting: Lasting) -> io::Result<()> {
 ///
 /// Why it could not be written; then what was there is there still.
 pub fn replace(path: &Path, content: &[u8], lasting: Lasting) -> io::Result<()> {
-    let (path, old) = match path.canonicalize().and_then(|path| {
-        let metadata = path.metadata()?;
-        Ok((path, metadata))
-    }) {
-        Ok((path, metadata)) => (path, Some(metadata)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => (path.to_owned(), None),
+    // Asked of what a link points to: /dev/stdout may be one to a pipe, which has no path.
+    let old = match path.metadata() {
+        Ok(metadata) => Some(metadata),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
     if old.as_ref().is_some_and(|old| !old.is_file()) {
-        let mut device = File::options().write(true).open(&path)?;
+        let mut device = File::options().write(true).open(path)?;
         return device.write_all(content);
     }
+    let path = place(path)?;
     let file = unfinished(&path, content, lasting)?;
     if let Some(permissions) = old.as_ref().map(Metadata::permissions) {
         file.as_file().set_permissions(permissions)?;
@@ -75,6 +74,26 @@ pub fn replace(path: &Path, content: &[u8], lasting: Lasting) -> io::Result<()> 
     file.persist(&path)?;
     sync_folder(&path, lasting)
 }
+
+/// The path of a file in whose place another is put: behind links, also where the last one points to
+/// nothing.
+fn place(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        match path.canonicalize() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            known => return known,
+        }
+        let Ok(target) = path.read_link() else {
+            return Ok(path);
+        };
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+    }
+    Err(io::Error::other("too many links"))
+}
+
+/// Links that lead to one another, as many as Linux follows.
+const LINKS_MAX: usize = 40;
 
 /// Whether files can be written into a folder, tried with one of a few blocks.
 ///
@@ -168,6 +187,11 @@ mod tests {
         replace(&link, b"new", Lasting::Disk).unwrap();
         assert!(link.symlink_metadata().unwrap().is_symlink());
         assert_eq!(read(&file).unwrap(), b"new");
+        let early = folder.path().join("early");
+        std::os::unix::fs::symlink("later", &early).unwrap();
+        replace(&early, b"new", Lasting::Process).unwrap();
+        assert!(early.symlink_metadata().unwrap().is_symlink());
+        assert_eq!(read(folder.path().join("later")).unwrap(), b"new");
         let null = folder.path().join("null");
         std::os::unix::fs::symlink("/dev/null", &null).unwrap();
         replace(&null, b"gone", Lasting::Process).unwrap();

@@ -1,5 +1,6 @@
 //! Starts the command, and says how it ended.
 
+use std::io::{Error, ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -15,7 +16,10 @@ pub fn command() -> ExitCode {
     if vmadiff_linux::boot::init::is_init() {
         vmadiff_linux::boot::init::run(GUEST);
     }
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(said) => return say(&said).into(),
+    };
     panics::keep();
     let status = match std::panic::catch_unwind(|| run(cli)) {
         Ok(Ok(status)) => status,
@@ -35,11 +39,23 @@ pub fn command() -> ExitCode {
     status.into()
 }
 
+/// Prints help on standard output, or what is wrong with the arguments on standard error.
+fn say(said: &clap::Error) -> Status {
+    let printed = said.print().and_then(|()| std::io::stdout().flush());
+    match printed {
+        _ if said.use_stderr() => Status::BadInput,
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            complain(&anyhow::Error::new(error).context("standard output"));
+            Status::HarnessFailed
+        }
+        _ => Status::Agreed,
+    }
+}
+
 /// Whether the machine is to blame for an error, and not what was asked for: a full disk, a broken
 /// one, no memory, no descriptor or process left.
 fn is_the_machines(error: &anyhow::Error) -> bool {
-    use std::io::Error;
-    use std::io::ErrorKind::{OutOfMemory, QuotaExceeded, StorageFull, WouldBlock};
+    use ErrorKind::{OutOfMemory, QuotaExceeded, StorageFull, WouldBlock};
     // Without a stable `ErrorKind`; the same numbers on every Unix.
     const EIO: i32 = 5;
     const ENFILE: i32 = 23;

@@ -4,7 +4,10 @@
 use std::fs::OpenOptions;
 use std::process::{Command, Output, Stdio};
 
-const PRINTING: [&[&str]; 5] = [
+const PRINTING: [&[&str]; 8] = [
+    &["--help"],
+    &["fuzz", "--help"],
+    &["explain"],
     &["linux", "--list"],
     &["linux", "--list", "--json"],
     &["linux", "corpus/conformance/brk"],
