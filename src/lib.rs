@@ -18,6 +18,7 @@ mod artifacts;
 #[cfg(feature = "command")]
 mod cli;
 pub mod compare;
+mod counted;
 pub mod coverage;
 pub mod designs;
 pub mod distill;

@@ -14,10 +14,11 @@ use vmadiff::program::syz;
 use vmadiff::program::text;
 
 use super::designs::Asked;
-use super::input::{self, read_input};
+use super::input::{self, read_any};
 use super::output::{is_stdout, print_bytes, warn_of, write_file};
 use super::{paint, paste};
 use crate::artifacts::Provenance;
+use crate::counted::counted;
 use crate::status::Status;
 
 /// Converts a program from text to bytes, from bytes to text, or to C, or makes one of a log of
@@ -99,8 +100,11 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
                 second.display()
             );
         }
-        let input = read_input(&args.files[0])?;
+        let input = read_any(&args.files[0])?;
         warn_of(&input.warnings);
+        if input.is_empty() {
+            note(&format!("{}: has no calls", input::name(&args.files[0])));
+        }
         match input.form {
             Form::Text => (input.case, Form::Bytes),
             Form::Bytes => (readable(input.case), Form::Text),
@@ -128,12 +132,12 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
         program: case.program.clone(),
         ..Case::default()
     } != case;
-    if to == Form::Bytes && only_text {
-        note("bytes hold no expectations, no comments and no design; they are left out");
-    }
     match &args.output {
         Some(path) if !is_stdout(path) => write_file(path, args.force, &converted)?,
         _ => write_stdout(&converted, to)?,
+    }
+    if to == Form::Bytes && only_text {
+        note("bytes hold no expectations, no comments and no design; they are left out");
     }
     Ok(Status::Agreed)
 }
@@ -221,8 +225,8 @@ fn import(args: &Args) -> Result<Case> {
     let number = args.image as usize;
     if number > images.len() {
         bail!(
-            "{name}: has {} programs, expected at least {number}",
-            images.len()
+            "{name}: has {}, expected at least {number}",
+            counted(images.len(), "program")
         );
     }
     if images.len() > 1 {

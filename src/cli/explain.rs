@@ -9,6 +9,7 @@ use vmadiff::pair::Ran;
 use vmadiff::program::Program;
 use vmadiff::report::{Report, Role, WIDTH, explain};
 
+use super::input::STDIN;
 use super::paint;
 
 /// Explains a divergence of the program in `file`.
@@ -99,7 +100,10 @@ fn replay_by(program: &str, file: &Path, planted: &Planted) -> String {
 fn quoted(file: &Path) -> String {
     let name = file.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+,=:@%".contains(c);
-    if name.chars().all(plain) {
+    if name.starts_with('-') && name != STDIN {
+        // No option.
+        quoted(&Path::new(".").join(file))
+    } else if name.chars().all(plain) {
         name
     } else {
         format!("'{}'", name.replace('\'', r"'\''"))
@@ -130,6 +134,8 @@ mod tests {
         let typed = |file: &str| replay_by("vmadiff", Path::new(file), &planted);
         let start = format!("vmadiff run --defect {name} ");
         assert_eq!(typed("a/b-2.vma"), format!("{start}a/b-2.vma"));
+        assert_eq!(typed("-x.vma"), format!("{start}./-x.vma"));
+        assert_eq!(typed("-"), format!("{start}-"));
         assert_eq!(typed("it's.vma"), format!(r"{start}'it'\''s.vma'"));
     }
 

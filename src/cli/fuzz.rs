@@ -13,7 +13,7 @@ use super::designs::Asked;
 use super::input;
 use super::interrupt::Interrupt;
 use super::live;
-use super::output::print;
+use super::output::{print, refuse_file};
 use super::summary::Summary;
 use super::{explain, paint, upkeep};
 use crate::engine::{self, Failure, Fault, Limits, Plan, Settings, Ways};
@@ -210,6 +210,7 @@ fn names(planted: &Planted) -> Vec<String> {
 /// Makes a folder, if it is not there, and sees that files can be written into it: better before
 /// anything ran than when something is found.
 pub fn ready(folder: &Path) -> Result<()> {
+    refuse_file(folder)?;
     let made = std::fs::create_dir_all(folder).and_then(|()| files::probe(folder));
     made.with_context(|| format!("{}: cannot be written to", folder.display()))?;
     files::sweep(folder);

@@ -4,7 +4,7 @@ use std::io::{Error, ErrorKind, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use vmadiff::program::form::{Form, text_of};
 use vmadiff::program::text::{self, TextError, Warning};
 use vmadiff::program::{Case, Program};
@@ -28,8 +28,16 @@ pub struct Input {
     pub checks: Vec<u32>,
 }
 
+impl Input {
+    /// Whether there is nothing to compare: a text that a full disk cut off, an engine's shortest inputs.
+    /// That the managers agree on it says nothing of them.
+    pub fn is_empty(&self) -> bool {
+        self.case.program.calls.is_empty() && self.case.checks.is_empty()
+    }
+}
+
 /// Reads a program. Every file of bytes is a program; a text may be wrong, and the error names the
-/// place.
+/// place. One without calls is refused.
 pub fn read_case(path: &Path) -> Result<(Case, Form)> {
     let input = read_input(path)?;
     Ok((input.case, input.form))
@@ -37,6 +45,27 @@ pub fn read_case(path: &Path) -> Result<(Case, Form)> {
 
 /// As [`read_case`], with warnings and lines.
 pub fn read_input(path: &Path) -> Result<Input> {
+    let input = read_one_of_many(path)?;
+    if input.is_empty() {
+        bail!("{}: {NO_CALLS}", name(path));
+    }
+    Ok(input)
+}
+
+/// As [`read_input`], but bytes without calls are read, too: engines keep some among their inputs.
+pub fn read_one_of_many(path: &Path) -> Result<Input> {
+    let input = read_any(path)?;
+    if input.is_empty() && input.form == Form::Text {
+        bail!("{}: {NO_CALLS}", name(path));
+    }
+    Ok(input)
+}
+
+/// What is said of a file that has nothing to compare.
+pub const NO_CALLS: &str = "has no calls, expected a program";
+
+/// As [`read_input`], but what has no calls is read, too: for what compares nothing.
+pub fn read_any(path: &Path) -> Result<Input> {
     let content = read(path)?;
     let name = name(path);
     let (form, why) = Form::of(path, &content);
@@ -101,6 +130,8 @@ pub fn as_text<'a>(path: &Path, content: &'a [u8]) -> Result<Option<&'a str>> {
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     if path == Path::new(STDIN) {
         read_stdin().context("standard input")
+    } else if path.is_dir() {
+        bail!("{}: is a folder, expected a file", name(path));
     } else {
         std::fs::read(path).with_context(|| name(path))
     }

@@ -13,7 +13,7 @@ use vmadiff_contract::DesignInfo;
 use super::findings::{Explained, Explainer};
 use super::interrupt::Interrupt;
 use super::paint;
-use super::summary::share;
+use super::summary::{human, share};
 use crate::engine::{self, Ended, News, Plan, Progress};
 
 /// How often a campaign says that it lives, where no terminal shows it.
@@ -125,7 +125,10 @@ fn told(news: &News<'_>, last: Option<&Explained>) -> String {
             let program = program.map_or("(not saved yet)".into(), Path::to_string_lossy);
             match last.map_or(0, |last| last.before) {
                 0 => format!("found: {signature} {program}"),
-                times => format!("found again: {signature} {program}, kept {times} times before"),
+                times => {
+                    let times = human(times, "time");
+                    format!("found again: {signature} {program}, kept {times} before")
+                }
             }
         }
         News::Refused(error) => {

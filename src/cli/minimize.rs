@@ -10,10 +10,11 @@ use vmadiff::pair::pair;
 use super::designs::Asked;
 use super::input::{self, STDIN, read_case};
 use super::interrupt::Interrupt;
-use super::output::{is_stdout, not_saved, print, try_place, write_file};
+use super::output::{is_stdout, not_saved, output_name, print, try_place, write_file};
 use super::run::warn_of_differences;
 use super::shrinking;
 use crate::artifacts;
+use crate::counted::counted;
 use crate::status::Status;
 
 /// Shrinks a program that diverges, keeping the signature of its divergence.
@@ -76,9 +77,9 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
         return Err(error);
     }
     let told = format!(
-        "{}: {} calls, {} before; {signature}{}",
-        output.display(),
-        shrunk.program.calls.len(),
+        "{}: {}, {} before; {signature}{}",
+        output_name(&output),
+        counted(shrunk.program.calls.len(), "call"),
         case.program.calls.len(),
         if shrunk.finished {
             ""

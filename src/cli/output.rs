@@ -24,7 +24,8 @@ pub fn write_file(path: &Path, force: bool, content: &[u8]) -> Result<()> {
     if is_stdout(path) {
         return print_bytes(content);
     }
-    let written = if force {
+    refuse_folder(path)?;
+    let written = if force || is_device(path) {
         files::replace(path, content, Lasting::Disk)
     } else {
         files::create(path, content, Lasting::Disk)
@@ -40,19 +41,17 @@ pub fn try_place(path: &Path, force: bool) -> Result<()> {
     if is_stdout(path) {
         return Ok(());
     }
-    let shown = path.display();
-    let is_there = path.symlink_metadata().is_ok();
-    ensure!(force || !is_there, there_already(path));
-    ensure!(!path.is_dir(), "{shown}: is a folder, expected a file");
-    if path.exists() && !path.is_file() {
-        // A device or a pipe is written to.
+    refuse_folder(path)?;
+    if is_device(path) {
         return Ok(());
     }
+    let is_there = path.symlink_metadata().is_ok();
+    ensure!(force || !is_there, there_already(path));
     // A link stays one: what it points to is replaced.
     let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let folder = place.parent().filter(|folder| *folder != Path::new(""));
     let tried = files::probe(folder.unwrap_or(Path::new(".")));
-    tried.with_context(|| format!("{shown}: cannot be written"))
+    tried.with_context(|| format!("{}: cannot be written", path.display()))
 }
 
 /// Says what could not be written, where hours may be in it.
@@ -60,9 +59,39 @@ pub fn not_saved(what: &str, content: &str) {
     tell!("{} {what}:\n{content}", paint::bad("not saved:"));
 }
 
+/// What a file to be written is called in messages.
+pub fn output_name(path: &Path) -> String {
+    if is_stdout(path) {
+        "standard output".to_owned()
+    } else {
+        path.display().to_string()
+    }
+}
+
 /// Whether a file to be written stands for standard output.
 pub fn is_stdout(path: &Path) -> bool {
     path == Path::new(STDOUT)
+}
+
+/// Refuses a file where a folder is to be written to.
+pub fn refuse_file(path: &Path) -> Result<()> {
+    let shown = path.display();
+    let is_file = path.exists() && !path.is_dir();
+    ensure!(!is_file, "{shown}: is a file, expected a folder");
+    Ok(())
+}
+
+fn refuse_folder(path: &Path) -> Result<()> {
+    let shown = path.display();
+    ensure!(!path.is_dir(), "{shown}: is a folder, expected a file");
+    Ok(())
+}
+
+/// Whether this is a device or a pipe, as /dev/null or a link to one: it is written to, which replaces
+/// nothing.
+fn is_device(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
 fn there_already(path: &Path) -> String {

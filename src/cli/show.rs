@@ -11,7 +11,7 @@ use vmadiff::report::walk;
 
 use super::designs::Asked;
 use super::explain;
-use super::input::read_input;
+use super::input::{name, read_input};
 use super::output::{is_stdout, print, warn_of, write_file};
 use super::run::{warn_of_differences, warn_of_missed};
 use crate::status::Status;
@@ -58,7 +58,7 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
         Vec::new()
     };
     let subject = Subject {
-        name: &args.file.display().to_string(),
+        name: &name(&args.file),
         program: &case.program,
         ran: &ran,
         scenes: &scenes,

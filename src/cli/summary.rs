@@ -13,6 +13,7 @@ use super::explain::replay;
 use super::findings::Explained;
 use super::paint;
 use crate::artifacts::{COMMIT, Kept, TOOLCHAIN, VERSION};
+use crate::counted::noun_for;
 use crate::engine::{Ended, Plan, Progress};
 use crate::status::Status;
 
@@ -150,8 +151,8 @@ impl Summary {
         unsaved.for_each(Unsaved::complain);
         if self.unsaved_inputs != 0 {
             let heading = paint::bad("not saved:");
-            let inputs = HumanCount(self.unsaved_inputs);
-            crate::tell!("{heading} {inputs} new inputs of the corpus");
+            let inputs = human(self.unsaved_inputs, "new input");
+            crate::tell!("{heading} {inputs} of the corpus");
         }
     }
 
@@ -165,7 +166,7 @@ impl Summary {
     fn write(&self, out: &mut String) -> fmt::Result {
         let head = Head {
             ran: self.reached.executions,
-            what: "executions",
+            what: &noun_for(self.reached.executions, "execution"),
             seconds: self.seconds,
             per_second: self.executions_per_second,
             jobs: self.jobs,
@@ -177,27 +178,24 @@ impl Summary {
         self.write_faults(out)?;
         writeln!(
             out,
-            "{} {} inputs, {} features, {} MiB resident",
+            "{} {}, {}, {} MiB resident",
             paint::strong("corpus:  "),
-            HumanCount(self.corpus),
-            HumanCount(self.coverage),
+            human(self.corpus, "input"),
+            human(self.coverage, "feature"),
             HumanCount(self.rss_kib / 1024),
         )?;
         for (why, count) in &self.skipped {
             writeln!(
                 out,
-                "{} {} programs: {why}",
+                "{} {}: {why}",
                 paint::strong("skipped: "),
-                HumanCount(*count)
+                human(*count, "program")
             )?;
         }
         for (name, Met { met, ended }) in &self.known {
-            let (met, ended) = (HumanCount(*met), HumanCount(*ended));
+            let (met, ended) = (human(*met, "time"), human(*ended, "program"));
             let heading = paint::strong("known:   ");
-            writeln!(
-                out,
-                "{heading} {name}: {met} times, {ended} programs ended there"
-            )?;
+            writeln!(out, "{heading} {name}: {met}, {ended} ended there")?;
         }
         // What this project's designs never did is no matter of a manager of somebody else's.
         if designs::are_own() && !self.reached.never.is_empty() {
@@ -385,7 +383,7 @@ impl fmt::Display for Head<'_> {
         let heading = paint::strong("fuzzed:  ");
         let ran = HumanCount(self.ran);
         let rate = HumanCount(self.per_second as u64);
-        let by = if *jobs == 1 { "job" } else { "jobs" };
+        let by = noun_for(u64::from(*jobs), "job");
         write!(
             f,
             "{heading} {ran} {what} in {seconds:.1} s ({rate}/s) by {jobs} {by}, seed {seed}"
@@ -411,7 +409,7 @@ pub fn write_finding(
     let heading = paint::strong("findings:");
     let times = match count {
         1 => "once".to_owned(),
-        count => format!("{} times", HumanCount(count)),
+        count => human(count, "time"),
     };
     if known {
         return writeln!(out, "{heading} {signature} ({times}, known)");
@@ -441,6 +439,11 @@ fn grouped(all: &[String]) -> String {
         .map(|(what, which)| format!("{what}: {}", which.join(", ")))
         .collect();
     groups.join("; ")
+}
+
+/// A count for people, with the noun of what is counted.
+pub fn human(count: u64, noun: &str) -> String {
+    format!("{} {}", HumanCount(count), noun_for(count, noun))
 }
 
 /// A part of a whole, 0 to 1; 0 of nothing.

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use vmadiff::designs::Planted;
 
 use super::corpus::reduce::is_by_an_engine;
+use crate::counted::counted;
 
 /// Seconds that making a corpus small may take.
 const SECONDS: u64 = 600;
@@ -26,8 +27,9 @@ pub fn reduce(folder: &Path, limit: u64, planted: &Planted) -> Result<()> {
         return Ok(());
     }
     crate::tell!(
-        "{}: {inputs} inputs, more than --corpus-limit {limit}: taking out what others make needless",
-        folder.display()
+        "{}: {}, more than --corpus-limit {limit}: taking out what others make needless",
+        folder.display(),
+        counted(inputs as usize, "input")
     );
     let program = std::env::current_exe().context("finding this program's own file")?;
     let mut reduce = Command::new(program);

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::lanes::{Lanes, name};
 use super::{Subject, objects, px, style, threads};
+use crate::counted::counted;
 use crate::judge::Object;
 use crate::story::{Happening, Moment, words};
 use vmadiff_contract::{Event, TaskId};
@@ -72,7 +73,10 @@ pub fn draw(subject: &Subject<'_>, css: Option<&str>) -> Markup {
     let threads = threads::draw(subject, &axis, &mut lanes);
     let objects = objects::draw(&axis, object, &mut lanes);
     let folded = (from + behind > 0).then(|| {
-        let text = format!("{from} moments before these and {behind} after them are left out");
+        let text = format!(
+            "{} before these and {behind} after them are left out",
+            counted(from, "moment")
+        );
         name(&text, lanes.add(12.0) + 10.0)
     });
     let (width, height) = (axis.end() + RIGHT, lanes.bottom() + 6.0);

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use vmadiff_contract::{MmId, VmaState};
 
+use crate::counted::counted;
 use crate::pair::Ran;
 use crate::program::{Program, Schedule};
 
@@ -52,10 +53,8 @@ fn ranges(wanted: BTreeSet<usize>) -> Vec<Range<usize>> {
 
 /// What stands for calls that are not shown.
 pub fn left_out(calls: usize) -> String {
-    match calls {
-        1 => "1 call is left out".to_owned(),
-        _ => format!("{calls} calls are left out"),
-    }
+    let are = if calls == 1 { "is" } else { "are" };
+    format!("{} {are} left out", counted(calls, "call"))
 }
 
 /// A program's text with its calls folded.

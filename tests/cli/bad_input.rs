@@ -39,7 +39,9 @@ fn missing_files_and_folders_are_named() {
     shell
         .run("convert nowhere.vma")
         .refuses(&["nowhere.vma", "No such file"]);
-    shell.run("convert .").refuses(&[".: Is a directory"]);
+    shell
+        .run("convert .")
+        .refuses(&[".: is a folder, expected a file"]);
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn a_log_becomes_a_program_and_says_what_is_left_out() {
     let said = shell.run("convert --strace log");
     said.succeeds();
     for words in [
-        "1 calls from a log of 2",
+        "1 call from a log of 2",
         "line: no system call in strace's notation (log:3: \"hello\")",
         "mprotect: on memory that the log does not map (log:2)",
         "/proc/7/maps",

@@ -128,9 +128,9 @@ fn old_names_are_rewritten_and_nothing_else() {
     let shell = Shell::new();
     shell.write("a.vma", race("", 1));
     let said = shell.run("corpus rename --check .");
-    assert_eq!(said.succeeds().text(), "1 files, 0 to rewrite\n");
+    assert_eq!(said.succeeds().text(), "1 file, 0 to rewrite\n");
     let said = shell.run("corpus rename .");
-    assert_eq!(said.succeeds().text(), "1 files, 0 rewritten\n");
+    assert_eq!(said.succeeds().text(), "1 file, 0 rewritten\n");
     assert_eq!(shell.read("a.vma"), race("", 1).as_bytes());
     shell
         .run("corpus rename -")

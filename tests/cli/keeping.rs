@@ -150,14 +150,62 @@ fn texts_are_no_corpus_of_bytes() {
 fn folders_are_tried_before_anything_runs() {
     let shell = Shell::new();
     shell.write("file", "in the way");
-    for option in [
-        "--corpus file",
-        "--artifacts file",
-        "--artifacts file/deeper",
+    shell.write("a.vma", "brk(0)\n");
+    let is_file = "file: is a file, expected a folder";
+    for (command, why) in [
+        ("fuzz --runs 100 --corpus file", is_file),
+        ("fuzz --runs 100 --artifacts file", is_file),
+        (
+            "fuzz --runs 100 --artifacts file/deeper",
+            "file/deeper: cannot be written to",
+        ),
+        ("corpus seeds a.vma -o file", is_file),
+        ("corpus distill a.vma -o file", is_file),
+        ("corpus reduce file", is_file),
     ] {
-        let said = shell.run(&format!("fuzz --runs 100 {option}"));
-        said.refuses(&["cannot be written to"]);
+        shell.run(command).refuses(&[why]);
     }
+    assert_eq!(shell.read("file"), b"in the way");
+}
+
+/// And the other way round.
+#[test]
+fn a_folder_is_no_file() {
+    let shell = Shell::new();
+    shell.write("a.vma", "brk(0)\n");
+    fs::create_dir(shell.folder().join("folder")).unwrap();
+    for command in [
+        "show folder",
+        "minimize folder",
+        "convert folder",
+        "convert --strace folder",
+        "fuzz --runs 100 --known folder",
+        "convert a.vma -o folder",
+        "convert a.vma -o folder --force",
+        "show --html a.vma -o folder",
+    ] {
+        shell
+            .run(command)
+            .refuses(&["folder: is a folder, expected a file"]);
+    }
+}
+
+/// What is written to replaces nothing, and needs no --force.
+#[test]
+fn devices_and_pipes_are_written_to() {
+    let shell = Shell::new();
+    shell.write("a.vma", "brk(0)\n");
+    shell.run("convert a.vma -o /dev/null").succeeds();
+    std::os::unix::fs::symlink("/proc/self/fd/1", shell.folder().join("link")).unwrap();
+    for force in ["", " --force"] {
+        let said = shell.run(&format!("convert --c a.vma -o link{force}"));
+        assert!(said.succeeds().text().contains("int main"), "{said:?}");
+        let link = shell.folder().join("link");
+        assert!(link.is_symlink(), "another stands in its place");
+    }
+    let said = shell.run("show a.vma -o /dev/full");
+    assert_eq!(said.status, 3, "{said:?}");
+    assert!(said.stderr.contains("/dev/full: No space left"), "{said:?}");
 }
 
 /// What takes long says at once that its result could not be written.

@@ -25,6 +25,35 @@ fn agreement_is_status_0() {
     assert_eq!(said.stderr, "");
 }
 
+#[test]
+fn programs_are_run_beside_one_that_cannot_be_read() {
+    let shell = Shell::new();
+    shell.write("good.vma", PROGRAM);
+    shell.write("bad.vma", "munmapp(\n");
+    let said = shell.run("run good.vma bad.vma none.vma");
+    assert_eq!(said.status, 2, "{said:?}");
+    assert_eq!(said.text(), "agree   good.vma: 3 calls\n");
+    for told in ["bad.vma:1:1: ", "none.vma: No such file"] {
+        assert!(said.stderr.contains(told), "{said:?}");
+    }
+    let last = "warning: bad.vma: and 1 more: could not be read: see above\n";
+    assert!(said.stderr.ends_with(last), "{said:?}");
+    let said = shell.run("run --json good.vma bad.vma");
+    assert_eq!(said.status, 2, "{said:?}");
+    let verdicts: Value = serde_json::from_slice(&said.stdout).unwrap();
+    assert_eq!(verdicts[0]["verdict"], "agree");
+    assert_eq!(verdicts[1]["verdict"], "unreadable");
+    let said = shell.run("linux good.vma bad.vma good.vma");
+    assert_eq!(said.status, 2, "{said:?}");
+    let lines = said.text().lines();
+    let files: Vec<_> = lines.filter_map(|line| line.split(':').next()).collect();
+    assert_eq!(
+        files,
+        ["good.vma", "bad.vma", "good.vma", "3 programs"],
+        "{said:?}"
+    );
+}
+
 /// A program whose calls leave no area has something to show, too.
 #[test]
 fn calls_without_areas_are_shown() {
@@ -36,6 +65,65 @@ fn calls_without_areas_are_shown() {
         "calls, and no area that changes:\n     1  munmap(0x1f0000, 0x1000) = 0\n     \
          2  [2] load(0x1f0000) = SIGSEGV MAPERR\n"
     );
+}
+
+/// A text without calls is one that a full disk or an editor cut off: that managers agree on it is no news.
+#[test]
+fn what_has_no_calls_is_no_program() {
+    let shell = Shell::new();
+    shell.write("empty.vma", "");
+    shell.write("blank.vma", "\t\n\n  \n");
+    shell.write("said.vma", "# nothing\nconfig tasks=3\n");
+    for file in ["empty.vma", "blank.vma", "said.vma"] {
+        for command in [
+            "run",
+            "minimize",
+            "show",
+            "linux",
+            "corpus reach",
+            "corpus seeds -o seeds",
+            "corpus distill -o texts",
+        ] {
+            let said = shell.run(&format!("{command} {file}"));
+            said.refuses(&[&format!("{file}: has no calls, expected a program")]);
+        }
+        let said = shell.run(&format!("bisect {file}"));
+        assert_eq!(said.status, 125, "{said:?}");
+        // Which compares nothing, but says so.
+        let said = shell.run(&format!("convert --to text {file}"));
+        let note = format!("note: {file}: has no calls\n");
+        assert_eq!(said.succeeds().stderr, note);
+    }
+    // What is expected of the start is something to compare.
+    shell.write("start.vma", "maps:\n");
+    shell.run("run start.vma").succeeds();
+}
+
+/// Engines keep inputs without calls: among others they are no error.
+#[test]
+fn bytes_without_calls_are_skipped_among_others() {
+    let shell = Shell::new();
+    shell.write("a.vma", PROGRAM);
+    std::fs::create_dir(shell.folder().join("inputs")).unwrap();
+    shell.run("convert a.vma -o inputs/a").succeeds();
+    shell.write("inputs/b.bytes", "\n");
+    let said = shell.run("run inputs");
+    assert_eq!(
+        said.succeeds().text(),
+        "2 programs: 0 failed, 1 agree, 1 skipped\n"
+    );
+    let said = shell.run("corpus reach inputs");
+    assert!(
+        said.succeeds().text().starts_with("1 program, 3 calls, "),
+        "{said:?}"
+    );
+    for command in ["show", "minimize", "corpus reach"] {
+        let said = shell.run(&format!("{command} inputs/b.bytes"));
+        said.refuses(&["inputs/b.bytes: has no calls, expected a program"]);
+    }
+    let said = shell.run("run inputs/b.bytes");
+    assert_eq!(said.status, 2, "{said:?}");
+    assert!(said.stderr.contains("b.bytes: has no calls"), "{said:?}");
 }
 
 #[test]
@@ -126,16 +214,6 @@ fn minimize_wants_a_divergence() {
         .run("minimize a.vma")
         .refuses(&["a.vma: the managers agree", "expected"]);
     assert!(!shell.folder().join("a.min.vma").exists());
-}
-
-#[test]
-fn all_files_are_read_before_the_first_is_run() {
-    let shell = Shell::new();
-    shell.write("a.vma", PROGRAM);
-    shell.write("b.vma", "load(\n");
-    shell
-        .run("run a.vma b.vma")
-        .refuses(&["b.vma:1:6", "expected an address"]);
 }
 
 #[test]

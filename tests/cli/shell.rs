@@ -1,6 +1,7 @@
 //! Runs the command in a folder of its own.
 
 use std::fmt;
+use std::iter;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -68,15 +69,62 @@ impl fmt::Debug for Said {
 
 impl From<Output> for Said {
     fn from(output: Output) -> Self {
-        Self {
+        let said = Self {
             status: output
                 .status
                 .code()
                 .expect("an end by itself, not by a signal"),
             stdout: output.stdout,
             stderr: String::from_utf8(output.stderr).expect("UTF-8"),
-        }
+        };
+        let stdout = String::from_utf8_lossy(&said.stdout);
+        let plural = plural_of_one(&stdout).or(plural_of_one(&said.stderr));
+        assert_eq!(plural, None, "{said:?}");
+        said
     }
+}
+
+/// What commands count, as it is called if there are several.
+const COUNTED: [&str; 17] = [
+    "calls",
+    "defects",
+    "errors",
+    "executions",
+    "expectations",
+    "features",
+    "files",
+    "findings",
+    "inputs",
+    "jobs",
+    "lines",
+    "moments",
+    "names",
+    "programs",
+    "seeds",
+    "times",
+    "warnings",
+];
+
+/// One of something, called as if it were several; but task 1 calls, too.
+fn plural_of_one(text: &str) -> Option<&str> {
+    text.lines().find_map(|line| {
+        let words: Vec<&str> = iter::once("").chain(line.split_whitespace()).collect();
+        let found = words.windows(3).find(|words| {
+            let noun = words[2].trim_end_matches(|c: char| c.is_ascii_punctuation());
+            let is_one = words[1].trim_start_matches('(') == "1";
+            is_one && words[0] != "task" && COUNTED.contains(&noun)
+        });
+        found.map(|words| words[2])
+    })
+}
+
+/// Itself tried, so that it can fail.
+#[test]
+fn plurals_of_one_are_noticed() {
+    assert_eq!(plural_of_one("made 1 calls, 2 before"), Some("calls,"));
+    assert_eq!(plural_of_one("1 programs"), Some("programs"));
+    assert_eq!(plural_of_one("found (1 times)"), Some("times)"));
+    assert_eq!(plural_of_one("of task 1 calls, 21 calls, 1 call"), None);
 }
 
 impl Said {

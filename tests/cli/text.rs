@@ -75,10 +75,7 @@ fn bytes_are_named_and_a_damaged_text_is_not_run_as_bytes() {
     shell.write("a.vma", MAP);
     shell.run("convert a.vma -o a").succeeds();
     let said = shell.run("run a");
-    assert_eq!(
-        said.succeeds().text(),
-        "agree   a: 1 calls, read as bytes\n"
-    );
+    assert_eq!(said.succeeds().text(), "agree   a: 1 call, read as bytes\n");
     let json: Value = serde_json::from_slice(&shell.run("run --json a").stdout).unwrap();
     assert_eq!(json[0]["form"], "bytes");
     shell.write("latin", b"# gr\xf6\xdfer than a page\nload(0x1000)\n");
@@ -98,20 +95,20 @@ fn bytes_are_named_and_a_damaged_text_is_not_run_as_bytes() {
     shell.write("wide", b"\xff\xfel\0o\0a\0d\0");
     shell.run("run wide").refuses(&["wide:1:1:", "UTF-16"]);
     // What says that it is bytes is run as bytes, whatever it looks like.
-    shell.write("text.bytes", "load(0x1000)\n");
-    shell.run("run text.bytes").succeeds();
+    shell.write("text.bytes", "load(0x1000)\n".repeat(8));
+    let said = shell.run("run text.bytes");
+    assert!(
+        said.succeeds().text().ends_with(", read as bytes\n"),
+        "{said:?}"
+    );
 }
 
 #[test]
-fn line_ends_of_other_systems_and_empty_files_are_fine() {
+fn line_ends_of_other_systems_are_fine() {
     let shell = Shell::new();
     shell.write("crlf.vma", MAP.replace('\n', "\r\n"));
-    shell.write("empty.vma", "");
-    shell.write("blank.vma", "\t\n\n  \n");
-    let said = shell.run("run crlf.vma empty.vma blank.vma");
-    let expected =
-        "agree   crlf.vma: 1 calls\nagree   empty.vma: 0 calls\nagree   blank.vma: 0 calls\n";
-    assert_eq!(said.succeeds().text(), expected);
+    let said = shell.run("run crlf.vma");
+    assert_eq!(said.succeeds().text(), "agree   crlf.vma: 1 call\n");
 }
 
 #[test]

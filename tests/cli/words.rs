@@ -221,7 +221,7 @@ fn standard_input_is_a_file_called_dash() {
         ("show -", "munmap(0x1f0000, 0x1000)"),
         ("convert --c -", "munmap"),
         ("convert --to text -", "munmap(0x1f0000, 0x1000)"),
-        ("corpus reach -", "1 programs, 2 calls"),
+        ("corpus reach -", "1 program, 2 calls"),
     ] {
         let said = piped(arguments, program);
         assert!(said.succeeds().text().contains(says), "{said:?}");
@@ -246,11 +246,46 @@ fn standard_input_is_a_file_called_dash() {
         said.text().starts_with("# vma-references/mapped/vma: "),
         "{said:?}"
     );
-    assert!(said.stderr.contains("-: 1 calls, 1 before"), "{said:?}");
-    piped("run - -", program).refuses(&["standard input: can be read only once"]);
+    assert!(
+        said.stderr.contains("standard output: 1 call, 1 before"),
+        "{said:?}"
+    );
+    let said = piped("run -", program);
+    assert_eq!(said.succeeds().text(), "agree   standard input: 2 calls\n");
+    let said = piped("linux -", program);
+    assert!(said.text().starts_with("standard input: "), "{said:?}");
+    let said = piped("run --junit -", program);
+    assert!(said.succeeds().text().contains("name=\"standard input\""));
+    let said = piped("show --html -", program);
+    assert!(said.succeeds().text().contains("standard input"));
+    let said = piped("run - -", program);
+    assert_eq!(said.status, 2, "{said:?}");
+    let once = "standard input: can be read only once";
+    assert!(said.stderr.contains(once), "{said:?}");
     piped("run -", b"").refuses(&["standard input: is empty, expected a program"]);
     piped("minimize -", program).refuses(&["--output"]);
     let log = b"1 mmap(NULL, 4096, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000000000\n";
     let said = piped("convert --strace -", log);
     assert!(said.succeeds().text().contains("mmap("), "{said:?}");
+}
+
+/// [`Said`] looks at all that any test has printed; here is one of each thing that is counted.
+#[test]
+fn one_is_no_plural() {
+    let shell = Shell::new();
+    std::fs::create_dir(shell.folder().join("one")).unwrap();
+    shell.write("one/a.vma", "[2] load(0x1f0000)\n");
+    for (command, says) in [
+        ("run one/a.vma", "1 call\n"),
+        ("run one", "1 program: "),
+        ("corpus seeds one -o seeds", "1 seed written"),
+        ("corpus reach seeds", "1 program, 1 call, "),
+        ("corpus distill seeds -o texts", "1 program of 1, "),
+        ("corpus rename texts", "1 file, "),
+        ("corpus reduce seeds", "0 of 1 input deleted"),
+        ("fuzz --runs 1 --seed 1", "1 execution in "),
+    ] {
+        let said = shell.run(command);
+        assert!(said.text().contains(says), "{command}: {said:?}");
+    }
 }

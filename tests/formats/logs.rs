@@ -171,9 +171,9 @@ fn numbers_of_arguments_and_results_that_cannot_be_are_not_guessed() {
         "",
         &[
             "1 mmap: its result is no address of a page (log:5)",
-            "1 mmap: with 1 arguments (log:4)",
+            "1 mmap: with 1 argument (log:4)",
             "1 mprotect: with 4 arguments (log:3)",
-            "1 munmap: with 1 arguments (log:2)",
+            "1 munmap: with 1 argument (log:2)",
         ],
     );
 }

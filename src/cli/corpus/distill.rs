@@ -10,10 +10,11 @@ use vmadiff::judge::Verdict;
 use vmadiff::pair::{Pair, Ran, pair};
 use vmadiff::program::{Case, Program};
 
-use super::{From, name};
-use crate::cli::input::read_case;
+use super::{From, name, read_all};
+use crate::cli::input;
 use crate::cli::interrupt::Interrupt;
-use crate::cli::output::{print, write_file};
+use crate::cli::output::{print, refuse_file, write_file};
+use crate::counted::counted;
 use crate::status::Status;
 
 /// Writes few short programs, as text, that together reach all that the many reach.
@@ -39,8 +40,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
-    let files = args.from.files()?;
+    let all = read_all(args.from.files()?)?;
     let folder = &args.output;
+    refuse_file(folder)?;
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let is_empty = std::fs::read_dir(folder)?.next().is_none();
     anyhow::ensure!(is_empty, "{}: expected an empty folder", folder.display());
@@ -48,15 +50,13 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     let mut already = Reach::default();
     if !args.beyond.is_empty() {
         let from = args.beyond.clone();
-        for file in &(From { from }).files()? {
-            let program = read_case(file)?.0.program;
-            already.add(&reach(&mut pair, &program).unwrap_or_default());
+        for (_, program) in &read_all((From { from }).files()?)? {
+            already.add(&reach(&mut pair, program).unwrap_or_default());
         }
     }
     let mut programs = Vec::new();
     let (mut diverging, mut unjudged) = (Vec::new(), 0);
-    for file in &files {
-        let program = read_case(file)?.0.program;
+    for (file, program) in all {
         match reach(&mut pair, &program) {
             Ok(_) => programs.push(program),
             Err(ran) if matches!(ran.verdict, Verdict::Diverge(_)) => diverging.push(file),
@@ -79,22 +79,23 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
         write_file(&path, false, text.as_bytes())?;
     }
     print(&format!(
-        "{}: {} programs of {agreeing}, {} features, {}\n",
+        "{}: {} of {agreeing}, {}, {}\n",
         folder.display(),
-        kept.len(),
-        all.len(),
+        counted(kept.len(), "program"),
+        counted(all.len(), "feature"),
         match args.beyond.is_empty() {
             true => "all that they reach".to_owned(),
             false => format!("{} of them new", all.without(&already).len()),
         },
     ))?;
     if unjudged != 0 {
-        print(&format!("left out, not compared: {unjudged} programs\n"))?;
+        let programs = counted(unjudged, "program");
+        print(&format!("left out, not compared: {programs}\n"))?;
     }
     for file in &diverging {
         print(&format!(
             "left out, the managers diverge: {}\n",
-            file.display()
+            input::name(file)
         ))?;
     }
     Ok(if diverging.is_empty() {

@@ -13,8 +13,9 @@ pub(super) use self::distill::DISTILLED;
 use crate::status::Status;
 use anyhow::{Context, Result, bail};
 use vmadiff::designs::Planted;
+use vmadiff::program::Program;
 
-use super::input::STDIN;
+use super::input::{self, NO_CALLS, STDIN, read_one_of_many};
 
 /// Takes care of a corpus: makes seeds of texts, texts of a campaign, says what it reaches, and keeps
 /// its names up to date.
@@ -73,6 +74,23 @@ impl From {
         }
         Ok(files)
     }
+}
+
+/// The programs of these files, with their files; inputs without calls, of which engines keep some, are
+/// left out. It is an error if that leaves none.
+fn read_all(files: Vec<PathBuf>) -> Result<Vec<(PathBuf, Program)>> {
+    let first = input::name(&files[0]);
+    let mut programs = Vec::new();
+    for file in files {
+        let input = read_one_of_many(&file)?;
+        if !input.is_empty() {
+            programs.push((file, input.case.program));
+        }
+    }
+    if programs.is_empty() {
+        bail!("{first}: {NO_CALLS}");
+    }
+    Ok(programs)
 }
 
 fn add_files(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {

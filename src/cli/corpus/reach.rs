@@ -8,9 +8,10 @@ use vmadiff::designs::Planted;
 use vmadiff::judge::Verdict;
 use vmadiff::pair::{Ran, pair};
 
-use super::From;
-use crate::cli::input::read_case;
+use super::{From, read_all};
+use crate::cli::input::name;
 use crate::cli::output::print;
+use crate::counted::{counted, noun_for};
 use crate::status::Status;
 
 /// Runs programs and says what they reach: outcomes by call, merge cases, faults, and what should
@@ -28,15 +29,14 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
-    let files = args.from.files()?;
+    let programs = read_all(args.from.files()?)?;
     let mut pair = pair(planted);
     let mut stats = Stats::default();
     let mut diverging = Vec::new();
-    for file in &files {
-        let program = read_case(file)?.0.program;
-        let ran: Option<Box<Ran>> = pair.run(&program, &mut stats);
+    for (file, program) in &programs {
+        let ran: Option<Box<Ran>> = pair.run(program, &mut stats);
         if ran.is_some_and(|ran| matches!(ran.verdict, Verdict::Diverge(_))) {
-            diverging.push(file.display().to_string());
+            diverging.push(name(file));
         }
     }
     let summary = stats.summary(planted.design());
@@ -72,7 +72,10 @@ fn write(summary: &Summary, reached: usize, out: &mut String) -> std::fmt::Resul
     } = summary;
     writeln!(
         out,
-        "{executions} programs, {calls} calls, {succeeded} succeeded, {reached} features"
+        "{executions} {}, {calls} {}, {succeeded} succeeded, {}",
+        noun_for(*executions, "program"),
+        noun_for(*calls, "call"),
+        counted(reached, "feature"),
     )?;
     for call in &summary.by_call {
         let errors = call.errors.iter();

@@ -12,7 +12,8 @@ use vmadiff::program::Program;
 use vmadiff::reduce::Reached;
 
 use crate::cli::interrupt::Interrupt;
-use crate::cli::output::print;
+use crate::cli::output::{print, refuse_file};
+use crate::counted::counted;
 use crate::status::Status;
 
 /// Deletes the inputs of a corpus that reach nothing that smaller ones do not reach, too.
@@ -38,6 +39,7 @@ pub struct Args {
 const TOLD: Duration = Duration::from_secs(5);
 
 pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
+    refuse_file(&args.folder)?;
     let inputs = inputs(&args.folder)?;
     let name = args.folder.display();
     ensure!(!inputs.is_empty(), "{name}: found no file, expected inputs");
@@ -64,20 +66,20 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
         looked_at += 1;
         if told.elapsed() >= TOLD {
             told = Instant::now();
-            let all = inputs.len();
-            crate::tell!("{name}: {looked_at} of {all} inputs, {deleted} deleted");
+            let all = counted(inputs.len(), "input");
+            crate::tell!("{name}: {looked_at} of {all}, {deleted} deleted");
         }
     }
     let left = inputs.len() - looked_at;
     let not_looked_at = match left {
         0 => String::new(),
-        left => format!("; {left} were not looked at"),
+        left => format!("; {left} not looked at"),
     };
     print(&format!(
-        "{name}: {deleted} of {} inputs deleted in {:.0} s, {} features{not_looked_at}\n",
-        inputs.len(),
+        "{name}: {deleted} of {} deleted in {:.0} s, {}{not_looked_at}\n",
+        counted(inputs.len(), "input"),
         start.elapsed().as_secs_f64(),
-        reached.features(),
+        counted(reached.features(), "feature"),
     ))?;
     Ok(Status::Agreed)
 }

@@ -9,6 +9,7 @@ use vmadiff::program::{bytes, text};
 use super::From;
 use crate::cli::input::{STDIN, as_text};
 use crate::cli::output::print;
+use crate::counted::counted;
 use crate::files::{self, Lasting};
 use crate::status::Status;
 
@@ -55,8 +56,8 @@ pub fn run(args: &Args) -> Result<Status> {
         "rewritten"
     };
     print(&format!(
-        "{} files, {} {done}\n",
-        all.len(),
+        "{}, {} {done}\n",
+        counted(all.len(), "file"),
         rewritten.len()
     ))?;
     Ok(if args.check && !rewritten.is_empty() {

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use vmadiff::program::bytes::is_long;
 
-use super::{From, name};
-use crate::cli::input::read_case;
-use crate::cli::output::print;
+use super::{From, name, read_all};
+use crate::cli::output::{print, refuse_file};
+use crate::counted::counted;
 use crate::files::{self, Lasting};
 use crate::status::Status;
 
@@ -29,8 +29,8 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Status> {
     let mut seeds = Vec::new();
     let mut long = 0;
-    for file in args.from.files()? {
-        let bytes = read_case(&file)?.0.program.encode();
+    for (_, program) in read_all(args.from.files()?)? {
+        let bytes = program.encode();
         if is_long(&bytes) {
             long += 1;
         } else {
@@ -38,6 +38,7 @@ pub fn run(args: &Args) -> Result<Status> {
         }
     }
     let folder = &args.output;
+    refuse_file(folder)?;
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let mut written = 0;
     for bytes in &seeds {
@@ -46,7 +47,8 @@ pub fn run(args: &Args) -> Result<Status> {
     let same = seeds.len() - written;
     let folder = folder.display();
     print(&format!(
-        "{folder}: {written} seeds written, {same} were there, {long} too long for engines\n"
+        "{folder}: {} written, {same} there already, {long} too long for engines\n",
+        counted(written, "seed")
     ))?;
     Ok(Status::Agreed)
 }

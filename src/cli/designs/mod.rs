@@ -16,6 +16,7 @@ use tables::Table;
 
 use super::output::print;
 use super::paint;
+use crate::counted::counted;
 use crate::status::Status;
 
 /// Lists the designs that can stand beside the reference: what each is, where it is from, and the
@@ -104,9 +105,9 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
             ""
         };
         print(&format!(
-            "{}{first}\n  {what}\n  from {source}\n  {} defects: vmadiff defects --design {name}{posted}\n",
+            "{}{first}\n  {what}\n  from {source}\n  {}: vmadiff defects --design {name}{posted}\n",
             paint::strong(name),
-            defects.len(),
+            counted(defects.len(), "defect"),
         ))?;
     }
     Ok(Status::Agreed)

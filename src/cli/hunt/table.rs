@@ -3,6 +3,7 @@
 use super::Hunted;
 use super::statistics::Median;
 use crate::cli::paint;
+use crate::counted::noun_for;
 
 /// The head of the table.
 pub const HEAD: &str = "| defect | seeds | executions, median | seconds, median | at 95 % | signatures |\n\
@@ -69,7 +70,10 @@ pub fn line(hunted: &Hunted) -> String {
         }
         _ if *seeds > 0 => {
             let all: u64 = tries.iter().map(|tried| tried.executions).sum();
-            line += &format!("  not in {seconds_each} s ({all} executions in all)");
+            line += &format!(
+                "  not in {seconds_each} s ({all} {} in all)",
+                noun_for(all, "execution")
+            );
         }
         _ => {}
     }

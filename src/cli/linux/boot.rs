@@ -202,7 +202,7 @@ impl<'a> Attended<'a> {
         if silent <= self.guest.processor.patience() {
             return Ok(None);
         }
-        let why = format!("no sign of life for {} seconds", silent.as_secs());
+        let why = format!("no sign of life for {} s", silent.as_secs());
         if !self.up {
             return Err(self.never_came_up(&why));
         }

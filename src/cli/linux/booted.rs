@@ -9,12 +9,13 @@ use vmadiff::program::Program;
 use vmadiff_contract::Config;
 use vmadiff_linux::boot::{Machinery, Report};
 
-use super::super::input::read_case;
+use super::super::input::{name, read_case};
 use super::super::interrupt::Interrupt;
 use super::Args;
 use super::boot::{Attended, Event, Over};
 use super::line::{Line, print_count};
 use super::wire::{Message, Task};
+use crate::counted::counted;
 use crate::status::{HarnessFailed, Status};
 
 /// A program's name and text, what it wants of the kernel, and what it came to.
@@ -74,7 +75,7 @@ pub fn run(args: &Args, machinery: &Machinery, paths: &[PathBuf]) -> Result<Stat
     for path in paths {
         let (case, _) = read_case(path)?;
         entries.push(Entry {
-            name: path.display().to_string(),
+            name: name(path),
             text: case.to_string(),
             wants: Wants::of(&case.program),
             line: None,
@@ -224,7 +225,7 @@ impl Desk {
             .filter(|entry| entry.line.is_none())
             .count();
         if left > 0 {
-            return Err(HarnessFailed(format!("{left} programs were not run")).into());
+            return Err(HarnessFailed(format!("{} not run", counted(left, "program"))).into());
         }
         Ok(status)
     }

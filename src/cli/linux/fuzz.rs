@@ -19,6 +19,7 @@ use super::super::fuzz::ready;
 use super::super::interrupt::Interrupt;
 use super::super::output::print;
 use super::super::paint;
+use super::super::summary::human;
 pub use super::summary::Finding;
 use super::summary::Summary;
 use crate::artifacts::{self, Kept, kept_before};
@@ -141,10 +142,10 @@ fn line(plan: &Plan, tally: &Tally, elapsed: Duration) -> String {
     let limit = limit.map_or(String::new(), |limit| format!("/{}", limit.as_secs()));
     let calls = tally.all_calls();
     let mut line = format!(
-        "{seconds:.0}{limit} s · {} programs/s · {} programs · {} calls",
+        "{seconds:.0}{limit} s · {} programs/s · {} · {}",
         HumanCount((tally.programs as f64 / seconds.max(f64::MIN_POSITIVE)) as u64),
-        HumanCount(tally.programs),
-        HumanCount(calls.made),
+        human(tally.programs, "program"),
+        human(calls.made, "call"),
     );
     let differ: u64 = tally.findings.values().sum();
     if differ > 0 {

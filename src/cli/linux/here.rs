@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use vmadiff::linux::court;
 use vmadiff_linux::{Closeness, Failed, Linux, Look, known, whose};
 
-use super::super::input::read_case;
-use super::super::output::print;
+use super::super::input::{name, read_case};
+use super::super::output::{complain, print};
 use super::Args;
 use super::line::{Line, one, print_count};
 use crate::status::Status;
@@ -30,13 +30,17 @@ pub fn run(args: &Args) -> Result<Status> {
     let mut status = Status::Agreed;
     let mut counts = BTreeMap::new();
     for path in &paths {
-        let (case, _) = read_case(path)?;
-        let name = path.display().to_string();
-        let line = match &mut court {
-            Ok(court) => one(court, &name, &case, how),
+        let name = name(path);
+        let line = match (read_case(path), &mut court) {
+            (Err(error), _) if paths.len() == 1 => return Err(error),
+            (Err(error), _) => {
+                complain(&error);
+                Line::unreadable(&name, &format!("{error:#}"))
+            }
+            (Ok((case, _)), Ok(court)) => one(court, &name, &case, how),
             // Nothing is compared where the kernel refuses what agents need: that is said of each.
-            Err(why @ Failed::Unread { .. }) => Line::failed(&name, why.to_string()),
-            Err(why) => Line::skipped(&name, None, why.to_string()),
+            (_, Err(why @ Failed::Unread { .. })) => Line::failed(&name, why.to_string()),
+            (_, Err(why)) => Line::skipped(&name, None, why.to_string()),
         };
         status = status.max(line.status());
         *counts.entry(line.verdict.clone()).or_default() += 1;
@@ -52,7 +56,14 @@ pub fn run(args: &Args) -> Result<Status> {
 fn programs(files: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for file in files {
+        let before = paths.len();
         collect(file, &mut paths)?;
+        if paths.len() == before {
+            bail!(
+                "{}: found no file named .vma, expected programs",
+                file.display()
+            );
+        }
     }
     Ok(paths)
 }

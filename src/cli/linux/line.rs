@@ -12,6 +12,7 @@ use vmadiff_linux::{Closeness, Stopped, Trial, Verdict};
 
 use super::super::output::print;
 use super::super::paint;
+use crate::counted::counted;
 use crate::status::Status;
 
 /// What a program came to.
@@ -19,7 +20,7 @@ use crate::status::Status;
 pub struct Line {
     /// The program's file.
     pub file: String,
-    /// `agrees`, `differs`, `skipped` or `failed`.
+    /// `agrees`, `differs`, `skipped`, `unreadable` or `failed`.
     pub verdict: Cow<'static, str>,
     /// The call that a finding, or the end of the comparison, is about, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,6 +63,14 @@ impl Line {
         }
     }
 
+    /// It is no program.
+    pub fn unreadable(file: &str, why: &str) -> Self {
+        Self {
+            what: why.lines().next().map(str::to_owned),
+            ..Self::new(file, "unreadable", None)
+        }
+    }
+
     /// The harness or its agents failed.
     pub fn failed(file: &str, what: String) -> Self {
         Self {
@@ -74,6 +83,7 @@ impl Line {
     pub fn status(&self) -> Status {
         match &*self.verdict {
             "differs" => Status::Diverged,
+            "unreadable" => Status::BadInput,
             "failed" => Status::HarnessFailed,
             _ => Status::Agreed,
         }
@@ -142,5 +152,5 @@ pub fn print_count(counts: &BTreeMap<Cow<'static, str>, usize>) -> Result<()> {
         .iter()
         .map(|(verdict, count)| format!("{count} {verdict}"));
     let each = each.collect::<Vec<_>>().join(", ");
-    print(&format!("{all} programs: {each}\n"))
+    print(&format!("{}: {each}\n", counted(all, "program")))
 }

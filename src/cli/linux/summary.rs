@@ -11,9 +11,10 @@ use vmadiff::linux::Tally;
 
 use super::super::explain::replay_on_linux;
 use super::super::paint;
-use super::super::summary::{Head, IN_NO_FILE, Unsaved, percent, share, write_finding};
+use super::super::summary::{Head, IN_NO_FILE, Unsaved, human, percent, share, write_finding};
 use super::fuzz::{Ended, Plan};
 use crate::artifacts::{COMMIT, Kept, TOOLCHAIN, VERSION};
+use crate::counted::noun_for;
 use crate::status::Status;
 
 /// A finding, and the file that has it.
@@ -167,7 +168,11 @@ impl Summary {
     fn write(&self, out: &mut String) -> std::fmt::Result {
         let head = Head {
             ran: self.programs,
-            what: &format!("programs on Linux {}", self.kernel),
+            what: &format!(
+                "{} on Linux {}",
+                noun_for(self.programs, "program"),
+                self.kernel
+            ),
             seconds: self.seconds,
             per_second: self.programs_per_second,
             jobs: self.jobs,
@@ -205,11 +210,11 @@ impl Summary {
     fn write_differences(&self, out: &mut String) -> std::fmt::Result {
         for (name, count) in &self.known_differences {
             let heading = paint::strong("known:   ");
-            writeln!(out, "{heading} {name} in {} programs", HumanCount(*count))?;
+            writeln!(out, "{heading} {name} in {}", human(*count, "program"))?;
         }
         for (why, count) in &self.stopped {
             let heading = paint::strong("stopped: ");
-            writeln!(out, "{heading} {} programs: {why}", HumanCount(*count))?;
+            writeln!(out, "{heading} {}: {why}", human(*count, "program"))?;
         }
         let heading = paint::strong("findings:");
         if self.findings.is_empty() {

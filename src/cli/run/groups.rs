@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::Outcome;
+use crate::cli::input::name;
 use crate::cli::paint;
+use crate::counted::counted;
 
 /// Stands for a signature where the managers agree, but not with what the program expects.
 const UNMET: &str = "unmet expectation";
@@ -75,7 +77,7 @@ pub fn text(outcomes: &[Outcome]) -> String {
             writeln!(
                 out,
                 "{signature}  {count:>5}  {calls:>5}  {}",
-                smallest.display()
+                name(smallest)
             )
             .expect("a String takes all");
         }
@@ -87,8 +89,8 @@ pub fn text(outcomes: &[Outcome]) -> String {
     let skipped = fine.clone().filter(|outcome| outcome.skipped.is_some());
     writeln!(
         out,
-        "{} programs: {} failed, {} agree, {} skipped{}",
-        outcomes.len(),
+        "{}: {} failed, {} agree, {} skipped{}",
+        counted(outcomes.len(), "program"),
         groups.iter().map(|group| group.count).sum::<usize>() - unreadable,
         fine.count() - skipped.clone().count(),
         skipped.count(),
@@ -110,8 +112,9 @@ fn unmet(outcomes: &[Outcome]) -> String {
         }
         let more = outcome.unmet.len().saturating_sub(LISTED);
         if more > 0 {
-            let file = outcome.file.display();
-            writeln!(out, "{file}: and {more} more expectations").expect("a String takes all");
+            let file = name(&outcome.file);
+            let more = counted(more, "more expectation");
+            writeln!(out, "{file}: and {more}").expect("a String takes all");
         }
     }
     out

@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::Outcome;
+use crate::cli::input::name;
 
 /// The report as a file.
 pub fn report(outcomes: &[Outcome]) -> Result<Vec<u8>> {
@@ -17,7 +18,7 @@ pub fn report(outcomes: &[Outcome]) -> Result<Vec<u8>> {
 }
 
 fn case(outcome: &Outcome) -> TestCase {
-    let mut case = TestCase::new(outcome.file.display().to_string(), status(outcome));
+    let mut case = TestCase::new(name(&outcome.file), status(outcome));
     case.set_classname(outcome.verdict);
     case
 }

@@ -9,7 +9,7 @@ pub use folder::programs;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde::Serialize;
 use vmadiff::compare::Passed;
 use vmadiff::designs::Planted;
@@ -21,10 +21,11 @@ use vmadiff::program::Case;
 
 use super::designs::Asked;
 use super::explain;
-use super::input::{Input, read_input};
+use super::input::{Input, NO_CALLS, name, read_one_of_many};
 use super::output::{complain, print, print_bytes, warn_of};
 use super::paint;
 use crate::artifacts::Provenance;
+use crate::counted::counted;
 use crate::status::Status;
 
 /// Runs programs, text or bytes, on both managers and prints the verdict.
@@ -78,6 +79,9 @@ struct Outcome {
     /// What else there is to say of the program: what in its text does nothing, switches that never
     /// came.
     warnings: Vec<String>,
+    /// It has no calls.
+    #[serde(skip)]
+    is_empty: bool,
     /// Its race may not have been run: a switch never came, and nothing expects that it does.
     #[serde(skip)]
     never_came: bool,
@@ -110,6 +114,7 @@ impl Outcome {
             known: Vec::new(),
             unmet: Vec::new(),
             warnings: Vec::new(),
+            is_empty: false,
             never_came: false,
             of_another_design: false,
             error: Some(format!("{error:#}")),
@@ -122,15 +127,16 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
     let found = folder::programs(&args.files)?;
     // All are read before the first is run: a bad one is found at once.
     let inputs: Vec<Result<Planned>> = found.files.iter().map(|file| plan(file, asked)).collect();
-    let mut bad = inputs
+    let bad: Vec<_> = inputs
         .iter()
         .filter_map(|input| input.as_ref().err())
-        .peekable();
-    if bad.peek().is_some() && !found.of_folder {
-        bad.for_each(complain);
+        .collect();
+    for error in &bad {
+        complain(error);
+    }
+    if bad.len() == inputs.len() && !(found.of_folder || args.json || args.junit) {
         return Ok(Status::BadInput);
     }
-    bad.for_each(complain);
     if found.of_folder {
         sum_up_differences(found.files.iter().zip(&inputs));
     }
@@ -175,9 +181,18 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
         print(&json(&outcomes, found.of_folder)?)?;
     } else if found.of_folder {
         print(&groups::text(&outcomes))?;
+    } else {
+        sum_up_unreadable(&outcomes);
     }
     if !args.json && (args.junit || found.of_folder) {
         sum_up_races(&outcomes);
+    }
+    if outcomes
+        .iter()
+        .all(|outcome| outcome.is_empty && outcome.is_fine())
+        && bad.is_empty()
+    {
+        bail!("{}: {NO_CALLS}", name(&found.files[0]));
     }
     Ok(status(&outcomes))
 }
@@ -189,7 +204,7 @@ struct Planned {
 }
 
 fn plan(file: &Path, asked: &Asked) -> Result<Planned> {
-    let input = read_input(file)?;
+    let input = read_one_of_many(file)?;
     let planted = asked.for_case(&input.case)?;
     Ok(Planned { input, planted })
 }
@@ -294,6 +309,13 @@ fn warn_once(files: &[&Path], what: &str) {
     }
 }
 
+/// Says at the end, where it is seen, that not all was run.
+fn sum_up_unreadable(outcomes: &[Outcome]) {
+    let unreadable = outcomes.iter().filter(|outcome| outcome.error.is_some());
+    let unreadable: Vec<&Path> = unreadable.map(|outcome| outcome.file.as_path()).collect();
+    warn_once(&unreadable, "could not be read: see above");
+}
+
 fn differences(case: &Case, here: &Provenance) -> Vec<String> {
     let mut comments = case.comments.iter();
     let made_by = comments.find_map(|(_, comment)| Provenance::parse(comment));
@@ -302,7 +324,7 @@ fn differences(case: &Case, here: &Provenance) -> Vec<String> {
 
 fn warn(file: &Path, what: &str) {
     let warning = paint::warning("warning:");
-    crate::tell!("{warning} {}: {what}", file.display());
+    crate::tell!("{warning} {}: {what}", name(file));
 }
 
 fn judged(file: &Path, input: &Input, ran: &Ran) -> Outcome {
@@ -341,12 +363,17 @@ fn judged(file: &Path, input: &Input, ran: &Ran) -> Outcome {
         known: ran.known.iter().map(known).collect(),
         unmet,
         warnings,
+        is_empty: input.is_empty(),
         never_came,
         of_another_design: other.is_some(),
         error: None,
         report: None,
     };
     match &ran.verdict {
+        Verdict::Agree if input.is_empty() => {
+            outcome.verdict = "skip";
+            outcome.skipped = Some("it has no calls".to_owned());
+        }
         Verdict::Agree => {}
         Verdict::Skip(why) => {
             outcome.verdict = "skip";
@@ -379,12 +406,12 @@ fn placed(file: &Path, input: &Input, unmet: &Unmet) -> String {
         Of::Check(check) => input.checks.get(check),
     };
     let line = line.map_or_else(String::new, |line| format!(":{line}"));
-    format!("{}{line}: {unmet}", file.display())
+    format!("{}{line}: {unmet}", name(file))
 }
 
 fn text(outcome: &Outcome) -> String {
     let Outcome { file, calls, .. } = outcome;
-    let file = file.display();
+    let file = name(file);
     let taken = match outcome.form {
         Some("bytes") => ", read as bytes",
         _ => "",
@@ -402,7 +429,11 @@ fn text(outcome: &Outcome) -> String {
             format!("{} {file}: {why}", paint::warning("skip   "))
         }
         _ if outcome.is_fine() => {
-            format!("{} {file}: {calls} calls{taken}", paint::good("agree  "))
+            format!(
+                "{} {file}: {}{taken}",
+                paint::good("agree  "),
+                counted(*calls, "call")
+            )
         }
         _ => format!("{} {file}: the managers agree", paint::bad("unmet  ")),
     };

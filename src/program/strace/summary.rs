@@ -1,5 +1,6 @@
 //! What was taken from a log, and what was not and why.
 
+use crate::counted::counted;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -61,31 +62,38 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} calls from a log of {}", self.taken, self.seen)?;
+        writeln!(
+            f,
+            "{} from a log of {}",
+            counted(self.taken, "call"),
+            self.seen
+        )?;
         if self.start > 0 {
             writeln!(
                 f,
-                "{} calls before them make the areas that were there",
-                self.start
+                "{} before them {} the areas that were there",
+                counted(self.start, "call"),
+                if self.start == 1 { "makes" } else { "make" }
             )?;
         }
         if self.others > 0 {
             writeln!(
                 f,
-                "{} programs that execve started are left out",
-                self.others
+                "{} that execve started {} left out",
+                counted(self.others, "program"),
+                if self.others == 1 { "is" } else { "are" }
             )?;
         }
         if self.placed > 0 {
             writeln!(
                 f,
-                "{} placements of Linux's own, now asked for",
-                self.placed
+                "{} of Linux's own, now asked for",
+                counted(self.placed, "placement")
             )?;
         }
         if self.unmapped > 0 {
-            let said = "areas unmapped that the log does not unmap: Linux used their place again";
-            writeln!(f, "{} {said}", self.unmapped)?;
+            let said = "unmapped though the log unmaps none there: Linux used the place again";
+            writeln!(f, "{} {said}", counted(self.unmapped, "area"))?;
         }
         for note in &self.notes {
             writeln!(f, "{note}")?;

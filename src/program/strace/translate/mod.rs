@@ -19,6 +19,7 @@ use super::memory::Memory;
 use super::reply::Reply;
 use super::tasks::{Change, Tasks, Thread};
 use super::{Import, Linux, Source};
+use crate::counted::counted;
 use crate::program::shape::{self, MAX_PARAMS, Param};
 use crate::program::text::cursor::Cursor;
 use crate::program::text::value;
@@ -268,7 +269,7 @@ fn words(event: &Event, kind: CallKind, least: usize) -> Result<[u64; MAX_PARAMS
     let params = shape::params(kind);
     let given = event.args.len();
     if !(least..=params.len()).contains(&given) {
-        return Err(format!("with {given} arguments"));
+        return Err(format!("with {}", counted(given, "argument")));
     }
     let mut words = [0; MAX_PARAMS];
     for (i, (&param, word)) in params.iter().zip(&mut words).enumerate().take(given) {
