@@ -419,8 +419,8 @@ fn a_deadlock_tells_who_waits_for_what() {
     assert_eq!(
         trace.end().to_string(),
         "deadlock\n  \
-         task 1 in call 0 at test.lock_b: Lock @2, held up by task 2 since test.lock_b\n  \
-         task 2 in call 1 at test.lock_a: Lock @1, held up by task 1 since test.lock_a"
+         task 1 in call 1 at test.lock_b: Lock @2, held up by task 2 since test.lock_b\n  \
+         task 2 in call 2 at test.lock_a: Lock @1, held up by task 1 since test.lock_a"
     );
 }
 

@@ -34,7 +34,7 @@ pub struct Run {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Stopped {
     /// It can not be run here: the index of the call, if it is one, and why.
-    #[error("{}{why}", .call.map(|call| format!("call {call}: ")).unwrap_or_default())]
+    #[error("{}{why}", .call.map(|call| format!("call {}: ", call + 1)).unwrap_or_default())]
     Unfit {
         /// Index of the call; none: the configuration.
         call: Option<usize>,

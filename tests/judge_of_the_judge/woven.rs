@@ -221,8 +221,8 @@ fn objects(how: How, switches: &[Switch], rule: Rule, says: &str) {
 #[test]
 pub fn a_run_that_does_not_end_is_objected_to() {
     let crosswise = [at(1, SECOND, 1, 2)];
-    let waits = "task 1 in call 0 at second.lock: Lock @2, held up by task 2 since first.lock; \
-                 task 2 in call 1 at second.lock: Lock @1, held up by task 1 since first.lock";
+    let waits = "task 1 in call 1 at second.lock: Lock @2, held up by task 2 since first.lock; \
+                 task 2 in call 2 at second.lock: Lock @1, held up by task 1 since first.lock";
     objects(How::LocksCrosswise, &crosswise, Rule::Deadlock, waits);
     assert_eq!(judged(How::LocksCrosswise, &[]), Ok(()));
     objects(How::Spins, &[], Rule::StepLimit, "scheduling points");

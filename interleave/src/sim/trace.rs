@@ -301,8 +301,9 @@ impl fmt::Display for What {
             Self::Access { kind, object } => write!(f, "{kind:?} @{object}"),
             Self::Mark(0) => f.write_str("takes effect"),
             Self::Mark(word) => write!(f, "takes effect at {word:#x}"),
-            Self::Begin(call) => write!(f, "begins call {call}"),
-            Self::End(call) => write!(f, "ends call {call}"),
+            // From 1, as everywhere that people read.
+            Self::Begin(call) => write!(f, "begins call {}", call + 1),
+            Self::End(call) => write!(f, "ends call {}", call + 1),
             Self::Chose(index) => write!(f, "takes ready callback {index}"),
         }
     }
@@ -336,7 +337,7 @@ impl fmt::Display for Blocked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "task {}", self.task)?;
         if let Some(call) = self.call {
-            write!(f, " in call {call}")?;
+            write!(f, " in call {}", call + 1)?;
         }
         write!(f, " at {}: {:?}", self.site.name, self.kind)?;
         if self.object != 0 {
@@ -350,5 +351,16 @@ impl fmt::Display for Blocked {
             Some(site) if !self.holders.is_empty() => write!(f, " since {}", site.name),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::What;
+
+    #[test]
+    fn calls_are_counted_from_one() {
+        assert_eq!(What::Begin(0).to_string(), "begins call 1");
+        assert_eq!(What::End(1).to_string(), "ends call 2");
     }
 }
