@@ -279,22 +279,22 @@ pub trait Stepped {
     fn take_upto(&mut self, task: TaskId, choice: Choice, upto: u64) -> Result<Taken, Refusal>;
 
     /// Whether the step taken last refused what was asked: only undoing follows.
-    fn refused(&self) -> bool;
+    fn refused(&mut self) -> bool;
 
     /// Whether the step taken last left the entry that it was about as it was.
-    fn left_alone(&self) -> bool;
+    fn left_alone(&mut self) -> bool;
 
     /// Adds what the step taken last read and wrote.
-    fn footprint(&self, into: &mut Vec<About>);
+    fn footprint(&mut self, into: &mut Vec<About>);
 
     /// What can be seen of an entry; none: it is empty.
-    fn entry(&self, mm: MmId, addr: u64) -> Option<PageState>;
+    fn entry(&mut self, mm: MmId, addr: u64) -> Option<PageState>;
 
     /// What a task's TLB holds of a page.
-    fn held(&self, task: TaskId, addr: u64) -> Option<PageState>;
+    fn held(&mut self, task: TaskId, addr: u64) -> Option<PageState>;
 
     /// Whether the task's TLB holds anything.
-    fn holds_any(&self, task: TaskId) -> bool;
+    fn holds_any(&mut self, task: TaskId) -> bool;
 
     /// Writes what can be seen of an object, and nothing else; all of it with [`Stepped::see`].
     fn observe(&self, about: About, into: &mut Snapshot);

@@ -279,28 +279,28 @@ impl Stepped for Reference {
         self.machine.get_mut().take_upto(task, choice, upto)
     }
 
-    fn refused(&self) -> bool {
-        self.machine.read().world.refused
+    fn refused(&mut self) -> bool {
+        self.machine.get_mut().world.refused
     }
 
-    fn left_alone(&self) -> bool {
-        self.machine.read().world.left_alone
+    fn left_alone(&mut self) -> bool {
+        self.machine.get_mut().world.left_alone
     }
 
-    fn footprint(&self, into: &mut Vec<About>) {
-        into.extend_from_slice(&self.machine.read().world.touched);
+    fn footprint(&mut self, into: &mut Vec<About>) {
+        into.extend_from_slice(&self.machine.get_mut().world.touched);
     }
 
-    fn entry(&self, mm: MmId, addr: u64) -> Option<PageState> {
-        self.machine.read().world.entry(mm, addr)
+    fn entry(&mut self, mm: MmId, addr: u64) -> Option<PageState> {
+        self.machine.get_mut().world.entry(mm, addr)
     }
 
-    fn held(&self, task: TaskId, addr: u64) -> Option<PageState> {
-        self.machine.read().world.held(task, addr)
+    fn held(&mut self, task: TaskId, addr: u64) -> Option<PageState> {
+        self.machine.get_mut().world.held(task, addr)
     }
 
-    fn holds_any(&self, task: TaskId) -> bool {
-        self.machine.read().world.holds_any(task)
+    fn holds_any(&mut self, task: TaskId) -> bool {
+        self.machine.get_mut().world.holds_any(task)
     }
 
     fn observe(&self, about: About, into: &mut Snapshot) {

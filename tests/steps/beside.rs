@@ -95,27 +95,27 @@ impl Stepped for Misled {
         Ok(self.taken(task, taken))
     }
 
-    fn refused(&self) -> bool {
+    fn refused(&mut self) -> bool {
         self.reference.refused()
     }
 
-    fn left_alone(&self) -> bool {
+    fn left_alone(&mut self) -> bool {
         self.reference.left_alone()
     }
 
-    fn footprint(&self, into: &mut Vec<About>) {
+    fn footprint(&mut self, into: &mut Vec<About>) {
         self.reference.footprint(into);
     }
 
-    fn entry(&self, mm: MmId, addr: u64) -> Option<PageState> {
+    fn entry(&mut self, mm: MmId, addr: u64) -> Option<PageState> {
         self.reference.entry(mm, addr)
     }
 
-    fn held(&self, task: TaskId, addr: u64) -> Option<PageState> {
+    fn held(&mut self, task: TaskId, addr: u64) -> Option<PageState> {
         self.reference.held(task, addr)
     }
 
-    fn holds_any(&self, task: TaskId) -> bool {
+    fn holds_any(&mut self, task: TaskId) -> bool {
         self.reference.holds_any(task)
     }
 

@@ -202,7 +202,7 @@ impl Source<'_> {
             .iter()
             .position(|(_, task)| *task == offer.task);
         let (call, task) = self.under_way.remove(at.expect("it is under way"));
-        let before = self.reference.fork();
+        let mut before = self.reference.fork();
         let taken = self
             .reference
             .take(offer.task, offer.choice)
@@ -216,7 +216,7 @@ impl Source<'_> {
             return;
         }
         self.under_way.push((call, task));
-        self.tell(call, &offer, &*before);
+        self.tell(call, &offer, &mut *before);
         Recorder::clear();
     }
 
@@ -235,7 +235,7 @@ impl Source<'_> {
     }
 
     /// Marks the step that was taken, as a candidate does.
-    fn tell(&mut self, call: u32, offer: &Offer, before: &dyn Stepped) {
+    fn tell(&mut self, call: u32, offer: &Offer, before: &mut dyn Stepped) {
         let refused = self.reference.refused();
         let decides = offer.list == "fault" && offer.row == 0;
         if refused {
@@ -283,8 +283,8 @@ impl Source<'_> {
         }
     }
 
-    fn tell_of(&mut self, call: u32, offer: &Offer, before: &dyn Stepped, about: About) {
-        let entry = |of: &dyn Stepped, about: About| match about {
+    fn tell_of(&mut self, call: u32, offer: &Offer, before: &mut dyn Stepped, about: About) {
+        let entry = |of: &mut dyn Stepped, about: About| match about {
             About::Entry { mm, addr } => of.entry(mm, addr),
             _ => None,
         };
@@ -335,7 +335,7 @@ impl Source<'_> {
                 assert_eq!(addr % PAGE_SIZE, 0, "{offer:?}");
                 Told::Entry {
                     before: was,
-                    after: entry(&self.reference, about),
+                    after: entry(&mut self.reference, about),
                 }
             }
             (kind, About::Area(vma))

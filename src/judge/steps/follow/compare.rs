@@ -10,7 +10,7 @@ impl Follower {
     /// What a mark tells, and what the step did.
     pub(super) fn compare(
         &mut self,
-        reference: &dyn Stepped,
+        reference: &mut dyn Stepped,
         call: usize,
         done: &Done,
         mark: &Mark,
@@ -113,7 +113,7 @@ impl Follower {
     /// Another object of the step that was told last: as it is now, if nobody has gone on since.
     pub(super) fn compare_more(
         &self,
-        reference: &dyn Stepped,
+        reference: &mut dyn Stepped,
         call: usize,
         mark: &Mark,
     ) -> Followed {

@@ -13,7 +13,7 @@ impl Follower {
     /// and nothing came of it, or the reference does it at another moment, where nobody sees when.
     pub(super) fn is_only_a_look(
         &self,
-        reference: &dyn Stepped,
+        reference: &mut dyn Stepped,
         offer: &Offer,
         mark: &Mark,
         place: Place,
@@ -43,7 +43,7 @@ impl Follower {
         let stands = || {
             must_be_marked(offer)
                 && !may_tell(mark.kind, offer)
-                && (passes || !does_nothing(reference, offer.task))
+                && (passes || !does_nothing(&*reference, offer.task))
         };
         free && (offer.kind == StepKind::Return || stands())
     }
@@ -91,7 +91,12 @@ impl Follower {
     /// Whether a mark tells that a pass found nothing, of which there is nothing in the reference either,
     /// and the call has its passes behind it there: a pass over nothing is taken early where another
     /// call waits for what comes after it.
-    pub(super) fn has_passed(&self, reference: &dyn Stepped, offer: &Offer, mark: &Mark) -> bool {
+    pub(super) fn has_passed(
+        &self,
+        reference: &mut dyn Stepped,
+        offer: &Offer,
+        mark: &Mark,
+    ) -> bool {
         let About::Range { mm, start, end } = mark.about else {
             return false;
         };
@@ -103,7 +108,7 @@ impl Follower {
         let Some(mm) = self
             .names
             .mm(mm)
-            .filter(|_| over || !does_nothing(reference, offer.task))
+            .filter(|_| over || !does_nothing(&*reference, offer.task))
         else {
             return false;
         };
@@ -114,7 +119,7 @@ impl Follower {
     /// Whether a flush of this TLB follows, behind steps that nobody else can see.
     pub(super) fn flush_is_ahead(
         &self,
-        reference: &dyn Stepped,
+        reference: &mut dyn Stepped,
         task: TaskId,
         mark: &Mark,
     ) -> bool {

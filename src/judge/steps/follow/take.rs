@@ -23,7 +23,7 @@ impl Follower {
     ) -> Followed<Done> {
         let task = offer.task;
         let entry =
-            |reference: &dyn Stepped| place.and_then(|(mm, addr)| reference.entry(mm, addr));
+            |reference: &mut dyn Stepped| place.and_then(|(mm, addr)| reference.entry(mm, addr));
         loop {
             self.ways.clear();
             reference.ways(task, &mut self.ways);

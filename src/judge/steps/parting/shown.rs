@@ -124,7 +124,7 @@ impl Followed<'_> {
                 }
             }
             About::Entry { mm, addr } => {
-                let entry = entry_text(self.reference.entry(mm, addr));
+                let entry = entry_text(self.reference.fork().entry(mm, addr));
                 format!("the entry of {addr:#x} is {entry}")
             }
             _ => return None,
