@@ -96,10 +96,9 @@ impl Machine {
         self.world.beside = job.uncounted;
     }
 
-    /// What the next step of task `t` has to wait for.
-    fn waits(&self, t: usize) -> Option<Guard> {
+    /// What the next step of task `t`, which `needs` mmap_sem so, has to wait for.
+    fn waits(&self, t: usize, needs: Sem) -> Option<Guard> {
         let (job, m) = (&self.jobs[t], self.world.tasks[t].mm);
-        let needs = job.needs(&self.world);
         let excluded = needs > job.held && !self.world.can_hold(m, t, needs);
         self.world
             .wait_if(Guard::Sem, excluded)
@@ -137,7 +136,7 @@ impl Machine {
             }
             self.enter(t);
             let offer = self.jobs[t].offer(TaskId(t as u8 + 1));
-            if self.waits(t).is_none() {
+            if self.waits(t, self.jobs[t].needs(&self.world)).is_none() {
                 let mut ways = Vec::new();
                 self.ways(t, &mut ways);
                 into.extend(ways.into_iter().map(|choice| Offer { choice, ..offer }));
@@ -186,25 +185,30 @@ impl Machine {
             return Ok(Taken::Returned(outcome));
         }
         self.enter(t);
+        let needs = self.jobs[t].needs(&self.world);
         // To begin again nobody is waited for.
-        if let Some(guard) = self.waits(t).filter(|_| choice != Choice::Again) {
+        if let Some(guard) = self.waits(t, needs).filter(|_| choice != Choice::Again) {
             return Err(Refusal::Waits(guard.name()));
         }
-        let mut ways = std::mem::take(&mut self.choices);
-        ways.clear();
-        self.ways(t, &mut ways);
-        let (known, may_fail) = (ways.contains(&choice), ways.contains(&Choice::Fail));
-        self.choices = ways;
-        if !known {
-            return Err(Refusal::Choice);
+        // Every step can go on; only a call that was begun with an allocation that fails can choose that.
+        let chosen = self.jobs[t].uncounted && self.jobs[t].fail != Fail::NONE;
+        if choice != Choice::Go || chosen {
+            let mut ways = std::mem::take(&mut self.choices);
+            ways.clear();
+            self.ways(t, &mut ways);
+            let (known, may_fail) = (ways.contains(&choice), ways.contains(&Choice::Fail));
+            self.choices = ways;
+            if !known {
+                return Err(Refusal::Choice);
+            }
+            self.world.chosen = chosen && may_fail;
         }
-        self.world.chosen = self.jobs[t].uncounted && may_fail;
-        self.step(t, choice);
+        self.step(t, choice, needs);
         Ok(Taken::Step)
     }
 
-    fn step(&mut self, t: usize, choice: Choice) {
-        let (m, needs) = (self.world.tasks[t].mm, self.jobs[t].needs(&self.world));
+    fn step(&mut self, t: usize, choice: Choice, needs: Sem) {
+        let m = self.world.tasks[t].mm;
         if needs > self.jobs[t].held {
             self.hold(m, t, needs);
         }

@@ -20,6 +20,10 @@ impl Follower {
         mark: Option<&Mark>,
         (before, held): (Option<PageState>, Option<PageState>),
     ) -> Choice {
+        if self.ways.len() == 1 {
+            // Nearly all steps: they can only go on.
+            return Choice::Go;
+        }
         let may = |choice| self.ways.contains(&choice);
         let refused = mark.is_some_and(|mark| mark.told == Told::Refused);
         let fits = mark.is_some_and(|mark| may_tell(mark.kind, offer));
