@@ -13,6 +13,7 @@
 //! no call is known here.
 
 mod locks;
+mod steps;
 
 use std::collections::HashMap;
 
@@ -21,7 +22,7 @@ use vmadiff_contract::{CallKind, TaskId};
 use vmadiff_interleave::Kind;
 use vmadiff_interleave::sim::{Step, What};
 
-use self::locks::free_of_locks;
+use self::steps::Steps;
 use super::dice::Dice;
 use crate::program::{Moment, Policy, Program, Schedule, Switch};
 
@@ -81,8 +82,7 @@ pub fn force(
     let calls = program.calls.iter().map(|step| step.call.kind());
     let mut forced = Forced {
         run: Run {
-            steps,
-            calls: calls_of(steps, &calls.collect::<Vec<_>>()),
+            steps: Steps::new(steps, &calls.collect::<Vec<_>>()),
             there: program.config.tasks,
             behind: chained.then(|| behind(steps, &program.schedule)).flatten(),
         },
@@ -106,20 +106,6 @@ pub fn by_switches(program: &mut Program, seed: u32) {
     }
 }
 
-/// In which call each step was made.
-fn calls_of(steps: &[Step], calls: &[CallKind]) -> Vec<Option<CallKind>> {
-    let mut inside = HashMap::new();
-    let of = |step: &Step| {
-        match step.what {
-            What::Begin(call) => inside.insert(step.task, calls.get(call as usize).copied()),
-            What::End(_) => inside.insert(step.task, None),
-            _ => None,
-        };
-        inside.get(&step.task).copied().flatten()
-    };
-    steps.iter().map(of).collect()
-}
-
 /// The step at which the last task was left by a switch that was forced.
 fn behind(steps: &[Step], schedule: &Schedule) -> Option<usize> {
     let left = schedule.switches.iter().rev().filter_map(|switch| {
@@ -137,9 +123,7 @@ fn behind(steps: &[Step], schedule: &Schedule) -> Option<usize> {
 
 /// A run, and what is known of its steps.
 struct Run<'a> {
-    steps: &'a [Step],
-    /// In which call each step was made.
-    calls: Vec<Option<CallKind>>,
+    steps: Steps<'a>,
     /// Tasks that are there from the start.
     there: u8,
     /// Where a pair was forced before.
@@ -161,7 +145,7 @@ impl Mutate<Program> for Forced<'_> {
         candidates.mutation(|context| {
             let dice = &mut Dice(context.rng());
             if let Some(pair) = rarest(dice, &self.run, self.met) {
-                self.switches = switches(self.run.steps, pair);
+                self.switches = switches(self.run.steps.all, pair);
                 if dice.one_in(WHOLE) {
                     self.switches.truncate(1);
                 }
@@ -173,22 +157,23 @@ impl Mutate<Program> for Forced<'_> {
 
 /// Of some pairs of steps, each with the earlier one first, that whose other order was least often forced.
 fn rarest(dice: &mut Dice<'_>, run: &Run<'_>, met: &mut Met) -> Option<(usize, usize)> {
-    let Run { steps, there, .. } = *run;
-    if steps.is_empty() {
+    let Run { steps, there, .. } = run;
+    let all = steps.all;
+    if all.is_empty() {
         return None;
     }
     let drawn = (0..DRAWN).filter_map(|_| {
         let then = drawn(dice, run);
         let before = met_before(dice, steps, then)?;
         let left = match dice.one_in(LATER) {
-            true => later(dice, steps, before, then),
+            true => later(dice, all, before, then),
             false => before,
         };
-        let first = free_of_locks(steps, left, then);
-        let other = steps[then].task;
-        let exists = other <= there || steps[..first].iter().any(|step| step.task == other);
+        let first = steps.free_of_locks(left, then);
+        let other = all[then].task;
+        let exists = other <= *there || all[..first].iter().any(|step| step.task == other);
         let key = (run.half(then)?, run.half(left)?);
-        (exists && is_of_next_call(steps, first, then)).then_some(((first, then), key))
+        (exists && steps.is_of_next_call(first, then)).then_some(((first, then), key))
     });
     let drawn: Vec<_> = drawn.collect();
     let count = |key| met.0.get(&key).copied().unwrap_or(0);
@@ -200,7 +185,7 @@ fn rarest(dice: &mut Dice<'_>, run: &Run<'_>, met: &mut Met) -> Option<(usize, u
 /// The later step of a pair that may be: of the second half of the run more often, since what comes first
 /// makes what is raced for; in a chain, of what came behind the last pair.
 fn drawn(dice: &mut Dice<'_>, run: &Run<'_>) -> usize {
-    let count = run.steps.len();
+    let count = run.steps.all.len();
     match run.behind {
         Some(behind) if behind + 1 < count && !dice.one_in(4) => {
             behind + dice.index((count - behind).min(AHEAD))
@@ -212,34 +197,31 @@ fn drawn(dice: &mut Dice<'_>, run: &Run<'_>) -> usize {
 impl Run<'_> {
     /// What a step is as a half of a pair.
     fn half(&self, at: usize) -> Option<Half> {
-        match self.steps[at].what {
-            What::Access { kind, .. } => Some((self.steps[at].site.number(), kind, self.calls[at])),
+        let step = &self.steps.all[at];
+        match step.what {
+            What::Access { kind, .. } => Some((step.site.number(), kind, self.steps.calls[at])),
             _ => None,
         }
     }
 }
 
 /// An access of another task, before this one, to the same object, of which one of both writes.
-fn met_before(dice: &mut Dice<'_>, steps: &[Step], then: usize) -> Option<usize> {
-    let What::Access { kind, object } = steps[then].what else {
+fn met_before(dice: &mut Dice<'_>, steps: &Steps<'_>, then: usize) -> Option<usize> {
+    let What::Access { kind, .. } = steps.all[then].what else {
         return None;
     };
-    if object == 0 {
-        return None;
-    }
+    let task = steps.all[then].task;
     let meets = |step: &Step| match step.what {
-        What::Access {
-            kind: other,
-            object: same,
-        } => {
+        What::Access { kind: other, .. } => {
             let conflict = kind.writes() && (other.reads() || other.writes())
                 || kind.reads() && other.writes();
-            same == object && step.task != steps[then].task && conflict
+            step.task != task && conflict
         }
         _ => false,
     };
     let from = then.saturating_sub(BACK);
-    let before = (from..then).rev().filter(|&step| meets(&steps[step]));
+    let near = steps.same_object_before(then).take_while(|&at| at >= from);
+    let before = near.filter(|&at| meets(&steps.all[at]));
     // The last ones are of calls that are most likely still there to be left.
     let before: Vec<usize> = before.take(4).collect();
     (!before.is_empty()).then(|| before[dice.index(before.len())])
@@ -257,14 +239,6 @@ fn later(dice: &mut Dice<'_>, steps: &[Step], before: usize, then: usize) -> usi
         0 => before,
         count => all[dice.index(count)],
     }
-}
-
-/// Whether the second access is made in the call that its task makes next. Of what lies behind that call
-/// other things may become once the order is another.
-fn is_of_next_call(steps: &[Step], first: usize, then: usize) -> bool {
-    let begins =
-        |step: &&Step| step.task == steps[then].task && matches!(step.what, What::Begin(_));
-    steps[first..=then].iter().filter(begins).count() <= 1
 }
 
 /// Leaves the first task before its access, for the second, and that one behind its own; without the latter
