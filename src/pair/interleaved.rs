@@ -54,9 +54,9 @@ impl Pair {
         forced::by_switches(program, seed);
         let known = self.known;
         let mut link = |nth: u32| {
-            let woven = self.interleaved().weaver.weave(program, known, None);
+            let trace = self.interleaved().weaver.trace(program, known);
             let drawn = (seed.wrapping_add(nth << 24), nth > 0);
-            forced::force(program, woven.trace.steps(), drawn, met).is_some()
+            forced::force(program, trace.steps(), drawn, met).is_some()
         };
         (0..links).take_while(|&nth| link(nth)).count() as u32
     }

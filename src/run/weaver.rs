@@ -7,7 +7,7 @@ use vmadiff_contract::{
     Call, CallKind, Capabilities, Config, Fail, Manager, Outcome, Snapshot, TaskId,
 };
 use vmadiff_interleave::policy::{Policy, Preemptions};
-use vmadiff_interleave::sim::{self, Plan, Planned, Sim, TASKS};
+use vmadiff_interleave::sim::{self, Plan, Planned, Sim, TASKS, Trace};
 
 use super::chooser::Chooser;
 use super::instance::{Make, caught, exit};
@@ -88,6 +88,15 @@ impl Weaver {
         &self.woven
     }
 
+    /// As [`Weaver::weave`], and what the run left is not looked at: its steps alone are wanted.
+    pub fn trace(&mut self, program: &Program, known: Capabilities) -> &Trace {
+        let mut chooser = self.set(program, known);
+        self.calls(program, known, None, &mut *chooser, None);
+        self.settle();
+        self.chooser = Some(chooser);
+        &self.woven.trace
+    }
+
     /// As [`Weaver::weave`], and looks at the state at each mark and at the end of each call.
     pub fn film(&mut self, program: &Program, known: Capabilities) -> Vec<Shot> {
         let mut chooser = self.set(program, known);
@@ -118,7 +127,8 @@ impl Weaver {
         self.plan_from(program, 0);
         if program.schedule.policy == schedule::Policy::Surw {
             let mut list = Preemptions::default();
-            self.run(program, known, None, &mut list, None);
+            self.calls(program, known, None, &mut list, None);
+            self.settle();
             chooser.measure(self.woven.trace.steps());
         }
         chooser.set(&program.schedule);
@@ -133,17 +143,34 @@ impl Weaver {
         policy: &mut dyn Policy,
         film: Option<&RefCell<Vec<Shot>>>,
     ) {
+        self.calls(program, known, pairs, policy, film);
+        Tagger::take(&mut self.woven.events);
+        Tagger::take_marks(&mut self.woven.marks);
+        if self.woven.finished() {
+            self.end(known);
+        }
+        self.settle();
+    }
+
+    /// Boots, and makes the calls.
+    fn calls(
+        &mut self,
+        program: &Program,
+        known: Capabilities,
+        pairs: Option<&[Cell<u8>]>,
+        policy: &mut dyn Policy,
+        film: Option<&RefCell<Vec<Shot>>>,
+    ) {
         self.manager.reset(&program.config);
         Tagger::clear();
         self.woven.clear(program.calls.len(), &mut self.spare);
         self.woven.manager = self.manager.name();
         self.simulate(program, known, pairs, policy, film);
         self.sim.swap_trace(&mut self.woven.trace);
-        Tagger::take(&mut self.woven.events);
-        Tagger::take_marks(&mut self.woven.marks);
-        if self.woven.finished() {
-            self.end(known);
-        }
+    }
+
+    /// The run is over: the manager is there for the next one.
+    fn settle(&mut self) {
         self.reached = self.manager.has_reached_defect();
         if !self.woven.finished() {
             // Nobody knows what was left behind.
