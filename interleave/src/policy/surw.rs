@@ -1,6 +1,6 @@
 //! Selectively uniform random walk (Zhao, Wolff, Mathur, Roychoudhury, ASPLOS 2025).
 
-use super::dependence::depends;
+use super::dependence::{depends, of_machine};
 use super::random::Random;
 use super::{Choice, Pending, Policy};
 use crate::sim::{Step, TASKS, What};
@@ -18,6 +18,9 @@ pub struct Surw {
     random: Random,
     /// Of the measured run: who made which kind of access where, to which object.
     measured: Vec<Access>,
+    /// By object: its last access in `measured`, and by access the one before it to the same object.
+    last: Vec<Option<u32>>,
+    before: Vec<Option<u32>>,
     /// The sites of the drawn object, by their numbers.
     sites: Vec<u32>,
     /// By task, the interesting accesses that it has left.
@@ -41,6 +44,8 @@ impl Surw {
             seed,
             random: Random::new(seed),
             measured: Vec::new(),
+            last: Vec::new(),
+            before: Vec::new(),
             sites: Vec::new(),
             left: [0; TASKS + 1],
             next: None,
@@ -65,6 +70,22 @@ impl Surw {
         });
         self.measured.clear();
         self.measured.extend(accesses);
+        self.last.clear();
+        self.before.clear();
+        for (at, access) in (0..).zip(&self.measured) {
+            let object = access.object as usize;
+            if self.last.len() <= object {
+                self.last.resize(object + 1, None);
+            }
+            self.before.push(self.last[object].replace(at));
+        }
+    }
+
+    /// The accesses to an object, the last one first.
+    fn of_object(&self, object: u32) -> impl Iterator<Item = &Access> {
+        let last = self.last.get(object as usize).copied().flatten();
+        let all = std::iter::successors(last, |&at| self.before[at as usize]);
+        all.map(|at| &self.measured[at as usize])
     }
 
     /// A task is about to make an access that is not drawn: one less is left.
@@ -87,11 +108,13 @@ impl Surw {
         let Some(&Access { object, .. }) = all.find(|access| self.is_raced_for(access)) else {
             return;
         };
-        for access in self.measured.iter().filter(|one| one.object == object) {
-            if !self.sites.contains(&access.site) {
-                self.sites.push(access.site);
+        let mut sites = std::mem::take(&mut self.sites);
+        for access in self.of_object(object) {
+            if !sites.contains(&access.site) {
+                sites.push(access.site);
             }
         }
+        self.sites = sites;
         for access in &self.measured {
             if self.sites.contains(&access.site) {
                 self.left[usize::from(access.task)] += 1;
@@ -101,8 +124,12 @@ impl Surw {
 
     fn is_raced_for(&self, access: &Access) -> bool {
         let of = |one: &Access| (one.object, one.kind);
-        let mut others = self.measured.iter();
-        others.any(|other| other.task != access.task && depends(of(access), of(other)))
+        let races = |other: &Access| other.task != access.task && depends(of(access), of(other));
+        if of_machine(access.kind) {
+            self.measured.iter().any(races)
+        } else {
+            self.of_object(access.object).any(races)
+        }
     }
 
     fn is_interesting(&self, at: &Pending) -> bool {
