@@ -90,6 +90,7 @@ vmadiff_interleave::sites! {
     DO_SWAP_PAGE__SWAP_FREE = "do_swap_page.swap_free";
     DO_WP_PAGE__GET_PAGE = "do_wp_page.get_page";
     DO_WP_PAGE__MAPCOUNT = "do_wp_page.mapcount";
+    DO_WP_PAGE__MAPCOUNT_AGAIN = "do_wp_page.mapcount_again";
     DO_WP_PAGE__SWAP = "do_wp_page.swap";
     DO_WP_PAGE__SWAP_COUNT = "do_wp_page.swap_count";
     DUP_FD__FILE_LOCK = "dup_fd.file_lock";

@@ -225,7 +225,13 @@ impl<D: Design> Current<'_, D> {
                 if mapped <= 1 {
                     looked = self.moment();
                 }
-                if mapped.saturating_add(swapped) <= 1 {
+                let mut shared = mapped.saturating_add(swapped) > 1;
+                if !shared && page.mapcount().get(site::DO_WP_PAGE__MAPCOUNT_AGAIN) > 1 {
+                    // A reclaim that met a locked area was undone in between: what was counted in the slot
+                    // counts in the page again. Linux has the page's lock (`reuse_swap_page`).
+                    (shared, looked) = (true, self.moment());
+                }
+                if !shared {
                     // All ours: it need not be looked for in the parent (page_move_anon_rmap).
                     page.anon().init(vmf.anon_vma());
                     return self.wp_page_reuse(vmf);
