@@ -40,14 +40,25 @@ struct Others {
 
 static OTHERS: OnceLock<Others> = OnceLock::new();
 
+/// Whether a character may stand in a design's name, as program text and command lines have it.
+pub fn is_of_name(c: char) -> bool {
+    c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_'
+}
+
 /// Has these managers stand in the place of the designs, in all of this process and from its start.
 ///
 /// # Panics
-/// If there are none, two have one name, or it was said before.
+/// If there are none, one has a name that nobody could write in a program's text, two have one name, or it
+/// was said before.
 pub fn register(entries: Vec<Entry>) {
     let designs: Vec<_> = entries.iter().map(|entry| entry.design).collect();
     assert!(!designs.is_empty(), "expected a manager to compare");
     for (index, design) in designs.iter().enumerate() {
+        let name = design.name;
+        assert!(
+            !name.is_empty() && name.chars().all(is_of_name),
+            "a manager is called `{name}`, expected lower case letters, digits, dashes and underscores"
+        );
         let again = designs[..index].contains(design);
         assert!(!again, "two managers are called `{}`", design.name);
     }

@@ -17,6 +17,14 @@ pub struct SiteInfo {
 impl SiteInfo {
     /// The place of this name.
     pub const fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            number: Self::number_of(name),
+        }
+    }
+
+    /// The number of a place of this name, which may be none of this program.
+    pub const fn number_of(name: &str) -> u32 {
         let bytes = name.as_bytes();
         let mut number = 0x811c_9dc5_u32;
         let mut i = 0;
@@ -24,7 +32,7 @@ impl SiteInfo {
             number = (number ^ bytes[i] as u32).wrapping_mul(0x0100_0193);
             i += 1;
         }
-        Self { name, number }
+        number
     }
 
     /// A number that stays the same as long as the name does: what program bytes hold (FNV-1a).

@@ -18,6 +18,8 @@ pub static BEGIN: Site = &SiteInfo::new("call.begin");
 pub struct Sites {
     all: &'static [Site],
     renamed: &'static [Renamed],
+    /// Every other name is one, too.
+    open: bool,
 }
 
 /// A site that bore another name.
@@ -44,11 +46,16 @@ static KNOWN: LazyLock<Sites> = LazyLock::new(|| {
     let renamed = designs::all()
         .iter()
         .flat_map(|design| design.renamed_sites);
-    table(sites.copied(), renamed.copied())
+    let known = table(sites.copied(), renamed.copied());
+    Sites {
+        // Where nothing can race a schedule is not run, whatever it names: nobody means another name.
+        open: known.all.is_empty(),
+        ..known
+    }
 });
 
 impl Sites {
-    /// Every site of every design.
+    /// Every site of every design. Where no design has any, a site may have any name.
     pub fn known() -> Self {
         *KNOWN
     }
@@ -65,7 +72,11 @@ impl Sites {
 
     /// These sites.
     pub const fn of(all: &'static [Site]) -> Self {
-        Self { all, renamed: &[] }
+        Self {
+            all,
+            renamed: &[],
+            open: false,
+        }
     }
 
     /// These sites, of which some bore other names: old, new.
@@ -77,6 +88,7 @@ impl Sites {
         Self {
             all,
             renamed: renamed.leak(),
+            open: false,
         }
     }
 
@@ -100,9 +112,11 @@ impl Sites {
     /// The number of the site with this name, or that had it once.
     pub fn number(&self, name: &str) -> Option<u32> {
         let name = self.today(name);
-        self.each()
-            .find(|site| site.name == name)
+        let found = self.each().find(|site| site.name == name);
+        let any = self.open && !name.is_empty();
+        found
             .map(SiteInfo::number)
+            .or_else(|| any.then(|| SiteInfo::number_of(name)))
     }
 
     /// The name of today of the site that had this name once; any other name is what it is.
@@ -139,6 +153,7 @@ fn table(
     Sites {
         all: all.leak(),
         renamed: renamed.leak(),
+        open: false,
     }
 }
 

@@ -78,7 +78,7 @@ pub(super) fn parse_design(cursor: &mut Cursor<'_>) -> Result<&'static DesignInf
     let names: Vec<&str> = designs::all().iter().map(|design| design.name).collect();
     let expected = format!("the name of a design: {}", names.join(", "));
     cursor.take(&expected, |cursor| {
-        designs::from_name(cursor.run(|c| c.is_ascii_alphanumeric() || c == '-'))
+        designs::from_name(cursor.run(designs::is_of_name))
     })
 }
 
