@@ -111,7 +111,13 @@ const DIFFERS: [&str; 2] = ["outcome", "state"];
 /// How that shows in a race, which is told by the step at which they part.
 const AT_STEPS: [&str; 3] = ["fault-unexplained", "stale-entry", "lost-store"];
 
-/// The rules of which one must fire where a design has a defect, by name.
+/// Whether a defect shows by this rule, if it is in a design.
+pub fn shows_by(design: &'static DesignInfo, info: &DefectInfo, rule: &str) -> bool {
+    let rules = rules(design, info);
+    rules.is_empty() || rules.contains(&rule)
+}
+
+/// The rules of which one must fire where a design has a defect, by name; none: any.
 pub fn rules(design: &'static DesignInfo, info: &DefectInfo) -> Vec<&'static str> {
     let own = design.also_fires.iter();
     let own = own.filter(|(defect, _)| *defect == info.name);

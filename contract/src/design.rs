@@ -127,7 +127,7 @@ pub struct DefectInfo {
     pub what: &'static str,
     /// Where the bug is from.
     pub source: &'static str,
-    /// The rules of which one must fire, by name: the judge's, or [`Breach::rule`].
+    /// The rules of which one must fire, by name: the judge's, or [`Breach::rule`]; none: any will do.
     pub rules: &'static [&'static str],
 }
 

@@ -148,14 +148,31 @@ impl Compare {
 
     /// A variant with a defect, for `hunt` and `--defect NAME`: how fast that is found. `boot` is,
     /// for example, [`areas::boot::<Variant>`](areas::boot).
-    pub fn defect(mut self, name: &'static str, what: &'static str, boot: Boot) -> Self {
+    pub fn defect(self, name: &'static str, what: &'static str, boot: Boot) -> Self {
+        self.plant(name, DefectKind::Serial, what, boot)
+    }
+
+    /// As [`defect`](Compare::defect), and `hunt` looks for it in races: of a manager whose calls can be
+    /// [interleaved](crate::interleaved).
+    pub fn race(self, name: &'static str, what: &'static str, boot: Boot) -> Self {
+        self.plant(name, DefectKind::Interleaved, what, boot)
+    }
+
+    fn plant(
+        mut self,
+        name: &'static str,
+        kind: DefectKind,
+        what: &'static str,
+        boot: Boot,
+    ) -> Self {
         self.mutants.push((name, boot));
         self.defects.push(DefectInfo {
             name,
-            kind: DefectKind::Serial,
+            kind,
             what,
-            source: self.design.source,
-            rules: &["outcome", "state", "panic"],
+            source: "",
+            // Who plants one knows what it changes, and need not know what the judge calls that.
+            rules: &[],
         });
         self
     }
@@ -205,6 +222,11 @@ impl Compare {
             mutants,
             defects,
         } = self;
+        let source = design.source;
+        let defects: Vec<_> = defects
+            .into_iter()
+            .map(|info| DefectInfo { source, ..info })
+            .collect();
         if !defects.is_empty() {
             // Said once for a process, as the name is.
             let defects: &'static [DefectInfo] = defects.leak();

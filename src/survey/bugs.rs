@@ -2,7 +2,7 @@
 
 use vmadiff_contract::{DefectInfo, DefectKind, DesignInfo};
 
-use crate::designs::{Planted, rules};
+use crate::designs::{Planted, shows_by};
 use crate::judge::{Signature, Verdict};
 use crate::pair::pair;
 use crate::program::mutate::{Flavour, generate};
@@ -31,7 +31,6 @@ pub fn first_found(
         DefectKind::Serial => Flavour::Serial,
         DefectKind::Interleaved => Flavour::Interleaved,
     });
-    let rules = rules(design, info);
     (0..limit).find_map(|seed| {
         let program = generate(seed, &profile);
         let ran = guilty.run(&program, &mut ())?;
@@ -40,7 +39,8 @@ pub fn first_found(
         };
         let without = innocent.run(&program, &mut ());
         let agrees = without.is_none_or(|ran| !matches!(ran.verdict, Verdict::Diverge(_)));
-        (agrees && rules.contains(&found.signature.rule.name())).then_some(FirstFound {
+        let shows = shows_by(design, info, found.signature.rule.name());
+        (agrees && shows).then_some(FirstFound {
             programs: seed + 1,
             signature: found.signature,
         })

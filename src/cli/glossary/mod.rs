@@ -210,7 +210,10 @@ fn entries(designs: &[&'static DesignInfo]) -> Vec<Entry> {
         all.extend(reasons.map(|reason| entry(kind, reason.name, reason.what, from)));
         all.extend(defects(design).map(|defect| {
             let rules = rules(design, defect).join(", ");
-            let means = format!("{} It breaks: {rules}.", defect.what);
+            let means = match rules.as_str() {
+                "" => defect.what.to_owned(),
+                rules => format!("{} It breaks: {rules}.", defect.what),
+            };
             entry(
                 "defect that --defect plants",
                 defect.name,

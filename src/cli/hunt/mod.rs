@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use plot::Curve;
 use serde::{Deserialize, Serialize};
 use statistics::{Median, median};
-use vmadiff::designs::{Planted, defects, rules};
+use vmadiff::designs::{Planted, defects, shows_by};
 use vmadiff::judge::Verdict;
 use vmadiff::pair::pair;
 use vmadiff::program::Case;
@@ -301,11 +301,10 @@ fn try_seed(
     };
     // The judge of races has false alarms: one of those says nothing of the defect.
     let innocent = RefCell::new(pair(&Planted::nothing(design)));
-    let rules = rules(design, info);
     let its_own = |finding: &Finding| {
         let rule = finding.signature.split('/').next().unwrap_or_default();
         let agrees = |case: Case| innocent.borrow_mut().run(&case.program, &mut ());
-        rules.contains(&rule)
+        shows_by(design, info, rule)
             && Case::parse("what a job found", &finding.text).is_ok_and(|case| {
                 agrees(case).is_none_or(|ran| !matches!(ran.verdict, Verdict::Diverge(_)))
             })
