@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use vmadiff::designs::Planted;
+use vmadiff::designs::{self, Planted};
 use vmadiff::program::Case;
 
 /// The test; it fails as long as the managers diverge.
@@ -18,6 +18,14 @@ fn write(out: &mut String, stem: &str, case: &Case, planted: &Planted) -> std::f
     // What Rust's raw strings end with is in no program text, but may be in a comment.
     write!(out, "{}", case.to_string().replace("\"#", "\" #"))?;
     writeln!(out, "\"#;")?;
+    if !designs::are_own() {
+        let name = planted.design().name;
+        writeln!(
+            out,
+            "    // What `main` has the command of, for the manager `{name}`."
+        )?;
+        return writeln!(out, "    compared().check(text);\n}}");
+    }
     writeln!(
         out,
         "    let case = vmadiff::program::Case::parse({stem:?}, text).unwrap();"

@@ -11,6 +11,7 @@ use crate::designs::Entry;
 use crate::expect::{looks, unmet_in};
 use crate::judge::Verdict;
 use crate::pair::{Pair, Ran, pair_of};
+use crate::program::text::TextError;
 use crate::program::{Case, Step};
 
 /// A manager that is compared with the reference, and on what terms.
@@ -57,7 +58,7 @@ pub fn compare<M: Areas>(name: &'static str) -> Compare {
 /// ```
 #[track_caller]
 pub fn check<M: Areas>(text: &str) {
-    compare::<M>("the manager")
+    compare::<M>("manager")
         .view(View::areas().joined())
         .placement(Placement::FollowReference)
         .check(text);
@@ -196,7 +197,7 @@ impl Compare {
     /// program.
     #[track_caller]
     pub fn check(self, text: &str) {
-        let case = Case::parse("check", text).unwrap_or_else(|error| panic!("{error}"));
+        let case = self.parse(text).unwrap_or_else(|error| panic!("{error}"));
         let ran = self.pair().observe_twice_at(&case.program, &looks(&case));
         match &ran.verdict {
             Verdict::Agree => {}
@@ -208,6 +209,16 @@ impl Compare {
             .map(ToString::to_string)
             .collect();
         assert!(unmet.is_empty(), "{}", unmet.join("\n"));
+    }
+
+    /// Reads a text for a test. What a campaign has found may name this manager; here it is the only one.
+    fn parse(&self, text: &str) -> Result<Case, TextError> {
+        let named = format!("design: {}", self.design.name);
+        let lines = text.lines().map(|line| match line.trim() == named {
+            true => "",
+            false => line,
+        });
+        Case::parse("check", &lines.collect::<Vec<_>>().join("\n"))
     }
 
     /// What a fuzz target runs.
