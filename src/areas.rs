@@ -133,6 +133,6 @@ pub trait Areas: Send + Sized + 'static {
         Err(Errno::EOPNOTSUPP)
     }
 
-    /// Shows each area, by address.
+    /// Shows each area, in any order; by address is fastest.
     fn each(&self, visit: impl FnMut(Range<u64>, Prot));
 }

@@ -21,7 +21,7 @@ pub trait Events: Areas {
     /// allocation, from 1.
     fn listen(&mut self, events: Arc<dyn EventSink>);
 
-    /// Shows each area, by address, with the object that stands for it.
+    /// Shows each area, in any order, with the object that stands for it.
     fn each_vma(&self, visit: impl FnMut(Range<u64>, Prot, VmaId));
 }
 

@@ -24,7 +24,8 @@ pub trait Interleaved: Send + Sync + Sized + 'static {
     /// The places, as `sites!` names them: lists of lists, so that each module may have one.
     const SITES: &'static [&'static [&'static str]];
 
-    /// The calls that are had.
+    /// The calls that are had, of those below. What is not named is not called, whether it is written or
+    /// not.
     const HAS: &'static [CallKind] = &[CallKind::Mmap, CallKind::Munmap, CallKind::Mprotect];
 
     /// Bytes of a page.
@@ -72,7 +73,7 @@ pub trait Interleaved: Send + Sync + Sized + 'static {
         Err(Fault::NotHad)
     }
 
-    /// Shows each area, by address, when no call is under way.
+    /// Shows each area, in any order, when no call is under way.
     fn each(&self, visit: impl FnMut(Range<u64>, Prot));
 }
 

@@ -79,9 +79,9 @@ pub trait Manager: Send + Sync {
         false
     }
 
-    /// Takes on the areas of a state, as another manager has them, in place of its own. Whether it
-    /// did; one that cannot is left as it was. Only comparisons that go on past a known difference
-    /// ask for it.
+    /// Takes on the areas of a state, as another manager has them, in place of its own, and what
+    /// private memory holds there. Whether it did; one that cannot is left as it was. Only comparisons
+    /// that go on past a known difference ask for it.
     fn adopt(&mut self, _state: &Snapshot) -> bool {
         false
     }

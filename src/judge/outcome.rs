@@ -22,8 +22,9 @@ pub fn difference(
         _ => "kind",
     };
     let (ours, theirs) = (outcome_text(call, reference), outcome_text(call, candidate));
-    Some((
-        field,
-        format!("the reference answers {ours}, the candidate {theirs}"),
-    ))
+    let mut what = format!("the reference answers {ours}, the candidate {theirs}");
+    if candidate == Outcome::Unsupported {
+        what += &format!(": it declares that it has {}", call.name());
+    }
+    Some((field, what))
 }

@@ -7,7 +7,7 @@ use vmadiff_contract::{
     Snapshot, TaskId, TaskState, View, VmaState,
 };
 
-use super::calls::{area_state, flags_of, take_on};
+use super::calls::{area_state, by_address, flags_of};
 use super::layer::Layer;
 use super::lens::Lens;
 use super::scale::Scale;
@@ -147,12 +147,14 @@ impl<L: Layer> Manager for Adapter<L> {
                 mm,
                 ..MmState::default()
             });
+            let first = into.vmas.len();
             L::each(space, |range, prot, vma| {
                 into.vmas.push(VmaState {
                     vma,
                     ..area_state(range, prot, self.scale, mm)
                 });
             });
+            by_address(&mut into.vmas[first..]);
         }
     }
 
@@ -172,19 +174,26 @@ impl<L: Layer> Manager for Adapter<L> {
                 lens.tell(mm, start, end, flags_of(prot));
             });
         }
-        Some(mms.next().is_none() && lens.finish())
+        let same = lens.finish()?;
+        Some(mms.next().is_none() && same)
     }
 
     fn quiesce(&self) {}
 
-    /// Only areas are taken on: what memory holds is not in a state of which not all is compared.
+    /// A child cannot be made but of a parent as it was then: of several address spaces none is taken on.
     fn adopt(&mut self, state: &Snapshot) -> bool {
-        let alone = self.spaces().by_mm.len() == 1;
         let mut fresh = spaces::<L>(&self.config, &self.events);
-        let taken = alone
-            && fresh
-                .space(FIRST)
-                .is_some_and(|space| take_on(space, self.scale, FIRST, state));
+        {
+            let spaces = self.spaces();
+            if spaces.by_mm.len() != 1 || spaces.by_mm[0].is_none() {
+                return false;
+            }
+            // Some of its threads may have exited.
+            fresh.tasks.clone_from(&spaces.tasks);
+        }
+        let taken = fresh
+            .space(FIRST)
+            .is_some_and(|space| L::take_on(space, self.scale, FIRST, state));
         if taken {
             self.spaces = Mutex::new(fresh);
         }

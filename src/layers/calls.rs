@@ -3,8 +3,7 @@
 use std::ops::Range;
 
 use vmadiff_contract::{
-    Advice, Call, Errno, MapFlags, MmId, MoveFlags, Outcome, Prot, SegvCode, Snapshot, VmFlags,
-    VmaState,
+    Advice, Call, Errno, MapFlags, MmId, MoveFlags, Outcome, Prot, SegvCode, VmFlags, VmaState,
 };
 
 use super::scale::Scale;
@@ -62,7 +61,15 @@ pub fn answer(
         }
         _ => return Outcome::Unsupported,
     };
-    make(asked).map_or_else(Outcome::Errno, |addr| Outcome::Value(scale.down(addr)))
+    make(asked).map_or_else(failed, |addr| Outcome::Value(scale.down(addr)))
+}
+
+/// What a call that failed answers: with this error, or it is not had at all.
+fn failed(errno: Errno) -> Outcome {
+    match errno {
+        Errno::EOPNOTSUPP => Outcome::Unsupported,
+        errno => Outcome::Errno(errno),
+    }
 }
 
 /// Makes a call of those that are about areas.
@@ -89,7 +96,7 @@ pub fn of_memory<M: Memory>(space: &mut M, scale: Scale, call: &Call) -> Outcome
             advice: Advice::DontNeed,
         } => {
             let discarded = space.discard(scale.range(addr, len));
-            discarded.map_or_else(Outcome::Errno, |()| Outcome::Value(0))
+            discarded.map_or_else(failed, |()| Outcome::Value(0))
         }
         _ => of_areas(space, scale, call),
     }
@@ -133,6 +140,21 @@ pub fn flags_of(prot: Prot) -> VmFlags {
     flags
 }
 
+/// What may be done in an area of a state, as a call asks for it.
+pub fn prot_of(area: &VmaState) -> Prot {
+    let allowed = ALLOWED
+        .iter()
+        .filter(|(_, flag)| area.flags.contains(*flag));
+    allowed.map(|(asked, _)| *asked).collect()
+}
+
+/// Puts the areas of an address space in the order of a state: a manager may show them in any.
+pub fn by_address(areas: &mut [VmaState]) {
+    if !areas.is_sorted_by_key(|area| area.start) {
+        areas.sort_by_key(|area| area.start);
+    }
+}
+
 /// An area as a state has it.
 pub fn area_state(range: Range<u64>, prot: Prot, scale: Scale, mm: MmId) -> VmaState {
     VmaState {
@@ -142,17 +164,4 @@ pub fn area_state(range: Range<u64>, prot: Prot, scale: Scale, mm: MmId) -> VmaS
         flags: flags_of(prot),
         ..VmaState::default()
     }
-}
-
-/// Maps the areas of a state in a fresh address space. Whether it let itself be mapped so.
-pub fn take_on<M: Areas>(space: &mut M, scale: Scale, mm: MmId, state: &Snapshot) -> bool {
-    let mut areas = state.vmas.iter().filter(|area| area.mm == mm);
-    areas.all(|area| {
-        let range = scale.range(area.start, area.end - area.start);
-        let allowed = ALLOWED
-            .iter()
-            .filter(|(_, flag)| area.flags.contains(*flag));
-        let prot = allowed.map(|(asked, _)| *asked).collect();
-        space.map(range.clone(), prot, Place::IfFree) == Ok(range.start)
-    })
 }

@@ -4,10 +4,13 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::Arc;
 
-use vmadiff_contract::{Call, CallKind, Capabilities, Errno, EventSink, Outcome, Prot, VmaId};
+use vmadiff_contract::{
+    Call, CallKind, Capabilities, Errno, EventSink, MmId, Outcome, Prot, Snapshot, VmaId,
+};
 
 use super::calls::{of_areas, of_memory};
 use super::scale::Scale;
+use super::taken;
 use crate::areas::Areas;
 use crate::events::Events;
 use crate::memory::Memory;
@@ -42,6 +45,12 @@ pub trait Layer: Send + Sync + 'static {
         of_areas(space, scale, call)
     }
 
+    /// Makes a fresh address space what a state shows, as far as the layer sees it. Whether it let
+    /// itself be made so.
+    fn take_on(space: &mut Self::Space, scale: Scale, mm: MmId, state: &Snapshot) -> bool {
+        taken::of_areas(space, scale, mm, state)
+    }
+
     /// Copies an address space.
     fn fork(_: &mut Self::Space) -> Result<Self::Space, Errno> {
         Err(Errno::EOPNOTSUPP)
@@ -50,7 +59,7 @@ pub trait Layer: Send + Sync + 'static {
     /// Whom to tell what happens to objects.
     fn listen(_: &mut Self::Space, _: &Arc<dyn EventSink>) {}
 
-    /// Shows the areas of an address space, by address, in the manager's own addresses.
+    /// Shows the areas of an address space in the manager's own addresses.
     fn each(space: &Self::Space, mut visit: impl FnMut(Range<u64>, Prot, VmaId)) {
         space.each(|range, prot| visit(range, prot, VmaId::default()));
     }
@@ -77,6 +86,10 @@ impl<M: Memory> Layer for OfMemory<M> {
     fn call(space: &mut M, scale: Scale, call: &Call) -> Outcome {
         of_memory(space, scale, call)
     }
+
+    fn take_on(space: &mut M, scale: Scale, mm: MmId, state: &Snapshot) -> bool {
+        taken::of_memory(space, scale, mm, state)
+    }
 }
 
 /// And processes.
@@ -91,6 +104,10 @@ impl<M: Processes> Layer for OfProcesses<M> {
 
     fn call(space: &mut M, scale: Scale, call: &Call) -> Outcome {
         of_memory(space, scale, call)
+    }
+
+    fn take_on(space: &mut M, scale: Scale, mm: MmId, state: &Snapshot) -> bool {
+        taken::of_memory(space, scale, mm, state)
     }
 
     fn fork(space: &mut M) -> Result<M, Errno> {

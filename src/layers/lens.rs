@@ -13,6 +13,8 @@ pub struct Lens<'a> {
     /// The last area told of, to which the next one may be joined.
     last: Option<Told>,
     same: bool,
+    /// Areas of an address space came by address.
+    in_order: bool,
 }
 
 struct Told {
@@ -30,6 +32,7 @@ impl<'a> Lens<'a> {
             joins: view.joins(),
             last: None,
             same: true,
+            in_order: true,
         }
     }
 
@@ -45,6 +48,8 @@ impl<'a> Lens<'a> {
             last.end = end;
             return;
         }
+        let behind = |last: &Told| last.mm < mm || (last.mm == mm && last.start <= start);
+        self.in_order &= self.last.as_ref().is_none_or(behind);
         self.settle();
         self.last = Some(Told {
             mm,
@@ -54,10 +59,11 @@ impl<'a> Lens<'a> {
         });
     }
 
-    /// Whether that was all, and what the state has.
-    pub fn finish(mut self) -> bool {
+    /// Whether that was all, and what the state has; none: areas came in another order than by address.
+    pub fn finish(mut self) -> Option<bool> {
         self.settle();
-        self.same && self.left.next().is_none()
+        let same = self.same && self.left.next().is_none();
+        self.in_order.then_some(same)
     }
 
     fn settle(&mut self) {
@@ -128,7 +134,7 @@ mod tests {
                 for area in &told {
                     lens.tell(area.mm, area.start, area.end, area.flags);
                 }
-                let is_same = lens.finish();
+                let is_same = lens.finish().expect("they are in order");
                 assert_eq!(is_same, seen(&told) == had, "{told:?} {had:?}");
                 *(if is_same { &mut same } else { &mut other }) += 1;
             }

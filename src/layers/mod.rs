@@ -7,6 +7,7 @@ mod layer;
 mod lens;
 mod open;
 mod scale;
+mod taken;
 
 pub use adapter::boot;
 pub use layer::{OfAreas, OfEvents, OfMemory, OfProcesses};

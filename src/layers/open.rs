@@ -4,16 +4,27 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use vmadiff_contract::{
-    Call, Capabilities, Config, EventSink, Fail, Manager, MmId, MmState, Outcome, Snapshot, TaskId,
-    TaskState,
+    Call, CallKind, Capabilities, Config, EventSink, Fail, Manager, MmId, MmState, Outcome,
+    Snapshot, TaskId, TaskState,
 };
 
-use super::calls::{Asked, answer, answer_access, area_state};
+use super::calls::{Asked, answer, answer_access, area_state, by_address};
 use super::scale::Scale;
+use super::taken::{Taken, take_on};
+use crate::areas::Place;
 use crate::interleaved::{self, Interleaved};
 
 /// The one address space.
 const MM: MmId = MmId(1);
+
+/// Calls that the trait has.
+const HAS: Capabilities = Capabilities::of(&[
+    CallKind::Mmap,
+    CallKind::Munmap,
+    CallKind::Mprotect,
+    CallKind::Load,
+    CallKind::Store,
+]);
 
 /// A manager behind the trait that the harness runs.
 pub struct Open<M> {
@@ -48,7 +59,7 @@ impl<M: Interleaved> Manager for Open<M> {
     }
 
     fn supports(&self) -> Capabilities {
-        Capabilities::of(M::HAS).and(super::layer::OF_AREAS.or(super::layer::OF_MEMORY))
+        Capabilities::of(M::HAS).and(HAS)
     }
 
     fn call(&self, task: TaskId, call: &Call, _: Fail) -> Outcome {
@@ -85,7 +96,24 @@ impl<M: Interleaved> Manager for Open<M> {
         let state = |range, prot| area_state(range, prot, self.scale, MM);
         self.space
             .each(|range, prot| into.vmas.push(state(range, prot)));
+        by_address(&mut into.vmas);
     }
 
     fn quiesce(&self) {}
+
+    fn adopt(&mut self, state: &Snapshot) -> bool {
+        let space = M::boot(&self.config);
+        let holds = self.supports().knows(CallKind::Store);
+        let taken = take_on(self.scale, MM, state, holds, |taken| match taken {
+            Taken::Map(range, prot) => {
+                space.map(range.clone(), prot, Place::IfFree) == Ok(range.start)
+            }
+            Taken::Protect(range, prot) => space.protect(range, prot).is_ok(),
+            Taken::Store(addr, value) => space.store(addr, value).is_ok(),
+        });
+        if taken {
+            self.space = space;
+        }
+        taken
+    }
 }

@@ -110,6 +110,12 @@ impl<M: Manager + ?Sized> Checked<M> {
         self.whole == *self.state
     }
 
+    /// The whole state, whatever was looked at last, which stays as it is.
+    pub fn look_at_all(&mut self) -> &Snapshot {
+        self.instance.manager.snapshot(&mut self.whole);
+        &self.whole
+    }
+
     /// Makes a call, keeping its state, if that is looked at, and nothing else.
     pub fn call(
         &mut self,

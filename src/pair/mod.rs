@@ -10,6 +10,7 @@ mod aligned;
 mod checked;
 mod explore;
 mod interleaved;
+mod orders;
 mod raced;
 mod serial;
 mod stages;

@@ -81,6 +81,54 @@ fn a_run_that_cannot_go_on_ends_as_known() {
     assert_eq!(ran.candidate.calls.len(), 4);
 }
 
+/// Of a manager of memory: what is behind the difference must not be taken for one of its own.
+#[test]
+fn what_memory_holds_is_brought_past_a_known_difference() {
+    let text = "\
+        mmap(0x1f0000, 0x1000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)\n\
+        store(0x1f0005, 7)\n\
+        mmap(0x1f2000, 0x1000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)\n\
+        mprotect(0x1f0000, 0x3000, PROT_READ)\n\
+        load(0x1f0005) = 7\n\
+        store(0x1f0005, 8) = SIGSEGV ACCERR\n\
+        store(0x1f2000, 9) = 0\n";
+    let compared = || {
+        let known = |_: &_, difference: &vmadiff::Difference<'_>| difference.names_a_hole();
+        vmadiff::memory::compare::<Space<{ space::SKIPS_HOLES }>>("space")
+            .view(View::areas().joined())
+            .placement(Placement::FollowReference)
+            .known(NAME, known)
+    };
+    let ran = compared().pair().observe(&case(text).program);
+    assert_eq!(ran.verdict, Verdict::Agree);
+    let passed = Passed {
+        at: 3,
+        name: NAME,
+        went_on: true,
+    };
+    assert_eq!(ran.known, [passed]);
+    compared().check(text);
+    let mut pair = compared().pair();
+    assert!(first(&mut pair, 2000).is_none());
+    let tally = pair.tally();
+    assert!(tally.met[NAME] > 100 && tally.ended.is_empty(), "{tally:?}");
+}
+
+/// Areas that are not shown differ all the same: what accesses tell of them later is no news.
+#[test]
+fn areas_that_are_not_shown_are_brought_past_it_too() {
+    let text = "\
+        mmap(0x1f0000, 0x1000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)\n\
+        mmap(0x1f2000, 0x1000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)\n\
+        mprotect(0x1f0000, 0x3000, PROT_READ)\n\
+        store(0x1f2000, 9) = 0\n";
+    vmadiff::memory::compare::<Space<{ space::SKIPS_HOLES }>>("space")
+        .view(View::areas().without(vmadiff::Shown::AREAS))
+        .placement(Placement::FollowReference)
+        .known(NAME, |_, difference| difference.names_a_hole())
+        .check(text);
+}
+
 const BOUNDED: Known = Known {
     what: "mprotect changes what lies behind a hole, too.",
     origin: Origin::Changed(Change::since((0, 3), (0, 2), (0, 4))),

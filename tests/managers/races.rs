@@ -10,7 +10,7 @@ use vmadiff::interleaved::{self, Interleaved};
 use vmadiff::judge::Verdict;
 use vmadiff::pair::{Pair, Ran};
 use vmadiff::program::mutate::{Flavour, generate};
-use vmadiff::{Config, Errno, Prot, View};
+use vmadiff::{CallKind, Config, Errno, Prot, View};
 
 use super::{case, divergence};
 
@@ -23,6 +23,8 @@ vmadiff::interleave::sites! {
 const LEAVES_LOCK: u8 = 1;
 /// A protection is changed in two sections.
 const IN_TWO: u8 = 2;
+/// protect goes on behind a hole, and says that all is well.
+const SKIPS_HOLES: u8 = 3;
 
 /// Pages under one lock, with one bug.
 struct Locked<const BUG: u8> {
@@ -81,7 +83,11 @@ impl<const BUG: u8> Interleaved for Locked<BUG> {
         }
         let _held = held;
         for page in range.step_by(4096) {
-            *self.pages().get_mut(&page).ok_or(Errno::ENOMEM)? = prot;
+            match self.pages().get_mut(&page) {
+                Some(page) => *page = prot,
+                None if BUG == SKIPS_HOLES => {}
+                None => return Err(Errno::ENOMEM),
+            }
         }
         Ok(())
     }
@@ -134,6 +140,43 @@ fn a_call_in_two_sections_is_found() {
         .signature
         .to_string();
     assert!(signature.ends_with("/order"), "{signature}");
+}
+
+/// A difference that is no news is none in a race, nor in the calls one after another that a campaign of
+/// races makes, too.
+#[test]
+fn a_difference_of_a_race_can_be_known() {
+    let (found, _) = races(&mut pair::<SKIPS_HOLES>(), 2000);
+    assert!(found.is_some());
+    let mut known = interleaved::compare::<Locked<SKIPS_HOLES>>("locked")
+        .view(View::areas().joined())
+        .known("skips holes", |step, _| {
+            step.call.kind() == CallKind::Mprotect
+        })
+        .pair();
+    let (found, raced) = races(&mut known, 2000);
+    assert_eq!(found.map(|ran| ran.verdict), None);
+    assert!(raced > 1000, "only {raced} programs raced");
+    let tally = known.tally();
+    assert!(tally.met["skips holes"] > 20, "{tally:?}");
+    // Nobody has seen the candidate in the middle of a race: there is nothing to go on from.
+    assert_eq!(tally.met, tally.ended);
+}
+
+/// One after another the comparison goes on.
+#[test]
+fn a_manager_whose_calls_race_can_be_brought_past_a_known_difference() {
+    let at = |page: &str| {
+        format!("mmap({page}, 0x1000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)\n")
+    };
+    let text = at("0x1f0000") + &at("0x1f2000") + "mprotect(0x1f0000, 0x3000, PROT_NONE)\n";
+    let ran = interleaved::compare::<Locked<SKIPS_HOLES>>("locked")
+        .view(View::areas().joined())
+        .known("skips holes", |_, difference| difference.names_a_hole())
+        .pair()
+        .observe(&case(&text).program);
+    assert_eq!(ran.verdict, Verdict::Agree);
+    assert!(ran.known[0].went_on);
 }
 
 #[test]
