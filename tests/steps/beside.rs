@@ -1,4 +1,4 @@
-//! Forged races that only the two laws beside the steps notice: the reference is as wrong as the race is.
+//! Forged races that only the two laws beside the steps notice: race and reference are wrong in the same way.
 
 use std::cell::Cell;
 
@@ -12,18 +12,18 @@ use vmadiff_contract::{
 };
 use vmadiff_reference::Reference;
 
-/// How a reference is wrong.
+/// Fault of a misled reference.
 #[derive(Clone, Copy, PartialEq)]
 enum Wrong {
     /// Loads answer another byte.
     Loads,
     /// Files are counted once more than they are open and mapped.
     Files,
-    /// So they are the first time that one looks.
+    /// The same, at the first look only.
     FilesAtFirst,
 }
 
-/// What a byte that was lost is answered as.
+/// The answer of a load whose byte was lost.
 fn lost(outcome: Outcome) -> Outcome {
     match outcome {
         Outcome::Value(value) => Outcome::Value(value ^ 0x80),
@@ -35,7 +35,7 @@ fn count_once_more(state: &mut Snapshot) {
     state.files.iter_mut().for_each(|file| file.refs += 1);
 }
 
-/// A reference that is wrong.
+/// A reference with one fault.
 struct Misled {
     wrong: Wrong,
     loading: Vec<TaskId>,
@@ -140,8 +140,8 @@ impl Stepped for Misled {
     }
 }
 
-/// What is objected to in many races that are forged as their reference is: by rule, and how many were
-/// forged at all.
+/// Forges many races in the way their reference is wrong: rules of the objections, and the number of forged
+/// races.
 fn judged(wrong: Wrong, forge: impl Fn(&mut Recorded) -> bool) -> (Vec<Rule>, usize) {
     let mut judge = StepJudge::default();
     let (mut found, mut forged) = (Vec::new(), 0);
@@ -201,7 +201,7 @@ fn a_file_that_both_count_once_more() {
     assert_eq!(found, vec![Rule::FileReferences; forged]);
 }
 
-/// What is healed by the end is seen where calls that overlapped have returned.
+/// A fault that has healed by the end is noticed at quiet points.
 #[test]
 fn a_file_that_is_counted_once_more_for_a_while() {
     let (found, forged) = judged(Wrong::FilesAtFirst, |made| {
@@ -229,9 +229,8 @@ fn a_file_that_is_counted_once_more_for_a_while() {
     );
 }
 
-/// Neither law cries wolf.
 #[test]
-fn what_is_right_is_let_be() {
+fn correct_races_pass_both_laws() {
     let mut judge = StepJudge::default();
     for seed in 0..number("STEPS_COUNT", 2000) {
         let program = program(seed);

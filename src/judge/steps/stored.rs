@@ -1,11 +1,10 @@
-//! What was stored to a byte is what is loaded from it, through whatever frames: a law of a race that
-//! knows neither steps nor marks, but only when calls began and returned, and what they answered.
+//! Law of stored bytes: a load answers the value that was stored last, whatever frames held the page
+//! meanwhile. Knows neither steps nor marks, only when calls began and returned, and their answers.
 //!
-//! A load answers what one of the stores put there that may have been the last: it began before the load
-//! returned, and no other that began behind its return had returned when the load began. What is mapped
-//! anew is zero. Calls that take pages away, or put others there, leave it open what the byte holds; what
-//! moves pages about without their owner's knowledge (reclaim, collapse, migration, write protection for
-//! fork) does not. Nothing is said of what is mapped shared, which has other addresses, too.
+//! A store may be the last one before a load if the store began before the load returned, and no other
+//! store lies between the two in real time. Fresh anonymous memory holds zero. Calls that drop pages or put
+//! others in their place leave the byte open; reclaim, collapse, migration and fork's write protection
+//! move pages and must keep it. Bytes of shared mappings have several addresses and are left out.
 
 use std::ops::Range;
 
@@ -15,33 +14,33 @@ use super::path::{Race, What};
 use crate::judge::{Divergence, Rule, Side, Signature};
 use crate::program::Step;
 
-/// What a call leaves in a byte.
+/// The value of a byte after a call.
 #[derive(Clone, Copy, PartialEq)]
 enum Leaves {
     Value(u8),
-    /// The call does not say.
+    /// Unknown: any value will do.
     Open,
 }
 
-/// A call that may have changed the byte.
+/// A change of the byte by a call.
 #[derive(Clone, Copy)]
 struct Change {
-    /// The items between which it did.
+    /// Indexes of the items at which the call began and returned.
     begin: usize,
     end: usize,
     leaves: Leaves,
 }
 
-/// Keeps its memory from race to race.
+/// The law, with memory that is kept from race to race.
 #[derive(Default)]
 pub(super) struct Stored {
-    /// The items at which each call began and returned.
+    /// By call: indexes of the items at which the call began and returned.
     spans: Vec<(usize, usize)>,
     changes: Vec<Change>,
 }
 
 impl Stored {
-    /// A load that answers what nobody can have stored last.
+    /// The first load whose answer no store can have left.
     pub fn lost(&mut self, race: &Race<'_>) -> Option<Divergence> {
         let calls = &race.program.calls;
         let loads = |step: &Step| matches!(step.call, Call::Load { .. });
@@ -73,7 +72,7 @@ impl Stored {
         }
         let (begin, end) = self.spans[load];
         self.changes.clear();
-        // What the byte holds when the program begins is open.
+        // Before the program begins the byte is open.
         self.changes.push(Change {
             begin: 0,
             end: 0,
@@ -124,13 +123,13 @@ impl Stored {
     }
 }
 
-/// Whether addresses do not tell what is shared: shared mappings may have moved.
+/// Whether a shared mapping may have moved, so that addresses no longer tell which bytes are shared.
 fn loses_sight(race: &Race<'_>) -> bool {
     let moves = |step: &Step| matches!(step.call, Call::Mremap { .. });
     race.program.calls.iter().any(moves) && shared(race).next().is_some()
 }
 
-/// What was mapped shared.
+/// Address ranges of shared mappings.
 fn shared<'a>(race: &'a Race<'_>) -> impl Iterator<Item = Range<u64>> + 'a {
     let calls = race.program.calls.iter().zip(race.outcomes);
     calls.filter_map(|(step, outcome)| match (step.call, outcome) {
@@ -142,13 +141,13 @@ fn shared<'a>(race: &'a Race<'_>) -> impl Iterator<Item = Range<u64>> + 'a {
     })
 }
 
-/// The address space of a task, by the number of its first one.
+/// Number of the first task of a task's address space.
 fn space_of(race: &Race<'_>, task: TaskId) -> u8 {
     let threads = race.program.config.tasks.clamp(1, 8);
     if task.0 <= threads { 1 } else { task.0 }
 }
 
-/// MAP_TYPE.
+/// `MAP_TYPE`: shared or private.
 fn kind_of_map(flags: MapFlags) -> MapFlags {
     flags & MapFlags::from_bits_retain(0xf)
 }
@@ -159,7 +158,7 @@ fn pages(addr: u64, len: u64) -> Range<u64> {
     addr & !(PAGE_SIZE - 1)..end.unwrap_or(u64::MAX)
 }
 
-/// What a call leaves in a byte of an address space; none: what was there.
+/// The byte at `addr` of an address space after a call; none: the call keeps it.
 fn leaves(race: &Race<'_>, step: &Step, outcome: Outcome, space: u8, addr: u64) -> Option<Leaves> {
     let own = space_of(race, step.task) == space;
     let open = |is: bool| is.then_some(Leaves::Open);
@@ -181,7 +180,7 @@ fn leaves(race: &Race<'_>, step: &Step, outcome: Outcome, space: u8, addr: u64) 
                 over(pages(at, len)).then_some(Leaves::Value(0))
             }
             Outcome::Value(at) => open(over(pages(at, len))),
-            // It may have unmapped what was there.
+            // A failing mmap may have unmapped the old area.
             _ => open(over(pages(hint, len))),
         },
         Call::Munmap { addr, len } => open(over(pages(addr, len))),
@@ -219,7 +218,7 @@ fn leaves(race: &Race<'_>, step: &Step, outcome: Outcome, space: u8, addr: u64) 
             | Advice::KeepOnFork => None,
             Advice::Other(_) => open(over(pages(addr, len))),
         },
-        // Pages behind a file's end go, private copies, too.
+        // Truncation drops private copies, too.
         Call::Ftruncate { .. } | Call::Fallocate { .. } => Some(Leaves::Open),
         Call::Mprotect { .. }
         | Call::Exit

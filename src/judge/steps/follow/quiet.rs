@@ -1,18 +1,18 @@
-//! The coarse laws of serial runs hold of the driven reference, too: of all that it raises, and of its
-//! state where calls that overlapped have all returned, and at the end.
+//! Laws of serial runs on the driven reference: over every event that it raises, and over its state
+//! whenever calls that overlapped have all returned, and at the end.
 
 use vmadiff_contract::{CallKind, Event, Outcome, Snapshot, Stepped};
 
 use crate::judge::laws::Broken;
 use crate::judge::{Divergence, Laws, Side};
 
-/// Judges one race of the reference after another; keeps its memory.
+/// The reference's laws, with memory that is kept from race to race.
 pub(super) struct Quiet {
     laws: Laws,
     state: Snapshot,
-    /// Calls have overlapped since the last quiet point.
+    /// Whether calls have overlapped since the last quiet point.
     overlapped: bool,
-    /// The law that was broken first, and the call at which.
+    /// The first broken law, with the call at which it was noticed.
     broken: Option<(usize, CallKind, Box<Broken>)>,
 }
 
@@ -33,12 +33,12 @@ impl Quiet {
         (self.overlapped, self.broken) = (false, None);
     }
 
-    /// A call begins, beside others or alone.
+    /// Notes the begin of a call; `beside`: others are under way.
     pub fn begin(&mut self, beside: bool) {
         self.overlapped |= beside;
     }
 
-    /// A call has raised this.
+    /// Takes an event that a call raised.
     pub fn event(&mut self, call: usize, kind: CallKind, event: &Event) {
         if self.broken.is_none() {
             self.laws.begin(Some(kind));
@@ -47,7 +47,8 @@ impl Quiet {
         }
     }
 
-    /// This call has returned, and none is under way. One that was alone is what serial runs are judged by.
+    /// Checks the state at a quiet point: `call` has returned, none is under way. A call that was alone is
+    /// left to serial runs.
     pub fn rest(&mut self, call: usize, kind: CallKind, reference: &dyn Stepped) {
         if std::mem::take(&mut self.overlapped) {
             let mut state = std::mem::take(&mut self.state);
@@ -57,7 +58,7 @@ impl Quiet {
         }
     }
 
-    /// No call is under way in this state, and this one has returned last.
+    /// Checks a state in which no call is under way; `call` returned last.
     pub fn settle(&mut self, call: usize, kind: CallKind, state: &Snapshot) {
         if self.broken.is_none() {
             self.laws.begin(Some(kind));
@@ -70,7 +71,7 @@ impl Quiet {
         self.broken = broken.map(|broken| (call, kind, broken));
     }
 
-    /// What was broken, if anything was.
+    /// The first broken law, as a divergence.
     pub fn take_broken(&mut self) -> Option<Divergence> {
         let (call, kind, broken) = self.broken.take()?;
         Some(Divergence {
