@@ -161,7 +161,7 @@ impl Fork {
     /// The copy is freed before it was linked.
     fn undo_copy(&mut self, world: &mut World) -> Step {
         world.raise(Event::VmaFree { vma: self.copy });
-        world.uncharge(self.charged);
+        world.give_back(self.charged);
         self.fail(world)
     }
 
@@ -171,7 +171,7 @@ impl Fork {
         match world.alloc_vma(Some(id)) {
             Ok(copy) => it.copy = copy,
             Err(NoMemory) => {
-                world.uncharge(it.charged);
+                world.give_back(it.charged);
                 return it.fail(world);
             }
         }

@@ -303,7 +303,7 @@ pub(crate) struct Job {
     /// Which of its allocations fails, and how many it has made.
     pub fail: Fail,
     pub made: u32,
-    /// Pages that it has charged and was refused: they are given back next.
+    /// Pages charged that the next step gives back.
     pub overcharged: u64,
     /// Others were under way beside it, or a fault of it has begun again: how many allocations it
     /// makes depends on both, and which of them fails is chosen.
@@ -428,8 +428,8 @@ impl Job {
                 list: "charge",
                 row: 0,
                 kind: StepKind::Uncharge,
-                what: "a charge that was refused is given back",
-                by: "__vm_enough_memory: vm_unacct_memory, a counter",
+                what: "what was charged is given back",
+                by: "vm_unacct_memory: a counter",
                 choice: Choice::Go,
             };
         }

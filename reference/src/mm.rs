@@ -140,9 +140,16 @@ impl Mm {
 pub(crate) struct Counting {
     made: u8,
     read: u64,
+    /// locked_vm is counted.
+    locked: bool,
 }
 
 impl Counting {
+    /// Whether locked_vm has yet to be counted; counted from now on.
+    pub fn locks_first(&mut self) -> bool {
+        !std::mem::replace(&mut self.locked, true)
+    }
+
     /// Makes the next access of counting so many pages, or fewer if wrapped; whether it was the last.
     pub fn step(&mut self, mm: &mut Mm, flags: VmFlags, pages: u64) -> bool {
         let total = self.made < 2;

@@ -191,7 +191,7 @@ impl Mprotect {
     fn flags(world: &mut World, it: &mut Self) -> Step {
         it.i = answer(world.returned).inspect_err(|_| {
             world.note(Note::Undo("mprotect.split"));
-            world.uncharge(it.charged);
+            world.give_back(it.charged);
         })? as usize;
         world.mms[it.m].areas[it.i].flags = it.new;
         world.claim(it.m, it.i, Guard::ClaimFlags);

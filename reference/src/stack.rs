@@ -44,10 +44,14 @@ impl World {
         }
     }
 
-    /// Counts the pages that area `i` grows by; whether it has done so. Whoever holds mmap_sem for
-    /// reading may count beside it.
+    /// Counts the pages that area `i` grows by, locked_vm first; whether all are counted. Others that hold
+    /// mmap_sem for reading may count meanwhile.
     pub fn count_stack(&mut self, m: usize, i: usize, pages: u64, counting: &mut Counting) -> bool {
         let flags = self.mms[m].areas[i].flags;
+        let locks = flags.contains(VmFlags::LOCKED) && counting.locks_first();
+        if locks {
+            self.mms[m].locked += pages;
+        }
         if !self.driven {
             self.mms[m].account(flags, pages);
             return true;
@@ -56,6 +60,9 @@ impl World {
         let counter = (self.now, m);
         if !self.counting.contains(&counter) {
             self.counting.push(counter);
+        }
+        if locks {
+            return false;
         }
         counting.step(&mut self.mms[m], flags, pages)
     }
@@ -66,10 +73,7 @@ impl World {
         let area = &mut mm.areas[i];
         area.start -= pages * PAGE_SIZE;
         area.pgoff -= pages;
-        let (id, flags) = (area.id, area.flags);
-        if flags.contains(VmFlags::LOCKED) {
-            mm.locked += pages;
-        }
+        let id = area.id;
         self.has_grown(id);
     }
 

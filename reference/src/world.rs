@@ -316,7 +316,7 @@ impl World {
             if self.driven {
                 // It is charged before it is asked whether that is too much.
                 self.committed += pages;
-                self.overcharged = pages;
+                self.overcharged += pages;
             }
             self.about(About::Committed);
             return Err(NoMemory);
@@ -324,6 +324,16 @@ impl World {
         self.committed += pages;
         self.about(About::Committed);
         Ok(())
+    }
+
+    /// Gives a charge back after a refusal or with an object's last reference: a step of its own, which
+    /// comes next (`vm_unacct_memory`, a counter).
+    pub fn give_back(&mut self, pages: u64) {
+        if self.driven {
+            self.overcharged += pages;
+        } else {
+            self.uncharge(pages);
+        }
     }
 
     /// Gives a charge back.

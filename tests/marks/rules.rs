@@ -79,10 +79,6 @@ pub const SUPERFLUOUS: &[(StepKind, &str)] = &[
         StepKind::Allocate,
         "where it belongs to another step, that one is refused",
     ),
-    (
-        StepKind::Put,
-        "shared memory that goes gives back its charge",
-    ),
 ];
 
 /// Whether a row is among these.

@@ -95,9 +95,9 @@ impl List for Fault {
         Charge Read "acct_stack_growth: security_vm_enough_memory_mm, a counter; the same hold of the anon_vma's lock"
             charge: "limits, and the pages that the stack grows by";
         Count Read "expand_downwards, vm_stat_account: page_table_lock; plain counters"
-            count unless may_count: "the growth: each counter is read, and written";
+            count unless may_count: "locked_vm of a stack that is locked; then the growth: each counter is read, and written";
         Resize Read "expand_downwards: the same hold of page_table_lock, and of the anon_vma's lock"
-            grow: "the stack's start, offset and locked pages";
+            grow: "the stack's start and offset";
         Allocate None "alloc_page_vma: nobody else has the page yet"
             frame or may_fail: "a frame";
         Decide None "__do_fault: shmem_fault, lock_page"

@@ -152,9 +152,7 @@ impl World {
             file.bytes.clear();
             file.absent.clear();
             let charged = file.charged;
-            if charged > 0 {
-                self.uncharge(charged);
-            }
+            self.give_back(charged);
             self.raise(Event::FileFree { file: id });
         }
     }

@@ -58,7 +58,7 @@ impl Vacant {
     fn undo(&self, world: &mut World) -> Step {
         world.note(Note::Undo("mmap.area"));
         if self.wanted.flags.contains(VmFlags::ACCOUNT) {
-            world.uncharge(self.wanted.pages());
+            world.give_back(self.wanted.pages());
         }
         Err(Errno::ENOMEM)
     }

@@ -218,7 +218,7 @@ impl Mremap {
     }
 
     fn refuse(&self, world: &mut World, errno: Errno) -> Step {
-        world.uncharge(self.charged);
+        world.give_back(self.charged);
         Err(errno)
     }
 

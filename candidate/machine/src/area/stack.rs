@@ -1,9 +1,10 @@
 //! Stacks that grow down to a fault (`expand_downwards`), under mmap_sem for reading.
 
-use vmadiff_contract::{Errno, Resource, StepKind, Told, VmFlags};
+use vmadiff_contract::{About, Errno, Resource, StepKind, Told, VmFlags};
 
 use crate::area::vma::Vma;
 use crate::core::current::Current;
+use crate::core::mm::mm_id;
 use crate::core::slab::Ref;
 use crate::design::{Design, Why};
 use crate::sites as site;
@@ -55,6 +56,7 @@ impl<D: Design> Current<'_, D> {
             let _lock = mm.page_table_lock.lock(site::EXPAND_DOWNWARDS__LOCK);
             if vma.flags().contains(VmFlags::LOCKED) {
                 mm.locked_vm.count(grow);
+                self.mark_done(StepKind::Count, About::Counters(mm_id(mm.name())));
             }
             self.vm_stat_account_beside(StepKind::Count, mm, vma.flags(), grow);
             mm.holes.changed(addr, vma.end());

@@ -60,8 +60,9 @@ impl<D: Design> Machine<D> {
             // The tree goes as a whole: nothing is erased (`__remove_vma`).
             vma.linked().init(false);
             D::erased(self, vma, Died::Exit);
-            next = self.remove_vma(vma, Died::Exit);
+            // What the area lets go of tells its own steps.
             self.mark_done(StepKind::Put, About::Counters(mm_id(handle)));
+            next = self.remove_vma(vma, Died::Exit);
         }
         self.vm_unacct_memory(accounted);
     }

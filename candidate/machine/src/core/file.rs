@@ -208,19 +208,12 @@ impl<D: Design> Machine<D> {
     }
 
     fn free_file(&self, file: Ref<'_, File>) {
-        self.uncharge_file(file.charged().peek());
+        // `shmem_unacct_size`.
+        self.vm_unacct_memory(file.charged().peek());
         if self.files.free(file.handle()) {
             self.raise(Event::FileFree {
                 file: FileId(file.ordinal()),
             });
-        }
-    }
-
-    /// The pages of shared memory that goes (`shmem_unacct_size`).
-    fn uncharge_file(&self, pages: u64) {
-        if pages != 0 {
-            self.uncharge(pages);
-            self.mark(StepKind::Put, About::Committed, Told::Number(pages));
         }
     }
 
