@@ -1,6 +1,7 @@
 //! Fresh programs for races: a little memory that every task has touched, then calls of all tasks
 //! aimed at it, woven from the moment at which it is there.
 
+mod others;
 mod preemption_points;
 mod setup;
 mod targeted;
@@ -20,7 +21,10 @@ use crate::program::{Moment, Policy, Program, Schedule, Step, Switch};
 static BETWEEN_CALLS: Site = BEGIN;
 
 /// One race in so many has a child that has the same pages.
-const FORKED: u64 = 6;
+const FORKED: u64 = 3;
+
+/// One race in so many has a child that was there before, and has nothing.
+const EMPTY: u64 = 12;
 
 /// A program of this kind.
 pub(super) fn race(dice: &mut Dice<'_>, profile: &Profile) -> Program {
@@ -35,6 +39,9 @@ pub(super) fn race(dice: &mut Dice<'_>, profile: &Profile) -> Program {
     setup::setup(dice, &mut program, profile);
     if dice.one_in(FORKED) {
         setup::fork(dice, &mut program);
+    }
+    if dice.one_in(EMPTY) {
+        setup::fork_first(&mut program);
     }
     setup::settle(&mut program);
     let known = |step: &Step| profile.calls.makes(&step.call);

@@ -74,7 +74,7 @@ fn apart(dice: &mut Dice<'_>, program: &mut Program) {
         }
         program.calls.push(by(TaskId(1), mapping));
         // One that nobody has touched takes over what its neighbour has, when they become one.
-        if nth == 0 || !dice.one_in(6) {
+        if nth == 0 || !dice.one_in(4) {
             touched(dice, program, start, pages);
         }
         if nth > 0 && dice.one_in(2) {
@@ -83,7 +83,7 @@ fn apart(dice: &mut Dice<'_>, program: &mut Program) {
                 .push(by(TaskId(1), protect(start, pages, READ)));
         }
         start += pages * PAGE_SIZE;
-        if !whole_tables && dice.one_in(8) {
+        if !whole_tables && dice.one_in(4) {
             // A hole, which a mapping fills.
             start += (1 + dice.below(2)) * PAGE_SIZE;
         }
@@ -186,6 +186,16 @@ pub(super) fn fork(dice: &mut Dice<'_>, program: &mut Program) {
     }
 }
 
+/// A child that was there before anything was mapped: what it maps, it has alone, and slots that its parent has
+/// freed become its areas.
+pub(super) fn fork_first(program: &mut Program) {
+    let forks = program.calls.iter().any(|step| step.call == Call::Fork);
+    // Children are numbered as they come: those of the setup would be others.
+    if !forks {
+        program.calls.insert(0, by(TaskId(1), Call::Fork));
+    }
+}
+
 /// What tasks have done to an area before calls race for it.
 fn touched(dice: &mut Dice<'_>, program: &mut Program, start: u64, pages: u64) {
     let tasks = program.config.tasks;
@@ -204,7 +214,8 @@ fn touched(dice: &mut Dice<'_>, program: &mut Program, start: u64, pages: u64) {
         }
     }
     for _ in 0..dice.below(3) {
-        let addr = start + dice.below(pages) * PAGE_SIZE;
+        // Few, so that calls meet, however large the area is.
+        let addr = start + dice.below(pages.min(8)) * PAGE_SIZE;
         step(1 + dice.below(tasks.into()) as u8, touch(dice, addr));
     }
     if dice.one_in(4) {

@@ -10,9 +10,11 @@ use vmadiff_contract::{Call, CallKind, DesignInfo, Fail, PAGE_SIZE, Prot, TaskId
 
 use super::super::dice::Dice;
 use super::super::{Profile, fresh, place, switches, weights};
+use super::others::{elsewhere, other, witness};
 use super::setup::by;
 use super::variants::{
-    about, back, is_repeatable, likened, same_place, to_whole_tables, whole_tables,
+    about, back, is_repeatable, likened, moved, same_place, to_whole_tables, whole_run,
+    whole_tables,
 };
 use super::{preemption_points, race_start};
 use crate::program::shape::{self, Param};
@@ -46,11 +48,14 @@ pub(super) fn targeted(
     let mut calls = vec![step];
     if dice.one_in(3) {
         let back = back(dice, there.space(actor), &step.call);
-        let task = match dice.one_in(4) {
+        let task = match dice.one_in(2) {
             true => other(dice, there, actor),
             false => actor,
         };
         calls.push(by(task, back));
+    }
+    if dice.one_in(3) {
+        elsewhere(dice, there, &step, &mut calls);
     }
     let contended = contended(there, &step);
     for _ in 0..dice.weighted(&[(4, 0), (2, 1), (1, 2)]) {
@@ -69,6 +74,9 @@ pub(super) fn targeted(
     let mut victim = None;
     for _ in 0..1 + dice.below(4) {
         let addr = one.unwrap_or_else(|| page(dice, space, &contended, absent));
+        let addr = moved(&step.call, addr)
+            .filter(|_| dice.one_in(2))
+            .unwrap_or(addr);
         let addr = match dice.one_in(8) {
             true => addr + dice.below(PAGE_SIZE),
             false => addr,
@@ -112,11 +120,11 @@ pub(super) fn targeted(
 /// How many times more often a call is made where there is what it is for.
 const WORTH: u32 = 8;
 
-/// One access of others in so many is a child's.
-const CHILD: u64 = 3;
-
 /// One call in so many, of those that races are about, lacks memory half way.
-const FAILS: u64 = 10;
+const FAILS: u64 = 6;
+
+/// One call in so many, of those that races are about, is about all areas that lie side by side.
+const WIDE: u64 = 6;
 
 /// The calls that the race may be about, as often as they are worth it: where a file is open, those that
 /// change files more often; where a move takes whole page tables along, moves.
@@ -153,6 +161,10 @@ fn act(
     let mut step = fresh::step(dice, there, profile.calls, kind, actor);
     step.call = to_whole_tables(dice, space, step.call);
     step.call = likened(dice, space, step.call);
+    if dice.one_in(WIDE) {
+        let run = whole_run(space, shape::words(&step.call)[0]);
+        step.call = run.map_or(step.call, |run| about(&step.call, run));
+    }
     if dice.one_in(FAILS) {
         step.fail = Fail(1 + dice.below(2) as u8);
     }
@@ -262,44 +274,6 @@ fn schedule(
         seed: 0,
         switches: list,
     }
-}
-
-/// What a race left behind shows to whoever looks next: another task, or the kernel's search for who maps
-/// a page. After a move there are two places to look at.
-fn witness(dice: &mut Dice<'_>, step: &Step, victim: &Step, threads: u8) -> Step {
-    let [mut addr, ..] = shape::words(&victim.call);
-    if let Call::Mremap {
-        addr: from,
-        old_len,
-        new_addr,
-        ..
-    } = step.call
-        && dice.one_in(2)
-    {
-        let into = addr.wrapping_sub(from);
-        addr = new_addr.wrapping_add(if into < old_len { into } else { 0 });
-    }
-    let task = TaskId(1 + dice.below(threads.into()) as u8);
-    let call = match dice.below(8) {
-        0..=3 => Call::Reclaim { addr },
-        4..=6 => Call::Load { addr },
-        _ => Call::Fork,
-    };
-    by(task, call)
-}
-
-/// A task that is not this one: a thread mostly, or a child.
-fn other(dice: &mut Dice<'_>, there: &World, task: TaskId) -> TaskId {
-    let others = || there.live().filter(|&other| other != task);
-    let threads = others()
-        .filter(|&other| there.shares(other, TaskId(1)))
-        .count();
-    let count = match dice.one_in(CHILD) {
-        true => others().count(),
-        false => threads,
-    };
-    // Children come behind threads.
-    others().nth(dice.index(count.max(1))).unwrap_or(task)
 }
 
 /// The ranges that a call changes.

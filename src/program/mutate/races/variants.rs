@@ -1,6 +1,6 @@
 //! Calls that are made of another: about the same range, undoing it, or moving whole page tables.
 
-use vmadiff_contract::{Call, CallKind, Fd, MapFlags, Mode, MoveFlags, Prot};
+use vmadiff_contract::{Call, CallKind, Fd, MapFlags, Mode, MoveFlags, PAGE_SIZE, Prot};
 
 use super::super::argument;
 use super::super::dice::Dice;
@@ -64,8 +64,67 @@ pub(super) fn likened(dice: &mut Dice<'_>, space: &Space, call: Call) -> Call {
             len,
             advice: dice.pick(MARKS),
         },
+        Call::Mmap { .. } if dice.one_in(2) => filling(dice, space).unwrap_or(call),
         other => other,
     }
+}
+
+/// Pages of the largest hole that a mapping is made to fill.
+const HOLE: u64 = 8;
+
+/// A mapping that fills a hole between two areas, like both: three become one.
+fn filling(dice: &mut Dice<'_>, space: &Space) -> Option<Call> {
+    let holes = || {
+        let between = space.areas.windows(2).map(|two| (&two[0], &two[1]));
+        between.filter(|(below, above)| {
+            let hole = above.start - below.end;
+            hole > 0 && hole <= HOLE * PAGE_SIZE
+        })
+    };
+    let count = holes().count();
+    let (below, above) = holes().nth(dice.index(count.max(1)))?;
+    Some(Call::Mmap {
+        addr: below.end,
+        len: above.start - below.end,
+        prot: below.prot,
+        flags: MapFlags::PRIVATE | MapFlags::ANONYMOUS | MapFlags::FIXED,
+        fd: Fd(-1),
+        off: 0,
+    })
+}
+
+/// The range of all areas that lie without a hole around an address: a call about it is about several.
+pub(super) fn whole_run(space: &Space, addr: u64) -> Option<(u64, u64)> {
+    let at = space
+        .areas
+        .iter()
+        .position(|area| (area.start..area.end).contains(&addr))?;
+    let touch = |two: &&[Area]| two[0].end == two[1].start;
+    let below = space.areas[..=at]
+        .windows(2)
+        .rev()
+        .take_while(touch)
+        .count();
+    let above = space.areas[at..].windows(2).take_while(touch).count();
+    Some((space.areas[at - below].start, space.areas[at + above].end))
+}
+
+/// Where a page is behind a move, or was before it, if the move is about it.
+pub(super) fn moved(call: &Call, addr: u64) -> Option<u64> {
+    let Call::Mremap {
+        addr: from,
+        old_len,
+        new_addr,
+        ..
+    } = *call
+    else {
+        return None;
+    };
+    let along = |from: u64, to: u64| {
+        let into = addr.checked_sub(from).filter(|into| *into < old_len)?;
+        to.checked_add(into)
+    };
+    along(from, new_addr).or_else(|| along(new_addr, from))
 }
 
 /// The first area that has whole page tables to itself, which a move takes along without their entries.
