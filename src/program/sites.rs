@@ -13,6 +13,9 @@ use crate::designs;
 /// Where a task stands between two calls.
 pub static BEGIN: Site = &SiteInfo::new("call.begin");
 
+/// Where a task stands behind its last call.
+pub static EXIT: Site = &SiteInfo::new("task.exit");
+
 /// A table of sites.
 #[derive(Clone, Copy, Debug)]
 pub struct Sites {

@@ -12,7 +12,9 @@
 //! came right behind the last, so that one task is left in the middle of what it was let in for. No design and
 //! no call is known here.
 
+mod company;
 mod locks;
+mod pairs;
 mod steps;
 
 use std::collections::HashMap;
@@ -22,6 +24,7 @@ use vmadiff_contract::{CallKind, TaskId};
 use vmadiff_interleave::Kind;
 use vmadiff_interleave::sim::{Step, What};
 
+use self::pairs::rarest;
 use self::steps::Steps;
 use super::dice::Dice;
 use crate::program::{Moment, Policy, Program, Schedule, Switch};
@@ -40,19 +43,8 @@ impl Met {
     }
 }
 
-/// Pairs that are drawn, of which one is taken.
-const DRAWN: usize = 48;
-/// Steps that are looked back for the other access of a pair. What lies further back is seldom of a
-/// call that could still be under way.
-const BACK: usize = 400;
 /// More switches than this are not added to.
-const MOST_SWITCHES: usize = 6;
-/// Steps behind a pair that was forced, in which the next one of a chain is mostly looked for.
-const AHEAD: usize = 80;
-/// Of one pair in so many, the first task is left behind its half, in the midst of what it does by that.
-const LATER: u64 = 2;
-/// Of one pair in so many, the second task is not left again in the midst of its call.
-const WHOLE: u64 = 3;
+const MOST_SWITCHES: usize = 8;
 /// One schedule in so many is added to; the others are made anew.
 const KEPT: u32 = 2;
 
@@ -117,7 +109,7 @@ fn behind(steps: &[Step], schedule: &Schedule) -> Option<usize> {
         let mut all = (0..steps.len()).filter(|&at| passes(&steps[at]));
         all.nth(nth.saturating_sub(1) as usize)
     });
-    // The last two are those of one pair: away, and back.
+    // The last ones are those of one pair: away, and what comes behind that.
     left.take(2).min()
 }
 
@@ -145,56 +137,25 @@ impl Mutate<Program> for Forced<'_> {
         candidates.mutation(|context| {
             let dice = &mut Dice(context.rng());
             if let Some(pair) = rarest(dice, &self.run, self.met) {
-                self.switches = switches(self.run.steps.all, pair);
-                if dice.one_in(WHOLE) {
-                    self.switches.truncate(1);
-                }
+                let (first, then) = pair;
+                let away = switch(self.run.steps.all, first, self.run.steps.all[then].task);
+                let behind = company::behind(dice, &self.run, first, then);
+                self.switches = std::iter::once(away).chain(behind).collect();
             }
             Ok(())
         })
     }
 }
 
-/// Of some pairs of steps, each with the earlier one first, that whose other order was least often forced.
-fn rarest(dice: &mut Dice<'_>, run: &Run<'_>, met: &mut Met) -> Option<(usize, usize)> {
-    let Run { steps, there, .. } = run;
-    let all = steps.all;
-    if all.is_empty() {
-        return None;
-    }
-    let drawn = (0..DRAWN).filter_map(|_| {
-        let then = drawn(dice, run);
-        let before = met_before(dice, steps, then)?;
-        let left = match dice.one_in(LATER) {
-            true => later(dice, all, before, then),
-            false => before,
-        };
-        let first = steps.free_of_locks(left, then);
-        let other = all[then].task;
-        let exists = other <= *there || all[..first].iter().any(|step| step.task == other);
-        let key = (run.half(then)?, run.half(left)?);
-        (exists && steps.is_of_next_call(first, then)).then_some(((first, then), key))
-    });
-    let drawn: Vec<_> = drawn.collect();
-    let count = |key| met.0.get(&key).copied().unwrap_or(0);
-    let (pair, key) = drawn.into_iter().min_by_key(|&(_, key)| count(key))?;
-    *met.0.entry(key).or_default() += 1;
-    Some(pair)
-}
-
-/// The later step of a pair that may be: of the second half of the run more often, since what comes first
-/// makes what is raced for; in a chain, of what came behind the last pair.
-fn drawn(dice: &mut Dice<'_>, run: &Run<'_>) -> usize {
-    let count = run.steps.all.len();
-    match run.behind {
-        Some(behind) if behind + 1 < count && !dice.one_in(4) => {
-            behind + dice.index((count - behind).min(AHEAD))
-        }
-        _ => dice.index(count).max(dice.index(count)),
-    }
-}
-
 impl Run<'_> {
+    /// Whether there is this task before this step.
+    fn exists(&self, task: u8, before: usize) -> bool {
+        task <= self.there
+            || self.steps.all[..before]
+                .iter()
+                .any(|step| step.task == task)
+    }
+
     /// What a step is as a half of a pair.
     fn half(&self, at: usize) -> Option<Half> {
         let step = &self.steps.all[at];
@@ -203,52 +164,6 @@ impl Run<'_> {
             _ => None,
         }
     }
-}
-
-/// An access of another task, before this one, to the same object, of which one of both writes.
-fn met_before(dice: &mut Dice<'_>, steps: &Steps<'_>, then: usize) -> Option<usize> {
-    let What::Access { kind, .. } = steps.all[then].what else {
-        return None;
-    };
-    let task = steps.all[then].task;
-    let meets = |step: &Step| match step.what {
-        What::Access { kind: other, .. } => {
-            let conflict = kind.writes() && (other.reads() || other.writes())
-                || kind.reads() && other.writes();
-            step.task != task && conflict
-        }
-        _ => false,
-    };
-    let from = then.saturating_sub(BACK);
-    let near = steps.same_object_before(then).take_while(|&at| at >= from);
-    let before = near.filter(|&at| meets(&steps.all[at]));
-    // The last ones are of calls that are most likely still there to be left.
-    let before: Vec<usize> = before.take(4).collect();
-    (!before.is_empty()).then(|| before[dice.index(before.len())])
-}
-
-/// One of the accesses that the first task makes in the same call behind its half of a pair, and before the
-/// other half; if there is none, its half itself.
-fn later(dice: &mut Dice<'_>, steps: &[Step], before: usize, then: usize) -> usize {
-    let own = (before + 1..then).filter(|&at| steps[at].task == steps[before].task);
-    let call = own.take_while(|&at| !matches!(steps[at].what, What::End(_)));
-    let all: Vec<usize> = call
-        .filter(|&at| matches!(steps[at].what, What::Access { .. }))
-        .collect();
-    match all.len() {
-        0 => before,
-        count => all[dice.index(count)],
-    }
-}
-
-/// Leaves the first task before its access, for the second, and that one behind its own; without the latter
-/// the second's call goes on to its end.
-fn switches(steps: &[Step], (first, then): (usize, usize)) -> Vec<Switch> {
-    let behind = (then + 1..steps.len())
-        .find(|&step| steps[step].task == steps[then].task && steps[step].passes_site());
-    let away = switch(steps, first, steps[then].task);
-    let back = behind.map(|behind| switch(steps, behind, steps[first].task));
-    std::iter::once(away).chain(back).collect()
 }
 
 /// Before a step of a task, to another.

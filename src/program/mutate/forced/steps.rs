@@ -20,7 +20,7 @@ pub(super) struct Steps<'a> {
     /// Which steps take locks, try to, or give them back; rising.
     locks: Vec<usize>,
     /// Which steps begin a call; rising.
-    begins: Vec<usize>,
+    pub(super) begins: Vec<usize>,
 }
 
 impl<'a> Steps<'a> {
