@@ -33,6 +33,39 @@ fn seeds_are_made_once() {
     assert_eq!(count(&shell.folder().join("long")), 0);
 }
 
+/// A folder may have anything in it, of which nobody would want a seed.
+#[test]
+fn what_is_no_program_by_its_name_is_left_out_and_told() {
+    let shell = Shell::new();
+    std::fs::create_dir_all(shell.folder().join("kept/more")).unwrap();
+    shell.write("kept/a.vma", "load(0x1f0000)\n");
+    shell.write("kept/README.md", "What is kept.\n");
+    shell.write("kept/more/picture.svg", "<svg/>\n");
+    shell.write("kept/id:000000,src:000001", "load(0x1f1000)\n");
+    let said = shell.run("corpus seeds kept -o seeds");
+    assert!(
+        said.succeeds().text().contains("2 seeds written"),
+        "{said:?}"
+    );
+    for word in [
+        "kept/README.md",
+        "and 1 more",
+        "left out: programs are named .vma",
+    ] {
+        assert!(said.stderr.contains(word), "{word}: {said:?}");
+    }
+    shell.run("corpus seeds kept/more -o none").refuses(&[
+        "kept/more/picture.svg",
+        "left out",
+        "found no file, expected programs",
+    ]);
+    // What was named is meant, and what is wrong with it told.
+    shell
+        .run("corpus seeds kept/README.md -o none")
+        .refuses(&["kept/README.md:1:1", "taken for text"]);
+    assert!(!shell.folder().join("none").exists());
+}
+
 fn features(shell: &Shell, folder: &str) -> Value {
     let said = shell.run(&format!("corpus reach {folder} --json"));
     serde_json::from_slice(&said.succeeds().stdout).unwrap()

@@ -16,6 +16,7 @@ use vmadiff::designs::Planted;
 use vmadiff::program::Program;
 
 use super::input::{self, NO_CALLS, STDIN, read_one_of_many};
+use super::run::{may_be_program, warn_once};
 
 /// Takes care of a corpus: makes seeds of texts, texts of a campaign, says what it reaches, and keeps
 /// its names up to date.
@@ -53,8 +54,8 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
 /// Where programs come from.
 #[derive(Debug, clap::Args)]
 struct From {
-    /// Programs, text or bytes; of a folder all files in it, at any depth, whose names do not begin
-    /// with a dot; `-` is standard input.
+    /// Programs, text or bytes; of a folder those in it, at any depth: files named .vma or .bytes, and
+    /// those without an extension, whose names do not begin with a dot; `-` is standard input.
     #[arg(required = true, value_name = "FILE|DIR")]
     from: Vec<PathBuf>,
 }
@@ -64,15 +65,25 @@ impl From {
     fn files(&self) -> Result<Vec<PathBuf>> {
         let mut files = Vec::new();
         for path in &self.from {
-            add_files(path, &mut files).with_context(|| path.display().to_string())?;
+            let found = add_files(path, &mut files);
+            found.with_context(|| path.display().to_string())?;
         }
-        if files.is_empty() {
+        // What was named is a program; of a folder that may have anything in it, not every file is.
+        let named = |file: &PathBuf| self.from.contains(file);
+        let (programs, others): (Vec<_>, Vec<_>) = files
+            .into_iter()
+            .partition(|file| named(file) || may_be_program(file));
+        warn_once(
+            &others.iter().map(PathBuf::as_path).collect::<Vec<_>>(),
+            "left out: programs are named .vma or .bytes, or have no extension",
+        );
+        if programs.is_empty() {
             bail!(
                 "{}: found no file, expected programs",
                 self.from[0].display()
             );
         }
-        Ok(files)
+        Ok(programs)
     }
 }
 
@@ -93,6 +104,7 @@ fn read_all(files: Vec<PathBuf>) -> Result<Vec<(PathBuf, Program)>> {
     Ok(programs)
 }
 
+/// All files of a folder, or the one that was named.
 fn add_files(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     if path == Path::new(STDIN) || !std::fs::metadata(path)?.is_dir() {
         files.push(path.to_owned());

@@ -49,14 +49,18 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
         }
         if path.is_dir() {
             walk(&path, files)?;
-        } else if path
-            .extension()
-            .is_none_or(|end| end == "vma" || end == "bytes")
-        {
+        } else if may_be_program(&path) {
             files.push(path);
         }
     }
     Ok(())
+}
+
+/// Whether a file of a folder is taken for a program: its name says so, or nothing, as an engine's
+/// inputs are named.
+pub fn may_be_program(path: &Path) -> bool {
+    path.extension()
+        .is_none_or(|end| end == "vma" || end == "bytes")
 }
 
 fn is_hidden(path: &Path) -> bool {

@@ -4,7 +4,7 @@ mod folder;
 mod groups;
 mod junit;
 
-pub use folder::programs;
+pub use folder::{may_be_program, programs};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -298,7 +298,7 @@ fn sum_up_races(outcomes: &[Outcome]) {
 }
 
 /// One line for all files that the same is to be said of.
-fn warn_once(files: &[&Path], what: &str) {
+pub fn warn_once(files: &[&Path], what: &str) {
     match files {
         [] => {}
         [one] => warn(one, what),
