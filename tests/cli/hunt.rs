@@ -9,12 +9,17 @@ use serde_json::Value;
 use crate::fuzz::{children, send};
 use crate::shell::{Said, Shell};
 
-/// A hunt of a defect that takes some tens of thousands of programs, stopped right after its job began.
+/// Takes more than some tens of thousands of programs.
+const SLOW: &str = "e12-wakes-after-put";
+
+/// A hunt of a defect that takes long, stopped right after its job began.
 fn interrupted(shell: &Shell, options: &[&str]) -> Said {
     let mut hunt = Command::new(env!("CARGO_BIN_EXE_vmadiff"));
-    hunt.args(["hunt", "--seeds", "2", "--defect", "evict-unlocked"])
-        .args(options)
-        .current_dir(shell.folder());
+    hunt.args([
+        "hunt", "--seeds", "2", "--design", "vmalock", "--defect", SLOW,
+    ])
+    .args(options)
+    .current_dir(shell.folder());
     let hunt = hunt.stdout(Stdio::piped()).stderr(Stdio::piped());
     let hunt = hunt.spawn().unwrap();
     wait_for_a_job(&hunt);
@@ -38,7 +43,7 @@ fn what_was_interrupted_was_not_missed() {
     let text = said.text();
     assert!(
         // Seeds whose time was not over do not count.
-        text.starts_with("evict-unlocked") && text.contains(" 0/0  interrupted after "),
+        text.starts_with(SLOW) && text.contains(" 0/0  interrupted after "),
         "{text}"
     );
     assert!(!text.contains("not in"), "{text}");
