@@ -55,3 +55,10 @@ fn large_ones() {
     text(format!("load(0x{})\n", "0".repeat(1 << 20)).as_bytes());
     strace(format!("1 mmap({}\n", "NULL, ".repeat(1 << 17)).as_bytes());
 }
+
+/// What a log says that no machine answers: a mapping of nothing at 0 tells no place to look below.
+#[test]
+fn a_log_of_no_machine() {
+    strace(b"mmap(NULL, 0, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0\nbrk(NULL) = 0x1eea4000\nexit(0) = ?\n");
+    strace(b"mmap(NULL, 0 /* 0 vars */) = 0\nmunmap(0x10000, 4096) = 0\n");
+}

@@ -23,7 +23,8 @@ pub(super) fn config(events: &[Event], tasks: u8, start: Option<&Listing>) -> Co
     let end = first.and_then(|event| event.value()?.checked_add(event.number(1)?));
     let end = end.and_then(|end| end.checked_next_multiple_of(PAGE_SIZE));
     let top = start.map(|listing| top_of(listing, config.task_size));
-    if let Some(base) = end.max(top) {
+    // A log may say anything: that 0 bytes were mapped at 0, too.
+    if let Some(base) = end.max(top).filter(|&base| base >= PAGE_SIZE) {
         config.mmap_base = base;
     }
     fit_together(&mut config);
