@@ -1,7 +1,7 @@
 //! Large races: the calls of several small ones, by more tasks, so that many are under way at once, one
 //! is met by what another has left, and limits, failures and forks come together.
 
-use vmadiff_contract::{Call, Fail, TaskId};
+use vmadiff_contract::{Call, Fail, MAX_TASKS, TaskId};
 
 use super::dice::Dice;
 use super::generate::{limit, small};
@@ -37,7 +37,7 @@ pub(super) fn race(dice: &mut Dice<'_>, profile: &Profile) -> Program {
     let mut tasks = program.config.tasks;
     for step in program.calls.iter_mut().filter(|step| step.task.0 > 0) {
         change(dice, step, program.config.tasks, tasks);
-        tasks += u8::from(step.call == Call::Fork && tasks < u8::MAX);
+        tasks += u8::from(step.call == Call::Fork && tasks < MAX_TASKS);
     }
     let known = |step: &Step| profile.calls.makes(&step.call);
     program.calls.retain(known);
