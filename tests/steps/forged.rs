@@ -21,7 +21,7 @@ const WRONG_MARK: &[Rule] = &[
 
 /// Forges many races, each of which must be objected to by one of these rules.
 fn judged(forge: Forge, rules: &[Rule]) {
-    let count = number("STEPS_FORGED", 400);
+    let count = number("STEPS_FORGED", 800);
     let mut follower = Follower::default();
     let (mut forged, mut missed) = (0, Vec::new());
     for seed in 0..count {

@@ -149,7 +149,7 @@ impl Trials {
 #[test]
 fn what_is_not_compared_is_listed() {
     let mut trials = Trials::default();
-    for seed in 0..number("STEPS_HIDDEN", 60) {
+    for seed in 0..number("STEPS_HIDDEN", 150) {
         let Some(made) = record(&program(seed), seed) else {
             continue;
         };
