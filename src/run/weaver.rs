@@ -91,8 +91,7 @@ impl Weaver {
     /// As [`Weaver::weave`], and what the run left is not looked at: its steps alone are wanted.
     pub fn trace(&mut self, program: &Program, known: Capabilities) -> &Trace {
         let mut chooser = self.set(program, known);
-        self.calls(program, known, None, &mut *chooser, None);
-        self.settle();
+        self.steps(program, known, &mut *chooser);
         self.chooser = Some(chooser);
         &self.woven.trace
     }
@@ -127,12 +126,17 @@ impl Weaver {
         self.plan_from(program, 0);
         if program.schedule.policy == schedule::Policy::Surw {
             let mut list = Preemptions::default();
-            self.calls(program, known, None, &mut list, None);
-            self.settle();
+            self.steps(program, known, &mut list);
             chooser.measure(self.woven.trace.steps());
         }
         chooser.set(&program.schedule);
         chooser
+    }
+
+    /// Runs for the steps alone.
+    fn steps(&mut self, program: &Program, known: Capabilities, policy: &mut dyn Policy) {
+        self.calls(program, known, None, policy, None);
+        self.settle();
     }
 
     fn run(

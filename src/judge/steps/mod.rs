@@ -100,10 +100,12 @@ impl StepJudge {
         }
         self.with_race(program, woven, |_, race| {
             let mut follower = Follower::with_trail();
+            let mut spans = Vec::new();
+            race.spans(&mut spans);
             let objection = follower.follow(race, reference).err();
             let followed = parting::Followed {
                 race,
-                spans: &parting::spans(race),
+                spans: &spans,
                 woven,
                 trail: follower.trail.as_deref().unwrap_or_default(),
                 names: follower.names(),
@@ -186,7 +188,7 @@ impl StepJudge {
 /// it raced with.
 fn divergence(race: &Race<'_>, objection: Objection) -> Divergence {
     let item = objection.item.map(|at| race.items[at]);
-    let kind = |call: usize| race.program.calls[call].call.kind().name();
+    let kind = |call: usize| race.kind(call).name();
     let signature = Signature {
         rule: objection.rule,
         call: item.map_or("end", |item| kind(item.call as usize)),

@@ -72,7 +72,7 @@ impl Orders {
             .collect();
         reference.drive(&race.program.config);
         let mut names = Names::default();
-        names.clear(race.program.config.tasks.clamp(1, 8));
+        names.clear(race.threads());
         self.seen.clear();
         self.stack.clear();
         self.stack.push(Node {

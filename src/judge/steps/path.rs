@@ -1,6 +1,6 @@
 //! A race as the judge of steps reads it: begins, marks and returns of calls, in one order.
 
-use vmadiff_contract::{Event, Mark, Outcome, Snapshot};
+use vmadiff_contract::{CallKind, Event, Mark, Outcome, Snapshot};
 use vmadiff_interleave::sim::What as Traced;
 
 use crate::program::Program;
@@ -44,6 +44,30 @@ pub struct Race<'a> {
 }
 
 impl Race<'_> {
+    /// Kind of a call of the program.
+    pub fn kind(&self, call: usize) -> CallKind {
+        self.program.calls[call].call.kind()
+    }
+
+    /// Number of threads of the first address space.
+    pub fn threads(&self) -> u8 {
+        self.program.config.tasks.clamp(1, 8)
+    }
+
+    /// By call: indexes of the items at which the call begins and returns; `usize::MAX`: never.
+    pub fn spans(&self, into: &mut Vec<(usize, usize)>) {
+        into.clear();
+        into.resize(self.program.calls.len(), (usize::MAX, usize::MAX));
+        for (at, item) in self.items.iter().enumerate() {
+            let (begin, end) = &mut into[item.call as usize];
+            match item.what {
+                What::Begin => *begin = at,
+                What::End => *end = at,
+                What::Mark(_) => {}
+            }
+        }
+    }
+
     /// What a call raised about VMAs and their files, in order.
     pub fn life_of(&self, call: usize) -> &[(u32, Event)] {
         let from = self.life.partition_point(|&(c, _)| (c as usize) < call);

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use vmadiff_contract::{Advice, Call, MapFlags, Outcome, PAGE_SIZE, TaskId};
 
-use super::path::{Race, What};
+use super::path::Race;
 use crate::judge::{Divergence, Rule, Side, Signature};
 use crate::program::Step;
 
@@ -48,16 +48,7 @@ impl Stored {
         if !calls.iter().any(loads) || !calls.iter().any(stores) || loses_sight(race) {
             return None;
         }
-        self.spans.clear();
-        self.spans.resize(calls.len(), (0, usize::MAX));
-        for (at, item) in race.items.iter().enumerate() {
-            let span = &mut self.spans[item.call as usize];
-            match item.what {
-                What::Begin => span.0 = at,
-                What::End => span.1 = at,
-                What::Mark(_) => {}
-            }
-        }
+        race.spans(&mut self.spans);
         (0..calls.len()).find_map(|load| self.answers_another(race, load))
     }
 
@@ -143,8 +134,7 @@ fn shared<'a>(race: &'a Race<'_>) -> impl Iterator<Item = Range<u64>> + 'a {
 
 /// Number of the first task of a task's address space.
 fn space_of(race: &Race<'_>, task: TaskId) -> u8 {
-    let threads = race.program.config.tasks.clamp(1, 8);
-    if task.0 <= threads { 1 } else { task.0 }
+    if task.0 <= race.threads() { 1 } else { task.0 }
 }
 
 /// `MAP_TYPE`: shared or private.

@@ -213,10 +213,9 @@ impl Follower {
     }
 
     fn boot(&mut self, race: &Race<'_>, reference: &mut dyn Stepped) {
-        let config = &race.program.config;
-        reference.drive(config);
+        reference.drive(&race.program.config);
         Recorder::clear();
-        self.names.clear(config.tasks.clamp(1, 8));
+        self.names.clear(race.threads());
         self.quiet.reset();
         self.under_way.clear();
         if let Some(trail) = &mut self.trail {

@@ -23,8 +23,7 @@ impl Follower {
         };
         self.under_way.retain(|&other| other != call);
         if self.under_way.is_empty() {
-            let kind = race.program.calls[call].call.kind();
-            self.quiet.rest(call, kind, reference);
+            self.quiet.rest(call, race.kind(call), reference);
         }
         let theirs = race.outcomes[call].unwrap_or(Outcome::NoTask);
         let step = &race.program.calls[call];
@@ -87,7 +86,7 @@ impl Follower {
     #[cold]
     fn unfinished(&self, race: &Race<'_>, call: usize) -> Box<Objection> {
         let theirs = race.outcomes[call].unwrap_or(Outcome::NoTask);
-        let kind = race.program.calls[call].call.kind();
+        let kind = race.kind(call);
         let what = format!(
             "the candidate answers {}, and the reference is not done",
             outcome_text(kind, theirs)
@@ -107,7 +106,7 @@ impl Follower {
         reference.see(ours);
         if let Some(last) = race.items.last() {
             let call = last.call as usize;
-            quiet.settle(call, race.program.calls[call].call.kind(), ours);
+            quiet.settle(call, race.kind(call), ours);
         }
         names.translate(ours, race.state, theirs);
         if state::same(ours, theirs) {

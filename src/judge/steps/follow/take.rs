@@ -101,7 +101,7 @@ impl Follower {
             under_way.push(call);
         }
         let pending = &mut calls[call];
-        let kind = race.program.calls[call].call.kind();
+        let kind = race.kind(call);
         Recorder::drain(|events| {
             for event in events {
                 quiet.event(call, kind, event);

@@ -6,7 +6,6 @@ use super::StepAt;
 use super::find::Followed;
 use crate::judge::names::Names;
 use crate::judge::steps::follow::Trod;
-use crate::judge::steps::path::{Race, What};
 
 /// How often what made something so is itself traced back to what made that so.
 const BACK_MAX: usize = 3;
@@ -78,21 +77,6 @@ impl Followed<'_> {
         let ((a, b), (c, d)) = (self.spans[one], self.spans[other]);
         a < d && c < b
     }
-}
-
-/// The item at which each call of a race begins, and that at which it returns; `usize::MAX`: it does
-/// not.
-pub fn spans(race: &Race<'_>) -> Vec<(usize, usize)> {
-    let mut spans = vec![(usize::MAX, usize::MAX); race.program.calls.len()];
-    for (at, item) in race.items.iter().enumerate() {
-        let (begin, end) = &mut spans[item.call as usize];
-        match item.what {
-            What::Begin => *begin = at,
-            What::End => *end = at,
-            What::Mark(_) => {}
-        }
-    }
-    spans
 }
 
 /// Whether a step reads which area is where.

@@ -21,7 +21,6 @@ use super::signed::{list_name, step_name};
 use crate::judge::{Rule, Signature, outcome};
 use crate::program::Program;
 
-pub(super) use cause::spans;
 pub(super) use find::Followed;
 pub(super) use shown::to_its_end;
 
