@@ -18,7 +18,7 @@ const DECIDING: &[(&str, &[u8])] = &[
     ("mlock, mlock2, munlock", &[0, 1]),
     ("mlockall, munlockall", &[0, 1]),
     ("collapse", &[0]),
-    ("fork", &[4]),
+    ("fork", &[0, 4]),
     ("msync, mincore", &[0]),
 ];
 

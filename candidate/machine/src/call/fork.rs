@@ -22,10 +22,12 @@ const COPIED: usize = 4;
 impl<D: Design> Current<'_, D> {
     /// `fork`: the child's number.
     pub fn sys_fork(&self) -> Result<u64, Errno> {
+        let task = About::Task(self.task_id(self.task));
         if self.last_task.get(site::FORK__LAST_TASK) >= MAX_TASKS.into() {
-            self.mark(StepKind::Decide, self.areas(), Told::Refused);
+            self.mark(StepKind::Decide, task, Told::Refused);
             return Err(Errno::EAGAIN);
         }
+        self.mark_done(StepKind::Decide, task);
         let policy = self
             .mpol_dup(self.task.mempolicy.peek())
             .map_err(|_| Errno::ENOMEM)?;
