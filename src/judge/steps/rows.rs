@@ -13,6 +13,7 @@ const DECIDING: &[(&str, &[u8])] = &[
     ("mlock_future_check", &[0]),
     ("populate", &[1]),
     ("reclaim", &[0, 1, 2]),
+    ("open, close, ftruncate, fallocate", &[2]),
     ("evict", &[1]),
     ("get_mempolicy", &[0]),
     ("mlock, mlock2, munlock", &[0, 1]),
