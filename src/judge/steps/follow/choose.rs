@@ -124,8 +124,9 @@ impl Follower {
         ahead(reference, task, 2).is_some_and(|(_, about)| about.iter().any(another))
     }
 
-    /// How a call goes on where another one waits for it: as it comes, from the start of its fault if its
-    /// next mark says so, or out of a walk over entries if it tells of no other.
+    /// How a call goes on where another one waits for it: as it comes, from the start of its fault or without
+    /// the memory that it asks for if its next mark says so, or out of a walk over entries if it tells of
+    /// no other.
     pub(super) fn goes_on(
         &mut self,
         race: &Race<'_>,
@@ -136,19 +137,27 @@ impl Follower {
         if self.begins_again(race, reference, call, offer) {
             return Choice::Again;
         }
+        if self.fails_next(race, call) && self.may_go(reference, offer, Choice::Fail) {
+            return Choice::Fail;
+        }
         if offer.list != "reclaim" || offer.row != 2 {
             return Choice::Go;
         }
         let looks = self.next_of(race, call).is_some_and(|mark| {
             mark.kind == StepKind::Decide && matches!(mark.about, About::Entry { .. })
         });
-        self.ways.clear();
-        reference.ways(offer.task, &mut self.ways);
-        if !looks && self.ways.contains(&Choice::GiveUp) {
+        if !looks && self.may_go(reference, offer, Choice::GiveUp) {
             Choice::GiveUp
         } else {
             Choice::Go
         }
+    }
+
+    /// Whether a step may go this way.
+    fn may_go(&mut self, reference: &mut dyn Stepped, offer: &Offer, way: Choice) -> bool {
+        self.ways.clear();
+        reference.ways(offer.task, &mut self.ways);
+        self.ways.contains(&way)
     }
 
     /// What a call tells next, behind the item that is followed.
@@ -172,11 +181,9 @@ impl Follower {
         if offer.list != "fault" {
             return false;
         }
-        self.ways.clear();
-        reference.ways(offer.task, &mut self.ways);
         let next = self.next_of(race, call);
         let begins = next.is_some_and(|mark| begins_a_fault(&mark, offer));
-        begins && self.ways.contains(&Choice::Again)
+        begins && self.may_go(reference, offer, Choice::Again)
     }
 }
 
