@@ -1,7 +1,9 @@
 //! Marks for which the reference has no step of its own: one more object of the step that was told
 //! last, a read of which nothing came, a flush of a TLB that holds nothing.
 
-use vmadiff_contract::{About, Choice, Mark, Offer, PAGE_SIZE, StepKind, Stepped, TaskId, Told};
+use vmadiff_contract::{
+    About, Choice, Mark, MmId, Offer, Snapshot, StepKind, Stepped, TaskId, Told,
+};
 
 use super::super::rows::{may_tell, must_be_marked};
 use super::take::{can_be_seen, does_nothing};
@@ -74,6 +76,31 @@ impl Follower {
         !again
     }
 
+    /// Whether a mark tells of a step that was taken where another call waited for it.
+    pub(super) fn was_early(
+        &mut self,
+        reference: &mut dyn Stepped,
+        call: usize,
+        mark: &Mark,
+    ) -> bool {
+        let Self { names, calls, .. } = self;
+        let early = &mut calls[call].early;
+        let Some(at) = early.iter().position(|&(offer, about)| {
+            let range = matches!(about, About::Range { .. });
+            may_tell(mark.kind, &offer)
+                && names.is_one_of(mark.about, &[about])
+                && (!range || covers(about, mark.about))
+        }) else {
+            return false;
+        };
+        let About::Range { mm, .. } = early[at].1 else {
+            early.remove(at);
+            return true;
+        };
+        // A pass over nothing, which may be told by parts.
+        is_empty(reference, &mut self.ours, mm, mark.about)
+    }
+
     pub(super) fn is_to_flush(
         &mut self,
         reference: &mut dyn Stepped,
@@ -92,12 +119,12 @@ impl Follower {
     /// and the call has its passes behind it there: a pass over nothing is taken early where another
     /// call waits for what comes after it.
     pub(super) fn has_passed(
-        &self,
+        &mut self,
         reference: &mut dyn Stepped,
         offer: &Offer,
         mark: &Mark,
     ) -> bool {
-        let About::Range { mm, start, end } = mark.about else {
+        let About::Range { mm, .. } = mark.about else {
             return false;
         };
         let passes = |offer: &Offer| offer.kind == StepKind::Pass;
@@ -112,8 +139,7 @@ impl Follower {
         else {
             return false;
         };
-        let mut pages = (start..end).step_by(PAGE_SIZE as usize);
-        pages.all(|addr| reference.entry(mm, addr).is_none())
+        is_empty(reference, &mut self.ours, mm, mark.about)
     }
 
     /// Whether a flush of this TLB follows, behind steps that nobody else can see.
@@ -150,6 +176,27 @@ impl Follower {
         Recorder::clear();
         ahead
     }
+}
+
+/// Whether a range, which a mark is about, has no entries in an address space of the reference.
+fn is_empty(reference: &mut dyn Stepped, seen: &mut Snapshot, mm: MmId, range: About) -> bool {
+    let About::Range { start, end, .. } = range else {
+        return false;
+    };
+    reference.observe(About::Range { mm, start, end }, seen);
+    let mut pages = seen.pages.iter();
+    pages.all(|page| reference.entry(mm, page.addr).is_none())
+}
+
+/// Whether a range lies within another one.
+pub(super) fn covers(all: About, part: About) -> bool {
+    let bounds = |about| match about {
+        About::Range { start, end, .. } => Some((start, end)),
+        _ => None,
+    };
+    bounds(all)
+        .zip(bounds(part))
+        .is_some_and(|(all, part)| all.0 <= part.0 && part.1 <= all.1)
 }
 
 /// Whether a mark tells of what comes when all pages are out: areas leave their anon_vmas and counters.

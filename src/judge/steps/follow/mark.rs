@@ -4,6 +4,7 @@ use vmadiff_contract::{About, Choice, Mark, StepKind, Stepped, Told};
 
 use super::super::path::{Item, Race};
 use super::super::rows::{may_tell, must_be_marked};
+use super::look::covers;
 use super::take::can_be_seen;
 use super::{Done, Followed, Follower, Place, SILENT_MAX};
 use crate::judge::Rule;
@@ -23,6 +24,9 @@ impl Follower {
         };
         if self.is_more_of_the_last(call, mark) {
             return self.compare_more(reference, call, mark);
+        }
+        if self.was_early(reference, call, mark) {
+            return Ok(());
         }
         let place = self.place(mark);
         for _ in 0..SILENT_MAX {
@@ -53,7 +57,9 @@ impl Follower {
             // What was read may be told before that it refused.
             let pending = &mut self.calls[call];
             pending.refused |= done.refused && !pending.refusal_told;
-            if !covers(mark, &self.about) {
+            // Of a stretch that is marked a step may have passed over a part.
+            let within = |&about: &About| covers(mark.about, about);
+            if !self.about.iter().all(within) {
                 self.may_be_silent(&done)?;
             }
         }
@@ -126,20 +132,4 @@ impl Follower {
         let what = format!("a step is not marked: {}", done.offer.what);
         Err(self.object(Rule::CommitPoint, "missing", Some(done.offer), what))
     }
-}
-
-/// Whether a mark tells of a stretch of which a step passed over a part.
-fn covers(mark: &Mark, about: &[About]) -> bool {
-    let About::Range { start, end, .. } = mark.about else {
-        return false;
-    };
-    let within = |about: &About| match *about {
-        About::Range {
-            start: from,
-            end: to,
-            ..
-        } => start <= from && to <= end,
-        _ => false,
-    };
-    about.iter().all(within)
 }

@@ -114,6 +114,8 @@ struct Pending {
     /// What marks have told of that step, in the candidate's names.
     told: Vec<About>,
     step: Option<Offer>,
+    /// Steps that were taken where another call waited for them, and what they were about; their marks come.
+    early: Vec<(Offer, About)>,
     /// That step refused, which is yet to be told.
     refused: bool,
     /// A refusal was told: only undoing follows.
@@ -235,6 +237,7 @@ impl Follower {
                 last,
                 told,
                 step,
+                early,
                 refused,
                 refusal_told,
                 told_at,
@@ -246,6 +249,7 @@ impl Follower {
             events.clear();
             last.clear();
             told.clear();
+            early.clear();
         }
     }
 

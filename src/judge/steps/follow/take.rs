@@ -170,6 +170,15 @@ impl Follower {
                 self.drain(race, other);
                 // It tells of that when it comes to its turn.
                 let pending = &mut self.calls[other];
+                let told = match offer.kind {
+                    StepKind::Pass => choice == Choice::Go,
+                    StepKind::Decide => false,
+                    _ => !must_be_marked(&offer),
+                };
+                if told {
+                    let about = self.about.iter().map(|&about| (offer, about));
+                    pending.early.extend(about);
+                }
                 pending.refused |= reference.refused() && !pending.refusal_told;
                 return true;
             }
