@@ -176,23 +176,22 @@ impl World {
         if !self.driven {
             return end;
         }
-        let entry = self.mms[m]
-            .pages_in(at, end)
-            .next()
-            .map(|i| self.mms[m].pages[i].addr);
-        let faults = self.flights.iter().flatten();
-        let faults =
-            faults.filter(|flight| flight.m == m && at <= flight.addr && flight.addr < end);
-        let first = entry
-            .into_iter()
-            .chain(faults.map(|flight| flight.addr))
-            .min();
+        let first = self.first_in(m, at, end);
         let stop = first.map_or(end, |addr| addr + PAGE_SIZE);
         if at < self.upto {
             stop.min(self.upto)
         } else {
             stop
         }
+    }
+
+    /// The first address of a range with an entry, or with a fault that has decided about it.
+    pub fn first_in(&self, m: usize, start: u64, end: u64) -> Option<u64> {
+        let mm = &self.mms[m];
+        let entry = mm.pages_in(start, end).next().map(|i| mm.pages[i].addr);
+        let faults = self.flights.iter().flatten();
+        let faults = faults.filter(|it| it.m == m && start <= it.addr && it.addr < end);
+        entry.into_iter().chain(faults.map(|it| it.addr)).min()
     }
 
     /// What the next step of a pass has to wait for: a table that another call keeps locked.

@@ -25,6 +25,8 @@ pub(crate) struct Move {
     /// Up to here entries were moved, and before this address they were flushed, too.
     moved: u64,
     flushed: u64,
+    /// Where what is moved between two flushes ends, once some of it is moved.
+    border: u64,
     /// Entries that have left their old places, by their new ones.
     carried: Vec<u64>,
     /// What of the source remains, pages, and whether in two pieces.
@@ -70,6 +72,7 @@ impl Move {
             new: VmaId(0),
             moved: ask.addr,
             flushed: ask.addr,
+            border: ask.addr,
             carried: Vec::new(),
             remaining: 0,
             in_two: false,
@@ -98,15 +101,26 @@ impl Move {
         Ok(Flow::Next)
     }
 
-    /// Where the page tables end that entries are moved from and to just now (`move_page_tables`).
+    /// Where the page tables end that entries are moved from and to just now (`move_page_tables`), or where
+    /// the first of them begin behind a stretch without entries, whose tables are passed over.
     fn border(&self, world: &World) -> u64 {
         if !world.driven {
             return self.end();
         }
+        if self.moved > self.flushed {
+            return self.border;
+        }
+        let to = |addr: u64| addr - self.ask.addr + self.to;
+        let Some(first) = world.first_in(self.m, self.flushed, self.end()) else {
+            return self.end();
+        };
+        let begin = first - (first % TABLE).min(to(first) % TABLE);
+        if begin > self.flushed {
+            return begin;
+        }
         let left = |addr: u64| TABLE - addr % TABLE;
-        let to = self.flushed - self.ask.addr + self.to;
-        self.end()
-            .min(self.flushed + left(self.flushed).min(left(to)))
+        let left = left(self.flushed).min(left(to(self.flushed)));
+        self.end().min(self.flushed + left)
     }
 
     /// A file's entries are not moved while they are looked for to be unmapped.
@@ -122,6 +136,7 @@ impl Move {
     /// Entries move swapped or not, as they are (`move_page_tables`), one by one or a table at once.
     fn pass(world: &mut World, it: &mut Self) -> Step {
         let border = it.border(world);
+        it.border = border;
         if it.moved == it.ask.addr {
             let old = world.by_name(it.m, it.old);
             world.claim(it.m, old, Guard::ClaimMove);
