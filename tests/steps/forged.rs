@@ -164,6 +164,22 @@ fn an_entry_that_is_told_otherwise() {
 }
 
 #[test]
+fn a_number_that_is_told_otherwise() {
+    judged(
+        |made, rng| {
+            let at = a_mark(made, rng, |_, _, told| matches!(told, Told::Number(_)))?;
+            if let What::Mark(mark) = &mut made.items[at].what
+                && let Told::Number(number) = &mut mark.told
+            {
+                *number += 1;
+            }
+            Some(at)
+        },
+        WRONG_MARK,
+    );
+}
+
+#[test]
 fn an_access_by_an_entry_that_was_never_there() {
     judged(
         |made, rng| {

@@ -346,6 +346,21 @@ impl Source<'_> {
                 let area = seen.vmas.iter().find(|area| area.vma == vma);
                 area.map_or(Told::Done, |area| Told::Flags(area.flags))
             }
+            (StepKind::Charge | StepKind::Uncharge, About::Committed) => {
+                let mut seen = Snapshot::default();
+                let mut committed = |of: &mut dyn Stepped| {
+                    of.observe(about, &mut seen);
+                    seen.committed
+                };
+                let (was, is) = (committed(before), committed(&mut self.reference));
+                Told::Number(is.abs_diff(was))
+            }
+            (StepKind::Size, About::File(_)) => {
+                let mut seen = Snapshot::default();
+                self.reference.observe(about, &mut seen);
+                let size = seen.files.first().map(|file| file.size);
+                size.map_or(Told::Done, Told::Number)
+            }
             _ => Told::Done,
         };
         self.mark(call, offer.kind, about, told);

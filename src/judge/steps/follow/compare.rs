@@ -1,9 +1,11 @@
 //! What a mark tells, and what its step did.
 
-use vmadiff_contract::{About, Choice, Mark, PageState, StepKind, Stepped, Told, VmaId};
+use vmadiff_contract::{
+    About, Choice, FileId, Mark, Offer, PageState, StepKind, Stepped, Told, VmaId,
+};
 
 use super::super::told::entry_text;
-use super::{Done, Followed, Follower};
+use super::{Done, Followed, Follower, Pending};
 use crate::judge::Rule;
 
 impl Follower {
@@ -54,7 +56,10 @@ impl Follower {
                     }
                 }
             }
-            Told::Done | Told::Refused | Told::Number(_) => {}
+            Told::Number(theirs) => {
+                self.compare_number(reference, done.charged, mark.about, theirs, offer)?;
+            }
+            Told::Done | Told::Refused => {}
         }
         let Self {
             names,
@@ -64,6 +69,7 @@ impl Follower {
         } = self;
         let pending = &mut calls[call];
         (pending.step, pending.told_at) = (Some(done.offer), self.taken);
+        pending.charged = done.charged;
         pending.refused = read && !refused && !undoing;
         pending.refusal_told |= refused;
         pending.last.clear();
@@ -110,19 +116,57 @@ impl Follower {
         Err(self.object(rule, "entry", Some(done.offer), what))
     }
 
+    /// How many pages were charged or given back, and how large a file is behind a step about its size.
+    fn compare_number(
+        &mut self,
+        reference: &mut dyn Stepped,
+        charged: u64,
+        about: About,
+        theirs: u64,
+        offer: Option<Offer>,
+    ) -> Followed {
+        let ours = match about {
+            About::Committed => charged,
+            About::File(file) => {
+                let Some(file) = self.names.files.get(file.0).map(FileId) else {
+                    return Ok(());
+                };
+                reference.observe(About::File(file), &mut self.ours);
+                self.ours.files.first().map_or(theirs, |file| file.size)
+            }
+            _ => theirs,
+        };
+        if ours == theirs {
+            return Ok(());
+        }
+        let what = format!("{ours} in the reference, {theirs} in the candidate");
+        Err(self.object(Rule::State, "number", offer, what))
+    }
+
     /// Another object of the step that was told last: as it is now, if nobody has gone on since.
     pub(super) fn compare_more(
-        &self,
+        &mut self,
         reference: &mut dyn Stepped,
         call: usize,
         mark: &Mark,
     ) -> Followed {
+        let Pending {
+            step,
+            charged,
+            told_at,
+            ..
+        } = self.calls[call];
+        if let Told::Number(theirs) = mark.told
+            && (told_at == self.taken || mark.about == About::Committed)
+        {
+            return self.compare_number(reference, charged, mark.about, theirs, step);
+        }
         let (Some((mm, addr)), Told::Entry { after, .. }) = (self.place(mark), mark.told) else {
             return Ok(());
         };
         let ours = reference.entry(mm, addr);
         let theirs = self.names.entry(after, mm, addr);
-        if self.calls[call].told_at != self.taken || ours == theirs {
+        if told_at != self.taken || ours == theirs {
             return Ok(());
         }
         let (a, b) = (entry_text(ours), entry_text(theirs));

@@ -114,6 +114,8 @@ struct Pending {
     /// What marks have told of that step, in the candidate's names.
     told: Vec<About>,
     step: Option<Offer>,
+    /// Pages that it charged, or gave back.
+    charged: u64,
     /// Steps that were taken where another call waited for them, and what they were about; their marks come.
     early: Vec<(Offer, About)>,
     /// That step refused, which is yet to be told.
@@ -136,6 +138,8 @@ struct Done {
     before: Option<PageState>,
     after: Option<PageState>,
     held: Option<PageState>,
+    /// Pages that it charged, or gave back.
+    charged: u64,
 }
 
 /// An entry that a mark is about, in the reference's names.
@@ -237,12 +241,13 @@ impl Follower {
                 last,
                 told,
                 step,
+                charged,
                 early,
                 refused,
                 refusal_told,
                 told_at,
             } = call;
-            *told_at = 0;
+            (*told_at, *charged) = (0, 0);
             (*task, *answer, *step) = (None, None, None);
             (*unborn, *refused, *refusal_told) = (false, false, false);
             (*allocated, *anons, *linked) = (0, 0, 0);

@@ -29,6 +29,7 @@ impl Follower {
             reference.ways(task, &mut self.ways);
             let held = place.and_then(|(_, addr)| reference.held(task, addr));
             let before = entry(reference);
+            let committed = self.committed(reference, &offer, mark);
             let choice = self.choose(race, reference, call, &offer, mark, (before, held));
             let upto = match mark.map(|mark| mark.about) {
                 Some(About::Entry { addr, .. }) => addr.saturating_add(PAGE_SIZE),
@@ -56,6 +57,7 @@ impl Follower {
                         before,
                         after: entry(reference),
                         held,
+                        charged: self.committed(reference, &offer, mark).abs_diff(committed),
                     });
                 }
                 Err(Refusal::Waits(_)) if self.let_others_go(race, reference, call) => {}
@@ -72,6 +74,20 @@ impl Follower {
                 }
             }
         }
+    }
+
+    /// Committed memory, where a step that is marked charges it or gives it back.
+    fn committed(
+        &mut self,
+        reference: &mut dyn Stepped,
+        offer: &Offer,
+        mark: Option<&Mark>,
+    ) -> u64 {
+        if mark.is_none() || !matches!(offer.kind, StepKind::Charge | StepKind::Uncharge) {
+            return 0;
+        }
+        reference.observe(About::Committed, &mut self.ours);
+        self.ours.committed
     }
 
     fn keep(&mut self, call: usize, offer: Offer, choice: Choice) {
