@@ -132,7 +132,8 @@ impl World {
     /// An entry as others see it; one that is cleared until it is replaced is empty.
     pub fn entry(&self, mm: MmId, addr: u64) -> Option<PageState> {
         let mm = self.mm_of(mm)?;
-        let page = mm.pages.get(mm.pages_in(addr, addr + 1).next()?)?;
+        let at = mm.pages.binary_search_by_key(&addr, |page| page.addr);
+        let page = &mm.pages[at.ok()?];
         (!page.clearing).then(|| page_state(mm, page))
     }
 

@@ -188,7 +188,9 @@ impl World {
     /// The first address of a range with an entry, or with a fault that has decided about it.
     pub fn first_in(&self, m: usize, start: u64, end: u64) -> Option<u64> {
         let mm = &self.mms[m];
-        let entry = mm.pages_in(start, end).next().map(|i| mm.pages[i].addr);
+        let at = mm.pages.partition_point(|page| page.addr < start);
+        let entry = mm.pages.get(at).map(|page| page.addr);
+        let entry = entry.filter(|&addr| addr < end);
         let faults = self.flights.iter().flatten();
         let faults = faults.filter(|it| it.m == m && start <= it.addr && it.addr < end);
         entry.into_iter().chain(faults.map(|it| it.addr)).min()

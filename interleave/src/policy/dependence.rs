@@ -6,15 +6,18 @@ use crate::Kind;
 use super::Pending;
 
 /// Whether the order of these accesses, of two tasks, may matter.
+#[inline]
 pub(super) fn depends(a: (u32, Kind), b: (u32, Kind)) -> bool {
-    if of_machine(a.1) || of_machine(b.1) {
+    match (of_machine(a.1), of_machine(b.1)) {
+        (false, false) => a.0 == b.0 && a.0 != 0 && !commute(a.1, b.1),
         // All RCU and all interrupts are those of one machine, whatever the object.
-        return waits_on(a.1, b.1) || waits_on(b.1, a.1);
+        (true, true) => waits_on(a.1, b.1) || waits_on(b.1, a.1),
+        _ => false,
     }
-    a.0 == b.0 && a.0 != 0 && !commute(a.1, b.1)
 }
 
 /// Whether two pending accesses race: POS asks it of accesses that are both possible.
+#[inline]
 pub(super) fn races(a: &Pending, b: &Pending) -> bool {
     depends((a.object, a.kind), (b.object, b.kind))
 }
@@ -46,6 +49,7 @@ fn commute(a: Kind, b: Kind) -> bool {
     )
 }
 
+#[inline]
 pub(super) fn of_machine(kind: Kind) -> bool {
     matches!(
         kind,

@@ -39,16 +39,16 @@ impl Policy for Pos {
     }
 
     fn pick(&mut self, choice: &Choice<'_>) -> usize {
-        for at in choice.pending {
+        let (mut highest, mut most) = (choice.default, 0);
+        for (index, at) in choice.pending.iter().enumerate() {
             let priority = &mut self.priorities[usize::from(at.task)];
             if *priority == 0 {
                 *priority = self.random.next() | 1;
             }
+            if at.runnable && *priority >= most {
+                (highest, most) = (index, *priority);
+            }
         }
-        let highest = choice
-            .runnable()
-            .max_by_key(|&index| self.priorities[usize::from(choice.pending[index].task)])
-            .unwrap_or(choice.default);
         let chosen = &choice.pending[highest];
         for at in choice.pending {
             if at.task == chosen.task || races(at, chosen) {

@@ -36,8 +36,11 @@ pub(super) struct Books {
     pub(super) current: u8,
     /// Who runs once the current one has suspended itself; none: the run is over.
     pub(super) next: Option<u8>,
-    /// What a policy is shown, kept for its memory.
+    /// What a policy is shown, of the tasks of `listed`.
     pub(super) choices: Vec<Pending>,
+    pub(super) listed: u32,
+    /// Tasks that have arrived somewhere else since they were listed, a bit each.
+    pub(super) moved: u32,
     /// A call returned since the last scheduling point.
     pub(super) returned: bool,
     /// Threads are being unwound, or told to finish: accesses are no scheduling points any more.
@@ -82,6 +85,8 @@ impl Books {
             current: 0,
             next: None,
             choices: Vec::new(),
+            listed: 0,
+            moved: 0,
             returned: false,
             stopped: false,
             took: false,
@@ -100,6 +105,7 @@ impl Books {
         self.softirq = plan.softirq.is_some();
         self.current = SOFTIRQ;
         self.next = None;
+        self.listed = 0;
         self.returned = false;
         self.stopped = false;
         self.objects.clear();
@@ -149,6 +155,7 @@ impl Books {
         object: u32,
         kind: Kind,
     ) -> &mut Pending {
+        self.moved |= 1 << task;
         let pending = &mut self.tasks[usize::from(task)].pending;
         pending.site = site;
         pending.object = object;
@@ -163,13 +170,34 @@ impl Books {
         self.stopped || std::thread::panicking()
     }
 
+    /// Brings the list that a policy is shown up to date.
+    pub(super) fn list(&mut self, plan: &Plan<'_>) {
+        let mut choices = std::mem::take(&mut self.choices);
+        let listed = self.unfinished | u32::from(self.softirq);
+        if listed != self.listed {
+            let tasks = bits(listed).map(|task| self.tasks[usize::from(task)].pending);
+            choices.clear();
+            choices.extend(tasks);
+            (self.listed, self.moved) = (listed, listed);
+        }
+        for at in &mut choices {
+            let moved = self.moved & 1 << at.task != 0;
+            // A plain access is never held up.
+            if moved || !is_plain(at.kind) {
+                let runnable = self.is_runnable(plan, at.task);
+                let pending = &mut self.tasks[usize::from(at.task)].pending;
+                pending.runnable = runnable;
+                *at = *pending;
+            }
+        }
+        self.moved = 0;
+        self.choices = choices;
+    }
+
     /// Whether the task's pending access can be made now.
     #[inline]
     pub(super) fn is_runnable(&self, plan: &Plan<'_>, task: u8) -> bool {
-        match self.tasks[usize::from(task)].pending.kind {
-            Kind::Read | Kind::Write | Kind::Update => true,
-            _ => self.is_let_through(plan, task),
-        }
+        is_plain(self.tasks[usize::from(task)].pending.kind) || self.is_let_through(plan, task)
     }
 
     /// The same for an access that can be held up.
@@ -421,6 +449,11 @@ impl Books {
         }
         self.trace.leftovers.append(&mut found);
     }
+}
+
+/// Whether nothing can hold such an access up.
+fn is_plain(kind: Kind) -> bool {
+    matches!(kind, Kind::Read | Kind::Write | Kind::Update)
 }
 
 /// The tasks of a mask, from the lowest.

@@ -123,29 +123,18 @@ impl Desk<'_> {
     fn choose(&mut self, arrived: Option<Pending>, default: u8) -> u8 {
         let books = &mut *self.books;
         let arrived = arrived.unwrap_or(books.tasks[usize::from(default)].pending);
-        let mut pending = std::mem::take(&mut books.choices);
-        pending.clear();
-        let mut default_index = 0;
-        for task in bits(books.unfinished | u32::from(books.softirq)) {
-            if task == default {
-                default_index = pending.len();
-            }
-            let runnable = books.is_runnable(self.plan, task);
-            let at = &mut books.tasks[usize::from(task)].pending;
-            at.runnable = runnable;
-            pending.push(*at);
-        }
+        books.list(self.plan);
+        let before = books.listed & ((1 << default) - 1);
         let picked = self.policy.pick(&Choice {
-            pending: &pending,
+            pending: &books.choices,
             arrived: &arrived,
-            default: default_index,
+            default: before.count_ones() as usize,
             returned: std::mem::take(&mut books.returned),
         });
-        let to = match pending.get(picked) {
+        let to = match books.choices.get(picked) {
             Some(chosen) if chosen.runnable => chosen.task,
             _ => default,
         };
-        books.choices = pending;
         if to != default {
             books.trace.decided(arrived.task, arrived.site, to);
         }
@@ -213,6 +202,7 @@ impl Desk<'_> {
     pub(super) fn report(&mut self) {
         let books = &mut *self.books;
         books.choices.clear();
+        books.listed = 0;
         for task in bits(books.unfinished | u32::from(books.softirq)) {
             books.choices.push(books.tasks[usize::from(task)].pending);
         }
