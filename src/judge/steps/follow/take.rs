@@ -76,14 +76,15 @@ impl Follower {
         }
     }
 
-    /// Committed memory, where a step that is marked charges it or gives it back.
+    /// Committed memory, where a step or its mark is about that.
     fn committed(
         &mut self,
         reference: &mut dyn Stepped,
         offer: &Offer,
         mark: Option<&Mark>,
     ) -> u64 {
-        if mark.is_none() || !matches!(offer.kind, StepKind::Charge | StepKind::Uncharge) {
+        let charges = |kind| matches!(kind, StepKind::Charge | StepKind::Uncharge);
+        if !mark.is_some_and(|mark| charges(mark.kind) || charges(offer.kind)) {
             return 0;
         }
         reference.observe(About::Committed, &mut self.ours);
