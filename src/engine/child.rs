@@ -56,6 +56,8 @@ struct Job {
     planted: Planted,
     subject: Subject,
     executions: u64,
+    /// Those of them that made no call: libFuzzer begins with nothing, and then a single byte.
+    empty: u64,
     skipped: BTreeMap<String, u64>,
     findings: BTreeMap<String, u64>,
     written: BTreeSet<String>,
@@ -84,6 +86,7 @@ pub fn run(settings: &str) -> Result<i32> {
         planted,
         subject,
         executions: 0,
+        empty: 0,
         skipped: BTreeMap::new(),
         findings: BTreeMap::new(),
         written,
@@ -169,7 +172,7 @@ fn with_job<T>(answer: impl FnOnce(&mut Job) -> T) -> T {
 
 impl Job {
     fn execute(&mut self, bytes: &[u8], counters: &mut [u8]) -> Answer {
-        if STOP.load(Ordering::Relaxed) || self.settings.runs == Some(self.executions) {
+        if STOP.load(Ordering::Relaxed) || self.settings.runs == Some(self.programs()) {
             self.stop(Status::Agreed);
         }
         if self.executions == 0 {
@@ -185,6 +188,7 @@ impl Job {
             }
             self.subject.execute(bytes, counters)
         });
+        self.empty += u64::from(self.subject.made_no_call());
         if DUE.swap(false, Ordering::Relaxed) {
             if let Some(corpus) = &mut self.corpus {
                 corpus.folder().retry();
@@ -214,6 +218,11 @@ impl Job {
         }
     }
 
+    /// Executions of programs that make calls.
+    fn programs(&self) -> u64 {
+        self.executions - self.empty
+    }
+
     /// The input of the corpus' folder that libFuzzer gets instead of a mutation of this one.
     fn instead_of(&mut self, input: &[u8]) -> Option<Vec<u8>> {
         self.corpus.as_mut()?.instead_of(input)
@@ -235,7 +244,7 @@ impl Job {
             signature,
             what,
             text: kept.case().to_string(),
-            executions: self.executions,
+            executions: self.programs(),
             processor_ms: processor_ms(),
             program: kept.place().clone(),
         }));
@@ -257,7 +266,7 @@ impl Job {
         Totals {
             trouble: trouble.map(str::to_owned),
             unsaved: folder.as_ref().map_or(0, |folder| folder.unsaved()),
-            executions: self.executions,
+            executions: self.programs(),
             counts: self.subject.stats().counts().collect(),
             skipped: self.skipped.clone(),
             findings: self.findings.clone(),

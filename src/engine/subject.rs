@@ -88,6 +88,11 @@ impl Subject {
         }
     }
 
+    /// Whether the program that has just run is one of nothing.
+    pub fn made_no_call(&self) -> bool {
+        self.program.calls.is_empty()
+    }
+
     /// Takes note of how far the program came that has just run.
     fn note_stages(&mut self, diverges: bool) {
         let executions = self.stats.executions();

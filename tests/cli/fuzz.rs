@@ -34,6 +34,18 @@ fn a_campaign_is_healthy() {
     assert_eq!(summary["findings"].as_array().map(Vec::len), Some(0));
 }
 
+/// libFuzzer tries nothing first, which is no run.
+#[test]
+fn a_single_run_is_of_a_program() {
+    let shell = Shell::new();
+    for kind in ["serial", "interleaved"] {
+        let said = shell.run(&format!("fuzz {kind} --runs 1 --seed 1 --json"));
+        let summary = summary(said.succeeds());
+        assert_eq!(summary["executions"], 1, "{kind}");
+        assert!(summary["calls"].as_u64() > Some(0), "{kind}: {summary}");
+    }
+}
+
 #[test]
 fn the_same_seed_does_the_same() {
     let shell = Shell::new();
