@@ -32,6 +32,9 @@ pub struct Difference<'a> {
     pub ours: &'a Snapshot,
     /// The candidate's state after it.
     pub theirs: &'a Snapshot,
+    /// The call is an mremap that one manager alone refused, since to it the range is several areas that look
+    /// like one where neighbours are [joined](crate::View::joined). In races nobody looks for that.
+    pub kept_apart: bool,
 }
 
 impl Difference<'_> {
@@ -92,6 +95,15 @@ pub type Explains = dyn Fn(&Step, &Difference<'_>) -> bool + Send + Sync;
 /// A difference of managers that is no news. The same type names differences of kernels in
 /// `vmadiff-linux`; here a release is one of the manager.
 pub type Known = vmadiff_contract::Known<Explains>;
+
+/// What is no news of any manager whose neighbours are [joined](crate::View::joined): Linux resizes and moves
+/// one area at a time, and which neighbours are one area is a matter of taste.
+pub(crate) const KEPT_APART: Known = Known {
+    what: "mremap is refused by one manager alone, which keeps apart what the other has as one area.",
+    ..Known::new("mremap of areas that are kept apart", &|_, difference| {
+        difference.kept_apart
+    })
+};
 
 /// A known difference that a run met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ mod world;
 #[cfg(feature = "command")]
 pub use builder::commands;
 pub use builder::{Compare, check, compare};
+pub(crate) use known::KEPT_APART;
 pub use known::{Difference, Explains, Known, Passed, Tally};
 pub(crate) use narrow::narrow;
 pub use terms::{Placement, Terms};

@@ -1,12 +1,13 @@
 //! On what terms two managers are compared: what programs are made of, what is looked at, who
 //! chooses places, and which differences are no news.
 
-use vmadiff_contract::{Call, MapFlags, Outcome, Version};
+use vmadiff_contract::{Call, MapFlags, MoveFlags, Outcome, PAGE_SIZE, Version};
 
-use super::{Difference, Known, View, World};
+use super::{Difference, KEPT_APART, Known, View, World};
 use crate::program::Step;
 
-/// Who chooses where memory goes that may go anywhere.
+/// Who chooses where memory goes that may go anywhere: what is mapped so, and what mremap may move
+/// (`MREMAP_MAYMOVE`) since it grows. Whether it has to move is a part of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Placement {
     /// Each manager by the rules: they must choose the same.
@@ -14,8 +15,8 @@ pub enum Placement {
     ByTheRules,
     /// The reference; the candidate is told the place.
     FollowReference,
-    /// The candidate. The reference is told the place, and refuses one that is taken or out of
-    /// bounds, which shows as a difference.
+    /// The candidate. The reference is told the place, and refuses one that is taken (`EEXIST`, of mremap,
+    /// too, which on Linux would put aside what is there) or out of bounds, which shows as a difference.
     Free,
 }
 
@@ -44,6 +45,11 @@ impl Terms {
             && self.known.is_empty()
     }
 
+    /// What is no news of any manager that is looked at so.
+    pub(crate) fn always_known(&self) -> Option<&'static Known> {
+        self.view.joins().then_some(&KEPT_APART)
+    }
+
     /// The entry that explains a difference after this call, if one does.
     pub(crate) fn explain(&self, step: &Step, difference: &Difference<'_>) -> Option<Known> {
         let mut known = self.known.iter();
@@ -59,18 +65,43 @@ impl Terms {
 
     /// The call as the second manager makes it, when the first has answered.
     pub(crate) fn second(&self, step: &Step, first: Outcome) -> Step {
-        let (Call::Mmap { flags, .. }, Outcome::Value(place)) = (step.call, first) else {
-            return *step;
-        };
-        let told = flags.intersects(MapFlags::FIXED | MapFlags::FIXED_NOREPLACE);
-        if told || self.placement == Placement::ByTheRules {
-            return *step;
+        let mut told = *step;
+        if let Outcome::Value(place) = first
+            && self.placement != Placement::ByTheRules
+        {
+            tell(&mut told.call, place);
         }
-        let mut step = *step;
-        if let Call::Mmap { addr, flags, .. } = &mut step.call {
+        told
+    }
+}
+
+/// Tells a call that leaves it open the place that was chosen.
+fn tell(call: &mut Call, place: u64) {
+    match call {
+        Call::Mmap { addr, flags, .. }
+            if !flags.intersects(MapFlags::FIXED | MapFlags::FIXED_NOREPLACE) =>
+        {
             *addr = place;
             *flags |= MapFlags::FIXED_NOREPLACE;
         }
-        step
+        Call::Mremap {
+            addr,
+            old_len,
+            new_len,
+            flags,
+            new_addr,
+        } => {
+            let pages = |len: u64| len.div_ceil(PAGE_SIZE);
+            // What does not grow has no need to move.
+            let grows = *old_len == 0 || pages(*new_len) > pages(*old_len);
+            let open = grows && *flags == MoveFlags::MAYMOVE;
+            if open && place == *addr {
+                *flags = MoveFlags::empty();
+            } else if open {
+                *new_addr = place;
+                *flags |= MoveFlags::FIXED;
+            }
+        }
+        _ => {}
     }
 }

@@ -258,7 +258,7 @@ impl Run<'_> {
     ) -> Result<Outcome, Stop> {
         self.place.side = side;
         let outcome = match side {
-            Side::Reference => self.pair.reference.instance.call(told),
+            Side::Reference => self.pair.reference_makes(step, told),
             Side::Candidate => self.pair.candidate.instance.call(told),
         };
         let raises = self.pair.terms.view.shows(Shown::EVENTS);
@@ -438,6 +438,7 @@ impl Run<'_> {
         let Some((rule, field, what)) = differ else {
             return Ok(());
         };
+        let kept_apart = look && self.pair.keeps_apart(step, reference, candidate);
         let difference = Difference {
             rule,
             field,
@@ -448,6 +449,7 @@ impl Run<'_> {
             before: &self.pair.agreed,
             ours: self.pair.ours(),
             theirs: self.pair.theirs(),
+            kept_apart,
         };
         // A state that was not looked at tells nobody how the difference came about.
         let known = look

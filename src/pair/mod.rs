@@ -10,6 +10,7 @@ mod aligned;
 mod checked;
 mod explore;
 mod interleaved;
+mod moved;
 mod orders;
 mod raced;
 mod serial;
@@ -18,7 +19,7 @@ mod stages;
 use std::sync::Arc;
 
 use vmadiff_contract::{
-    Capabilities, Config, DesignInfo, Event, EventSink, Manager, Outcome, Snapshot,
+    CallKind, Capabilities, Config, DesignInfo, Event, EventSink, Manager, Outcome, Snapshot,
 };
 use vmadiff_reference::Reference;
 
@@ -127,6 +128,10 @@ impl Pair {
         // What is never called is nothing that programs could prepare for.
         if terms.world != World::all() {
             terms.world.calls = self.known;
+        }
+        if self.known.knows(CallKind::Mremap) {
+            let always = terms.always_known().copied();
+            terms.known.extend(always);
         }
         self.terms = terms;
         self

@@ -123,7 +123,7 @@ impl<'a> Orders<'a> {
             let theirs = self.woven.outcomes[call]?;
             let told = self.pair.terms.second(step, theirs);
             let ours = if self.pair.known.makes(&step.call) {
-                self.pair.reference.instance.call(&told)
+                self.pair.reference_makes(step, &told)
             } else {
                 Outcome::Unsupported
             };
@@ -159,6 +159,7 @@ impl<'a> Orders<'a> {
                 before: &before,
                 ours: &after,
                 theirs: &after,
+                kept_apart: false,
             },
         );
     }
@@ -189,6 +190,7 @@ impl<'a> Orders<'a> {
                     before: &before,
                     ours: state,
                     theirs: &woven.state,
+                    kept_apart: false,
                 },
             );
         }

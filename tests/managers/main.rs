@@ -4,6 +4,7 @@
 mod honest;
 mod known;
 mod layers;
+mod moves;
 mod places;
 mod races;
 mod space;

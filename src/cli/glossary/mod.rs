@@ -238,12 +238,9 @@ fn entries(designs: &[&'static DesignInfo]) -> Vec<Entry> {
         all.push(entry("point of a race", name, &means, "docs/races.md"));
     }
     for &design in designs {
-        let known = terms(design).known;
-        all.extend(
-            known
-                .iter()
-                .map(|known| of_known(known, design.name, "rules")),
-        );
+        let terms = terms(design);
+        let known = terms.known.iter().chain(terms.always_known());
+        all.extend(known.map(|known| of_known(known, design.name, "rules")));
     }
     all.extend(vmadiff_linux::known().map(|known| of_known(known, "Linux", "newer-kernels")));
     // Designs share what the machine under them declares.
