@@ -283,7 +283,10 @@ show! {
     PolicyId: |v| named(v.0, |id| PolicyId(id).to_string());
     AnonId: |v| named(v.0, |id| AnonId(id).to_string());
     FileKind: |v| v.name().to_owned();
-    VmFlags: |v| v.iter_names().map(|(name, _)| name).collect::<Vec<_>>().join("|");
+    VmFlags: |v| match v.is_empty() {
+        true => "none".to_owned(),
+        false => v.iter_names().map(|(name, _)| name).collect::<Vec<_>>().join("|"),
+    };
 }
 
 /// An object by its name; one of the candidate's that has no counterpart, as the candidate calls it.
