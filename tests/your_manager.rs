@@ -11,11 +11,12 @@ use page::{blocks, is_shown, root, run};
 const PAGE: &str = "docs/your-manager.md";
 
 /// Where pieces of code of the page stand, whole.
-const CODE: [&str; 8] = [
+const CODE: [&str; 9] = [
     "examples/mine/ranges.rs",
     "examples/mine/areas.rs",
     "examples/mine/pages.rs",
     "examples/mine/races.rs",
+    "examples/mine/planted.rs",
     "examples/mine/targets/libfuzzer.rs",
     "examples/mine/targets/afl.rs",
     "examples/mine/targets/mutator.rs",
@@ -35,6 +36,8 @@ fn every_command_prints_what_is_shown() {
     let mut commands = page::commands(&text);
     commands.extend(page::commands(section.expect("the section")));
     assert!(commands.len() >= 4, "only {} commands", commands.len());
+    // What an earlier run of this test found is counted as found before.
+    let _ = std::fs::remove_dir_all(root().join("target/found"));
     for (command, shown) in commands {
         let output = run(&command);
         let said = String::from_utf8_lossy(&output.stdout);
@@ -100,4 +103,48 @@ fn every_command_for_an_engine_is_one_of_a_script() {
         assert!(run.contains(command.as_str()), ".ci/run lacks `{command}`");
     }
     assert!(fleet.contains(PAGE), ".ci/fleet does not read {PAGE}");
+}
+
+fn said(command: &str) -> String {
+    let output = run(command);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let failed = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "`{command}` printed\n{said}{failed}"
+    );
+    said
+}
+
+/// It is no error, since whoever wrote the program meant a manager that has these points, and nothing agreed.
+#[test]
+fn a_race_by_points_is_skipped_where_nothing_can_race() {
+    let race = "examples/mine/raced.vma";
+    let said = said(&format!("cargo run --example areas -- run {race}"));
+    let why = "mine has no points at which another task can run: its calls would not race";
+    assert_eq!(said, format!("skip    {race}: {why}\n"));
+}
+
+/// `Compare::race` plants what races show, and that is found with the manager that is right beside it.
+#[test]
+fn races_that_are_planted_are_hunted() {
+    let said = said("cargo run --example planted -- hunt --seeds 1 --seconds 60 --json");
+    let hunted: serde_json::Value = serde_json::from_str(&said).expect("a list");
+    let hunted = hunted.as_array().expect("a list");
+    let names: Vec<_> = hunted.iter().map(|one| &one["defect"]).collect();
+    assert_eq!(names, ["checks-early", "unlocked", "used-late"]);
+    for one in hunted {
+        let (kind, found) = (&one["kind"], &one["found"]);
+        assert!(kind == "interleaved" && found == 1, "{one}");
+    }
+}
+
+/// The test that is printed for somebody else's manager stands in a program that is built and run.
+#[test]
+fn a_rust_test_can_be_pasted() {
+    let said = said("cargo run --example planted -- convert --rust examples/mine/late.vma");
+    let pasted = trimmed(said.lines());
+    let program = trimmed(read("examples/mine/planted.rs").lines());
+    let stands = program.windows(pasted.len()).any(|lines| lines == pasted);
+    assert!(stands, "examples/mine/planted.rs has another test:\n{said}");
 }

@@ -22,7 +22,7 @@ fn write(out: &mut String, stem: &str, case: &Case, planted: &Planted) -> std::f
         let name = planted.design().name;
         writeln!(
             out,
-            "    // What `main` has the command of, for the manager `{name}`."
+            "    // `compared` makes what `main` has the command of, for the manager `{name}`."
         )?;
         return writeln!(out, "    compared().check(text);\n}}");
     }
