@@ -197,8 +197,9 @@ impl Compare {
     /// program.
     #[track_caller]
     pub fn check(self, text: &str) {
-        let case = self.parse(text).unwrap_or_else(|error| panic!("{error}"));
-        let ran = self.pair().observe_twice_at(&case.program, &looks(&case));
+        let mut pair = self.pair();
+        let case = parse(text, pair.design().name).unwrap_or_else(|error| panic!("{error}"));
+        let ran = pair.observe_twice_at(&case.program, &looks(&case));
         match &ran.verdict {
             Verdict::Agree => {}
             Verdict::Skip(why) => panic!("not compared: {why}"),
@@ -209,16 +210,6 @@ impl Compare {
             .map(ToString::to_string)
             .collect();
         assert!(unmet.is_empty(), "{}", unmet.join("\n"));
-    }
-
-    /// Reads a text for a test. What a campaign has found may name this manager; here it is the only one.
-    fn parse(&self, text: &str) -> Result<Case, TextError> {
-        let named = format!("design: {}", self.design.name);
-        let lines = text.lines().map(|line| match line.trim() == named {
-            true => "",
-            false => line,
-        });
-        Case::parse("check", &lines.collect::<Vec<_>>().join("\n"))
     }
 
     /// What a fuzz target runs.
@@ -249,6 +240,16 @@ impl Compare {
             mutants,
         }
     }
+}
+
+/// Reads a text for a test. What a campaign has found may name this manager; here it is the only one.
+fn parse(text: &str, manager: &str) -> Result<Case, TextError> {
+    let named = format!("design: {manager}");
+    let lines = text.lines().map(|line| match line.trim() == named {
+        true => "",
+        false => line,
+    });
+    Case::parse("check", &lines.collect::<Vec<_>>().join("\n"))
 }
 
 #[cfg(feature = "report")]

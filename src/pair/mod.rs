@@ -31,6 +31,7 @@ use crate::designs::{self, Entry, Planted};
 use crate::judge::{Divergence, Rule, Side, Signature, Verdict};
 use crate::program::Program;
 use crate::program::mutate::{Flavour, Profile};
+use crate::program::sites::Sites;
 use crate::run::{Make, Observation, Watch, Woven};
 
 /// One program in so many is run twice and must do the same. Which ones depends on what they are and
@@ -104,6 +105,8 @@ impl Pair {
         candidate: impl Fn(&Config, Arc<dyn EventSink>) -> Box<dyn Manager> + Send + Sync + 'static,
         design: &'static DesignInfo,
     ) -> Self {
+        // Programs may name its points from here on.
+        Sites::of_design(design);
         let make: Make<dyn Manager> = Arc::new(candidate);
         let reference = Checked::new(Arc::new(reference), None);
         let candidate = Checked::new(Arc::clone(&make), Some(design));

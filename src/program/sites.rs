@@ -2,7 +2,7 @@
 //! holds their names, bytes their numbers; what bears a new name is known by its old one too.
 
 use std::collections::BTreeMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use vmadiff_contract::DesignInfo;
 use vmadiff_interleave::sim::SITES;
@@ -23,6 +23,8 @@ pub struct Sites {
     renamed: &'static [Renamed],
     /// Every other name is one, too.
     open: bool,
+    /// So are those of all that was compared in this process.
+    met: bool,
 }
 
 /// A site that bore another name.
@@ -42,7 +44,10 @@ impl Renamed {
 }
 
 /// What designs declare, as tables; each is made once and never goes.
-static OF_DESIGNS: Mutex<BTreeMap<&'static str, Sites>> = Mutex::new(BTreeMap::new());
+static OF_DESIGNS: Mutex<BTreeMap<Key, Sites>> = Mutex::new(BTreeMap::new());
+
+/// A design's name, and where its lists stand: managers of tests may all have one name.
+type Key = (&'static str, usize);
 
 static KNOWN: LazyLock<Sites> = LazyLock::new(|| {
     let sites = designs::all().iter().flat_map(|design| design.sites);
@@ -53,24 +58,31 @@ static KNOWN: LazyLock<Sites> = LazyLock::new(|| {
     Sites {
         // Where nothing can race a schedule is not run, whatever it names: nobody means another name.
         open: known.all.is_empty(),
+        met: true,
         ..known
     }
 });
 
+fn of_designs() -> MutexGuard<'static, BTreeMap<Key, Sites>> {
+    OF_DESIGNS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Sites {
-    /// Every site of every design. Where no design has any, a site may have any name.
+    /// Every site of every design, and of every manager that was compared in this process. Where no design has
+    /// any, a site may have any name.
     pub fn known() -> Self {
         *KNOWN
     }
 
     /// Every site of a design.
     pub fn of_design(design: &'static DesignInfo) -> Self {
-        let mut made = OF_DESIGNS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = of_designs();
+        let key = (design.name, design.sites.as_ptr().addr());
         let make = || {
             let sites = design.sites.iter().copied();
             table(sites, design.renamed_sites.iter().copied())
         };
-        *made.entry(design.name).or_insert_with(make)
+        *made.entry(key).or_insert_with(make)
     }
 
     /// These sites.
@@ -79,6 +91,7 @@ impl Sites {
             all,
             renamed: &[],
             open: false,
+            met: false,
         }
     }
 
@@ -92,6 +105,7 @@ impl Sites {
             all,
             renamed: renamed.leak(),
             open: false,
+            met: false,
         }
     }
 
@@ -105,17 +119,32 @@ impl Sites {
         self.all.iter().chain(SITES).copied()
     }
 
+    /// A site that people are shown as an example of one.
+    pub(super) fn like(&self) -> &'static str {
+        let all = || self.all.iter().map(|site| site.name);
+        let known = all().find(|name| *name == "munmap.unlink");
+        known.or_else(|| all().next()).unwrap_or(BEGIN.name)
+    }
+
+    /// The first site like this, with those of what was compared, if they count.
+    fn find(&self, is_it: impl Fn(&Site) -> bool) -> Option<Site> {
+        self.each().find(&is_it).or_else(|| {
+            let met = of_designs();
+            let mut others = met.values().filter(|_| self.met).flat_map(|met| met.all);
+            others.find(|site| is_it(site)).copied()
+        })
+    }
+
     /// The name of the site with this number.
     pub fn name(&self, number: u32) -> Option<&'static str> {
-        self.each()
-            .find(|site| site.number() == number)
+        self.find(|site| site.number() == number)
             .map(|site| site.name)
     }
 
     /// The number of the site with this name, or that had it once.
     pub fn number(&self, name: &str) -> Option<u32> {
         let name = self.today(name);
-        let found = self.each().find(|site| site.name == name);
+        let found = self.find(|site| site.name == name);
         let any = self.open && !name.is_empty();
         found
             .map(SiteInfo::number)
@@ -157,6 +186,7 @@ fn table(
         all: all.leak(),
         renamed: renamed.leak(),
         open: false,
+        met: false,
     }
 }
 

@@ -213,3 +213,16 @@ fn a_race_without_calls_agrees_after_another_one() {
         assert_eq!(ran.map(|ran| ran.verdict), None, "{race}");
     }
 }
+
+/// Its points have their names in a test, too, where no command has been told of it.
+#[test]
+#[should_panic(expected = "switch: 2@space.again#1 -> 1")]
+fn a_race_by_points_can_be_checked() {
+    let race = "mmap(0x1f0000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)\n\
+        [2] mprotect(0x1f0000, 0x1000, PROT_NONE)\n\
+        munmap(0x1f0000, 0x1000)\n\
+        switch: 2@space.again#1 -> 1\n";
+    interleaved::compare::<Locked<IN_TWO>>("named")
+        .view(View::areas().joined())
+        .check(race);
+}

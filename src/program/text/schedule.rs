@@ -130,16 +130,15 @@ pub(super) fn task(cursor: &mut Cursor<'_>) -> Result<TaskId, Fault> {
 fn parse_site(cursor: &mut Cursor<'_>, sites: &Sites) -> Result<u32, Fault> {
     let is_site = |c: char| c.is_ascii_alphanumeric() || "_.:-".contains(c);
     let word = cursor.clone().run(is_site);
-    let found = cursor.take(
-        "a site, as munmap.unlink, or its number, as site:0x12345678",
-        |cursor| {
-            let name = cursor.run(is_site);
-            match name.strip_prefix("site:0x") {
-                Some(hex) => u32::from_str_radix(hex, 16).ok(),
-                None => sites.number(name),
-            }
-        },
-    );
+    let like = sites.like();
+    let expected = format!("a site, as {like}, or its number, as site:0x12345678");
+    let found = cursor.take(&expected, |cursor| {
+        let name = cursor.run(is_site);
+        match name.strip_prefix("site:0x") {
+            Some(hex) => u32::from_str_radix(hex, 16).ok(),
+            None => sites.number(name),
+        }
+    });
     found.map_err(|mut fault| {
         fault.width = word.chars().count().max(1);
         fault.near(word, sites.each().map(|site| site.name))
