@@ -19,7 +19,7 @@ impl<A: FnMut(&Program) -> Attempt> Shrinker<A> {
     /// Leaves out what can be left out.
     pub(super) fn structure(&mut self) -> bool {
         let schedule = self.pin() | self.drop_switches();
-        let calls = self.drop_calls() | self.drop_pairs();
+        let calls = self.drop_calls() | self.drop_pairs() | self.reorder();
         let rest = self.config() | self.tasks() | self.fails();
         schedule | calls | rest | self.move_switches()
     }
@@ -58,6 +58,24 @@ impl<A: FnMut(&Program) -> Attempt> Shrinker<A> {
                     break;
                 }
             }
+        }
+        changed
+    }
+
+    /// Has neighbours of two tasks change places where a switch can go for it: the order of calls is what
+    /// runs where nothing is said.
+    fn reorder(&mut self) -> bool {
+        let mut changed = false;
+        for second in 1..self.best.calls.len() {
+            let switches = self.best.schedule.switches.len();
+            let of = [second - 1, second].map(|at| self.best.calls[at].task);
+            let may = of[0] != of[1] && self.best.calls.len() <= PAIRS_UP_TO;
+            changed |= (0..switches).any(|gone| {
+                may && self.change(|program| {
+                    program.calls.swap(second - 1, second);
+                    program.schedule.switches.remove(gone);
+                })
+            });
         }
         changed
     }

@@ -10,6 +10,7 @@ use vmadiff::interleaved::{self, Interleaved};
 use vmadiff::judge::Verdict;
 use vmadiff::pair::{Pair, Ran};
 use vmadiff::program::mutate::{Flavour, generate};
+use vmadiff::shrink::{Attempt, Passes, shrink};
 use vmadiff::{CallKind, Config, Errno, Prot, View};
 
 use super::{case, divergence};
@@ -17,6 +18,7 @@ use super::{case, divergence};
 vmadiff::interleave::sites! {
     WRITE = "space.write";
     AGAIN = "space.again";
+    LOOK = "space.look";
 }
 
 /// A lock is left behind.
@@ -25,6 +27,8 @@ const LEAVES_LOCK: u8 = 1;
 const IN_TWO: u8 = 2;
 /// protect goes on behind a hole, and says that all is well.
 const SKIPS_HOLES: u8 = 3;
+/// A place is found free, and taken under another hold of the lock.
+const LOOKS_EARLY: u8 = 4;
 
 /// Pages under one lock, with one bug.
 struct Locked<const BUG: u8> {
@@ -49,12 +53,20 @@ impl<const BUG: u8> Interleaved for Locked<BUG> {
     }
 
     fn map(&self, range: Range<u64>, prot: Prot, how: Place) -> Result<u64, Errno> {
+        if BUG == LOOKS_EARLY && how == Place::IfFree {
+            let _held = self.lock.read(LOOK);
+            if self.pages().range(range.clone()).next().is_some() {
+                return Err(Errno::EEXIST);
+            }
+        }
         let _held = self.lock.write(WRITE);
         let mut pages = self.pages();
         let size = range.end - range.start;
         let free = |at: &u64| pages.range(*at..*at + size).next().is_none();
         let start = match how {
-            Place::IfFree if !free(&range.start) => return Err(Errno::EEXIST),
+            Place::IfFree if BUG != LOOKS_EARLY && !free(&range.start) => {
+                return Err(Errno::EEXIST);
+            }
             Place::Anywhere => (1..).map(|n| n << 16).find(free).expect("room"),
             Place::IfFree | Place::Over => range.start,
         };
@@ -225,4 +237,32 @@ fn a_race_by_points_can_be_checked() {
     interleaved::compare::<Locked<IN_TWO>>("named")
         .view(View::areas().joined())
         .check(race);
+}
+
+/// A call that a switch lets begin before another stands before it.
+#[test]
+fn calls_change_places_where_a_switch_can_go() {
+    let mut pair = pair::<LOOKS_EARLY>();
+    let big = case(
+        "munmap(0x1f0000, 0x1000)\n\
+         [2] mmap(0x1f0000, 0x1000, PROT_EXEC, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+         mmap(0x1f0000, 0x1000, PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED_NOREPLACE, -1, 0)\n\
+         switch: 1@call.begin#2 -> 1\n\
+         switch: 1@space.write#3 -> 2\n",
+    );
+    let found = |ran: &Ran| divergence(ran).map(|found| found.signature.clone());
+    let signature = found(&pair.observe(&big.program));
+    assert!(signature.is_some());
+    let small = shrink(&big.program, |smaller| {
+        let ran = pair.observe(smaller);
+        match ran.woven.as_deref().filter(|_| found(&ran) == signature) {
+            Some(woven) => Attempt::Woven(Passes::of(woven)),
+            None => Attempt::Other,
+        }
+    });
+    let expected = "\
+        mmap(0x1f0000, 0x1000, PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED_NOREPLACE, -1, 0)\n\
+        [2] mmap(0x1f0000, 0x1000, PROT_EXEC, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
+        switch: 1@space.write#1 -> 2\n";
+    assert_eq!(small.program.to_string(), expected);
 }
