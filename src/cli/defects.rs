@@ -64,12 +64,19 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
             true => String::new(),
             false => format!(", {}", designs.join(", ")),
         };
-        print(&format!(
-            "{} ({kind}{of})\n  {what}\n  from {source}\n",
-            paint::strong(name)
-        ))?;
+        let told = told(what, source);
+        print(&format!("{} ({kind}{of})\n{told}", paint::strong(name)))?;
     }
     Ok(Status::Agreed)
+}
+
+/// What it is and where it is from, a line each, of which managers of others need not say any.
+pub(super) fn told(what: &str, source: &str) -> String {
+    let line = |before: &str, text: &str| match text.is_empty() {
+        true => String::new(),
+        false => format!("  {before}{text}\n"),
+    };
+    line("", what) + &line("from ", source)
 }
 
 fn listed(info: &'static DefectInfo, design: &'static DesignInfo) -> Listed {

@@ -14,6 +14,7 @@ use vmadiff_contract::DesignInfo;
 pub use asked::Asked;
 use tables::Table;
 
+use super::defects::told;
 use super::output::print;
 use super::paint;
 use crate::counted::counted;
@@ -105,8 +106,9 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
             ""
         };
         print(&format!(
-            "{}{first}\n  {what}\n  from {source}\n  {}: vmadiff defects --design {name}{posted}\n",
+            "{}{first}\n{}  {}: vmadiff defects --design {name}{posted}\n",
             paint::strong(name),
+            told(what, source),
             counted(defects.len(), "defect"),
         ))?;
     }
