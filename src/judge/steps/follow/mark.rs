@@ -38,7 +38,8 @@ impl Follower {
                 && !self.is_to_flush(reference, task, &offer, mark)
                 && !self.flush_is_ahead(reference, task, mark)
             {
-                // A TLB may forget at any time.
+                // A TLB may forget at any time. But the call has come to its flush.
+                self.come_to_flush(race, reference, call, task);
                 return Ok(());
             }
             if self.is_only_a_look(reference, &offer, mark, place)

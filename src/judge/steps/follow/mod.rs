@@ -124,6 +124,8 @@ struct Pending {
     refusal_told: bool,
     /// How many steps had been taken when it was told.
     told_at: u64,
+    /// How many when it was last seen to have come to a flush.
+    flushed_at: u64,
 }
 
 /// A step that was taken.
@@ -246,8 +248,9 @@ impl Follower {
                 refused,
                 refusal_told,
                 told_at,
+                flushed_at,
             } = call;
-            (*told_at, *charged) = (0, 0);
+            (*told_at, *flushed_at, *charged) = (0, 0, 0);
             (*task, *answer, *step) = (None, None, None);
             (*unborn, *refused, *refusal_told) = (false, false, false);
             (*allocated, *anons, *linked) = (0, 0, 0);

@@ -4,7 +4,7 @@ use vmadiff_contract::{
     About, Choice, Event, Mark, Offer, PAGE_SIZE, Refusal, StepKind, Stepped, Taken, TaskId,
 };
 
-use super::super::path::Race;
+use super::super::path::{Item, Race, What};
 use super::super::rows::must_be_marked;
 use super::{Done, Followed, Follower, Place, Trod};
 use crate::judge::Rule;
@@ -162,6 +162,56 @@ impl Follower {
         });
     }
 
+    /// Keeps what a step did that no mark was followed to.
+    fn taken_silently(
+        &mut self,
+        race: &Race<'_>,
+        reference: &mut dyn Stepped,
+        call: usize,
+        step: Offer,
+    ) {
+        self.taken += 1;
+        self.about.clear();
+        reference.footprint(&mut self.about);
+        self.keep(call, step, step.choice);
+        self.drain(race, call);
+    }
+
+    /// Takes a call that marks a flush up to there, where nothing is to be flushed: steps about nothing,
+    /// as it would not know later that there was nothing.
+    pub(super) fn come_to_flush(
+        &mut self,
+        race: &Race<'_>,
+        reference: &mut dyn Stepped,
+        call: usize,
+        task: TaskId,
+    ) {
+        if self.calls[call].flushed_at == self.taken || !self.others_come_next(race, call) {
+            return;
+        }
+        while let Some(offer) = reference.next(task)
+            && !matches!(offer.kind, StepKind::Flush | StepKind::Return)
+            && !reference.takes_hold(task)
+            && is_about_nothing(reference, task)
+            && reference.take(task, Choice::Go).is_ok()
+        {
+            self.taken_silently(race, reference, call, offer);
+        }
+        self.calls[call].flushed_at = self.taken;
+    }
+
+    /// Whether another call is told of before this one is again, but for its flush.
+    fn others_come_next(&self, race: &Race<'_>, call: usize) -> bool {
+        let of_flush = |item: &&Item| match item.what {
+            What::Mark(mark) => item.call as usize == call && mark.kind == StepKind::Flush,
+            What::Begin | What::End => false,
+        };
+        let mut later = race.items[self.item..].iter();
+        later
+            .find(|item| !of_flush(item))
+            .is_some_and(|next| next.call as usize != call)
+    }
+
     /// Lets another call take a step that needs no mark, and for which it takes no more of
     /// mmap_sem; whether one did.
     fn let_others_go(&mut self, race: &Race<'_>, reference: &mut dyn Stepped, call: usize) -> bool {
@@ -180,11 +230,7 @@ impl Follower {
                     || !must_be_marked(&offer)
                     || does_nothing(reference, task));
             if free && reference.take(task, choice).is_ok() {
-                self.taken += 1;
-                self.about.clear();
-                reference.footprint(&mut self.about);
-                self.keep(other, offer, choice);
-                self.drain(race, other);
+                self.taken_silently(race, reference, other, Offer { choice, ..offer });
                 // It tells of that when it comes to its turn.
                 let pending = &mut self.calls[other];
                 let told = match offer.kind {
@@ -216,6 +262,18 @@ pub(super) fn can_be_seen(kind: StepKind, about: &[About]) -> bool {
 /// Whether a step would touch nothing that others can see, by taking it on a copy.
 pub(super) fn does_nothing(reference: &dyn Stepped, task: TaskId) -> bool {
     ahead(reference, task, 1).is_some_and(|(offer, about)| !can_be_seen(offer.kind, &about))
+}
+
+/// Whether a task's next step can only go on, and would read and write nothing of others, by taking it on a copy.
+fn is_about_nothing(reference: &mut dyn Stepped, task: TaskId) -> bool {
+    let mut ways = Vec::new();
+    reference.ways(task, &mut ways);
+    let mut copy = reference.fork();
+    let gone = ways.len() == 1 && copy.take(task, Choice::Go).is_ok() && !copy.refused();
+    let mut about = Vec::new();
+    copy.footprint(&mut about);
+    Recorder::clear();
+    gone && about.is_empty()
 }
 
 /// A task's next step, and what the last of so many of its steps would be about, by taking them on a copy;
