@@ -20,6 +20,7 @@ const DECIDING: &[(&str, &[u8])] = &[
     ("mlockall, munlockall", &[0, 1]),
     ("collapse", &[0]),
     ("fork", &[0, 4]),
+    ("exit", &[1]),
     ("msync, mincore", &[0]),
 ];
 

@@ -213,40 +213,53 @@ impl Follower {
     }
 
     /// Lets another call take a step that needs no mark, and for which it takes no more of
-    /// mmap_sem; whether one did.
+    /// mmap_sem; whether one did. What others can see comes last: it may be told only later.
     fn let_others_go(&mut self, race: &Race<'_>, reference: &mut dyn Stepped, call: usize) -> bool {
-        for at in 0..self.under_way.len() {
-            let other = self.under_way[at];
-            let Some(task) = self.calls[other].task.filter(|_| other != call) else {
-                continue;
-            };
-            let Some(offer) = reference.next(task) else {
-                continue;
-            };
-            let choice = self.goes_on(race, reference, other, &offer);
-            let free = offer.kind != StepKind::Return
-                && !reference.takes_hold(task)
-                && (choice != Choice::Go
-                    || !must_be_marked(&offer)
-                    || does_nothing(reference, task));
-            if free && reference.take(task, choice).is_ok() {
-                self.taken_silently(race, reference, other, Offer { choice, ..offer });
-                // It tells of that when it comes to its turn.
-                let pending = &mut self.calls[other];
-                let told = match offer.kind {
-                    StepKind::Pass => choice == Choice::Go,
-                    StepKind::Decide => false,
-                    _ => !must_be_marked(&offer),
-                };
-                if told {
-                    let about = self.about.iter().map(|&about| (offer, about));
-                    pending.early.extend(about);
-                }
-                pending.refused |= reference.refused() && !pending.refusal_told;
-                return true;
-            }
+        [false, true].into_iter().any(|seen| {
+            (0..self.under_way.len()).any(|at| {
+                let other = self.under_way[at];
+                other != call && self.lets_go(race, reference, other, seen)
+            })
+        })
+    }
+
+    /// Whether a call takes its next step for another one, which may be `seen` by others or not.
+    fn lets_go(
+        &mut self,
+        race: &Race<'_>,
+        reference: &mut dyn Stepped,
+        call: usize,
+        seen: bool,
+    ) -> bool {
+        let Some((task, offer)) = self.calls[call]
+            .task
+            .and_then(|task| Some((task, reference.next(task)?)))
+        else {
+            return false;
+        };
+        let choice = self.goes_on(race, reference, call, &offer);
+        let free = offer.kind != StepKind::Return
+            && !reference.takes_hold(task)
+            && (choice != Choice::Go
+                || seen && !must_be_marked(&offer)
+                || does_nothing(reference, task));
+        if !free || reference.take(task, choice).is_err() {
+            return false;
         }
-        false
+        self.taken_silently(race, reference, call, Offer { choice, ..offer });
+        // It tells of that when it comes to its turn.
+        let pending = &mut self.calls[call];
+        let told = match offer.kind {
+            StepKind::Pass => choice == Choice::Go,
+            StepKind::Decide => false,
+            _ => !must_be_marked(&offer),
+        };
+        if told {
+            let about = self.about.iter().map(|&about| (offer, about));
+            pending.early.extend(about);
+        }
+        pending.refused |= reference.refused() && !pending.refusal_told;
+        true
     }
 }
 
