@@ -147,9 +147,16 @@ impl World {
         Self { fail: true, ..self }
     }
 
+    /// Whether it is all that the contract knows.
+    fn is_all(&self) -> bool {
+        // Made once: asked of each call.
+        const ALL: World = World::all();
+        *self == ALL
+    }
+
     /// Whether a program may make this call. What it may not is called of neither manager.
     pub fn has(&self, step: &Step) -> bool {
-        *self == Self::all()
+        self.is_all()
             || (self.calls.makes(&step.call)
                 && (self.has_at_a_glance(step) || self.fitted(step) == Some(*step)))
     }
@@ -191,7 +198,7 @@ impl World {
 
     /// Changes a program into one of this world. What cannot be changed is left out.
     pub fn narrow(&self, program: &mut Program) {
-        if *self == Self::all() {
+        if self.is_all() {
             return;
         }
         if !self.limits {

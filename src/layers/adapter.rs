@@ -22,6 +22,7 @@ struct Adapter<L: Layer> {
     config: Config,
     events: Arc<dyn EventSink>,
     scale: Scale,
+    supports: Capabilities,
 }
 
 /// Address spaces, and who lives in which.
@@ -66,6 +67,7 @@ pub fn boot<L: Layer>(
         config: config.clone(),
         events,
         scale: Scale::new(L::Space::PAGE_SIZE, L::Space::BASE),
+        supports: L::supports(),
     })
 }
 
@@ -100,11 +102,11 @@ impl<L: Layer> Manager for Adapter<L> {
     }
 
     fn supports(&self) -> Capabilities {
-        L::supports()
+        self.supports
     }
 
     fn call(&self, task: TaskId, call: &Call, _: Fail) -> Outcome {
-        if !L::supports().knows(call.kind()) {
+        if !self.supports.knows(call.kind()) {
             return Outcome::Unsupported;
         }
         let spaces = &mut *self.spaces();

@@ -41,10 +41,11 @@ impl Program {
             mixed ^= mixed >> 32;
         };
         for step in &self.calls {
-            mix(step.call.kind() as u64);
-            mix(step.task.0.into());
+            mix(step.call.kind() as u64 | u64::from(step.task.0) << 8);
             mix(step.fail.0.into());
-            shape::words(&step.call).into_iter().for_each(&mut mix);
+            // Some more of them than not are nothing, and a mix takes as long as all else here.
+            let words = shape::words(&step.call).into_iter();
+            mix(words.fold(0, |all: u64, word| all.rotate_left(11) ^ word));
         }
         for switch in &self.schedule.switches {
             let (at, nth) = match switch.at {
