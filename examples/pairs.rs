@@ -14,7 +14,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use vmadiff::designs::Planted;
 use vmadiff::pair::pair;
-use vmadiff::program::mutate::forced::{self, Met};
+use vmadiff::program::mutate::forced::{Chain, Met};
 use vmadiff::program::mutate::{Flavour, Profile, generate};
 use vmadiff::program::{Policy, Program};
 use vmadiff::run::Weaver;
@@ -55,7 +55,7 @@ fn main() -> Result<()> {
                 Some(policy) => by(*policy, seed, &mut program),
                 None if *name == "forced" => {
                     let seed = seed as u32;
-                    forcing.force(&mut program, seed, forced::links(seed), &mut met);
+                    forcing.force(&mut program, seed, Chain::of(seed), &mut met);
                 }
                 None => {}
             }

@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 use vmadiff::designs::{DESIGNS, Planted, defects, rules};
 use vmadiff::judge::Verdict;
 use vmadiff::pair::{Pair, pair};
-use vmadiff::program::mutate::forced::{self, Met};
+use vmadiff::program::mutate::forced::{Chain, Met};
 use vmadiff::program::{Case, Policy, Program, Schedule};
 use vmadiff_contract::{DefectInfo, DefectKind, DesignInfo};
 
@@ -112,8 +112,8 @@ fn count(
                 program.schedule.seed = seed.into();
             }
             None => {
-                let links = forced::links(seed);
-                pair.force(&mut program, seed, links, &mut met);
+                let chain = Chain::of(seed);
+                pair.force(&mut program, seed, chain, &mut met);
             }
         }
         shown += u32::from(is_shown(&mut pair, &program, &rules));

@@ -2,7 +2,7 @@
 
 use vmadiff::designs::{DESIGNS, Planted};
 use vmadiff::pair::{Pair, pair};
-use vmadiff::program::mutate::forced::Met;
+use vmadiff::program::mutate::forced::{Chain, Met};
 use vmadiff::program::mutate::{Flavour, generate};
 use vmadiff::program::{Moment, Program, Switch};
 use vmadiff_contract::TaskId;
@@ -66,7 +66,7 @@ fn what_was_first_comes_second() {
             let mut program = generate(seed, &profile);
             program.schedule = vmadiff::program::Schedule::default();
             let mut woven = program.clone();
-            if pair.force(&mut woven, seed as u32, 1, &mut met) == 0 {
+            if pair.force(&mut woven, seed as u32, Chain::ONE, &mut met) == 0 {
                 continue;
             }
             // Without switches a program is not woven: one that never comes makes no difference.
@@ -102,5 +102,39 @@ fn what_was_first_comes_second() {
             "{design:?}: {} pairs of sites",
             met.pairs()
         );
+    }
+}
+
+/// Whether each switch of these leaves the task that the one before it let in.
+fn alternate(switches: &[Switch]) -> bool {
+    switches.windows(2).all(
+        |two| matches!(two[1].at, Moment::Site { task, .. } if task == two[0].to && task != two[1].to),
+    )
+}
+
+/// A chain of turns leaves each time who was let in last, if a turn comes that is wanted, and what it ordered
+/// before stays so: all its switches come.
+#[test]
+fn turns_leave_who_was_let_in() {
+    const TURNS: u32 = 3;
+    for design in DESIGNS.iter().filter(|design| !design.as_posted) {
+        let mut pair = pair(&Planted::nothing(design));
+        let profile = pair.profile(Flavour::Interleaved);
+        let (mut met, mut tried, mut came, mut turned) = (Met::default(), 0, 0, 0);
+        for seed in 0..PROGRAMS {
+            let mut program = generate(seed, &profile);
+            program.schedule = vmadiff::program::Schedule::default();
+            if pair.force(&mut program, seed as u32, Chain::turns(TURNS), &mut met) < TURNS {
+                continue;
+            }
+            let turns = &program.schedule.switches[..TURNS as usize];
+            turned += u32::from(alternate(turns));
+            program.schedule.switches.truncate(TURNS as usize);
+            tried += 1;
+            came += u32::from(steps(&mut pair, &program).is_some());
+        }
+        assert!(tried > 50, "{design:?}: only {tried}");
+        assert!(turned * 10 >= tried * 8, "{design:?}: {turned} of {tried}");
+        assert!(came * 10 >= tried * 9, "{design:?}: {came} of {tried}");
     }
 }

@@ -5,7 +5,7 @@ use vmadiff::coverage::{Coverage, Stats};
 use vmadiff::designs::Planted;
 use vmadiff::judge::{Divergence, Verdict};
 use vmadiff::pair::{Pair, pair};
-use vmadiff::program::mutate::forced::{self, Met};
+use vmadiff::program::mutate::forced::{Chain, Met};
 use vmadiff::program::mutate::{self, Flavour, Profile};
 use vmadiff::program::{Case, Policy, Program, bytes};
 
@@ -146,8 +146,8 @@ impl Subject {
     /// Has two tasks of what was made meet in another order, if it fits.
     fn force(&mut self, data: &mut [u8], made: usize, max_size: usize, seed: u32) -> usize {
         let mut program = Program::decode(&data[..made]);
-        let links = forced::links(seed);
-        if self.pair.force(&mut program, seed, links, &mut self.met) == 0 {
+        let chain = Chain::of(seed);
+        if self.pair.force(&mut program, seed, chain, &mut self.met) == 0 {
             return made;
         }
         let encoded = program.encode();

@@ -9,7 +9,7 @@ use vmadiff_reference::Reference;
 use super::{Pair, Ran, TWICE_IN, nondeterminism};
 use crate::judge::steps::{Scene, StepJudge};
 use crate::judge::{Alone, Divergence, Rule, Side, Verdict};
-use crate::program::mutate::forced::{self, Met};
+use crate::program::mutate::forced::{self, Chain, Met};
 use crate::program::{Program, Schedule};
 use crate::run::{Observation, Recorder, Watch, Weaver, caught};
 
@@ -46,19 +46,18 @@ impl Pair {
     }
 
     /// Has two tasks of a woven program meet in another order than they do, and then perhaps others
-    /// ([`forced`]), so many pairs at most; how many were forced. Runs it once for each, unjudged.
-    pub fn force(&mut self, program: &mut Program, seed: u32, links: u32, met: &mut Met) -> u32 {
+    /// ([`forced`]); how many pairs of the chain were forced. Runs it once for each, unjudged.
+    pub fn force(&mut self, program: &mut Program, seed: u32, chain: Chain, met: &mut Met) -> u32 {
         if !self.interleaves() {
             return 0;
         }
         forced::by_switches(program, seed);
         let known = self.known;
-        let mut link = |nth: u32| {
+        let mut force = |link| {
             let trace = self.interleaved().weaver.trace(program, known);
-            let drawn = (seed.wrapping_add(nth << 24), nth > 0);
-            forced::force(program, trace.steps(), drawn, met).is_some()
+            forced::force(program, trace.steps(), (seed, link), met).is_some()
         };
-        (0..links).take_while(|&nth| link(nth)).count() as u32
+        chain.links().take_while(|&link| force(link)).count() as u32
     }
 
     /// Runs a woven program; none if all is well.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use vmadiff_interleave::Kind;
 use vmadiff_interleave::sim::{Step, What};
 
 use super::steps::Steps;
-use super::{Met, Run};
+use super::{Met, Run, turns};
 use crate::program::mutate::dice::Dice;
 
 /// Pairs that are drawn, of which one is taken.
@@ -25,6 +26,11 @@ pub(super) fn rarest(dice: &mut Dice<'_>, run: &Run<'_>, met: &mut Met) -> Optio
     if all.is_empty() {
         return None;
     }
+    if let Some(turn) = run.turn {
+        let (pair, key) = turns::next(dice, run, turn, met)?;
+        *met.0.entry(key).or_default() += 1;
+        return Some(pair);
+    }
     let drawn = (0..DRAWN).filter_map(|_| {
         let then = drawn(dice, run);
         let before = met_before(dice, steps, then)?;
@@ -34,12 +40,11 @@ pub(super) fn rarest(dice: &mut Dice<'_>, run: &Run<'_>, met: &mut Met) -> Optio
         };
         let first = steps.free_of_locks(left, then);
         let exists = run.exists(all[then].task, first);
-        let key = (run.half(then)?, run.half(left)?);
+        let key = (None, run.half(then)?, run.half(left)?);
         (exists && steps.is_of_next_call(first, then)).then_some(((first, then), key))
     });
     let drawn: Vec<_> = drawn.collect();
-    let count = |key| met.0.get(&key).copied().unwrap_or(0);
-    let (pair, key) = drawn.into_iter().min_by_key(|&(_, key)| count(key))?;
+    let (pair, key) = drawn.into_iter().min_by_key(|(_, key)| met.count(key))?;
     *met.0.entry(key).or_default() += 1;
     Some(pair)
 }
@@ -73,11 +78,7 @@ fn met_before(dice: &mut Dice<'_>, steps: &Steps<'_>, then: usize) -> Option<usi
     };
     let task = steps.all[then].task;
     let meets = |step: &Step| match step.what {
-        What::Access { kind: other, .. } => {
-            let conflict = kind.writes() && (other.reads() || other.writes())
-                || kind.reads() && other.writes();
-            step.task != task && conflict
-        }
+        What::Access { kind: other, .. } => step.task != task && conflict(kind, other),
         _ => false,
     };
     let from = then.saturating_sub(BACK);
@@ -86,6 +87,11 @@ fn met_before(dice: &mut Dice<'_>, steps: &Steps<'_>, then: usize) -> Option<usi
     // The last ones are of calls that are most likely still there to be left.
     let before: Vec<usize> = before.take(4).collect();
     (!before.is_empty()).then(|| before[dice.index(before.len())])
+}
+
+/// Whether the order of two accesses to one object matters.
+pub(super) fn conflict(one: Kind, other: Kind) -> bool {
+    one.writes() && (other.reads() || other.writes()) || one.reads() && other.writes()
 }
 
 /// One of the accesses that the first task makes in the same call behind its half of a pair, and before the
