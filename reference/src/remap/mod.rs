@@ -222,8 +222,9 @@ impl Mremap {
         Err(errno)
     }
 
+    /// An area that grows in place needs no memory, and cannot fail before it comes to the lock.
     fn may_grow(world: &World, it: &Self) -> Option<Guard> {
-        world.may_adjust(it.m, it.i)
+        world.is_unmapped(world.mms[it.m].areas.get(it.i)?.file)
     }
 
     fn in_place(world: &mut World, it: &mut Self) -> Step {
