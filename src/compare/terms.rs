@@ -63,15 +63,18 @@ impl Terms {
         self.placement == Placement::Free
     }
 
-    /// The call as the second manager makes it, when the first has answered.
-    pub(crate) fn second(&self, step: &Step, first: Outcome) -> Step {
-        let mut told = *step;
-        if let Outcome::Value(place) = first
-            && self.placement != Placement::ByTheRules
-        {
-            tell(&mut told.call, place);
+    /// The call as the second manager makes it, when the first has answered; none: as it is.
+    #[inline]
+    pub(crate) fn second(&self, step: &Step, first: Outcome) -> Option<Step> {
+        let open = matches!(step.call, Call::Mmap { .. } | Call::Mremap { .. });
+        match first {
+            Outcome::Value(place) if open && self.placement != Placement::ByTheRules => {
+                let mut told = *step;
+                tell(&mut told.call, place);
+                Some(told)
+            }
+            _ => None,
         }
-        told
     }
 }
 

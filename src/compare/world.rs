@@ -156,9 +156,12 @@ impl World {
 
     /// Whether a program may make this call. What it may not is called of neither manager.
     pub fn has(&self, step: &Step) -> bool {
-        self.is_all()
-            || (self.calls.makes(&step.call)
-                && (self.has_at_a_glance(step) || self.fitted(step) == Some(*step)))
+        self.is_all() || (self.calls.makes(&step.call) && self.has_arguments(step))
+    }
+
+    /// The same of one of its calls.
+    pub(crate) fn has_arguments(&self, step: &Step) -> bool {
+        self.has_at_a_glance(step) || self.is_all() || self.fitted(step) == Some(*step)
     }
 
     /// Whether a call is one of those that most programs are made of, as every world has it: about

@@ -211,7 +211,7 @@ impl Run<'_> {
         self.agree();
         for (at, step) in program.calls.iter().enumerate() {
             let pair = &self.pair;
-            if pair.known.makes(&step.call) && pair.terms.world.has(step) {
+            if pair.known.makes(&step.call) && pair.terms.world.has_arguments(step) {
                 self.call(at, step, watch)?;
             } else {
                 self.skip(at);
@@ -230,11 +230,13 @@ impl Run<'_> {
         let [ours, theirs] = if self.pair.terms.candidate_first() {
             let theirs = self.one(Side::Candidate, step, step, look, watch)?;
             let told = self.pair.terms.second(step, theirs);
-            [self.one(Side::Reference, &told, step, look, watch)?, theirs]
+            let told = told.as_ref().unwrap_or(step);
+            [self.one(Side::Reference, told, step, look, watch)?, theirs]
         } else {
             let ours = self.one(Side::Reference, step, step, look, watch)?;
             let told = self.pair.terms.second(step, ours);
-            [ours, self.one(Side::Candidate, &told, step, look, watch)?]
+            let told = told.as_ref().unwrap_or(step);
+            [ours, self.one(Side::Candidate, told, step, look, watch)?]
         };
         if let Some(shown) = self.alone.filter(|_| look) {
             self.look_at_both(shown);

@@ -11,23 +11,29 @@ use crate::program::Step;
 impl Pair {
     /// Has the reference make a call of a program, `step`, as it was `told`. Told to move to a place that is
     /// taken it refuses, as mmap does of `MAP_FIXED_NOREPLACE`: mremap would put aside what is there.
+    #[inline]
     pub(super) fn reference_makes(&mut self, step: &Step, told: &Step) -> Outcome {
-        if let Call::Mremap {
+        if matches!(told.call, Call::Mremap { .. }) && told != step && self.moves_onto(told) {
+            return Outcome::Errno(Errno::EEXIST);
+        }
+        self.reference.instance.call(told)
+    }
+
+    /// Whether something is where an mremap is told to go.
+    fn moves_onto(&mut self, told: &Step) -> bool {
+        let Call::Mremap {
             new_addr,
             new_len,
             flags,
             ..
         } = told.call
-            && flags.contains(MoveFlags::FIXED)
-            && told != step
-        {
-            let state = self.reference.look_at_all();
-            let place = new_addr..new_addr.saturating_add(whole(new_len));
-            if areas_in(state, lives_in(state, told.task), &place).count() > 0 {
-                return Outcome::Errno(Errno::EEXIST);
-            }
-        }
-        self.reference.instance.call(told)
+        else {
+            return false;
+        };
+        let state = self.reference.look_at_all();
+        let place = new_addr..new_addr.saturating_add(whole(new_len));
+        let mut there = areas_in(state, lives_in(state, told.task), &place);
+        flags.contains(MoveFlags::FIXED) && there.next().is_some()
     }
 
     /// Whether one manager alone refused to resize or move (`EFAULT`) what looks like one area and is several

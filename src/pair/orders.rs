@@ -123,7 +123,8 @@ impl<'a> Orders<'a> {
             let theirs = self.woven.outcomes[call]?;
             let told = self.pair.terms.second(step, theirs);
             let ours = if self.pair.known.makes(&step.call) {
-                self.pair.reference_makes(step, &told)
+                self.pair
+                    .reference_makes(step, told.as_ref().unwrap_or(step))
             } else {
                 Outcome::Unsupported
             };
