@@ -159,7 +159,12 @@ impl World {
 
     /// Forgets all files, but keeps the memory of their contents for files to come.
     pub fn forget_files(&mut self) {
-        let contents = self.files.drain(..).map(|file| file.bytes);
+        // Emptied now, and not when one is next used: a copy of the world takes the same steps whatever was
+        // before it.
+        let contents = self.files.drain(..).map(|mut file| {
+            file.bytes.clear();
+            file.bytes
+        });
         self.spare_bytes
             .extend(contents.filter(|bytes| bytes.capacity() != 0));
     }
@@ -167,9 +172,7 @@ impl World {
     /// No bytes, with the memory of those of a forgotten file, or room for what most files hold.
     fn no_bytes(&mut self) -> Vec<(u64, u8)> {
         let spare = self.spare_bytes.pop();
-        let mut bytes = spare.unwrap_or_else(|| Vec::with_capacity(32));
-        bytes.clear();
-        bytes
+        spare.unwrap_or_else(|| Vec::with_capacity(32))
     }
 
     fn new_file(&mut self, file: File) -> FileId {
