@@ -39,7 +39,9 @@ impl List for NumaScan {
 
 impl NumaScan {
     pub fn new(m: usize, start: u64, len: u64) -> Self {
-        let end = page_up(start.saturating_add(len).min(u64::MAX - PAGE_SIZE));
+        let end = start.saturating_add(len).min(u64::MAX - PAGE_SIZE);
+        // An empty range has no pages, wherever it is.
+        let end = if len == 0 { start } else { page_up(end) };
         let (start, at) = (page_down(start), start);
         Self {
             m,
