@@ -1,5 +1,7 @@
 //! Where AFL++ and vmadiff meet: its loop, and what it learns of a run beside the edges of code.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use vmadiff::program::bytes::MAX_STEPS;
 use vmadiff::program::input::Input;
 use vmadiff::program::mutate::{Profile, generate};
@@ -15,7 +17,9 @@ pub fn fuzz<const COUNTERS: usize>(target: fn(&Program, &mut [u8]) -> bool, prof
     let mut beside = [0; COUNTERS];
     let nothing = nothing();
     for program in warm_up(profile).chain(nothing.clone()) {
-        target(&program, &mut counters);
+        // One that diverges is no finding yet: afl-fuzz takes a target that ends here for a broken one.
+        let warmed = AssertUnwindSafe(|| target(&program, &mut counters));
+        drop(catch_unwind(warmed));
     }
     afl::fuzz(false, move |bytes| {
         for _ in 0..PATIENCE {
