@@ -7,10 +7,13 @@
 # SHARED and each MACHINE are folders with `corpus/` (inputs) and `artifacts/` (programs that diverged);
 # what is missing is made. Nothing of a machine is deleted: its campaign makes its corpus small when it
 # starts again. SHARED/findings.txt lists a signature a line with its smallest program; those of the file
-# SHARED/known.txt are left out. The status is 1 if there is any, as of `vmadiff run`.
+# SHARED/known.txt, which is read as `--known` is, are left out. The status is 1 if there is any, as of
+# `vmadiff run`; 3 if a harness had failed on a machine, or something could not be copied, which is named
+# and comes another night.
 #
 # VMADIFF is the command, `vmadiff` unless told otherwise; SECONDS_MOST what making small may take.
 set -euo pipefail
+export LC_ALL=C
 vmadiff=${VMADIFF:-vmadiff}
 [ $# -ge 2 ] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 for folder in "$@"; do
@@ -20,35 +23,79 @@ shared=$1
 shift
 mkdir -p "$shared/corpus" "$shared/artifacts"
 
+exec 9> "$shared/.nightly.lock"
+flock -n 9 || { echo "$shared: another night is at work there" >&2; exit 2; }
+
+failed=0
+# Puts what follows the folder into it, each file whole or not at all.
+put() {
+    local to=$1 whole
+    shift
+    whole=$(mktemp -d "$to/.nightly-XXXXXX") || { failed=1; return; }
+    if cp -t "$whole" -- "$@"; then
+        mv -f -t "$to" -- "$whole"/*
+    else
+        echo "$to: not all of $# files could be copied" >&2
+        failed=1
+    fi
+    rm -rf "$whole"
+}
+names() { find "$1" -maxdepth 1 -type f ! -name '.*' -size +0 -printf '%f\0' | sort -z; }
 # Inputs are named by what they hold: what is there is the same.
-take() { (cd "$1" && find . -maxdepth 1 -type f -exec cp -n -t "$2" {} +) 2>/dev/null || true; }
-count() { find "$1" -type f | wc -l; }
+take() {
+    local missing batch
+    mapfile -d '' missing < <(comm -z -23 <(names "$1") <(names "$2"))
+    # A command's arguments have a limit.
+    while [ "${#missing[@]}" != 0 ]; do
+        batch=("${missing[@]:0:1000}")
+        put "$2" "${batch[@]/#/$1/}"
+        missing=("${missing[@]:1000}")
+    done
+}
+count() { names "$1" | tr -dc '\0' | wc -c; }
 
 for machine in "$@"; do
     mkdir -p "$machine/corpus" "$machine/artifacts"
-    take "$machine/corpus" "$(realpath "$shared/corpus")"
-    # Two machines may have given two programs one name.
+    take "$machine/corpus" "$shared/corpus"
+    # Two machines may have given two programs one name. How often one was found is no part of it.
     for program in "$machine"/artifacts/*.vma; do
-        [ -e "$program" ] || continue
-        sum=$(sha1sum < "$program" | cut -c -12)
-        cp -n "$program" "$shared/artifacts/$(basename "$program" .vma)-$sum.vma" 2>/dev/null || true
+        [ -s "$program" ] || continue
+        sum=$(sed '/^# found [0-9]* times/d' "$program" | sha1sum | cut -c -12)
+        name=$(basename "$program" .vma)
+        named=$shared/artifacts/${name%"-$sum"}-$sum.vma
+        [ -s "$named" ] && continue
+        whole=$shared/artifacts/.nightly-$sum
+        if cp -- "$program" "$whole"; then
+            mv -- "$whole" "$named"
+        else
+            echo "$program: could not be copied to $shared/artifacts" >&2
+            rm -f "$whole"
+            failed=1
+        fi
+    done
+    for input in "$machine"/artifacts/{crash,timeout,oom}-*; do
+        [ -e "$input" ] || continue
+        echo "$input: the harness failed; \`vmadiff run\` shows it" >&2
+        failed=1
     done
 done
 echo "$shared/corpus: $(count "$shared/corpus") inputs of $# machines"
 [ "$(count "$shared/corpus")" != 0 ] || { echo "no machine has an input" >&2; exit 2; }
 "$vmadiff" corpus reduce "$shared/corpus" --seconds "${SECONDS_MOST:-3600}"
 for machine in "$@"; do
-    take "$shared/corpus" "$(realpath "$machine/corpus")"
+    take "$shared/corpus" "$machine/corpus"
 done
 
 touch "$shared/known.txt"
-: > "$shared/findings.txt"
-[ "$(count "$shared/artifacts")" = 0 ] && exit 0
+known=$(sed 's/\r$//; s/#.*//; s/^[[:space:]]*//; s/[[:space:]]*$//; /^$/d' "$shared/known.txt")
 # The first comment of an artifact is its signature and what happens.
 for program in "$shared"/artifacts/*.vma; do
+    [ -e "$program" ] || continue
     signature=$(sed -n '1s/^# \([^ ]*\): .*/\1/p' "$program")
-    if [ -z "$signature" ] || grep -q "^$signature\( \|$\)" "$shared/known.txt"; then continue; fi
+    if [ -z "$signature" ] || grep -qxF -- "$signature" <<<"$known"; then continue; fi
     echo "$(stat -c %s "$program") $signature $program"
-done | sort -k2,2 -k1,1n | awk '$2 != last { print $2, $3; last = $2 }' > "$shared/findings.txt"
+done | sort -k2,2 -k1,1n | awk '$2 != last { last = $2; sub(/^[^ ]* /, ""); print }' > "$shared/.findings"
+mv -- "$shared/.findings" "$shared/findings.txt"
 cat "$shared/findings.txt"
+[ "$failed" = 0 ] || exit 3
 [ ! -s "$shared/findings.txt" ]

@@ -60,6 +60,44 @@ fn machines_share_a_small_corpus_and_a_list_of_findings() {
     let (status, said) = nightly(&shell, &["shared", "m1", "m2"]);
     assert_eq!(status, 0, "{said}");
     assert_eq!(count(&shell, "shared/artifacts"), programs);
+    // Nor does it where a campaign finds the same again, which is counted in the program's file.
+    shell.run(
+        "fuzz serial --runs 3000 --seed 1 --keep-going --corpus again \
+         --artifacts m1/artifacts --defect c2-offset-not-lowered",
+    );
+    let (status, said) = nightly(&shell, &["shared", "m1", "m2"]);
+    assert_eq!(status, 0, "{said}");
+    assert_eq!(count(&shell, "shared/artifacts"), programs);
+}
+
+/// What a copy leaves that is cut off is a file without a name of its own, or empty.
+#[test]
+fn a_night_hands_on_no_rest_of_another_one() {
+    let shell = Shell::new();
+    shell.run("fuzz serial --runs 300 --seed 1 --corpus m1/corpus --artifacts m1/artifacts");
+    std::fs::create_dir_all(shell.folder().join("shared/corpus")).unwrap();
+    std::fs::create_dir(shell.folder().join("m2")).unwrap();
+    shell.write("m1/corpus/.vmadiff-rest", "half");
+    let inputs = std::fs::read_dir(shell.folder().join("m1/corpus")).unwrap();
+    let names = inputs.map(|input| input.unwrap().file_name().into_string().unwrap());
+    let name = names.into_iter().find(|name| !name.starts_with('.'));
+    let name = name.expect("an input");
+    shell.write(&format!("shared/corpus/{name}"), "");
+    let (status, said) = nightly(&shell, &["shared", "m1", "m2"]);
+    assert_eq!(status, 0, "{said}");
+    assert!(!shell.folder().join("m2/corpus/.vmadiff-rest").exists());
+    assert!(!shell.folder().join("shared/corpus/.vmadiff-rest").exists());
+    let inputs = std::fs::read_dir(shell.folder().join("shared/corpus")).unwrap();
+    let mut sizes = inputs.map(|input| input.unwrap().metadata().unwrap().len());
+    assert!(sizes.all(|size| size != 0), "whole files only");
+    // A harness that failed on a machine is not passed over.
+    shell.write("m2/artifacts/crash-1", "x");
+    let (status, said) = nightly(&shell, &["shared", "m1", "m2"]);
+    assert_eq!(status, 3, "{said}");
+    assert!(
+        said.contains("m2/artifacts/crash-1: the harness failed"),
+        "{said}"
+    );
 }
 
 #[test]
