@@ -170,16 +170,21 @@ impl Books {
         self.stopped || std::thread::panicking()
     }
 
+    /// Lists anew what each task is about to do.
+    pub(super) fn enlist(&mut self) {
+        let Self { choices, tasks, .. } = self;
+        let listed = self.unfinished | u32::from(self.softirq);
+        choices.clear();
+        choices.extend(bits(listed).map(|task| tasks[usize::from(task)].pending));
+        (self.listed, self.moved) = (listed, listed);
+    }
+
     /// Brings the list that a policy is shown up to date.
     pub(super) fn list(&mut self, plan: &Plan<'_>) {
-        let mut choices = std::mem::take(&mut self.choices);
-        let listed = self.unfinished | u32::from(self.softirq);
-        if listed != self.listed {
-            let tasks = bits(listed).map(|task| self.tasks[usize::from(task)].pending);
-            choices.clear();
-            choices.extend(tasks);
-            (self.listed, self.moved) = (listed, listed);
+        if self.listed != self.unfinished | u32::from(self.softirq) {
+            self.enlist();
         }
+        let mut choices = std::mem::take(&mut self.choices);
         for at in &mut choices {
             let moved = self.moved & 1 << at.task != 0;
             // A plain access is never held up.

@@ -201,11 +201,7 @@ impl Desk<'_> {
     /// Tells the policy how the run ended.
     pub(super) fn report(&mut self) {
         let books = &mut *self.books;
-        books.choices.clear();
-        books.listed = 0;
-        for task in bits(books.unfinished | u32::from(books.softirq)) {
-            books.choices.push(books.tasks[usize::from(task)].pending);
-        }
+        books.enlist();
         let returned = std::mem::take(&mut books.returned);
         self.policy.end(&books.choices, returned);
     }
