@@ -160,6 +160,13 @@ impl Follower {
         self.ways.contains(&way)
     }
 
+    /// Whether a task's next step has no other way than to go on.
+    pub(super) fn only_goes_on(&mut self, reference: &mut dyn Stepped, task: TaskId) -> bool {
+        self.ways.clear();
+        reference.ways(task, &mut self.ways);
+        self.ways.len() == 1
+    }
+
     /// What a call tells next, behind the item that is followed.
     fn next_of(&self, race: &Race<'_>, call: usize) -> Option<Mark> {
         let mut later = race.items[self.item..].iter().skip(1);

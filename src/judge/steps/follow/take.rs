@@ -38,11 +38,7 @@ impl Follower {
             };
             match reference.take_upto(task, choice, upto) {
                 Ok(taken) => {
-                    self.taken += 1;
-                    self.about.clear();
-                    reference.footprint(&mut self.about);
-                    self.keep(call, offer, choice);
-                    self.drain(race, call);
+                    self.took(race, reference, call, Offer { choice, ..offer });
                     // A page that could not be had: who populates may go on with another area.
                     self.calls[call].refusal_told &= offer.list != "populate";
                     return Ok(Done {
@@ -89,17 +85,6 @@ impl Follower {
         }
         reference.observe(About::Committed, &mut self.ours);
         self.ours.committed
-    }
-
-    fn keep(&mut self, call: usize, offer: Offer, choice: Choice) {
-        if let Some(trail) = &mut self.trail {
-            trail.push(Trod {
-                item: self.item,
-                call,
-                step: Offer { choice, ..offer },
-                about: self.about.clone(),
-            });
-        }
     }
 
     /// Keeps what the step raised, and names what it made.
@@ -162,18 +147,19 @@ impl Follower {
         });
     }
 
-    /// Keeps what a step did that no mark was followed to.
-    fn taken_silently(
-        &mut self,
-        race: &Race<'_>,
-        reference: &mut dyn Stepped,
-        call: usize,
-        step: Offer,
-    ) {
+    /// Counts a step that was taken, and keeps what it did.
+    fn took(&mut self, race: &Race<'_>, reference: &mut dyn Stepped, call: usize, step: Offer) {
         self.taken += 1;
         self.about.clear();
         reference.footprint(&mut self.about);
-        self.keep(call, step, step.choice);
+        if let Some(trail) = &mut self.trail {
+            trail.push(Trod {
+                item: self.item,
+                call,
+                step,
+                about: self.about.clone(),
+            });
+        }
         self.drain(race, call);
     }
 
@@ -192,10 +178,11 @@ impl Follower {
         while let Some(offer) = reference.next(task)
             && !matches!(offer.kind, StepKind::Flush | StepKind::Return)
             && !reference.takes_hold(task)
+            && self.only_goes_on(reference, task)
             && is_about_nothing(reference, task)
             && reference.take(task, Choice::Go).is_ok()
         {
-            self.taken_silently(race, reference, call, offer);
+            self.took(race, reference, call, offer);
         }
         self.calls[call].flushed_at = self.taken;
     }
@@ -246,7 +233,7 @@ impl Follower {
         if !free || reference.take(task, choice).is_err() {
             return false;
         }
-        self.taken_silently(race, reference, call, Offer { choice, ..offer });
+        self.took(race, reference, call, Offer { choice, ..offer });
         // It tells of that when it comes to its turn.
         let pending = &mut self.calls[call];
         let told = match offer.kind {
@@ -277,16 +264,10 @@ pub(super) fn does_nothing(reference: &dyn Stepped, task: TaskId) -> bool {
     ahead(reference, task, 1).is_some_and(|(offer, about)| !can_be_seen(offer.kind, &about))
 }
 
-/// Whether a task's next step can only go on, and would read and write nothing of others, by taking it on a copy.
-fn is_about_nothing(reference: &mut dyn Stepped, task: TaskId) -> bool {
-    let mut ways = Vec::new();
-    reference.ways(task, &mut ways);
-    let mut copy = reference.fork();
-    let gone = ways.len() == 1 && copy.take(task, Choice::Go).is_ok() && !copy.refused();
-    let mut about = Vec::new();
-    copy.footprint(&mut about);
-    Recorder::clear();
-    gone && about.is_empty()
+/// Whether a task's next step, which can only go on, reads and writes nothing of others, and refuses nothing, by
+/// taking it on a copy.
+fn is_about_nothing(reference: &dyn Stepped, task: TaskId) -> bool {
+    on_a_copy(reference, task, 1).is_some_and(|(_, about, refused)| about.is_empty() && !refused)
 }
 
 /// A task's next step, and what the last of so many of its steps would be about, by taking them on a copy;
@@ -296,10 +277,20 @@ pub(in crate::judge::steps) fn ahead(
     task: TaskId,
     steps: usize,
 ) -> Option<(Offer, Vec<About>)> {
+    on_a_copy(reference, task, steps).map(|(offer, about, _)| (offer, about))
+}
+
+/// The same, and whether the last of them refused.
+fn on_a_copy(
+    reference: &dyn Stepped,
+    task: TaskId,
+    steps: usize,
+) -> Option<(Offer, Vec<About>, bool)> {
     let (mut copy, mut about) = (reference.fork(), Vec::new());
     let offer = copy.next(task);
     let taken = (0..steps).all(|_| copy.take(task, Choice::Go).is_ok());
     copy.footprint(&mut about);
+    let refused = copy.refused();
     Recorder::clear();
-    offer.filter(|_| taken).map(|offer| (offer, about))
+    offer.filter(|_| taken).map(|offer| (offer, about, refused))
 }
