@@ -160,6 +160,13 @@ impl Follower {
         self.ways.contains(&way)
     }
 
+    /// Whether a walk has more than one place left, of which its own next mark says the one that comes next.
+    pub(super) fn has_places_left(&mut self, reference: &mut dyn Stepped, task: TaskId) -> bool {
+        self.ways.clear();
+        reference.ways(task, &mut self.ways);
+        self.ways.iter().any(|way| matches!(way, Choice::At { .. }))
+    }
+
     /// Whether a task's next step has no other way than to go on.
     pub(super) fn only_goes_on(&mut self, reference: &mut dyn Stepped, task: TaskId) -> bool {
         self.ways.clear();

@@ -227,6 +227,7 @@ impl Follower {
         let choice = self.goes_on(race, reference, call, &offer);
         let free = offer.kind != StepKind::Return
             && !reference.takes_hold(task)
+            && !self.has_places_left(reference, task)
             && (choice != Choice::Go
                 || seen && !must_be_marked(&offer)
                 || does_nothing(reference, task));
