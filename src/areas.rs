@@ -102,7 +102,8 @@ pub trait Areas: Send + Sized + 'static {
     /// managers whose addresses begin elsewhere, as those of a kernel do.
     const BASE: u64 = 0;
 
-    /// An empty address space. `config` has the bounds; a plain world leaves it as it is by default.
+    /// An empty address space. `config` has the bounds: those of [`World::within`](crate::World::within), and
+    /// otherwise, in a plain world, those that it has by default.
     fn boot(config: &Config) -> Self;
 
     /// Maps private memory and answers where.

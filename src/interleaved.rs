@@ -34,7 +34,7 @@ pub trait Interleaved: Send + Sync + Sized + 'static {
     /// What a program's address 0 stands for.
     const BASE: u64 = 0;
 
-    /// An empty address space.
+    /// An empty address space; `config` has the bounds, as in [`Areas::boot`](crate::areas::Areas::boot).
     fn boot(config: &Config) -> Self;
 
     /// As [`Areas::map`](crate::areas::Areas::map).

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use files::files;
 use vmadiff::designs::{DESIGNS, Planted};
-use vmadiff::expect::unmet_in;
+use vmadiff::expect::{unasked_in, unmet_in};
 use vmadiff::judge::Verdict;
 use vmadiff::missed::{is_expected, never_came};
 use vmadiff::pair::{Pair, pair};
@@ -52,6 +52,7 @@ fn objections(pairs: &mut Pairs, name: &str, text: &str) -> Vec<String> {
         wrong.push(format!("{:?}", ran.verdict));
     }
     wrong.extend(unmet_in(&case, &ran).iter().map(ToString::to_string));
+    wrong.extend(unasked_in(&case, &ran).iter().map(ToString::to_string));
     if is_expected(&case, &ran) {
         let missed = never_came(&case.program, &ran);
         wrong.extend(missed.iter().map(ToString::to_string));

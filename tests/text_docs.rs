@@ -1,7 +1,7 @@
 //! Every example of docs/text.md is read, printed, read again, and met by both managers.
 
 use vmadiff::designs::Planted;
-use vmadiff::expect::{looks, unmet_in};
+use vmadiff::expect::{looks, unasked_in, unmet_in};
 use vmadiff::judge::Verdict;
 use vmadiff::pair::pair;
 use vmadiff::program::Case;
@@ -37,6 +37,7 @@ fn every_example_is_read_and_met() {
         let unmet = unmet_in(&case, &ran);
         let unmet: Vec<String> = unmet.iter().map(ToString::to_string).collect();
         assert!(unmet.is_empty(), "{text}{unmet:#?}");
+        assert_eq!(unasked_in(&case, &ran), [], "{text}");
     }
 }
 

@@ -125,6 +125,35 @@ fn a_race_by_points_is_skipped_where_nothing_can_race() {
     assert_eq!(said, format!("skip    {race}: {why}\n"));
 }
 
+/// Nobody takes a call that was not made for one that agrees, nor what was not asked for met.
+#[test]
+fn what_was_not_made_and_not_asked_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("it is written");
+        path.display().to_string()
+    };
+    let map = "mmap(0x1f0000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)\n";
+    let some = file("some.vma", &format!("{map}mlock(0x1f0000, 0x1000)\n"));
+    let command = format!("cargo run --example areas -- run {some}");
+    let not_made = "not made, since the candidate has not what they ask: call 2";
+    let expected = format!("agree   {some}: 1 of 2 calls\n  {not_made}\n");
+    assert_eq!(said(&command), expected);
+    let none = file("none.vma", "mlock(0x1f0000, 0x1000)\n");
+    let command = format!("cargo run --example areas -- run {none}");
+    let why = "mine has none of its calls, and none was made";
+    assert_eq!(said(&command), format!("skip    {none}: {why}\n"));
+    let asks = file("asks.vma", &format!("{map}mlock(0x1f0000, 0x1000) = 0\n"));
+    let output = run(&format!("cargo run --example areas -- run --json {asks}"));
+    assert_eq!(output.status.code(), Some(2));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a list");
+    assert_eq!(told[0]["not_made"], serde_json::json!([2]));
+    let unasked = told[0]["unasked"][0].as_str().expect("what was not asked");
+    let start = format!("{asks}:2: call 2: what it expects is not asked");
+    assert!(unasked.starts_with(&start), "{unasked}");
+}
+
 /// `Compare::race` plants what races show, and that is found with the manager that is right beside it.
 #[test]
 fn races_that_are_planted_are_hunted() {

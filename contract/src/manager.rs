@@ -73,6 +73,10 @@ pub trait Manager: Send + Sync {
     /// Runs what was deferred (grace periods) to its end.
     fn quiesce(&self);
 
+    /// The program is over: what is thrown away with it may be thrown away now. A [`Manager::reset`] comes next,
+    /// and what goes wrong in here is told of this program and not of that one.
+    fn close(&mut self) {}
+
     /// Whether a call has come to where a defect that was planted stands, since boot or reset. A manager
     /// without planted defects comes to none.
     fn has_reached_defect(&self) -> bool {

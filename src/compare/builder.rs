@@ -8,7 +8,7 @@ use vmadiff_contract::{Boot, DefectInfo, DefectKind, DesignInfo};
 use super::{Difference, Known, Placement, Terms, View, World};
 use crate::areas::{self, Areas};
 use crate::designs::Entry;
-use crate::expect::{looks, unmet_in};
+use crate::expect::{looks, unasked_in, unmet_in};
 use crate::judge::Verdict;
 use crate::pair::{Pair, Ran, pair_of};
 use crate::program::text::TextError;
@@ -39,7 +39,7 @@ pub fn compare<M: Areas>(name: &'static str) -> Compare {
 /// not, wherever it maps.
 ///
 /// # Panics
-/// If they differ, with the report; if the text is no program.
+/// If they differ, with the report; if a call is one that the manager has not; if the text is no program.
 ///
 /// ```no_run
 /// # use std::ops::Range;
@@ -193,8 +193,8 @@ impl Compare {
     /// Runs a program, as text, and checks what the text expects on both managers.
     ///
     /// # Panics
-    /// If the managers differ, with the report; if an expectation is not met; if the text is no
-    /// program.
+    /// If the managers differ, with the report; if an expectation is not met; if a call is not made,
+    /// since the manager has it not or its [`World`] leaves it out; if the text is no program.
     #[track_caller]
     pub fn check(self, text: &str) {
         let mut pair = self.pair();
@@ -205,11 +205,19 @@ impl Compare {
             Verdict::Skip(why) => panic!("not compared: {why}"),
             Verdict::Diverge(_) => panic!("{}", report(&case, &ran)),
         }
-        let unmet: Vec<String> = unmet_in(&case, &ran)
+        let mut wrong: Vec<String> = unmet_in(&case, &ran)
             .iter()
             .map(ToString::to_string)
             .collect();
-        assert!(unmet.is_empty(), "{}", unmet.join("\n"));
+        wrong.extend(unasked_in(&case, &ran).iter().map(ToString::to_string));
+        for at in ran.unmade() {
+            let (name, step) = (ran.design.name, &case.program.calls[at]);
+            wrong.push(format!(
+                "call {}, {step}: not made, {name} has it not, or not so",
+                at + 1
+            ));
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 
     /// What a fuzz target runs.

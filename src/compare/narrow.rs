@@ -93,9 +93,14 @@ fn narrow_area(view: &View, area: &mut VmaState) {
     }
 }
 
-/// Whether two areas, one behind the other, look like one.
+/// Whether two areas, one behind the other, look like one. An area without a byte is one that no manager may
+/// have, and stays to be seen.
 fn join(view: &View, area: &VmaState, next: &VmaState) -> bool {
+    let has_bytes = |area: &VmaState| area.start < area.end;
     if area.end != next.start || area.flags != next.flags {
+        return false;
+    }
+    if !has_bytes(area) || !has_bytes(next) {
         return false;
     }
     let pages = (area.end - area.start) / PAGE_SIZE;
@@ -157,6 +162,14 @@ mod tests {
         assert_eq!(joined, [(1, 3), (3, 4), (5, 6)]);
         let all = View::areas().joined().flags(VmFlags::all());
         assert_eq!(seen(all, &areas).len(), 4);
+    }
+
+    #[test]
+    fn areas_without_a_byte_stay_to_be_seen() {
+        let read = VmFlags::READ;
+        let areas = [area(1, 2, read), area(2, 2, read), area(2, 3, read)];
+        let joined = seen(View::areas().joined(), &areas);
+        assert_eq!(joined, [(1, 2), (2, 2), (2, 3)]);
     }
 
     #[test]

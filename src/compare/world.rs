@@ -11,6 +11,7 @@
 //! assert!(World::all().has(&not));
 //! ```
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use vmadiff_contract::{
@@ -44,12 +45,18 @@ pub struct World {
     pub absurd: bool,
     /// Where programs map, where `absurd` is not set. Page-aligned.
     pub range: (u64, u64),
-    /// Tasks at boot: each a thread of the first address space.
+    /// There is no room outside of [`World::range`]: what may go anywhere goes there, and both managers
+    /// boot with these bounds. [`World::within`] says so.
+    pub bounded: bool,
+    /// Tasks at boot, 1 to 8: each a thread of the first address space.
     pub tasks: u8,
 }
 
 /// The longest range that a plain program names, bytes: it can be walked page by page.
 const LONGEST: u64 = 64 * PAGE_SIZE;
+
+/// The highest end of an address space (`TASK_SIZE` of x86-64).
+const HIGHEST: u64 = (1 << 47) - PAGE_SIZE;
 
 impl World {
     /// All that the contract knows.
@@ -64,6 +71,7 @@ impl World {
             limits: true,
             absurd: true,
             range: (0, u64::MAX),
+            bounded: false,
             tasks: 8,
         }
     }
@@ -117,19 +125,107 @@ impl World {
         }
     }
 
-    /// Only addresses in this range, which begins and ends with a page.
+    /// Only addresses in this range, which begins and ends with a page: programs name no others, and the
+    /// manager has no room elsewhere. Where it is full, both managers are. The reference looks for room from the
+    /// top down if the range begins below a third of where it ends, as Linux does, and otherwise from the bottom up.
+    ///
+    /// # Panics
+    /// If the range is empty or reversed, or does not begin and end with a page; if it begins with address 0,
+    /// which in programs stands for anywhere; if it ends above 2^47 − 4096, where processes end.
     #[must_use]
+    #[track_caller]
     pub const fn within(self, range: Range<u64>) -> Self {
-        Self {
+        assert!(
+            range.start != 0,
+            "World::within: the range begins with address 0, which stands for anywhere; expected one behind it"
+        );
+        let world = Self {
             range: (range.start, range.end),
+            bounded: true,
             ..self
-        }
+        };
+        world.assert_sound();
+        world
     }
 
-    /// So many tasks at boot, at least 1.
+    /// So many tasks at boot.
+    ///
+    /// # Panics
+    /// If it is not 1 to 8.
     #[must_use]
+    #[track_caller]
     pub const fn tasks(self, tasks: u8) -> Self {
-        Self { tasks, ..self }
+        let world = Self { tasks, ..self };
+        world.assert_sound();
+        world
+    }
+
+    /// Refuses bounds of which no program can be made.
+    #[track_caller]
+    pub(crate) const fn assert_sound(&self) {
+        let (start, end) = self.range;
+        assert!(
+            1 <= self.tasks && self.tasks <= 8,
+            "World::tasks: expected 1 to 8"
+        );
+        if start == 0 && end == u64::MAX {
+            return;
+        }
+        assert!(
+            start < end,
+            "World::within: the range is empty or reversed; expected one of at least a page"
+        );
+        assert!(
+            start.is_multiple_of(PAGE_SIZE) && end.is_multiple_of(PAGE_SIZE),
+            "World::within: the range does not begin and end with a page, of 4096 bytes"
+        );
+        assert!(
+            end <= HIGHEST,
+            "World::within: the range ends above 2^47 - 4096, where processes end; `BASE` says where yours begin"
+        );
+    }
+
+    /// The machine that both managers boot for a program that asks for this one.
+    pub(crate) fn machine<'a>(&self, config: &'a Config) -> Cow<'a, Config> {
+        if !self.bounded {
+            return Cow::Borrowed(config);
+        }
+        let (start, end) = self.range;
+        let usual = Config::default().mmap_min_addr;
+        let lowest = if config.mmap_min_addr == usual {
+            start
+        } else {
+            start.max(config.mmap_min_addr)
+        };
+        // From the top down, Linux looks last from a third of the whole upwards. Where that is below the range
+        // it would find room there, so that one is searched from the bottom up, and nothing else.
+        let legacy_layout = config.legacy_layout || end / 3 < start;
+        let reaches = end / 3 <= config.mmap_base && config.mmap_base <= end;
+        let base = if legacy_layout {
+            start
+        } else if reaches {
+            config.mmap_base
+        } else {
+            end
+        };
+        Cow::Owned(Config {
+            task_size: end.min(config.task_size),
+            mmap_min_addr: lowest,
+            mmap_base: base,
+            legacy_layout,
+            ..config.clone()
+        })
+    }
+
+    /// A program on the machine that both managers boot for it.
+    pub(crate) fn on_machine<'a>(&self, program: &'a Program) -> Cow<'a, Program> {
+        match self.machine(&program.config) {
+            Cow::Borrowed(_) => Cow::Borrowed(program),
+            Cow::Owned(config) => Cow::Owned(Program {
+                config,
+                ..program.clone()
+            }),
+        }
     }
 
     /// Small limits, too.
@@ -189,7 +285,7 @@ impl World {
                     let private = MapFlags::PRIVATE | MapFlags::ANONYMOUS;
                     let fixed = MapFlags::FIXED | MapFlags::FIXED_NOREPLACE;
                     let unasked = addr == 0 && is_length(len) && !flags.intersects(fixed);
-                    (unasked || holds(addr, len))
+                    (unasked || (addr != 0 && holds(addr, len)))
                         && self.prot.contains(prot)
                         && self.map_flags.contains(flags)
                         && flags.contains(private)
@@ -280,7 +376,7 @@ impl World {
                     let unasked = *word == 0 && matches!(kind, CallKind::Mmap | CallKind::Mremap);
                     if !unasked {
                         *word = self.inside(*word);
-                        room = self.range.1 - (*word & !(PAGE_SIZE - 1));
+                        room = self.end() - (*word & !(PAGE_SIZE - 1));
                     }
                 }
                 Param::Len => {
@@ -310,19 +406,26 @@ impl World {
                 flags,
                 old_len,
             } => {
-                let apart = new_addr >= addr + old_len.max(new_len) || addr >= new_addr + new_len;
+                let behind = |start: u64, len: u64| start.saturating_add(len);
+                let apart = new_addr >= behind(addr, old_len.max(new_len))
+                    || addr >= behind(new_addr, new_len);
                 let is_fixed = flags.contains(MoveFlags::FIXED);
                 let may_move = flags.contains(MoveFlags::MAYMOVE);
-                let fits = new_addr + new_len <= self.range.1;
+                let fits = behind(new_addr, new_len) <= self.end();
                 (!is_fixed || (apart && may_move && fits && new_addr != 0)).then_some(call)
             }
             call => Some(call),
         }
     }
 
+    /// Where the last whole page of the range ends.
+    fn end(&self) -> u64 {
+        self.range.1 & !(PAGE_SIZE - 1)
+    }
+
     /// An address of the range: this one, or the one as far from its start.
     fn inside(&self, addr: u64) -> u64 {
-        let (start, end) = self.range;
+        let (start, end) = (self.range.0, self.end());
         if (start..end).contains(&addr) {
             return addr;
         }
@@ -340,6 +443,8 @@ impl Default for World {
 
 #[cfg(test)]
 mod tests {
+    use vmadiff_contract::{Errno, Outcome};
+
     use super::*;
     use crate::program::mutate::{Flavour, Profile, generate};
 
@@ -351,6 +456,10 @@ mod tests {
             World::plain().within(0x10_0000..0x11_0000).tasks(3),
             World::plain().with_limits().with_failures(),
             World::all().prot(Prot::READ),
+            World {
+                absurd: false,
+                ..World::all()
+            },
         ];
         for world in worlds {
             let (mut left, mut seen) = (0, 0);
@@ -375,6 +484,57 @@ mod tests {
                 seen * 10 > left,
                 "{world:?} is seen to have {seen} of {left}"
             );
+        }
+    }
+
+    #[test]
+    fn bounds_that_are_none_are_refused() {
+        fn refused(make: impl Fn() -> World + std::panic::UnwindSafe) -> String {
+            let said = std::panic::catch_unwind(make).expect_err("it is refused");
+            let said = said.downcast_ref::<&str>().map(|said| (*said).to_owned());
+            said.expect("a sentence")
+        }
+        let within = |start, end| refused(move || World::plain().within(start..end));
+        assert!(within(0x1_0800, 0x2_0000).contains("World::within"));
+        assert!(within(0x1_0000, 0x2_0001).contains("with a page"));
+        assert!(within(0x1_0000, 0x1_0000).contains("empty"));
+        assert!(within(0x2_0000, 0x1_0000).contains("reversed"));
+        assert!(within(0, 0x1_0000).contains("anywhere"));
+        assert!(within(0x1_0000, HIGHEST + 0x1000).contains("2^47"));
+        for tasks in [0, 9] {
+            let said = refused(move || World::plain().tasks(tasks));
+            assert!(said.contains("World::tasks"), "{said}");
+        }
+        let highest = World::plain().within(0x1000..HIGHEST).tasks(8);
+        assert_eq!((highest.range, highest.tasks), ((0x1000, HIGHEST), 8));
+    }
+
+    /// The rules of placement are those of Linux, which does not look everywhere in an address space.
+    #[test]
+    fn all_of_the_range_is_room_and_nothing_else() {
+        let pages = |start: u64, end: u64| start * PAGE_SIZE..end * PAGE_SIZE;
+        for range in [pages(1, 9), pages(0x100, 0x108), pages(0x1fe, 0x214)] {
+            let mut placed = Vec::new();
+            let world = World::plain().within(range.clone());
+            let mut text = String::new();
+            let anywhere = "mmap(NULL, 0x1000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)\n";
+            for _ in range.clone().step_by(4096).chain([0]) {
+                text += anywhere;
+            }
+            let case = crate::program::Case::parse("a.vma", &text).expect("a program");
+            let bounded = world.on_machine(&case.program);
+            let answers = crate::pair::reference_answers(&bounded);
+            for answer in &answers {
+                placed.extend(match answer {
+                    Outcome::Value(place) => Some(*place),
+                    _ => None,
+                });
+            }
+            placed.sort_unstable();
+            let all: Vec<u64> = range.step_by(4096).collect();
+            assert_eq!(placed, all);
+            let last = answers.last().copied();
+            assert_eq!(last, Some(Outcome::Errno(Errno::ENOMEM)));
         }
     }
 

@@ -34,6 +34,14 @@ struct Spaces<M> {
 }
 
 impl<M> Spaces<M> {
+    /// Before there was a program, and after it.
+    fn none() -> Self {
+        Self {
+            by_mm: Vec::new(),
+            tasks: Vec::new(),
+        }
+    }
+
     fn of(&self, task: TaskId) -> Option<MmId> {
         *self.tasks.get(usize::from(task.0).checked_sub(1)?)?
     }
@@ -56,14 +64,15 @@ impl<M> Spaces<M> {
     }
 }
 
-/// Boots a manager of a layer. It has no defects of its own.
+/// Makes the manager of a layer; the layer's own is booted by the first [`Manager::reset`], where a panic is told
+/// of a program. It has no defects of its own.
 pub fn boot<L: Layer>(
     config: &Config,
     events: Arc<dyn EventSink>,
     _defects: &[&str],
 ) -> Box<dyn Manager> {
     Box::new(Adapter::<L> {
-        spaces: Mutex::new(spaces::<L>(config, &events)),
+        spaces: Mutex::new(Spaces::none()),
         config: config.clone(),
         events,
         scale: Scale::new(L::Space::PAGE_SIZE, L::Space::BASE),
@@ -181,6 +190,10 @@ impl<L: Layer> Manager for Adapter<L> {
     }
 
     fn quiesce(&self) {}
+
+    fn close(&mut self) {
+        self.spaces = Mutex::new(Spaces::none());
+    }
 
     /// A child cannot be made but of a parent as it was then: of several address spaces none is taken on.
     fn adopt(&mut self, state: &Snapshot) -> bool {

@@ -28,16 +28,17 @@ const HAS: Capabilities = Capabilities::of(&[
 
 /// A manager behind the trait that the harness runs.
 pub struct Open<M> {
-    space: M,
+    /// While there is a program.
+    space: Option<M>,
     config: Config,
     scale: Scale,
 }
 
 impl<M: Interleaved> Open<M> {
-    /// A manager that has booted.
+    /// A manager that boots with the first program, by [`Manager::reset`].
     pub fn new(config: &Config, _: PhantomData<M>) -> Self {
         Self {
-            space: M::boot(config),
+            space: None,
             config: config.clone(),
             scale: Scale::new(M::PAGE_SIZE, M::BASE),
         }
@@ -51,7 +52,7 @@ impl<M: Interleaved> Manager for Open<M> {
 
     fn reset(&mut self, config: &Config) {
         self.config.clone_from(config);
-        self.space = M::boot(config);
+        self.space = Some(M::boot(config));
     }
 
     fn name(&self) -> &'static str {
@@ -63,10 +64,11 @@ impl<M: Interleaved> Manager for Open<M> {
     }
 
     fn call(&self, task: TaskId, call: &Call, _: Fail) -> Outcome {
-        if task.0 == 0 || task.0 > self.config.tasks {
+        let lives = task.0 != 0 && task.0 <= self.config.tasks;
+        let Some(space) = self.space.as_ref().filter(|_| lives) else {
             return Outcome::NoTask;
-        }
-        let (space, scale) = (&self.space, self.scale);
+        };
+        let scale = self.scale;
         match *call {
             Call::Load { addr } => answer_access(space.load(scale.byte(addr)).map(u64::from)),
             Call::Store { addr, value } => {
@@ -94,12 +96,17 @@ impl<M: Interleaved> Manager for Open<M> {
                 ..TaskState::default()
             }));
         let state = |range, prot| area_state(range, prot, self.scale, MM);
-        self.space
-            .each(|range, prot| into.vmas.push(state(range, prot)));
+        if let Some(space) = &self.space {
+            space.each(|range, prot| into.vmas.push(state(range, prot)));
+        }
         by_address(&mut into.vmas);
     }
 
     fn quiesce(&self) {}
+
+    fn close(&mut self) {
+        self.space = None;
+    }
 
     fn adopt(&mut self, state: &Snapshot) -> bool {
         let space = M::boot(&self.config);
@@ -112,7 +119,7 @@ impl<M: Interleaved> Manager for Open<M> {
             Taken::Store(addr, value) => space.store(addr, value).is_ok(),
         });
         if taken {
-            self.space = space;
+            self.space = Some(space);
         }
         taken
     }

@@ -7,7 +7,7 @@ use std::mem;
 
 use vmadiff_contract::{CallKind, Event, Outcome, Parts, Snapshot};
 
-use super::{Pair, Ran, TWICE_IN, nondeterminism};
+use super::{AT_BOOT, AT_DROP, Pair, Ran, TWICE_IN, nondeterminism};
 use crate::compare::{Difference, Passed, Shown, narrow};
 use crate::judge::{
     Broken, Divergence, Rule, Side, Signature, Verdict, answers_differ, same_state, states_differ,
@@ -120,7 +120,7 @@ impl Pair {
         }
         let mut place = Place {
             at: None,
-            call: "boot",
+            call: AT_BOOT,
             side: Side::Candidate,
         };
         // States that are kept are looked at as a whole.
@@ -137,22 +137,41 @@ impl Pair {
             run.all(program, watch)
         });
         aligned.found = match ran {
-            Ok(Ok(()) | Err(Stop::Known)) => None,
-            Ok(Err(Stop::Found(found))) => Some(*found),
+            Ok(ended) => {
+                let dropped = self.dropped();
+                match ended {
+                    Ok(()) | Err(Stop::Known) => {
+                        dropped.map(|message| self.panicked(Place::DROP, message, &mut aligned))
+                    }
+                    Err(Stop::Found(found)) => Some(*found),
+                }
+            }
             Err(message) => {
                 self.reference.instance.renew();
                 self.candidate.instance.renew();
-                let Place { at, side, .. } = place;
-                let what = format!("the {side} panicked: {message}");
-                let panicked = Some(Panic { at, message });
-                match side {
-                    Side::Reference => aligned.reference.panicked = panicked,
-                    Side::Candidate => aligned.candidate.panicked = panicked,
-                }
-                Some(place.of_side().diverges(Rule::Panic, "panic", what))
+                Some(self.panicked(place, message, &mut aligned))
             }
         };
         aligned
+    }
+
+    /// Throws away what the candidate kept for the program; what it said if it panicked.
+    fn dropped(&mut self) -> Option<String> {
+        let closed = caught(|| self.candidate.instance.manager.close());
+        let message = closed.err()?;
+        self.candidate.instance.renew();
+        Some(message)
+    }
+
+    fn panicked(&self, place: Place, message: String, aligned: &mut Aligned) -> Divergence {
+        let Place { at, side, .. } = place;
+        let what = format!("the {side} panicked: {message}");
+        let panicked = Some(Panic { at, message });
+        match side {
+            Side::Reference => aligned.reference.panicked = panicked,
+            Side::Candidate => aligned.candidate.panicked = panicked,
+        }
+        place.of_side().diverges(Rule::Panic, "panic", what)
     }
 }
 
@@ -169,6 +188,13 @@ struct Place {
 struct Objection(Place, Option<Side>);
 
 impl Place {
+    /// The candidate is thrown away.
+    const DROP: Self = Self {
+        at: None,
+        call: AT_DROP,
+        side: Side::Candidate,
+    };
+
     fn of_both(self) -> Objection {
         Objection(self, None)
     }
@@ -202,10 +228,11 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn all(&mut self, program: &Program, watch: &mut impl Watch) -> Result<(), Stop> {
+        let config = self.pair.terms.world.machine(&program.config);
         self.place.side = Side::Reference;
-        self.pair.reference.reset(&program.config);
+        self.pair.reference.reset(&config);
         self.place.side = Side::Candidate;
-        self.pair.candidate.reset(&program.config);
+        self.pair.candidate.reset(&config);
         watch.begin(&program.config);
         self.look(Side::Reference);
         self.agree();
@@ -295,6 +322,7 @@ impl Run<'_> {
     }
 
     fn look(&mut self, side: Side) {
+        self.place.side = side;
         self.snapshot(side);
         self.narrow(side);
     }
@@ -308,6 +336,7 @@ impl Run<'_> {
             terms,
             ..
         } = &mut *self.pair;
+        self.place.side = Side::Reference;
         reference.look_if_moved(shown);
         if !reference.left_out {
             narrow(&terms.view, &mut reference.state);
@@ -317,6 +346,7 @@ impl Run<'_> {
         } else {
             &reference.state
         };
+        self.place.side = Side::Candidate;
         candidate.look_if_other(shown, &terms.view, ours);
         if !candidate.left_out {
             narrow(&terms.view, &mut candidate.state);
@@ -440,6 +470,7 @@ impl Run<'_> {
         let Some((rule, field, what)) = differ else {
             return Ok(());
         };
+        self.place.side = Side::Candidate;
         let kept_apart = look && self.pair.keeps_apart(step, reference, candidate);
         let difference = Difference {
             rule,
@@ -492,6 +523,7 @@ impl Run<'_> {
 
     /// Brings the candidate to the reference's state; whether it is there.
     fn bring_together(&mut self) -> bool {
+        self.place.side = Side::Candidate;
         let Pair {
             reference,
             candidate,
@@ -539,6 +571,7 @@ impl Run<'_> {
         if !self.pair.terms.view.shows(Shown::EVENTS) {
             return Ok(());
         }
+        self.place.side = Side::Candidate;
         let place = *self.place;
         let candidate = &mut self.pair.candidate;
         candidate.instance.manager.quiesce();

@@ -38,6 +38,10 @@ use crate::run::{Make, Observation, Watch, Woven};
 /// on nothing else: to a fuzzing engine the same input must always do the same.
 pub const TWICE_IN: u64 = 1000;
 
+/// Stands for a call in what is said of a manager that boots, or is thrown away.
+pub(crate) const AT_BOOT: &str = "boot";
+pub(crate) const AT_DROP: &str = "drop";
+
 /// Runs programs on a reference and a candidate, one after another.
 pub struct Pair {
     reference: Checked<dyn Manager>,
@@ -71,6 +75,25 @@ pub struct Ran {
     pub candidate: Observation,
     /// What was observed of the candidate where calls were woven: then both others are empty.
     pub woven: Option<Box<Woven>>,
+}
+
+impl Ran {
+    /// The calls of the program that were not made, by index: the candidate has them not, or its
+    /// [`World`] leaves them out. Of a program that was not run at all there are none.
+    pub fn unmade(&self) -> Vec<usize> {
+        let answered = |outcome: Option<Outcome>| outcome == Some(Outcome::Unsupported);
+        match &self.woven {
+            Some(woven) => indexes(woven.outcomes.iter().map(|outcome| answered(*outcome))),
+            None => indexes(
+                (self.reference.calls.iter()).map(|observed| answered(Some(observed.outcome))),
+            ),
+        }
+    }
+}
+
+fn indexes(are: impl Iterator<Item = bool>) -> Vec<usize> {
+    let all = are.enumerate();
+    all.filter_map(|(at, is)| is.then_some(at)).collect()
 }
 
 /// The reference, and a candidate of this design with these defects.
@@ -125,8 +148,13 @@ impl Pair {
     }
 
     /// Compared on these terms, instead of in all that the contract knows.
+    ///
+    /// # Panics
+    /// If the world has bounds of which no program can be made: see [`World::within`] and [`World::tasks`].
     #[must_use]
+    #[track_caller]
     pub fn on(mut self, mut terms: Terms) -> Self {
+        terms.world.assert_sound();
         self.known = self.known.and(terms.world.calls);
         // What is never called is nothing that programs could prepare for.
         if terms.world != World::all() {

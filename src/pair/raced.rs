@@ -2,11 +2,11 @@
 //! one after another in some order that keeps real time. The reference tries the orders.
 
 use super::orders::Orders;
-use super::{Pair, Ran, TWICE_IN, nondeterminism};
+use super::{AT_BOOT, AT_DROP, Pair, Ran, TWICE_IN, nondeterminism};
 use crate::compare::{Passed, narrow};
-use crate::judge::{Side, Verdict};
+use crate::judge::{Divergence, Rule, Side, Signature, Verdict};
 use crate::program::Program;
-use crate::run::{Watch, Woven};
+use crate::run::{Watch, Woven, caught};
 
 impl Pair {
     /// Runs a race; none if all is well.
@@ -39,11 +39,27 @@ impl Pair {
             ));
         }
         let (known, view) = (self.known, self.terms.view);
+        let program = &*self.terms.world.on_machine(program);
         let interleaved = self.interleaved();
         watch.begin(&program.config);
-        let woven = interleaved.weaver.weave(program, known, watch.pairs());
-        watch.woven(program, woven);
-        let mut woven = woven.clone();
+        let weaver = &mut interleaved.weaver;
+        // Panics of calls are told of a race; what unwinds further is one of its boot.
+        let ran = caught(|| {
+            let woven = weaver.weave(program, known, watch.pairs());
+            watch.woven(program, woven);
+            woven.clone()
+        });
+        let mut woven = match ran {
+            Ok(woven) => woven,
+            Err(message) => {
+                weaver.renew();
+                return self.panicked_at(AT_BOOT, &message);
+            }
+        };
+        let dropped = caught(|| weaver.close()).err();
+        if dropped.is_some() {
+            weaver.renew();
+        }
         let ended = interleaved.alone.judge_end(program, &woven);
         narrow(&view, &mut woven.state);
         narrow(&view, &mut woven.last);
@@ -51,10 +67,34 @@ impl Pair {
             Err(divergence) => (Verdict::Diverge(*divergence), None),
             Ok(()) => self.explain(program, &woven),
         };
+        if let (Verdict::Agree, Some(message)) = (&verdict, &dropped) {
+            return Ran {
+                woven: Some(Box::new(woven)),
+                ..self.panicked_at(AT_DROP, message)
+            };
+        }
         Ran {
             verdict,
             known: known.into_iter().collect(),
             woven: Some(Box::new(woven)),
+            ..self.skipped(String::new())
+        }
+    }
+
+    /// What is said of a candidate that panicked outside of all calls.
+    fn panicked_at(&self, call: &'static str, message: &str) -> Ran {
+        let signature = Signature {
+            rule: Rule::Panic,
+            call,
+            field: "panic",
+        };
+        let side = Side::Candidate;
+        let what = format!("the {side} panicked: {message}");
+        Ran {
+            verdict: Verdict::Diverge(Divergence {
+                side: Some(side),
+                ..Divergence::of(signature, what)
+            }),
             ..self.skipped(String::new())
         }
     }

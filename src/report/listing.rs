@@ -4,6 +4,7 @@ use vmadiff_contract::CallKind;
 
 use super::{Report, Role};
 use crate::judge::Divergence;
+use crate::pair::{AT_BOOT, AT_DROP};
 use crate::program::text::outcome_text;
 use crate::program::{Program, Schedule};
 use crate::run::{Observation, Observed, Woven};
@@ -44,8 +45,17 @@ pub fn add(
     }
     match divergence.at {
         Some(at) if at >= calls => number(report, Some(at), true, "exit() of a task left"),
-        None => number(report, None, true, "the end of all grace periods"),
+        None => number(report, None, true, outside(divergence)),
         Some(_) => {}
+    }
+}
+
+/// Where a run stands that is at no call.
+fn outside(divergence: &Divergence) -> &'static str {
+    match divergence.signature.call {
+        AT_BOOT => "the candidate boots",
+        AT_DROP => "the candidate is thrown away",
+        _ => "the end of all grace periods",
     }
 }
 

@@ -1,6 +1,7 @@
 //! One manager that is booted, driven call by call and observed in full.
 
 use std::any::Any;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -36,7 +37,8 @@ impl<M: Manager + ?Sized> Instance<M> {
 
     /// Replaces a manager that panicked: nobody knows what it left behind.
     pub fn renew(&mut self) {
-        self.manager = (self.make)(&Config::default(), Arc::new(Recorder));
+        let fresh = (self.make)(&Config::default(), Arc::new(Recorder));
+        throw_away(mem::replace(&mut self.manager, fresh));
         Recorder::clear();
     }
 
@@ -149,6 +151,11 @@ pub fn exit(task: TaskId) -> Step {
         call: Call::Exit,
         fail: Fail::NONE,
     }
+}
+
+/// Throws away what has panicked, and may do so once more.
+pub fn throw_away<T>(broken: T) {
+    let _ = caught(|| drop(broken));
 }
 
 /// Runs it; what a panic said.

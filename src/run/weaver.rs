@@ -1,6 +1,7 @@
 //! One manager in the simulation: booted, its tasks interleaved by a schedule, observed in full.
 
 use std::cell::{Cell, RefCell};
+use std::mem;
 use std::sync::Arc;
 
 use vmadiff_contract::{
@@ -10,7 +11,7 @@ use vmadiff_interleave::policy::{Policy, Preemptions};
 use vmadiff_interleave::sim::{self, Plan, Planned, Sim, TASKS, Trace};
 
 use super::chooser::Chooser;
-use super::instance::{Make, caught, exit};
+use super::instance::{Make, caught, exit, throw_away};
 use super::{Exited, Observed, Panic, Shot, Tagger, Woven};
 use crate::program::{self as schedule, Program};
 
@@ -178,8 +179,19 @@ impl Weaver {
         self.reached = self.manager.has_reached_defect();
         if !self.woven.finished() {
             // Nobody knows what was left behind.
-            self.manager = (self.make)(&Config::default(), Arc::new(self.tagger));
+            self.renew();
         }
+    }
+
+    /// Makes another manager in the place of one that ended badly.
+    pub fn renew(&mut self) {
+        let fresh = (self.make)(&Config::default(), Arc::new(self.tagger));
+        throw_away(mem::replace(&mut self.manager, fresh));
+    }
+
+    /// The program is over: see [`Manager::close`].
+    pub fn close(&mut self) {
+        self.manager.close();
     }
 
     /// Plans the program's calls. One of the kernel itself, or of a task that there cannot be, is

@@ -7,6 +7,7 @@ use vmadiff::contract::{
     Call, Capabilities, Config, DesignInfo, EventSink, Fail, Manager, Outcome, Snapshot, TaskId,
 };
 use vmadiff::designs::Planted;
+use vmadiff::expect::{Of, looks, unasked_in, unmet_in};
 use vmadiff::judge::Verdict;
 use vmadiff::program::mutate::{Flavour, Profile, generate};
 use vmadiff::{CallKind, Placement, View, compare};
@@ -126,4 +127,79 @@ fn programs_can_be_made_of_any_calls() {
             }
         }
     }
+}
+
+fn space() -> Compare {
+    compare::<Space<{ space::RIGHT }>>("space")
+        .view(View::areas().joined())
+        .placement(Placement::FollowReference)
+}
+
+/// What is not made is named, and what was expected of it is not said to be met.
+#[test]
+fn calls_that_are_not_made_are_named() {
+    let mut pair = space().pair();
+    let mixed = case(
+        "mmap(0x1f0000, 0x2000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0) = 0x1f0000\n\
+         mremap(0x1f0000, 0x2000, 0x1000, 0) = 0x1f0000\n\
+         munmap(0x1f0800, 0x1000) = -1 EINVAL\n\
+         mlock(0x1f0000, 0x1000)\n\
+         munmap(0x1f0000, 0x1000) = 0\n",
+    );
+    let ran = pair.observe_twice_at(&mixed.program, &looks(&mixed));
+    assert_eq!(ran.verdict, Verdict::Agree);
+    assert_eq!(ran.unmade(), [1, 2, 3]);
+    assert_eq!(unmet_in(&mixed, &ran), []);
+    let unasked: Vec<Of> = unasked_in(&mixed, &ran).iter().map(|it| it.of).collect();
+    assert_eq!(unasked, [Of::Call(1), Of::Call(2)]);
+    // A text for a manager without it may say so.
+    let told = case("mlock(0x1f0000, 0x1000) = UNSUPPORTED\n");
+    let ran = pair.observe_twice(&told.program);
+    assert_eq!(unasked_in(&told, &ran), []);
+    let own = vmadiff::pair::pair(&Planted::default()).observe(&mixed.program);
+    assert!(own.unmade().is_empty());
+}
+
+#[test]
+fn what_cannot_be_seen_is_not_said_to_be_met() {
+    let mut pair = space().pair();
+    let asks = case(
+        "mmap(0x1f0000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0) frees none\n\
+         status: size=1\n",
+    );
+    let ran = pair.observe_twice_at(&asks.program, &looks(&asks));
+    let unasked: Vec<Of> = unasked_in(&asks, &ran).iter().map(|it| it.of).collect();
+    assert_eq!(unasked, [Of::Call(0), Of::Check(0)]);
+}
+
+/// Neighbours are one on both sides, in what a text expects, too.
+#[test]
+fn areas_are_asked_where_neighbours_are_joined() {
+    let mut pair = space().pair();
+    let mut unmet = |maps: &str| {
+        let text = format!(
+            "mmap(0x1f0000, 0x2000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)\n\
+             mmap(0x1f2000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)\n\
+             maps:\n{maps}"
+        );
+        let asks = case(&text);
+        let ran = pair.observe_twice_at(&asks.program, &looks(&asks));
+        assert_eq!(
+            (&ran.verdict, unasked_in(&asks, &ran)),
+            (&Verdict::Agree, vec![])
+        );
+        unmet_in(&asks, &ran).len()
+    };
+    assert_eq!(unmet("  001f0000-001f3000 r--p 00000000 anon\n"), 0);
+    let apart = "  001f0000-001f2000 r--p 00000000 anon\n  001f2000-001f3000 r--p 00000000 anon\n";
+    assert_eq!(unmet(apart), 0);
+    // Of the reference, and of the candidate.
+    assert_eq!(unmet("  001f0000-001f2000 r--p 00000000 anon\n"), 2);
+    assert_eq!(unmet("  001f0000-001f3000 rw-p 00000000 anon\n"), 2);
+}
+
+#[test]
+#[should_panic(expected = "call 2, mlock(0x1f0000, 0x1000): not made")]
+fn a_test_of_a_call_that_is_not_made_fails() {
+    space().check("munmap(0x1f0000, 0x1000)\nmlock(0x1f0000, 0x1000)");
 }

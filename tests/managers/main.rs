@@ -5,6 +5,7 @@ mod honest;
 mod known;
 mod layers;
 mod moves;
+mod panics;
 mod places;
 mod races;
 mod space;

@@ -1,10 +1,11 @@
 //! Who chooses where memory goes.
 
 use vmadiff::compare::Compare;
-use vmadiff::{Placement, View, compare};
+use vmadiff::contract::{CallKind, Errno, Outcome};
+use vmadiff::{Placement, View, World, compare};
 
-use super::space::{self, Space};
-use super::{agrees, finds};
+use super::space::{self, ROOM, Space};
+use super::{agrees, finds, first, programs};
 
 fn placed<const BUG: u8>(placement: Placement) -> Compare {
     compare::<Space<BUG>>("space")
@@ -38,5 +39,42 @@ fn a_free_place_is_one_where_nothing_is() {
         placed::<{ space::PLACES_OVER }>(Placement::Free),
         "outcome/mmap/succeeded",
         2,
+    );
+}
+
+/// A manager that has no more room than it says is full where the reference is, whoever chooses.
+#[test]
+fn a_manager_that_is_full_is_no_finding() {
+    let within = || World::plain().within(ROOM);
+    for placement in [Placement::FollowReference, Placement::Free] {
+        let small = || placed::<{ space::SMALL }>(placement);
+        agrees(small().world(within()), 2000);
+        let mut pair = small().world(within()).pair();
+        let full = Outcome::Errno(Errno::ENOMEM);
+        let is_full = programs(&pair, 200).filter(|program| {
+            let ran = pair.observe(program);
+            let mut made = program.calls.iter().zip(&ran.candidate.calls);
+            made.any(|(step, seen)| step.call.kind() == CallKind::Mmap && seen.outcome == full)
+        });
+        assert!(is_full.count() > 20, "few programs fill it");
+        // Who does not say how much room there is cannot be full.
+        assert!(first(&mut small().pair(), 300).is_some());
+    }
+}
+
+/// It says that there is room where it puts nothing, and the other way round.
+#[test]
+fn another_end_than_it_says_is_found() {
+    let said =
+        |range| placed::<{ space::SMALL }>(Placement::Free).world(World::plain().within(range));
+    finds(
+        said(ROOM.start..ROOM.end + 0x1000),
+        "outcome/mmap/failed",
+        1,
+    );
+    finds(
+        said(ROOM.start + 0x1000..ROOM.end),
+        "outcome/mmap/succeeded",
+        1,
     );
 }

@@ -29,6 +29,10 @@ const IN_TWO: u8 = 2;
 const SKIPS_HOLES: u8 = 3;
 /// A place is found free, and taken under another hold of the lock.
 const LOOKS_EARLY: u8 = 4;
+/// It panics as it boots.
+const PANICS_FIRST: u8 = 5;
+/// It panics as it is thrown away, if a page was left.
+const PANICS_LAST: u8 = 6;
 
 /// Pages under one lock, with one bug.
 struct Locked<const BUG: u8> {
@@ -42,10 +46,18 @@ impl<const BUG: u8> Locked<BUG> {
     }
 }
 
+impl<const BUG: u8> Drop for Locked<BUG> {
+    fn drop(&mut self) {
+        let left = BUG == PANICS_LAST && self.pages.lock().is_ok_and(|pages| !pages.is_empty());
+        assert!(!left || std::thread::panicking(), "pages are left");
+    }
+}
+
 impl<const BUG: u8> Interleaved for Locked<BUG> {
     const SITES: &'static [&'static [&'static str]] = &[NAMES];
 
     fn boot(_: &Config) -> Self {
+        assert_ne!(BUG, PANICS_FIRST, "it cannot boot");
         Self {
             lock: RwSem::new(),
             pages: Mutex::default(),
@@ -265,4 +277,28 @@ fn calls_change_places_where_a_switch_can_go() {
         [2] mmap(0x1f0000, 0x1000, PROT_EXEC, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
         switch: 1@space.write#1 -> 2\n";
     assert_eq!(small.program.to_string(), expected);
+}
+
+/// Whatever it panics at, the race in which it does so is the one that is told.
+#[test]
+fn one_that_panics_around_its_race_is_found() {
+    fn told<const BUG: u8>(text: &str) -> Option<String> {
+        let mut pair = interleaved::compare::<Locked<BUG>>("locked")
+            .view(View::areas().joined())
+            .pair();
+        let race = case(text);
+        let signature = |ran: &Ran| divergence(ran).map(|found| found.signature.to_string());
+        let fast = pair.run(&race.program, &mut ());
+        let fast = fast.as_deref().and_then(signature);
+        assert_eq!(fast, signature(&pair.observe_twice(&race.program)));
+        fast
+    }
+    let map = "mmap(0x1f0000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)\n";
+    let race = |calls: &str| format!("{map}{calls}policy: random seed=3\n");
+    let left = race("[2] munmap(0x1f1000, 0x1000)\n");
+    let boot = told::<PANICS_FIRST>(&left);
+    assert_eq!(boot.as_deref(), Some("panic/boot/panic"));
+    let last = told::<PANICS_LAST>(&left);
+    assert_eq!(last.as_deref(), Some("panic/drop/panic"));
+    assert_eq!(told::<0>(&left), None);
 }

@@ -30,6 +30,25 @@ pub const LEAKS: u8 = 7;
 /// It answers with another error.
 pub const ANOTHER_ERROR: u8 = 8;
 
+/// It has room in a few pages only, and is full without them.
+pub const SMALL: u8 = 9;
+
+/// It panics as it is thrown away, if a page was left.
+pub const PANICS_LAST: u8 = 10;
+/// It panics as it boots.
+pub const PANICS_FIRST: u8 = 11;
+/// It panics as it is looked at, if there are three pages.
+pub const PANICS_SEEN: u8 = 12;
+/// As [`SKIPS_HOLES`], and it panics if it is to map only what is free at one place: as it is when it takes
+/// on a state.
+pub const PANICS_AGAIN: u8 = 13;
+
+/// That place.
+pub const TAKEN_ON_BADLY: u64 = 0x1f_0000;
+
+/// The room of a small one.
+pub const ROOM: Range<u64> = 0x10_0000..0x11_0000;
+
 /// A page: what may be done, what it holds, and the object that stands for its area.
 #[derive(Clone, Debug)]
 pub struct Page {
@@ -84,10 +103,15 @@ impl<const BUG: u8, const SIZE: u64, const START: u64> Space<BUG, SIZE, START> {
         }
     }
 
-    fn lowest_free(&self, size: u64) -> u64 {
+    fn lowest_free(&self, size: u64) -> Result<u64, Errno> {
         let free = |start: &u64| self.pages.range(*start..*start + size).next().is_none();
-        let all = (0x10..).map(|page| START + page * SIZE);
-        all.into_iter().find(free).expect("room")
+        let mut all = (0x10..).map(|page| START + page * SIZE);
+        if BUG == SMALL {
+            let mut inside = (ROOM.start..ROOM.end).step_by(SIZE as usize);
+            let found = inside.find(|start| start + size <= ROOM.end && free(start));
+            return found.ok_or(Errno::ENOMEM);
+        }
+        Ok(all.find(free).expect("room"))
     }
 }
 
@@ -103,6 +127,7 @@ impl<const BUG: u8, const SIZE: u64, const START: u64> Areas for Space<BUG, SIZE
     const BASE: u64 = START;
 
     fn boot(_: &Config) -> Self {
+        assert_ne!(BUG, PANICS_FIRST, "it cannot boot");
         Self {
             pages: BTreeMap::new(),
             events: None,
@@ -112,13 +137,17 @@ impl<const BUG: u8, const SIZE: u64, const START: u64> Areas for Space<BUG, SIZE
 
     fn map(&mut self, range: Range<u64>, prot: Prot, how: Place) -> Result<u64, Errno> {
         let size = range.end - range.start;
+        assert!(
+            BUG != PANICS_AGAIN || how != Place::IfFree || range.start != TAKEN_ON_BADLY,
+            "it cannot be taken on"
+        );
         let mut start = range.start;
         let taken = self.pages.range(range).next().map(|(page, _)| *page);
         match how {
             Place::Anywhere if BUG == PLACES_OVER && !self.pages.is_empty() => {
                 start = *self.pages.keys().next().expect("a page");
             }
-            Place::Anywhere => start = self.lowest_free(size),
+            Place::Anywhere => start = self.lowest_free(size)?,
             Place::IfFree if taken.is_some() => {
                 return Err(if BUG == ANOTHER_ERROR {
                     Errno::EBUSY
@@ -127,6 +156,9 @@ impl<const BUG: u8, const SIZE: u64, const START: u64> Areas for Space<BUG, SIZE
                 });
             }
             Place::IfFree | Place::Over => {}
+        }
+        if BUG == SMALL && (start < ROOM.start || start + size > ROOM.end) {
+            return Err(Errno::ENOMEM);
         }
         for page in (start..start + size).step_by(SIZE as usize) {
             self.remove(page);
@@ -149,7 +181,7 @@ impl<const BUG: u8, const SIZE: u64, const START: u64> Areas for Space<BUG, SIZE
         for page in range.step_by(SIZE as usize) {
             match self.pages.get_mut(&page) {
                 Some(page) => page.prot = prot,
-                None if BUG == SKIPS_HOLES => {}
+                None if BUG == SKIPS_HOLES || BUG == PANICS_AGAIN => {}
                 None => return Err(Errno::ENOMEM),
             }
         }
@@ -157,9 +189,20 @@ impl<const BUG: u8, const SIZE: u64, const START: u64> Areas for Space<BUG, SIZE
     }
 
     fn each(&self, mut visit: impl FnMut(Range<u64>, Prot)) {
+        assert!(
+            BUG != PANICS_SEEN || self.pages.len() < 3,
+            "too many to be seen"
+        );
         for (page, Page { prot, .. }) in &self.pages {
             visit(*page..*page + SIZE, *prot);
         }
+    }
+}
+
+impl<const BUG: u8, const SIZE: u64, const START: u64> Drop for Space<BUG, SIZE, START> {
+    fn drop(&mut self) {
+        let left = BUG == PANICS_LAST && !self.pages.is_empty();
+        assert!(!left || std::thread::panicking(), "pages are left");
     }
 }
 

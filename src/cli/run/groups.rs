@@ -14,6 +14,9 @@ use crate::counted::counted;
 /// Stands for a signature where the managers agree, but not with what the program expects.
 const UNMET: &str = "unmet expectation";
 
+/// Stands for a signature where what the program expects could not be asked.
+const UNASKED: &str = "unasked expectation";
+
 /// Stands for a signature of files that could not be read.
 const UNREADABLE: &str = "unreadable";
 
@@ -36,6 +39,8 @@ pub fn groups(outcomes: &[Outcome]) -> Vec<Group> {
     for outcome in outcomes.iter().filter(|outcome| !outcome.is_fine()) {
         let fallback = if outcome.error.is_some() {
             UNREADABLE
+        } else if outcome.unmet.is_empty() {
+            UNASKED
         } else {
             UNMET
         };
@@ -103,14 +108,15 @@ pub fn text(outcomes: &[Outcome]) -> String {
     out
 }
 
-/// Which expectation of which file was not met, a line each.
+/// Which expectation of which file was not met, or not asked, a line each.
 fn unmet(outcomes: &[Outcome]) -> String {
     let mut out = String::new();
     for outcome in outcomes {
-        for line in outcome.unmet.iter().take(LISTED) {
+        let lines = outcome.unmet.iter().chain(&outcome.unasked);
+        for line in lines.clone().take(LISTED) {
             writeln!(out, "{line}").expect("a String takes all");
         }
-        let more = outcome.unmet.len().saturating_sub(LISTED);
+        let more = lines.count().saturating_sub(LISTED);
         if more > 0 {
             let file = name(&outcome.file);
             let more = counted(more, "more expectation");

@@ -24,7 +24,8 @@ fn case(outcome: &Outcome) -> TestCase {
 }
 
 fn status(outcome: &Outcome) -> TestCaseStatus {
-    if let Some(why) = &outcome.skipped {
+    let skipped = outcome.skipped.as_ref();
+    if let Some(why) = skipped.filter(|_| outcome.is_fine()) {
         let mut status = TestCaseStatus::skipped();
         status.set_message(why.clone());
         return status;
@@ -45,6 +46,12 @@ fn status(outcome: &Outcome) -> TestCaseStatus {
             status.set_type(signature.clone());
             status.set_message(what.clone());
             status.set_description(anstream::adapter::strip_str(report).to_string());
+        }
+        _ if outcome.unmet.is_empty() => {
+            status = TestCaseStatus::non_success(NonSuccessKind::Error);
+            status.set_type("unasked");
+            status.set_message("what the program expects was not asked");
+            status.set_description(outcome.unasked.join("\n"));
         }
         _ => {
             status.set_type("unmet");

@@ -7,13 +7,14 @@ mod junit;
 pub use folder::{may_be_program, programs};
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use serde::Serialize;
 use vmadiff::compare::Passed;
 use vmadiff::designs::Planted;
-use vmadiff::expect::{Of, Unmet, looks, unmet_in};
+use vmadiff::expect::{Of, looks, unasked_in, unmet_in};
 use vmadiff::judge::Verdict;
 use vmadiff::missed::{is_expected, never_came};
 use vmadiff::pair::{Pair, Ran, pair};
@@ -30,7 +31,8 @@ use crate::status::Status;
 
 /// Runs programs, text or bytes, on both managers and prints the verdict.
 ///
-/// What a text program expects is checked on each manager. A name that ends in .vma is read as text, one
+/// What a text program expects is checked on each manager. Calls that the candidate does not have are not
+/// made, and are told; what is expected of them cannot be asked, and the status is 2. A name that ends in .vma is read as text, one
 /// that ends in .bytes as bytes; other files by what they look like.
 ///
 /// Of a folder, every program in it is run (files named .vma or .bytes, and those without an extension),
@@ -74,8 +76,13 @@ struct Outcome {
     what: Option<String>,
     /// Differences that are no news, each with its place and what became of the run.
     known: Vec<String>,
+    /// Calls that were not made, since the candidate has them not or its world leaves them out; counted
+    /// from 1.
+    not_made: Vec<usize>,
     /// Expectations that were not met, each with its place.
     unmet: Vec<String>,
+    /// Expectations that were not asked, each with its place, and why.
+    unasked: Vec<String>,
     /// What else there is to say of the program: what in its text does nothing, switches that never
     /// came.
     warnings: Vec<String>,
@@ -98,7 +105,8 @@ struct Outcome {
 impl Outcome {
     /// Whether the managers did what is expected of them: the same, and what the text says.
     fn is_fine(&self) -> bool {
-        self.signature.is_none() && self.unmet.is_empty() && self.error.is_none()
+        let asked_and_met = self.unmet.is_empty() && self.unasked.is_empty();
+        self.signature.is_none() && asked_and_met && self.error.is_none()
     }
 
     fn unreadable(file: &Path, error: &anyhow::Error) -> Self {
@@ -112,7 +120,9 @@ impl Outcome {
             at_call: None,
             what: None,
             known: Vec::new(),
+            not_made: Vec::new(),
             unmet: Vec::new(),
+            unasked: Vec::new(),
             warnings: Vec::new(),
             is_empty: false,
             never_came: false,
@@ -210,7 +220,8 @@ fn plan(file: &Path, asked: &Asked) -> Result<Planned> {
 }
 
 fn status(outcomes: &[Outcome]) -> Status {
-    if outcomes.iter().any(|outcome| outcome.error.is_some()) {
+    let is_bad = |outcome: &Outcome| outcome.error.is_some() || !outcome.unasked.is_empty();
+    if outcomes.iter().any(is_bad) {
         Status::BadInput
     } else if outcomes.iter().all(Outcome::is_fine) {
         Status::Agreed
@@ -332,12 +343,17 @@ fn judged(file: &Path, input: &Input, ran: &Ran) -> Outcome {
     let mut warnings: Vec<String> = input.warnings.iter().map(ToString::to_string).collect();
     let mut unmet: Vec<String> = unmet_in(case, ran)
         .iter()
-        .map(|unmet| placed(file, input, unmet))
+        .map(|unmet| placed(file, input, unmet.of, unmet))
+        .collect();
+    let mut unasked: Vec<String> = unasked_in(case, ran)
+        .iter()
+        .map(|unasked| placed(file, input, unasked.of, unasked))
         .collect();
     let other = case.design.filter(|design| *design != ran.design);
     if let Some(design) = other {
         // Its schedule makes other races, or none.
         unmet.clear();
+        unasked.clear();
         warnings.push(format!(
             "what it expects is of the design {}, and is not checked",
             design.name
@@ -361,7 +377,9 @@ fn judged(file: &Path, input: &Input, ran: &Ran) -> Outcome {
         at_call: None,
         what: None,
         known: ran.known.iter().map(known).collect(),
+        not_made: ran.unmade().iter().map(|at| at + 1).collect(),
         unmet,
+        unasked,
         warnings,
         is_empty: input.is_empty(),
         never_came,
@@ -373,6 +391,11 @@ fn judged(file: &Path, input: &Input, ran: &Ran) -> Outcome {
         Verdict::Agree if input.is_empty() => {
             outcome.verdict = "skip";
             outcome.skipped = Some("it has no calls".to_owned());
+        }
+        Verdict::Agree if outcome.not_made.len() == outcome.calls => {
+            outcome.verdict = "skip";
+            let name = ran.design.name;
+            outcome.skipped = Some(format!("{name} has none of its calls, and none was made"));
         }
         Verdict::Agree => {}
         Verdict::Skip(why) => {
@@ -399,14 +422,14 @@ fn known(passed: &Passed) -> String {
     format!("known: {name}, at call {}; {then}", at + 1)
 }
 
-/// An expectation that was not met, with its line as editors read it.
-fn placed(file: &Path, input: &Input, unmet: &Unmet) -> String {
-    let line = match unmet.of {
+/// An expectation, and what came of it, with its line as editors read it.
+fn placed(file: &Path, input: &Input, of: Of, what: &dyn Display) -> String {
+    let line = match of {
         Of::Call(call) => input.calls.get(call),
         Of::Check(check) => input.checks.get(check),
     };
     let line = line.map_or_else(String::new, |line| format!(":{line}"));
-    format!("{}{line}: {unmet}", name(file))
+    format!("{}{line}: {what}", name(file))
 }
 
 fn text(outcome: &Outcome) -> String {
@@ -432,15 +455,49 @@ fn text(outcome: &Outcome) -> String {
             format!(
                 "{} {file}: {}{taken}",
                 paint::good("agree  "),
-                counted(*calls, "call")
+                made(*calls, outcome.not_made.len())
             )
+        }
+        _ if outcome.unmet.is_empty() => {
+            format!("{} {file}: the managers agree", paint::bad("unasked"))
         }
         _ => format!("{} {file}: the managers agree", paint::bad("unmet  ")),
     };
-    let more = outcome.known.iter();
-    let more = more.chain(&outcome.unmet).chain(&outcome.warnings);
+    let not_made = not_made(outcome);
+    let more = not_made.iter().chain(&outcome.known);
+    let more = more.chain(&outcome.unmet).chain(&outcome.unasked);
+    let more = more.chain(&outcome.warnings);
     std::iter::once(verdict)
         .chain(more.map(|line| format!("  {line}")))
         .map(|line| line + "\n")
         .collect()
+}
+
+/// How many calls a program has, and how many of them were made, if not all.
+fn made(calls: usize, left_out: usize) -> String {
+    let all = counted(calls, "call");
+    match left_out {
+        0 => all,
+        some => format!("{} of {all}", calls - some),
+    }
+}
+
+/// Calls that are named one by one where some were not made.
+const NAMED: usize = 8;
+
+/// Which calls were not made, of a program of which others were.
+fn not_made(outcome: &Outcome) -> Option<String> {
+    let calls = &outcome.not_made;
+    if calls.is_empty() || calls.len() == outcome.calls {
+        return None;
+    }
+    let mut named: Vec<String> = calls.iter().take(NAMED).map(usize::to_string).collect();
+    if calls.len() > NAMED {
+        named.push(format!("and {} more", calls.len() - NAMED));
+    }
+    Some(format!(
+        "not made, since the candidate has not what they ask: {} {}",
+        if calls.len() == 1 { "call" } else { "calls" },
+        named.join(", ")
+    ))
 }

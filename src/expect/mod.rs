@@ -3,16 +3,23 @@
 //! Expectations are the project's memory of what is right: both managers can be wrong in the same
 //! way, and then the judge, who compares them, says nothing.
 
+mod maps;
+mod unasked;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use vmadiff_contract::{Event, MmId, Outcome, Snapshot, TaskId, VmaId};
 
-use crate::compare::Shown;
+use crate::compare::{Shown, View};
+use crate::judge::Verdict;
 use crate::pair::Ran;
 use crate::program::text::{answer_text, maps_lines, outcome_text};
 use crate::program::{Case, Check, Counter, Wants};
 use crate::run::{Observation, Woven};
+
+use maps::seen_by;
+pub use unasked::{Unasked, unasked_in};
 
 /// The address space of the first tasks.
 const FIRST: MmId = MmId(1);
@@ -61,7 +68,7 @@ pub fn looks(case: &Case) -> Vec<usize> {
 
 /// What a manager did not meet of a case's expectations, in the order of the calls.
 pub fn unmet(case: &Case, seen: &Observation) -> Vec<Unmet> {
-    unmet_by(case, seen)
+    unmet_by(case, seen, &View::all())
 }
 
 /// What was not met in a run, woven or not, by manager, in the order of the calls. The managers are
@@ -71,36 +78,40 @@ pub fn unmet_in(case: &Case, ran: &Ran) -> Vec<Unmet> {
         let unmet = unmet.into_iter();
         unmet.map(move |unmet| Unmet { manager, ..unmet })
     };
-    match &ran.woven {
-        Some(woven) => by("the candidate", unmet_by(case, woven.as_ref())).collect(),
-        None => by("the reference", unmet_by(case, &ran.reference))
-            .chain(by("the candidate", unmet_by(case, &ran.candidate)))
-            .filter(|unmet| ran.view.is_all() || can_be_met(case, ran, unmet))
+    let view = &ran.view;
+    let all: Vec<Unmet> = match &ran.woven {
+        Some(woven) => by("the candidate", unmet_by(case, woven.as_ref(), view)).collect(),
+        // Nothing answered, and nothing was asked.
+        None if matches!(ran.verdict, Verdict::Skip(_)) => Vec::new(),
+        None => by("the reference", unmet_by(case, &ran.reference, view))
+            .chain(by("the candidate", unmet_by(case, &ran.candidate, view)))
             .collect(),
-    }
+    };
+    let asked = all.into_iter();
+    asked.filter(|unmet| can_be_met(case, ran, unmet)).collect()
 }
 
-/// Whether an expectation is about something that was looked at. Where not all is, what a text
-/// expects of the rest is no matter.
+/// Whether what was not met was asked. Behind a known difference at which a run ended nothing is, nor at
+/// one that it went past; what else is not asked, [`unasked_in`] tells.
 fn can_be_met(case: &Case, ran: &Ran, unmet: &Unmet) -> bool {
     let ended = ran.known.last().filter(|known| !known.went_on);
+    let ended = ended.filter(|_| ran.woven.is_none());
     let made = |calls: usize| ended.is_none_or(|ended| calls <= ended.at);
     match unmet.of {
         Of::Call(at) => {
-            let answered = ran.reference.calls.get(at);
-            let skipped = answered.is_some_and(|seen| seen.outcome == Outcome::Unsupported);
             let frees = unmet.expected.starts_with("frees") && !ran.view.shows(Shown::EVENTS);
-            made(at) && !skipped && !frees && !ran.known.iter().any(|known| known.at == at)
+            let known = ran.woven.is_none() && ran.known.iter().any(|known| known.at == at);
+            made(at) && !frees && !known && !ran.unmade().contains(&at)
         }
-        Of::Check(check) => {
-            let Check { after, wants, .. } = &case.checks[check];
-            made(*after)
-                && match wants {
-                    Wants::Maps(_) => ran.view.shows(Shown::AREAS) && !ran.view.joins(),
-                    Wants::Status(_) => ran.view.shows(Shown::COUNTERS),
-                }
-        }
+        Of::Check(check) => made(case.checks[check].after) && is_shown(ran, &case.checks[check]),
     }
+}
+
+fn is_shown(ran: &Ran, check: &Check) -> bool {
+    ran.view.shows(match check.wants {
+        Wants::Maps(_) => Shown::AREAS,
+        Wants::Status(_) => Shown::COUNTERS,
+    })
 }
 
 /// What expectations are about.
@@ -156,7 +167,7 @@ impl Seen for Woven {
     }
 }
 
-fn unmet_by(case: &Case, seen: &impl Seen) -> Vec<Unmet> {
+fn unmet_by(case: &Case, seen: &impl Seen, view: &View) -> Vec<Unmet> {
     let mut all = Vec::new();
     let asks = case.expect.iter().any(|expect| expect.frees.is_some());
     let lives = if asks {
@@ -166,8 +177,8 @@ fn unmet_by(case: &Case, seen: &impl Seen) -> Vec<Unmet> {
     };
     let mut checks = case.checks.iter().enumerate().peekable();
     for index in 0..=case.program.calls.len() {
-        while let Some((place, check)) = checks.next_if(|(_, check)| check.after <= index) {
-            check_of(case, seen, place, check, &mut all);
+        while let Some((place, _)) = checks.next_if(|(_, check)| check.after <= index) {
+            check_of(case, seen, view, place, &mut all);
         }
         call_of(case, seen, &lives, index, &mut all);
     }
@@ -206,7 +217,8 @@ fn call_of(case: &Case, seen: &impl Seen, lives: &Lives, index: usize, all: &mut
 }
 
 /// What was expected of a state.
-fn check_of(case: &Case, seen: &impl Seen, place: usize, check: &Check, all: &mut Vec<Unmet>) {
+fn check_of(case: &Case, seen: &impl Seen, view: &View, place: usize, all: &mut Vec<Unmet>) {
+    let check = &case.checks[place];
     let state = seen.state(check.after);
     let when = if check.after == case.program.calls.len() {
         "at the end".to_owned()
@@ -232,14 +244,15 @@ fn check_of(case: &Case, seen: &impl Seen, place: usize, check: &Check, all: &mu
     match &check.wants {
         // Nothing is mapped at boot.
         Wants::Maps(expected) if check.after == 0 => {
-            object("areas", show_maps(expected), show_maps(&[]));
+            object("areas", show_maps(&seen_by(view, expected)), show_maps(&[]));
         }
         Wants::Maps(expected) => {
             let found = state.map_or_else(nothing, |state| {
                 let mm = space(state, check.task, case.program.config.tasks);
-                show_maps(&mm.map_or_else(Vec::new, |mm| maps_lines(state, mm)))
+                let lines = mm.map_or_else(Vec::new, |mm| maps_lines(state, mm));
+                show_maps(&seen_by(view, &lines))
             });
-            object("areas", show_maps(expected), found);
+            object("areas", show_maps(&seen_by(view, expected)), found);
         }
         Wants::Status(counters) => {
             for (counter, expected) in counters {
