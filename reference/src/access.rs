@@ -1,11 +1,11 @@
 //! An access to one byte: what the processor allows, and what a signal says (section 19).
 
-use vmadiff_contract::{About, Choice, FrameId, Outcome, PAGE_SIZE, TaskId};
+use vmadiff_contract::{About, Choice, Outcome, PAGE_SIZE, TaskId};
 
 use crate::area::page_down;
 use crate::fault::Fault;
 use crate::job::{Flow, List, Step, rows};
-use crate::page::{Entry, Page, byte_at, set_byte};
+use crate::page::{Bytes, Entry, Page, byte_at, set_byte};
 use crate::world::World;
 
 /// How often an access is tried again after its fault was served.
@@ -119,18 +119,17 @@ impl Access {
             }
             world.about(About::Tlb(TaskId(world.now as u8 + 1)));
         }
-        if by.dropped {
-            // Its file has it no more, and what was in it went with it.
-            if let Entry::File(file, index) = by.entry {
-                world.about(About::FilePage { file, index });
-            }
-            return Ok(Flow::Done(0));
-        }
         let offset = it.addr % PAGE_SIZE;
         let value = match (by.entry, it.want) {
             (Entry::Anon(frame), want) => {
                 world.about(About::Frame(frame));
-                world.touch_frame(frame, offset as u16, want)
+                let bytes = &mut world.frame(frame).bytes;
+                touch_bytes(bytes, offset as u16, want)
+            }
+            (Entry::File(file, index), want) if let Some(place) = by.dropped => {
+                world.about(About::FilePage { file, index });
+                let bytes = &mut world.dropped[place as usize].bytes;
+                touch_bytes(bytes, offset as u16, want)
             }
             (Entry::File(file, index), want) => {
                 world.about(About::FilePage { file, index });
@@ -150,14 +149,11 @@ impl Access {
     }
 }
 
-impl World {
-    fn touch_frame(&mut self, frame: FrameId, offset: u16, want: Want) -> u64 {
-        let bytes = &mut self.frame(frame).bytes;
-        match want {
-            Want::Load => return u64::from(byte_at(bytes, offset)),
-            Want::Store(value) => set_byte(bytes, offset, value),
-            Want::Exec => {}
-        }
-        0
+fn touch_bytes(bytes: &mut Bytes, offset: u16, want: Want) -> u64 {
+    match want {
+        Want::Load => return u64::from(byte_at(bytes, offset)),
+        Want::Store(value) => set_byte(bytes, offset, value),
+        Want::Exec => {}
     }
+    0
 }

@@ -36,11 +36,18 @@ pub(crate) struct Page {
     pub executable: bool,
     /// Allows nothing until the next fault, which learns who uses it (`numa_scan`, section 30).
     pub hinting: bool,
-    /// Only in a TLB: the file's page was dropped, and nobody else has it. Loads find zeros, and stores
-    /// are lost (section 18).
-    pub dropped: bool,
+    /// Only in a TLB: its file has dropped the page since, which lives on without one until the last TLB
+    /// that has it is flushed (section 24). By the place of its contents.
+    pub dropped: Option<u32>,
     /// Cleared, with its table locked until the entry that replaces it is set (section 20).
     pub clearing: bool,
+}
+
+/// A page that its file has dropped.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Dropped {
+    pub index: u64,
+    pub bytes: Bytes,
 }
 
 /// A page frame.
@@ -73,7 +80,7 @@ impl Page {
             writable,
             executable: flags.contains(VmFlags::EXEC),
             hinting: false,
-            dropped: false,
+            dropped: None,
             clearing: false,
         }
     }

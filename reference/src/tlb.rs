@@ -1,10 +1,12 @@
 //! What processors remember of page tables, and what faults have decided: kept only while calls
 //! are driven, since a call that takes all its steps at once leaves neither.
 
+use std::ops::Range;
+
 use vmadiff_contract::{About, Choice, FileId, FrameId, PAGE_SIZE, TaskId};
 
 use crate::guard::Guard;
-use crate::page::{Entry, Page};
+use crate::page::{Dropped, Entry, Page};
 use crate::world::World;
 
 /// A fault that has decided and not yet written.
@@ -143,6 +145,29 @@ impl World {
         let held = self.tlbs.iter().flatten();
         held.into_iter()
             .any(|held| held.writable && held.entry == Entry::Anon(frame))
+    }
+
+    /// A file is about to drop pages: TLBs that have them yet, since munmap takes areas out of the file's
+    /// tree before it flushes, keep them as they are (section 24).
+    pub fn keep_in_tlbs(&mut self, file: FileId, pages: &Range<u64>) {
+        let (before, contents) = (self.dropped.len(), &self.files[file.0 as usize - 1]);
+        for held in self.tlbs.iter_mut().flatten() {
+            let Entry::File(id, index) = held.entry else {
+                continue;
+            };
+            if id != file || held.dropped.is_some() || !pages.contains(&index) {
+                continue;
+            }
+            let same = self.dropped[before..]
+                .iter()
+                .position(|it| it.index == index);
+            let place = before + same.unwrap_or(self.dropped.len() - before);
+            if same.is_none() {
+                let bytes = contents.page(index);
+                self.dropped.push(Dropped { index, bytes });
+            }
+            held.dropped = Some(place as u32);
+        }
     }
 
     /// Notes that the running task's fault has decided about a page.

@@ -14,7 +14,7 @@ use crate::area::{Area, is_aligned, page_down};
 use crate::file::File;
 use crate::job::Frame as ListFrame;
 use crate::mm::Mm;
-use crate::page::{Frame, Page, Slot};
+use crate::page::{Dropped, Frame, Page, Slot};
 use crate::policy::Policy;
 use crate::tlb::{Flight, TableLock};
 use crate::watched::Watched;
@@ -107,6 +107,8 @@ pub(crate) struct World {
     pub tlbs: Vec<Vec<Page>>,
     /// By task: whose TLBs its running flush has reached, a bit each.
     pub flushed: Vec<u64>,
+    /// Pages that TLBs had when their files dropped them.
+    pub dropped: Vec<Dropped>,
     pub flights: Vec<Option<Flight>>,
     pub tables: Vec<TableLock>,
     /// Areas that were taken out and whose entries are not, by address space.
@@ -161,6 +163,7 @@ impl World {
             upto: u64::MAX,
             tlbs: Vec::new(),
             flushed: Vec::new(),
+            dropped: Vec::new(),
             flights: Vec::new(),
             tables: Vec::new(),
             detaching: Vec::new(),
@@ -204,6 +207,7 @@ impl World {
         (self.driven, self.misuse) = (false, None);
         self.tlbs.clear();
         self.flushed.clear();
+        self.dropped.clear();
         self.flights.clear();
         self.tables.clear();
         self.detaching.clear();
@@ -391,7 +395,7 @@ impl Hash for World {
             .hash(state);
         (
             &self.tlbs,
-            &self.flushed,
+            (&self.flushed, &self.dropped),
             &self.flights,
             &self.tables,
             &self.detaching,

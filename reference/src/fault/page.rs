@@ -63,9 +63,7 @@ impl Fault {
         }
         if it.is_behind(&page) {
             let writable = it.flags.contains(VmFlags::SHARED | VmFlags::WRITE);
-            let dropped = page.dropped;
-            let new = Page::new(page.addr, page.entry, it.flags, writable);
-            world.mms[it.m].pages[at] = Page { dropped, ..new };
+            world.mms[it.m].pages[at] = Page::new(page.addr, page.entry, it.flags, writable);
             return it.served(world, 0);
         }
         let alone = match page.entry {

@@ -7,7 +7,6 @@ use vmadiff_contract::{About, Access, Errno, FallocFlags, Fd, FileId, FileKind, 
 use super::{File, SIZE_MAX};
 use crate::guard::Guard;
 use crate::job::{Flow, List, Step, rows};
-use crate::page::Entry;
 use crate::world::{Answer, World};
 use crate::zap::ZapFile;
 
@@ -307,16 +306,12 @@ impl FileCall {
     fn drop_contents(world: &mut World, it: &mut Self) -> Step {
         let file = it.id();
         world.about(About::File(file));
+        world.keep_in_tlbs(file, &it.pages);
         let of = world.file(file);
         of.zero(it.drop.start, it.drop.end);
         of.dropping = (0, 0);
         if it.truncates() {
             of.undropped = 0;
-        }
-        // munmap takes areas out of the file's tree before it flushes.
-        for held in world.tlbs.iter_mut().flatten() {
-            let of = |index| it.pages.contains(&index);
-            held.dropped |= matches!(held.entry, Entry::File(id, index) if id == file && of(index));
         }
         if world.driven && it.truncates() {
             Ok(Flow::Next)

@@ -367,7 +367,7 @@ fn excuse(first: &Call, second: &Call) -> Option<&'static str> {
         (either(CallKind::Reclaim), 6),
         (both.iter().any(populates), 5),
         (either(CallKind::Close), 7),
-        (either(CallKind::Mmap) && either(CallKind::Ftruncate), 9),
+        (either(CallKind::Mmap) && cuts, 9),
         (
             either(CallKind::Store)
                 && (either(CallKind::Collapse) || either(CallKind::UffdRegister)),

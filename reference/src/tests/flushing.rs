@@ -12,11 +12,16 @@ use super::{Log, RO, RW, Step, at, fork, load, map, map_with, protect, store, un
 use crate::Reference;
 
 const THREE: TaskId = TaskId(3);
+const FOUR: TaskId = TaskId(4);
 
 /// A driven machine of three threads on which these calls were made.
 fn after(setup: &[Step]) -> Reference {
+    after_by(3, setup)
+}
+
+fn after_by(tasks: u8, setup: &[Step]) -> Reference {
     let config = Config {
-        tasks: 3,
+        tasks,
         ..Config::default()
     };
     let mut reference = Reference::new(&config, Arc::new(Log::default()));
@@ -79,25 +84,53 @@ fn munmap_flushes_after_its_areas_have_left_their_anon_vmas() {
     );
 }
 
-/// A TLB may have a file's page that was dropped since munmap took the area out of the file.
-#[test]
-fn stores_to_a_page_of_a_file_that_was_dropped_are_lost() {
+/// Unmaps a file's page that two tasks' TLBs have, up to its flush, and drops the page.
+fn dropped_with_seven() -> Reference {
     let shared = map_with(0, 1, RW, MapFlags::SHARED | MapFlags::FIXED, 3);
-    let mut reference = after(&[open(1), shared, store(0, 7).by(2)]);
-    let reference: &mut dyn Stepped = &mut reference;
-    begin(reference, ONE, &unmap(0, 1).call);
-    until(reference, ONE, StepKind::Flush);
-    begin(reference, THREE, &truncate(0));
-    assert_eq!(finish(reference, THREE), Outcome::Value(0));
-    begin(reference, TWO, &store(0, 9).call);
-    assert_eq!(reference.take(TWO, Choice::Stale), Ok(Taken::Step));
-    assert_eq!(finish(reference, TWO), Outcome::Value(0));
-    begin(reference, THREE, &truncate(1));
-    assert_eq!(finish(reference, THREE), Outcome::Value(0));
-    assert_eq!(finish(reference, ONE), Outcome::Value(0));
+    let setup = [open(1), shared, store(0, 7).by(2), load(0, 7).by(4)];
+    let mut reference = after_by(4, &setup);
+    let it: &mut dyn Stepped = &mut reference;
+    begin(it, ONE, &unmap(0, 1).call);
+    until(it, ONE, StepKind::Flush);
+    begin(it, THREE, &truncate(0));
+    assert_eq!(finish(it, THREE), Outcome::Value(0));
+    reference
+}
+
+/// An access by an entry that the tables have no more.
+fn by_tlb(reference: &mut dyn Stepped, task: TaskId, call: &Call) -> Outcome {
+    begin(reference, task, call);
+    assert_eq!(reference.take(task, Choice::Stale), Ok(Taken::Step));
+    finish(reference, task)
+}
+
+/// A TLB may have a file's page that was dropped since munmap took the area out of the file: it is the
+/// page as it was, and no page of the file any more.
+#[test]
+fn a_page_of_a_file_that_was_dropped_lives_until_the_flush_without_its_file() {
+    let mut reference = dropped_with_seven();
+    let it: &mut dyn Stepped = &mut reference;
+    assert_eq!(by_tlb(it, TWO, &load(0, 0).call), Outcome::Value(7));
+    assert_eq!(by_tlb(it, TWO, &store(0, 9).call), Outcome::Value(0));
+    begin(it, THREE, &truncate(1));
+    assert_eq!(finish(it, THREE), Outcome::Value(0));
+    assert_eq!(by_tlb(it, FOUR, &load(0, 0).call), Outcome::Value(9));
+    assert_eq!(finish(it, ONE), Outcome::Value(0));
     let mut seen = vmadiff_contract::Snapshot::default();
-    reference.see(&mut seen);
+    it.see(&mut seen);
     assert_eq!(seen.file_bytes, []);
+}
+
+/// What its file has and drops later is another page.
+#[test]
+fn a_page_that_was_dropped_is_not_dropped_again() {
+    let mut reference = dropped_with_seven();
+    let it: &mut dyn Stepped = &mut reference;
+    for pages in [1, 0] {
+        begin(it, THREE, &truncate(pages));
+        assert_eq!(finish(it, THREE), Outcome::Value(0));
+    }
+    assert_eq!(by_tlb(it, TWO, &load(0, 0).call), Outcome::Value(7));
 }
 
 /// Takes all steps of a task; of the other one those alone that it has to wait for.
