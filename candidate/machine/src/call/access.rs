@@ -4,7 +4,8 @@ use vmadiff_contract::{About, FileId, Misuse, Outcome, SegvCode, StepKind, Told}
 use vmadiff_interleave::{Word, at};
 
 use crate::core::current::Current;
-use crate::core::slab::Handle;
+use crate::core::file::File;
+use crate::core::slab::{Handle, Ref};
 use crate::design::Design;
 use crate::page::pte::{Maps, Need, Pte};
 use crate::page::table::{PGD_SHIFT, PMD_SHIFT, PUD_SHIFT, Table, index};
@@ -91,7 +92,7 @@ impl<D: Design> Current<'_, D> {
                 pte
             }
         };
-        let byte = self.transfer(pte, addr & 4095, need, value);
+        let byte = self.transfer(pte, addr, need, value);
         at::access();
         self.mark_done(StepKind::Touch, self.touched(pte, need));
         Ok(byte)
@@ -145,7 +146,8 @@ impl<D: Design> Current<'_, D> {
     }
 
     /// Moves the byte.
-    fn transfer(&self, pte: Pte, offset: u64, need: Need, value: u8) -> u8 {
+    fn transfer(&self, pte: Pte, addr: u64, need: Need, value: u8) -> u8 {
+        let offset = addr & 4095;
         match (pte.maps(), need) {
             (_, Need::Exec) | (None | Some(Maps::Zero | Maps::Swap(_)), _) => 0,
             (Some(Maps::Anon(frame)), Need::Read) => {
@@ -166,14 +168,28 @@ impl<D: Design> Current<'_, D> {
                     self.misuse(Misuse::DeadFile(FileId(0)));
                     return 0;
                 };
-                let offset = page << 12 | offset;
-                if need == Need::Read {
-                    return file.contents().load(site::ACCESS__LOAD_FILE, offset);
-                }
-                file.contents()
-                    .store(site::ACCESS__STORE_FILE, offset, value);
-                0
+                self.task.take_in_hand(addr, pte);
+                let byte = self.transfer_file(file, page << 12 | offset, need, value);
+                self.task.let_go();
+                byte
             }
         }
+    }
+
+    /// The same in a file's page, which is in hand: in that very page, if the file drops it first.
+    fn transfer_file(&self, file: Ref<'_, File>, offset: u64, need: Need, value: u8) -> u8 {
+        let dropped = || Some(self.dropped.get(self.task.dropped_in_hand()?));
+        if need == Need::Read {
+            let byte = file.contents().load(site::ACCESS__LOAD_FILE, offset);
+            return dropped().map_or(byte, |page| page.contents().peek(offset & 4095));
+        }
+        let elsewhere = || {
+            let page = dropped();
+            page.inspect(|page| page.contents().init_byte(offset & 4095, value))
+                .is_some()
+        };
+        let site = site::ACCESS__STORE_FILE;
+        file.contents().store_unless(site, offset, value, elsewhere);
+        0
     }
 }

@@ -136,8 +136,7 @@ impl<D: Design> Machine<D> {
             // is still mapped goes from the mappings before its contents do
             // (`truncate_cleanup_page`, without `even_cows`).
             unmap(Which::FileOnly);
-            file.contents()
-                .clear_range(site::TRUNCATE__CONTENTS, size, u64::MAX);
+            self.drop_contents(site::TRUNCATE__CONTENTS, file, size, u64::MAX);
             // The page that is cut was read in for that; those behind are gone, and none of them is
             // missed.
             file.absent().truncate(size >> 12);
@@ -160,8 +159,7 @@ impl<D: Design> Machine<D> {
         unmap();
         let _pages = file.pages().lock(site::PUNCH_HOLE__PAGES);
         unmap();
-        file.contents()
-            .clear_range(site::PUNCH_HOLE__CONTENTS, from, to);
+        self.drop_contents(site::PUNCH_HOLE__CONTENTS, file, from, to);
         // Pages that are cut were read in for that; a hole is there.
         file.absent().read_in(from / 4096, to.div_ceil(4096));
         self.mark_done(StepKind::Drop, file.about());

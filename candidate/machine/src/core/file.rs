@@ -1,7 +1,8 @@
 //! Files with their contents, and the descriptors of processes.
 //!
 //! All files live in memory, as tmpfs would have them: a file's page is its contents and takes no
-//! frame, also while the page cache lacks it. Shared anonymous memory is such a file without a kind.
+//! frame, also while the page cache lacks it. One that was dropped and that a TLB still reaches is no
+//! part of it any more (`page::dropped`). Shared anonymous memory is such a file without a kind.
 
 use parking_lot::Mutex;
 use vmadiff_contract::{About, Access, Event, Fd, FileId, FileKind, Misuse, StepKind, Told};

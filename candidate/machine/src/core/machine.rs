@@ -20,6 +20,7 @@ use crate::core::slab::{Beside, Handle, Ref, Slab};
 use crate::core::task::{TASKS, Task};
 use crate::defects::{Defect, Defects};
 use crate::design::Design;
+use crate::page::dropped::DroppedPage;
 use crate::page::frame::{Frame, SwapSlot};
 use crate::page::table::Table;
 use crate::sites as site;
@@ -56,6 +57,8 @@ pub struct Machine<D: Design> {
     pub tables: Slab<Table>,
     /// Files.
     pub files: Slab<File>,
+    /// Pages that files have dropped and TLBs still reach.
+    pub dropped: Slab<DroppedPage>,
     /// Policies.
     pub policies: Slab<Policy>,
     /// What the design keeps beside areas and address spaces, by their slots.
@@ -139,6 +142,7 @@ impl<D: Design> Machine<D> {
             swap: Slab::new(16, slab()),
             tables: Slab::new(32, slab()),
             files: Slab::new(16, slab()),
+            dropped: Slab::new(4, slab()),
             policies: Slab::new(16, slab()),
             areas: Beside::new(64),
             spaces: Beside::new(4),
@@ -277,6 +281,7 @@ impl<D: Design> Manager for Machine<D> {
         self.swap.reset(reuse);
         self.tables.reset(reuse);
         self.files.reset(reuse);
+        self.dropped.reset(reuse);
         self.policies.reset(reuse);
         self.committed.init(0);
         self.rcu.clear();

@@ -11,6 +11,7 @@ use crate::core::mm::Mm;
 use crate::core::policy::Policy;
 use crate::core::slab::Handle;
 use crate::design::Design;
+use crate::page::dropped::DroppedPage;
 use crate::page::frame::Frame;
 use crate::page::pte::Pte;
 use crate::page::table::Table;
@@ -44,6 +45,8 @@ pub struct Task {
     /// The page table that it walks with interrupts off: for the reports only.
     pub walking: Cell<Handle<Table>>,
     tlb: [Translation; TLB],
+    /// By what it comes to a file's page, in the midst of an access: a flush waits for that.
+    hand: Translation,
     /// Flushes that reached it: what was read before one must not be cached after it.
     flushes: Cell<u64>,
     /// It makes an access, with interrupts off; kept for marks only, as is the next.
@@ -54,9 +57,21 @@ pub struct Task {
 
 /// An entry of a TLB: the page's number plus 1, and the page-table entry it was made from.
 #[derive(Default)]
-struct Translation {
+pub struct Translation {
     page: Cell<u64>,
-    pte: Cell<Pte>,
+    /// The entry that it was made from.
+    pub pte: Cell<Pte>,
+    /// The page, if it is not its file's any more.
+    pub dropped: Cell<Handle<DroppedPage>>,
+}
+
+impl Translation {
+    fn init(&self, page: u64, pte: Pte, dropped: Handle<DroppedPage>) {
+        self.page.init(0);
+        self.pte.init(pte);
+        self.dropped.init(dropped);
+        self.page.init(page + 1);
+    }
 }
 
 impl Task {
@@ -72,6 +87,7 @@ impl Task {
         self.vmacache_seqnum.init(0);
         self.walking.init(Handle::NULL);
         self.accessing.init(false);
+        self.let_go();
         self.flush_all();
         self.live.init(true);
     }
@@ -93,13 +109,40 @@ impl Task {
     pub fn cache(&self, addr: u64, pte: Pte, flushes: u64) {
         let page = addr >> 12;
         let slot = &self.tlb[page as usize % TLB];
-        slot.page.init(0);
-        slot.pte.init(pte);
-        slot.page.init(page + 1);
+        slot.init(page, pte, Handle::NULL);
         fence(SeqCst);
         if self.flushes.peek() != flushes {
             slot.page.init(0);
         }
+    }
+
+    /// Begins to use an entry that maps a file's page, which it has just found.
+    pub fn take_in_hand(&self, addr: u64, pte: Pte) {
+        let page = addr >> 12;
+        let slot = &self.tlb[page as usize % TLB];
+        let cached = slot.page.peek() == page + 1;
+        let dropped = if cached {
+            slot.dropped.peek()
+        } else {
+            Handle::NULL
+        };
+        self.hand.init(page, pte, dropped);
+    }
+
+    /// The page that it uses, if its file has dropped it, even since.
+    pub fn dropped_in_hand(&self) -> Option<Handle<DroppedPage>> {
+        self.hand.dropped.peek().some()
+    }
+
+    /// It uses it no longer.
+    pub fn let_go(&self) {
+        self.hand.page.init(0);
+    }
+
+    /// By what it reaches pages.
+    pub fn translations(&self) -> impl Iterator<Item = &Translation> {
+        let all = self.tlb.iter().chain([&self.hand]);
+        all.filter(|translation| translation.page.peek() != 0)
     }
 
     /// Forgets what it has for an address: an access by it has faulted.

@@ -2,6 +2,7 @@
 //! how pages are taken out.
 
 pub mod cache;
+pub mod dropped;
 pub mod filemap;
 pub mod frame;
 pub mod gather;

@@ -20,6 +20,11 @@ impl Sparse {
         if self.used.get(site) == 0 {
             return 0;
         }
+        self.peek(offset)
+    }
+
+    /// Reads a byte without a scheduling point.
+    pub fn peek(&self, offset: u64) -> u8 {
         let bytes = self.bytes.lock();
         match bytes.binary_search_by_key(&offset, |&(at, _)| at) {
             Ok(at) => bytes[at].1,
@@ -29,19 +34,36 @@ impl Sparse {
 
     /// Writes a byte.
     pub fn store(&self, site: Site, offset: u64, value: u8) {
+        self.change(site, |bytes| put(bytes, offset, value));
+    }
+
+    /// The same, unless it is said when it comes to it that it goes elsewhere.
+    pub fn store_unless(
+        &self,
+        site: Site,
+        offset: u64,
+        value: u8,
+        elsewhere: impl FnOnce() -> bool,
+    ) {
         self.change(site, |bytes| {
-            match (bytes.binary_search_by_key(&offset, |&(at, _)| at), value) {
-                (Ok(at), 0) => drop(bytes.remove(at)),
-                (Ok(at), value) => bytes[at].1 = value,
-                (Err(_), 0) => {}
-                (Err(at), value) => bytes.insert(at, (offset, value)),
+            if !elsewhere() {
+                put(bytes, offset, value);
             }
         });
     }
 
-    /// Zeroes all from an offset on, up to another.
-    pub fn clear_range(&self, site: Site, from: u64, to: u64) {
+    /// Writes a byte without a scheduling point.
+    pub fn init_byte(&self, offset: u64, value: u8) {
+        moved(Shows::Contents);
+        let mut bytes = self.bytes.lock();
+        put(&mut bytes, offset, value);
+        self.used.init(bytes.len() as u64);
+    }
+
+    /// Zeroes all from an offset on, up to another; shows, when it comes to it, what was there.
+    pub fn clear_range(&self, site: Site, from: u64, to: u64, see: impl FnOnce(&[(u64, u8)])) {
         self.change(site, |bytes| {
+            see(bytes);
             bytes.retain(|&(at, _)| at < from || at >= to);
         });
     }
@@ -81,10 +103,7 @@ impl Sparse {
         let theirs = other.bytes.lock();
         let mut ours = self.bytes.lock();
         ours.clear();
-        let page = theirs
-            .iter()
-            .filter(|(at, _)| at.wrapping_sub(offset) < 4096);
-        ours.extend(page.map(|&(at, value)| (at - offset, value)));
+        ours.extend(page_of(&theirs, offset));
         self.used.init(ours.len() as u64);
     }
 
@@ -98,11 +117,39 @@ impl Sparse {
     }
 }
 
+/// Writes a byte.
+fn put(bytes: &mut Vec<(u64, u8)>, offset: u64, value: u8) {
+    match (bytes.binary_search_by_key(&offset, |&(at, _)| at), value) {
+        (Ok(at), 0) => drop(bytes.remove(at)),
+        (Ok(at), value) => bytes[at].1 = value,
+        (Err(_), 0) => {}
+        (Err(at), value) => bytes.insert(at, (offset, value)),
+    }
+}
+
+/// A page of these, from the byte `offset` on.
+pub fn page_of(bytes: &[(u64, u8)], offset: u64) -> impl Iterator<Item = (u64, u8)> {
+    let page = bytes
+        .iter()
+        .filter(move |(at, _)| at.wrapping_sub(offset) < 4096);
+    page.map(move |&(at, value)| (at - offset, value))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     vmadiff_interleave::sites! { HERE = "test.here"; }
+
+    #[test]
+    fn a_store_may_go_elsewhere() {
+        let page = Sparse::default();
+        page.init_byte(3, 2);
+        page.store_unless(HERE, 3, 4, || true);
+        assert_eq!((page.load(HERE, 3), bytes(&page)), (2, vec![(3, 2)]));
+        page.store_unless(HERE, 3, 4, || false);
+        assert_eq!(page.load(HERE, 3), 4);
+    }
 
     fn bytes(sparse: &Sparse) -> Vec<(u64, u8)> {
         let mut all = Vec::new();
@@ -126,7 +173,9 @@ mod tests {
         file.init_with([(4095, 1), (4096, 2), (8191, 3), (8192, 4)].into_iter());
         page.init_page(HERE, &file, 4096);
         assert_eq!(bytes(&page), [(0, 2), (4095, 3)]);
-        file.clear_range(HERE, 4096, u64::MAX);
+        let mut seen = 0;
+        file.clear_range(HERE, 4096, u64::MAX, |bytes| seen = bytes.len());
+        assert_eq!(seen, 4);
         assert_eq!(bytes(&file), [(4095, 1)]);
         page.init_page(HERE, &Sparse::default(), 0);
         assert_eq!(bytes(&page), []);
