@@ -1,12 +1,15 @@
 //! A page that is taken out of a file while munmap has cleared an entry of it and flushed nothing yet:
 //! processors that have the entry go on in that page, and nobody else sees it.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use vmadiff_contract::{
     Access, Call, Config, DesignInfo, EventSink, Fail, FallocFlags, Fd, FileKind, Manager,
     MapFlags, Outcome, Prot, TaskId,
 };
+use vmadiff_interleave::policy::{Bounded, Search};
+use vmadiff_interleave::sim::{Plan, Planned, Sim};
 use vmadiff_machine::page::gather::Gather;
 use vmadiff_machine::page::zap::Which;
 use vmadiff_machine::testing::Log;
@@ -54,19 +57,21 @@ impl Booted {
             },
         );
         for addr in [GOES, GOES_TOO, STAYS] {
-            booted.value(
-                1,
-                Call::Mmap {
-                    addr,
-                    len: 2 * PAGE,
-                    prot: Prot::READ | Prot::WRITE,
-                    flags: MapFlags::SHARED | MapFlags::FIXED,
-                    fd: FD,
-                    off: 0,
-                },
-            );
+            booted.map(addr, MapFlags::SHARED);
         }
         booted
+    }
+
+    fn map(&self, addr: u64, how: MapFlags) {
+        let map = Call::Mmap {
+            addr,
+            len: 2 * PAGE,
+            prot: Prot::READ | Prot::WRITE,
+            flags: how | MapFlags::FIXED,
+            fd: FD,
+            off: 0,
+        };
+        self.value(1, map);
     }
 
     #[track_caller]
@@ -87,11 +92,11 @@ impl Booted {
         self.value(task, Call::Store { addr, value });
     }
 
-    fn punch(&self, off: u64, len: u64) {
+    fn punch(&self, task: u8, off: u64, len: u64) {
         let flags = FallocFlags::PUNCH_HOLE | FallocFlags::KEEP_SIZE;
         let fd = FD;
         self.value(
-            1,
+            task,
             Call::Fallocate {
                 fd,
                 flags,
@@ -139,10 +144,10 @@ fn a_page_that_is_dropped_twice_is_two_pages() {
     let booted = Booted::new();
     booted.store(1, GOES, 1);
     let first = booted.unmap(GOES);
-    booted.punch(0, PAGE);
+    booted.punch(1, 0, PAGE);
     booted.store(2, GOES_TOO, 2);
     let second = booted.unmap(GOES_TOO);
-    booted.punch(0, PAGE);
+    booted.punch(1, 0, PAGE);
     booted.store(3, STAYS, 3);
     let all = || {
         let (one, two) = (booted.load(1, GOES), booted.load(2, GOES_TOO));
@@ -163,7 +168,7 @@ fn a_page_that_is_cut_stays_the_file_s() {
         booted.store(1, GOES + at, 7);
     }
     let gather = booted.unmap(GOES);
-    booted.punch(1, 2 * PAGE - 1);
+    booted.punch(1, 1, 2 * PAGE - 1);
     let loads = |task, addr| [0, 1, PAGE].map(|at| booted.load(task, addr + at));
     assert_eq!(loads(1, GOES), [7, 0, 7]);
     assert_eq!(loads(3, STAYS), [7, 0, 0]);
@@ -178,14 +183,41 @@ fn a_flush_forgets_and_where_none_is_due_nothing_is_kept() {
     let booted = Booted::new();
     booted.store(1, GOES, 7);
     let gather = booted.unmap(GOES);
-    booted.punch(0, PAGE);
+    booted.punch(1, 0, PAGE);
     assert_eq!((booted.load(1, GOES), booted.0.dropped.live()), (7, 1));
     gather.finish();
     // Another flush is due, but by what that is about nobody reaches a page.
     let gather = booted.unmap(GOES_TOO);
     booted.store(3, STAYS, 8);
-    booted.punch(0, PAGE);
+    booted.punch(1, 0, PAGE);
     assert_eq!((booted.load(3, STAYS), booted.0.dropped.live()), (0, 0));
     gather.finish();
     assert_eq!(booted.load(1, GOES), 0);
+}
+
+/// A store to a private mapping copies the file's page; if that was dropped since, and the one that is there
+/// now is mapped in its place, the copy is not taken.
+#[test]
+fn a_copy_of_a_dropped_page_is_none_of_the_new_one() {
+    let addr = STAYS + 2 * PAGE;
+    let calls = [1, 2, 2].map(Planned::by);
+    let (mut sim, mut search) = (Sim::new(), Bounded::new(1));
+    let mut told = 0;
+    while search.advance() {
+        let booted = Booted::new();
+        booted.map(addr, MapFlags::PRIVATE);
+        assert_eq!(booted.load(1, addr), 0xa0);
+        let seen = Cell::new(0xa0);
+        let body = |task, call| match call {
+            0 => booted.store(task, addr + 1, 7),
+            1 => booted.punch(task, 0, PAGE),
+            _ => seen.set(booted.load(task, addr)),
+        };
+        sim.run(&Plan::new(&calls, &body), &mut search);
+        let last = booted.load(1, addr);
+        assert_eq!(booted.load(1, addr + 1), 7);
+        assert!(seen.get() == 0xa0 || last == 0, "what was dropped is back");
+        told += u32::from(seen.get() == 0);
+    }
+    assert!(search.explored().complete && told > 0);
 }

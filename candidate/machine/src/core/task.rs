@@ -45,7 +45,8 @@ pub struct Task {
     /// The page table that it walks with interrupts off: for the reports only.
     pub walking: Cell<Handle<Table>>,
     tlb: [Translation; TLB],
-    /// By what it comes to a file's page, in the midst of an access: a flush waits for that.
+    /// By what it comes to a file's page, in the midst of an access, for which a flush waits, or of a
+    /// fault that holds the page.
     hand: Translation,
     /// Flushes that reached it: what was read before one must not be cached after it.
     flushes: Cell<u64>,
@@ -129,14 +130,25 @@ impl Task {
         self.hand.init(page, pte, dropped);
     }
 
-    /// The page that it uses, if its file has dropped it, even since.
+    /// Holds the file's page that an entry maps, the table's lock held.
+    pub fn get_file_page(&self, addr: u64, pte: Pte) {
+        self.hand.init(addr >> 12, pte, Handle::NULL);
+    }
+
+    /// Whether it has a file's page in hand.
+    pub fn has_in_hand(&self) -> bool {
+        self.hand.page.peek() != 0
+    }
+
+    /// The page that it has in hand, if its file has dropped it, even since.
     pub fn dropped_in_hand(&self) -> Option<Handle<DroppedPage>> {
         self.hand.dropped.peek().some()
     }
 
-    /// It uses it no longer.
+    /// It has it in hand no longer.
     pub fn let_go(&self) {
         self.hand.page.init(0);
+        self.hand.dropped.init(Handle::NULL);
     }
 
     /// By what it reaches pages.

@@ -4,7 +4,8 @@
 //! Whoever has cleared an entry and flushed nothing yet (`mmu_gather`) holds the page until then. If the
 //! area has left the file's list meanwhile, nobody who drops the page flushes for it, and TLBs that have
 //! the entry go on in that very page, which is no longer the file's. Here a file's page is a part of its
-//! contents; that one becomes an object of its own for as long as some TLB reaches it.
+//! contents; that one becomes an object of its own for as long as somebody comes to it: by a TLB, or to copy
+//! it for a store (`wp_page_copy`), which goes by whether that very page is still mapped.
 
 use std::ops::Range;
 
@@ -33,17 +34,17 @@ impl<D: Design> Machine<D> {
     /// dropped, all taken out of the page tables of the file's areas. The pages' lock is held.
     pub fn drop_contents(&self, site: Site, file: Ref<'_, File>, from: u64, to: u64) {
         file.contents().clear_range(site, from, to, |bytes| {
-            if self.some_flush_is_due() {
+            if self.some_page_is_held() {
                 self.forget_dropped();
                 self.keep_dropped(file, from.div_ceil(4096)..to / 4096, bytes);
             }
         });
     }
 
-    /// Whether somebody may have cleared entries that are still in TLBs.
-    fn some_flush_is_due(&self) -> bool {
+    /// Whether somebody may have cleared entries that are still in TLBs, or holds a file's page.
+    fn some_page_is_held(&self) -> bool {
         let mut live = self.tasks().iter().filter(|task| task.live.peek());
-        live.any(|task| self.mm(task.mm.peek()).tlb_flush_pending.peek() != 0)
+        live.any(|task| task.has_in_hand() || self.mm(task.mm.peek()).tlb_flush_pending.peek() != 0)
     }
 
     /// By what processors reach pages.
@@ -74,7 +75,7 @@ impl<D: Design> Machine<D> {
         }
     }
 
-    /// Frees those that no TLB reaches any more.
+    /// Frees those that nobody comes to any more.
     fn forget_dropped(&self) {
         for page in self.dropped.iter() {
             let mut translations = self.translations();

@@ -244,10 +244,16 @@ impl<D: Design> Current<'_, D> {
             Some(Maps::File(..)) if vmf.vma_flags.contains(VmFlags::SHARED) => {
                 self.wp_page_reuse(vmf)
             }
-            _ => {
+            maps => {
+                if let Some(Maps::File(..)) = maps {
+                    // `get_page`: if the file drops it, another one that is mapped there is not this one.
+                    self.task.get_file_page(vmf.address, vmf.orig_pte);
+                }
                 self.leave_pte(vmf);
                 vmf.unlock();
-                self.wp_page_copy(vmf, None)
+                let fault = self.wp_page_copy(vmf, None);
+                self.task.let_go();
+                fault
             }
         }
     }
@@ -312,7 +318,8 @@ impl<D: Design> Current<'_, D> {
         if !matches!(vmf.orig_pte.maps(), Some(Maps::Zero)) {
             self.mark_since(copied, StepKind::Copy, new.about(), Told::Done);
         }
-        if vmf.pte(site::WP_PAGE_COPY__PTE_SAME) != vmf.orig_pte {
+        let same = vmf.pte(site::WP_PAGE_COPY__PTE_SAME) == vmf.orig_pte;
+        if !same || self.task.dropped_in_hand().is_some() {
             self.leave_pte(vmf);
             vmf.served();
             self.put_page(site::WP_PAGE_COPY__PUT_NEW, new);
