@@ -19,6 +19,8 @@ pub(crate) struct Flight {
     pub passed: bool,
     /// The file's page that it holds locked.
     pub page: Option<(FileId, u64)>,
+    /// The file's page that it copies, and holds for that; none any more, once the file has dropped it.
+    pub copied: Option<(FileId, u64)>,
 }
 
 /// A range whose tables a task keeps locked until it has flushed.
@@ -148,8 +150,9 @@ impl World {
     }
 
     /// A file is about to drop pages: TLBs that have them yet, since munmap takes areas out of the file's
-    /// tree before it flushes, keep them as they are (section 24).
-    pub fn keep_in_tlbs(&mut self, file: FileId, pages: &Range<u64>) {
+    /// tree before it flushes, keep them as they are, and who copies one has to see that it is another's
+    /// place now (section 24).
+    pub fn keep_dropped(&mut self, file: FileId, pages: &Range<u64>) {
         let (before, contents) = (self.dropped.len(), &self.files[file.0 as usize - 1]);
         for held in self.tlbs.iter_mut().flatten() {
             let Entry::File(id, index) = held.entry else {
@@ -168,17 +171,38 @@ impl World {
             }
             held.dropped = Some(place as u32);
         }
+        for flight in self.flights.iter_mut().flatten() {
+            let goes = |&(id, index): &(FileId, u64)| id == file && pages.contains(&index);
+            flight.copied = flight.copied.filter(|page| !goes(page));
+        }
+    }
+
+    /// The running task's fault copies a file's page (`get_page`).
+    pub fn hold_copied(&mut self, file: FileId, index: u64) {
+        if let Some(flight) = self.flights.get_mut(self.now).and_then(Option::as_mut) {
+            flight.copied = Some((file, index));
+        }
+    }
+
+    /// Whether an entry of a file's page is still that of the page that the running task's fault copies.
+    pub fn is_copied(&self, entry: Entry) -> bool {
+        let Entry::File(file, index) = entry else {
+            return true;
+        };
+        let flight = self.flights.get(self.now).copied().flatten();
+        flight.is_none_or(|flight| flight.copied == Some((file, index)))
     }
 
     /// Notes that the running task's fault has decided about a page.
     pub fn take_off(&mut self, m: usize, addr: u64) {
         if self.driven {
-            let (passed, page) = (false, None);
+            let (passed, page, copied) = (false, None, None);
             self.flights[self.now] = Some(Flight {
                 m,
                 addr,
                 passed,
                 page,
+                copied,
             });
         }
     }

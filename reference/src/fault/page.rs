@@ -76,6 +76,9 @@ impl Fault {
             world.note(Note::Reuse);
             return it.served(world, 0);
         }
+        if let Entry::File(file, index) = page.entry {
+            world.hold_copied(file, index);
+        }
         it.go_to_frame(world)
     }
 
@@ -172,10 +175,9 @@ impl Fault {
             world.left_alone = true;
             return Ok(Flow::To(it.restart(world)));
         }
-        let at = world
-            .page_at(it.m, it.addr)
-            .ok()
-            .filter(|_| it.is_same(world));
+        let at = world.page_at(it.m, it.addr).ok().filter(|_| {
+            it.is_same(world) && it.read.is_none_or(|read| world.is_copied(read.entry))
+        });
         let Some(at) = at else {
             it.give_back(world);
             return it.served(world, 0);

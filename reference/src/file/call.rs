@@ -306,7 +306,7 @@ impl FileCall {
     fn drop_contents(world: &mut World, it: &mut Self) -> Step {
         let file = it.id();
         world.about(About::File(file));
-        world.keep_in_tlbs(file, &it.pages);
+        world.keep_dropped(file, &it.pages);
         let of = world.file(file);
         of.zero(it.drop.start, it.drop.end);
         of.dropping = (0, 0);
