@@ -14,7 +14,7 @@ use super::findings::{Explained, Explainer};
 use super::interrupt::Interrupt;
 use super::paint;
 use super::summary::{human, share};
-use crate::engine::{self, Ended, News, Plan, Progress};
+use crate::engine::{self, Ended, News, Plan, Progress, Seen};
 
 /// How often a campaign says that it lives, where no terminal shows it.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(600);
@@ -161,6 +161,11 @@ fn line(plan: &Plan, design: &'static DesignInfo, progress: &Progress) -> String
     );
     if designs::are_own() {
         line += &format!(" · {speculative:.0} % of faults speculative");
+    }
+    if progress.inputs.left() > 0 {
+        let Seen { seen, all } = progress.inputs;
+        let (seen, all) = (HumanCount(seen), HumanCount(all));
+        line += &format!(" · {seen} of {all} inputs of the corpus read");
     }
     let diverged: u64 = progress.findings.values().sum();
     if diverged > 0 {

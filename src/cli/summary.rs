@@ -14,7 +14,7 @@ use super::findings::Explained;
 use super::paint;
 use crate::artifacts::{COMMIT, Kept, TOOLCHAIN, VERSION};
 use crate::counted::noun_for;
-use crate::engine::{Ended, Plan, Progress};
+use crate::engine::{Ended, Plan, Progress, Seen};
 use crate::status::Status;
 
 /// Stands for the command that shows a finding again where its program could not be saved.
@@ -43,6 +43,10 @@ pub struct Summary {
     /// Differences that are no news, by name.
     known: BTreeMap<String, Met>,
     corpus: u64,
+    /// Inputs that were in the corpus and that a job had no time to execute.
+    unread_inputs: u64,
+    #[serde(skip)]
+    inputs: Seen,
     coverage: u64,
     rss_kib: u64,
     findings: Vec<Found>,
@@ -129,6 +133,8 @@ impl Summary {
             skipped: progress.skipped.clone(),
             known: known(progress),
             corpus: progress.corpus,
+            unread_inputs: progress.inputs.left(),
+            inputs: progress.inputs,
             coverage: progress.coverage,
             rss_kib: progress.rss_kib,
             findings: findings(plan, planted, ended, explained),
@@ -184,6 +190,16 @@ impl Summary {
             human(self.coverage, "feature"),
             HumanCount(self.rss_kib / 1024),
         )?;
+        if self.unread_inputs != 0 {
+            let Seen { seen, all } = self.inputs;
+            writeln!(
+                out,
+                "{} {} of {} that were there were read: give it longer",
+                paint::warning("corpus:  "),
+                HumanCount(seen),
+                human(all, "input"),
+            )?;
+        }
         for (why, count) in &self.skipped {
             writeln!(
                 out,

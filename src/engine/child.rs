@@ -266,6 +266,10 @@ impl Job {
         Totals {
             trouble: trouble.map(str::to_owned),
             unsaved: folder.as_ref().map_or(0, |folder| folder.unsaved()),
+            inputs: folder
+                .as_ref()
+                .map(|folder| folder.seen())
+                .unwrap_or_default(),
             executions: self.programs(),
             counts: self.subject.stats().counts().collect(),
             skipped: self.skipped.clone(),

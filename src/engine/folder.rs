@@ -15,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use sha1_smol::Sha1;
 
+use super::protocol::Seen;
 use crate::files::{self, Lasting};
 
 /// How often it is tried again to write what is held back, and how often the folder is looked at
@@ -29,6 +30,8 @@ pub struct Folder {
     path: PathBuf,
     known: Known,
     read: VecDeque<Vec<u8>>,
+    /// Inputs that were there at the start.
+    had: usize,
     /// From a thread that looks for what others write.
     others: Option<Receiver<Vec<u8>>>,
     held: VecDeque<Vec<u8>>,
@@ -58,6 +61,7 @@ impl Folder {
         Ok(Self {
             path: path.to_owned(),
             known,
+            had: read.len(),
             read: read.into(),
             others,
             held: VecDeque::new(),
@@ -73,6 +77,14 @@ impl Folder {
     pub fn next(&mut self) -> Option<Vec<u8>> {
         let of_others = || self.others.as_ref()?.try_recv().ok();
         self.read.pop_front().or_else(of_others)
+    }
+
+    /// Of the inputs that were there at the start, those that libFuzzer has seen, and all.
+    pub fn seen(&self) -> Seen {
+        Seen {
+            seen: (self.had - self.read.len()) as u64,
+            all: self.had as u64,
+        }
     }
 
     /// Writes an input under a name made of it, or holds it back. Answers the name.
@@ -256,7 +268,11 @@ mod tests {
             std::fs::write(path.join(name), content).unwrap();
         }
         let mut folder = Folder::open(path, true, MOST).unwrap();
-        assert_eq!(inputs(&mut folder), [b"short".to_vec(), b"longer".to_vec()]);
+        let seen = |folder: &Folder| (folder.seen().seen, folder.seen().all);
+        assert_eq!(seen(&folder), (0, 2));
+        assert_eq!(folder.next(), Some(b"short".to_vec()));
+        assert_eq!(seen(&folder), (1, 2));
+        assert_eq!(inputs(&mut folder), [b"longer".to_vec()]);
         folder.add(b"its own");
         assert!(path.join(name(b"its own")).exists());
         let other = Folder::open(path, false, MOST).unwrap();
@@ -269,6 +285,7 @@ mod tests {
             seen = inputs(&mut folder);
         }
         assert_eq!(seen, [b"of another".to_vec()]);
+        assert_eq!(folder.seen().left(), 0, "it was not there at the start");
     }
 
     #[test]

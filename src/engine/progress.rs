@@ -6,7 +6,7 @@ use std::time::Duration;
 use vmadiff::coverage::Stats;
 
 use super::job::Job;
-use super::protocol::{Stages, Totals};
+use super::protocol::{Seen, Stages, Totals};
 
 /// How it stands.
 #[derive(Default)]
@@ -38,6 +38,8 @@ pub struct Progress {
     pub unsaved: u64,
     /// Why inputs can not be written now.
     pub trouble: Option<String>,
+    /// How many of the corpus were executed, by the job that has most before it: each reads all.
+    pub inputs: Seen,
 }
 
 impl Progress {
@@ -66,6 +68,7 @@ impl Progress {
             rss_kib,
             unsaved,
             trouble,
+            inputs,
             ..
         } = &job.totals;
         let counts = counts.iter().copied();
@@ -78,6 +81,9 @@ impl Progress {
         if job.replaced.is_none() {
             self.rss_kib += rss_kib;
             self.trouble = self.trouble.take().or_else(|| trouble.clone());
+            if self.inputs.all == 0 || inputs.left() > self.inputs.left() {
+                self.inputs = *inputs;
+            }
         }
         self.unsaved += unsaved;
         self.corpus = self.corpus.max(job.log.corpus);

@@ -234,6 +234,25 @@ pub struct Totals {
     pub unsaved: u64,
     /// Why they could not.
     pub trouble: Option<String>,
+    /// Inputs that its folder had at the start.
+    #[serde(default)]
+    pub inputs: Seen,
+}
+
+/// Of the inputs that a folder had at the start, how many a job has executed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Those that it has.
+    pub seen: u64,
+    /// All that were there.
+    pub all: u64,
+}
+
+impl Seen {
+    /// Those that it has not come to.
+    pub fn left(self) -> u64 {
+        self.all - self.seen
+    }
 }
 
 /// How far programs came with the defects that are planted.

@@ -131,6 +131,34 @@ fn a_campaign_makes_a_large_corpus_small_as_it_starts() {
     assert!(coverage(&last) >= coverage(&first) * 95 / 100, "{last}");
 }
 
+/// Each job reads the whole corpus before it makes anything; one that is stopped before says how far it came.
+#[test]
+fn a_start_that_is_too_short_to_read_its_corpus_says_so() {
+    let shell = Shell::new();
+    shell
+        .run("fuzz serial --seed 1 --runs 4000 --corpus kept")
+        .succeeds();
+    let all = files(&shell.folder().join("kept")).len();
+    assert!(all > 100, "{all} inputs");
+    let short = "fuzz serial --seed 2 --runs 50 --corpus kept";
+    let said = shell.run(short);
+    let told = format!(" of {all} inputs that were there were read");
+    assert!(said.text().contains(&told), "{said:?}");
+    let left = summary(&shell.run(&format!("{short} --json")))["unread_inputs"].as_u64();
+    assert!(
+        left.is_some_and(|left| left >= all as u64 - 60),
+        "{left:?} of {all}"
+    );
+    let said = shell.run(&format!(
+        "fuzz serial --seed 2 --runs {} --corpus kept",
+        2 * all + 50
+    ));
+    assert!(
+        !said.text().contains("that were there were read"),
+        "{said:?}"
+    );
+}
+
 /// A campaign whose harness fails like this; what is said and kept.
 fn failing(fault: &str, seconds: u32, words: &str, artifact: &str) {
     let shell = Shell::new();
