@@ -2,6 +2,8 @@
 //! found, and never one over another.
 
 #[cfg(feature = "engine")]
+mod counts;
+#[cfg(feature = "engine")]
 mod identity;
 mod provenance;
 #[cfg(feature = "engine")]

@@ -1,5 +1,5 @@
 //! Programs that were found, kept as text. Of the same signature from the same version, design and
-//! defects the smaller program stays and its count rises; nothing else is ever written over.
+//! defects the smaller program stays and its count rises ([`Counts`]); nothing else is ever written over.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use vmadiff::program::{Case, text::TextError};
 
-use super::identity::{Identity, merged};
+use super::counts::Counts;
+use super::identity::{Identity, is_smaller};
 use crate::files::{self, Lasting};
 
 /// Files of one signature in one folder, above which something is wrong.
@@ -104,22 +105,35 @@ fn save(folder: &Path, stem: &str, case: &Case) -> io::Result<PathBuf> {
     let lock = File::open(folder)?;
     wait_for(&lock)?;
     let identity = Identity::of(case);
+    let mut counts = Counts::of(folder);
     for number in 1..=NUMBERED {
         let name = match number {
             1 => format!("{stem}.vma"),
             _ => format!("{stem}-{number}.vma"),
         };
-        let path = folder.join(name);
+        let path = folder.join(&name);
         match files::create(&path, case.to_string().as_bytes(), Lasting::Disk) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            created => return created.map(|()| path),
+            created => {
+                created?;
+                // Somebody may have taken another one away that had this name.
+                if counts.get(&name, case) != 1 {
+                    counts.set(&name, 1);
+                    counts.write(folder);
+                }
+                return Ok(path);
+            }
         }
         if let Some(old) = artifact_in(&path)
             && identity.is_some()
             && Identity::of(&old) == identity
         {
-            let merged = merged(&old, case).to_string();
-            files::replace(&path, merged.as_bytes(), Lasting::Disk)?;
+            let times = counts.get(&name, &old).saturating_add(1);
+            if is_smaller(case, &old) {
+                files::replace(&path, case.to_string().as_bytes(), Lasting::Disk)?;
+            }
+            counts.set(&name, times);
+            counts.write(folder);
             return Ok(path);
         }
     }
@@ -193,9 +207,46 @@ mod tests {
         let calls = kept.each_ref().map(|(program, _)| program.calls.len());
         assert_eq!(calls, [2, 1, 1]);
         assert_eq!(kept[0].1.path(), kept[2].1.path());
-        let last = artifact_in(kept[2].1.path().unwrap()).unwrap();
-        assert_eq!(super::super::identity::count(&last), 3);
-        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+        let path = kept[2].1.path().unwrap();
+        assert_eq!(times(path), 3);
+        assert_eq!(folder.path().read_dir().unwrap().count(), 2, "and counts");
+        // Who takes it away has it found anew.
+        std::fs::remove_file(path).unwrap();
+        Kept::new(folder.path(), SIGNATURE, found(small, true));
+        assert_eq!(times(path), 1);
+    }
+
+    fn times(path: &Path) -> u64 {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        Counts::of(path.parent().unwrap()).get(name, &artifact_in(path).unwrap())
+    }
+
+    /// What is found again, after a restart say, is not written anew; a count in the program, as older
+    /// versions wrote it, is gone on with.
+    #[test]
+    fn a_program_that_comes_again_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let case = found("load(0x1000)\n", true);
+        let kept = Kept::new(folder.path(), SIGNATURE, case.clone());
+        let path = kept.path().unwrap();
+        let mut older = case.clone();
+        older.comments.push((0, "found 6 times".to_owned()));
+        std::fs::write(path, older.to_string()).unwrap();
+        let written = |path: &Path| {
+            let at = path.metadata().unwrap();
+            (at.modified().unwrap(), std::fs::read(path).unwrap())
+        };
+        let before = written(path);
+        for again in 7..9 {
+            Kept::new(folder.path(), SIGNATURE, case.clone());
+            assert_eq!(times(path), again);
+        }
+        assert_eq!(written(path), before);
+        let with = artifact_in(path).map(|_| folder.path().join(super::super::counts::FILE));
+        assert_eq!(
+            std::fs::read_to_string(with.unwrap()).unwrap(),
+            "8 state-mmap-vmas-flags.vma\n"
+        );
     }
 
     #[test]

@@ -64,7 +64,8 @@ fn grouped(jobs: u32) {
             .any(|finding| finding["count"].as_u64() > Some(1))
     );
     let names = files(&shell.folder().join("artifacts"));
-    let as_found = names.iter().filter(|name| !name.ends_with(".min.vma"));
+    let programs = names.iter().filter(|name| name.ends_with(".vma"));
+    let as_found = programs.filter(|name| !name.ends_with(".min.vma"));
     assert_eq!(as_found.count(), findings.len(), "{names:?}");
     for signature in signatures {
         assert!(said.stderr.contains(&format!("found: {signature} ")));
