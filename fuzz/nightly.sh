@@ -23,8 +23,17 @@ shared=$1
 shift
 mkdir -p "$shared/corpus" "$shared/artifacts"
 
-exec 9> "$shared/.nightly.lock"
-flock -n 9 || { echo "$shared: another night is at work there" >&2; exit 2; }
+# One night at a time in each folder, where its file system has locks, which go with this process; what
+# one left that was killed is taken away.
+for folder in "$shared" "$@"; do
+    exec {lock}> "$folder/.nightly.lock"
+    taken=0
+    flock -n -E 75 "$lock" 2>/dev/null || taken=$?
+    case $taken in
+        0) rm -rf -- "$folder"/{corpus,artifacts}/.nightly-* ;;
+        75) echo "$folder: another night is at work there, or it is named twice" >&2; exit 2 ;;
+    esac
+done
 
 failed=0
 # Puts what follows the folder into it, each file whole or not at all.

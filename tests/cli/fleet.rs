@@ -100,6 +100,36 @@ fn a_night_hands_on_no_rest_of_another_one() {
     );
 }
 
+/// What a night that is killed has not put in its place yet goes at the next one's start; not while it is
+/// still at work.
+#[test]
+fn a_night_tidies_up_after_one_that_was_killed() {
+    let shell = Shell::new();
+    shell.run("fuzz serial --runs 300 --seed 1 --corpus m1/corpus --artifacts m1/artifacts");
+    let rests = ["shared/corpus", "shared/artifacts", "m1/corpus"].map(|folder| {
+        let rest = format!("{folder}/.nightly-Ab12cD");
+        std::fs::create_dir_all(shell.folder().join(&rest)).unwrap();
+        shell.write(&format!("{rest}/half"), "x");
+        shell.folder().join(rest)
+    });
+    let file = shell
+        .folder()
+        .join("shared/artifacts/.nightly-0123456789ab");
+    std::fs::write(&file, "half").unwrap();
+    for at_work in ["shared", "m1"] {
+        let lock = shell.folder().join(at_work).join(".nightly.lock");
+        let lock = std::fs::File::create(lock).unwrap();
+        lock.lock().unwrap();
+        let (status, said) = nightly(&shell, &["shared", "m1"]);
+        let named = format!("{at_work}: another night is at work there");
+        assert!(status == 2 && said.contains(&named), "{said}");
+    }
+    assert!(rests[2].exists(), "of one that may be at work");
+    let (status, said) = nightly(&shell, &["shared", "m1"]);
+    assert_eq!(status, 0, "{said}");
+    assert!(rests.iter().chain([&file]).all(|rest| !rest.exists()));
+}
+
 #[test]
 fn what_is_no_folder_is_named() {
     let shell = Shell::new();
