@@ -183,6 +183,12 @@ fn a_defect_is_planted_by_name() {
     let (agrees, panic) = again(TEST, &[(DEFECT, "no-such-defect")]);
     assert!(!agrees && panic.contains("no-such-defect"), "{panic}");
 
+    let (agrees, panic) = again(TEST, &[(DEFECT, PLANTED), (VARIABLE, "")]);
+    assert!(
+        !agrees && panic.contains("VMADIFF_KNOWN: found nothing, expected"),
+        "{panic}"
+    );
+
     let folder = tempfile::tempdir().expect("a folder");
     let list = |text: &str| {
         let file = folder.path().join("list");
@@ -204,4 +210,5 @@ fn a_defect_is_planted_by_name() {
         !agrees && said.contains("list:2: found `vmas.pgoff`"),
         "{said}"
     );
+    assert!(said.contains("VMADIFF_KNOWN: "), "{said}");
 }

@@ -42,18 +42,23 @@ pub fn parse(name: &str, text: &str) -> Result<Vec<String>, String> {
 /// # Panics
 /// If a file holds anything else, or the one that is named cannot be read.
 pub(super) fn of_this_process() -> BTreeSet<String> {
-    let named = std::env::var_os(VARIABLE).map(std::path::PathBuf::from);
+    let named = std::env::var_os(VARIABLE).map(|file| {
+        let expected = "expected the name of a file of signatures, or to be unset";
+        assert!(!file.is_empty(), "{VARIABLE}: found nothing, {expected}");
+        read(VARIABLE, Path::new(&file))
+    });
     let beside = std::env::current_exe().ok().map(|mut program| {
         program.as_mut_os_string().push(".known");
         program
     });
     let beside = beside.filter(|file| file.exists());
-    let files = named.into_iter().chain(beside);
-    files.flat_map(|file| read(&file)).collect()
+    let beside = beside.map(|file| read("beside the program", &file));
+    named.into_iter().chain(beside).flatten().collect()
 }
 
-fn read(file: &Path) -> Vec<String> {
-    let name = file.display().to_string();
+/// Reads a list; `whence` says how the file was named.
+fn read(whence: &str, file: &Path) -> Vec<String> {
+    let name = format!("{whence}: {}", file.display());
     let text = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{name}: {error}"));
     parse(&name, &text).unwrap_or_else(|error| panic!("{error}"))
 }
