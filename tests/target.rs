@@ -3,6 +3,8 @@
 
 #[path = "shared/files.rs"]
 mod files;
+#[path = "../fuzz/fuzz_targets/panicking.rs"]
+mod panicking;
 
 use std::process::Command;
 use std::time::Duration;
@@ -15,7 +17,7 @@ use vmadiff::program::input::Input;
 use vmadiff::program::mutate::{Flavour, Profile, generate};
 use vmadiff::program::{Case, Program};
 use vmadiff::target::known::VARIABLE;
-use vmadiff::target::{DEFECT, interleaved, serial};
+use vmadiff::target::{DEFECT, interleaved, let_managers_unwind, serial};
 
 /// What one input may take, unoptimized: services allow 25 s of an optimized target with a
 /// sanitizer, which is about as fast.
@@ -211,4 +213,44 @@ fn a_defect_is_planted_by_name() {
         "{said}"
     );
     assert!(said.contains("VMADIFF_KNOWN: "), "{said}");
+}
+
+/// As under libFuzzer, whose glue for Rust has a panic end the process where it happens.
+#[test]
+fn a_panic_of_a_manager_is_judged_where_panics_abort() {
+    const TEST: &str = "a_panic_of_a_manager_is_judged_where_panics_abort";
+    const CALLS: &str = "VMADIFF_TEST_CALLS";
+    if let Ok(calls) = std::env::var(CALLS) {
+        std::panic::set_hook(Box::new(|panic| {
+            eprintln!("{panic}");
+            std::process::abort();
+        }));
+        let_managers_unwind();
+        let program = Case::parse("test", &calls).expect("a program").program;
+        let mut target = panicking::target();
+        for _ in 0..3 {
+            assert!(!target.run(&program, &mut vec![0; WOVEN_COUNTERS]), "known");
+        }
+        let harmless = Case::parse("test", "fork()\n").expect("a program").program;
+        assert!(target.run(&harmless, &mut vec![0; WOVEN_COUNTERS]));
+        panic!("of the harness: not passed over");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let list = folder.path().join("list");
+    let list = list.to_str().expect("a path");
+    let serial = "msync(0x1f0000, 0x1000, 0)\n";
+    let race = "fork()\nmsync(0x1f0000, 0x1000, 0)\n[2] munmap(0x1f0000, 0x1000)\n\
+                policy: random seed=3\n";
+    for calls in [serial, race] {
+        std::fs::write(list, "# nothing\n").expect("a file");
+        let (passed, said) = again(TEST, &[(CALLS, calls), (VARIABLE, list)]);
+        assert!(!passed && said.contains("panic/msync/panic: "), "{said}");
+        assert!(said.contains("planted: msync panics"), "{said}");
+        let place = "panicking.rs:";
+        assert!(said.contains(place), "{said}");
+        std::fs::write(list, "panic/msync/panic\n").expect("a file");
+        let (passed, said) = again(TEST, &[(CALLS, calls), (VARIABLE, list)]);
+        assert!(!passed && !said.contains("panic/msync/panic"), "{said}");
+        assert!(said.contains("of the harness: not passed over"), "{said}");
+    }
 }

@@ -2,8 +2,10 @@
 
 /// The functions that libFuzzer calls, for a target that runs programs with `$run` and makes them by
 /// `$profile`, and `$counters` bytes of what runs reach, which it sweeps beside the edges of code.
+///
+/// A manager's panic is a finding like others, and may be known: it unwinds to the target.
 macro_rules! programs {
-    ($run:path, $profile:path, $counters:path $(, before $before:expr)?) => {
+    ($run:path, $profile:path, $counters:path) => {
         use libfuzzer_sys::{Corpus, fuzz_crossover, fuzz_mutator, fuzz_target, fuzzer_mutate};
         use vmadiff::program::input::Input;
         use vmadiff::program::mutate::{crossover, mutate};
@@ -16,8 +18,7 @@ macro_rules! programs {
         #[repr(align(64))]
         struct Aligned([u8; $counters]);
 
-        fuzz_target!(|input: Input| -> Corpus {
-            $($before;)?
+        fuzz_target!(init: vmadiff::target::let_managers_unwind(), |input: Input| -> Corpus {
             let reached = &raw mut REACHED;
             // SAFETY: libFuzzer executes one input at a time, on one thread, and looks at the
             // counters only between executions.

@@ -13,9 +13,11 @@ mod glue;
 mod planted;
 
 use vmadiff::coverage::COUNTERS;
-use vmadiff::target::{serial, serial_profile};
+use vmadiff::target::serial_profile;
 
 #[cfg(feature = "planted")]
-programs!(serial, serial_profile, COUNTERS, before planted::fault());
+use planted::serial;
 #[cfg(not(feature = "planted"))]
+use vmadiff::target::serial;
+
 programs!(serial, serial_profile, COUNTERS);

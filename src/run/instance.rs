@@ -1,6 +1,7 @@
 //! One manager that is booted, driven call by call and observed in full.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -158,9 +159,22 @@ pub fn throw_away<T>(broken: T) {
     let _ = caught(|| drop(broken));
 }
 
+thread_local! {
+    /// Calls of [`caught`] that this thread is in.
+    static CATCHING: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether a panic of this thread would be caught now, and become a finding.
+pub fn is_caught() -> bool {
+    CATCHING.get() > 0
+}
+
 /// Runs it; what a panic said.
 pub fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(run)).map_err(|payload| message(&*payload))
+    CATCHING.set(CATCHING.get() + 1);
+    let ran = catch_unwind(AssertUnwindSafe(run));
+    CATCHING.set(CATCHING.get() - 1);
+    ran.map_err(|payload| message(&*payload))
 }
 
 fn message(payload: &(dyn Any + Send)) -> String {

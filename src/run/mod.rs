@@ -12,7 +12,7 @@ mod weaver;
 mod woven;
 
 pub use instance::{Instance, Make};
-pub(crate) use instance::{caught, exit};
+pub(crate) use instance::{caught, exit, is_caught};
 pub use pace::{Keep, Pace};
 pub use recorder::Recorder;
 pub use tagger::Tagger;

@@ -3,7 +3,10 @@
 
 pub mod afl;
 pub mod known;
+mod panics;
 pub mod signature;
+
+pub use panics::let_managers_unwind;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -11,7 +14,7 @@ use std::panic::RefUnwindSafe;
 
 use crate::coverage::{Coverage, Stats};
 use crate::designs::{self, Planted};
-use crate::judge::{Divergence, Verdict};
+use crate::judge::{Divergence, Rule, Verdict};
 use crate::pair::{Pair, pair};
 use crate::program::mutate::{Flavour, Profile};
 use crate::program::{Case, Program};
@@ -114,7 +117,8 @@ macro_rules! libfuzzer {
             TARGET.with_borrow(|target| target.profile($crate::program::mutate::Flavour::Serial))
         }
 
-        ::libfuzzer_sys::fuzz_target!(|bytes: &[u8]| -> ::libfuzzer_sys::Corpus {
+        ::libfuzzer_sys::fuzz_target!(init: $crate::target::let_managers_unwind(), |bytes: &[u8]|
+            -> ::libfuzzer_sys::Corpus {
             let reached = &raw mut REACHED;
             // SAFETY: libFuzzer executes one input at a time, on one thread, and looks at the
             // counters only between executions.
@@ -196,7 +200,9 @@ fn report(program: &Program, divergence: &Divergence) -> ! {
     let Divergence {
         signature, what, ..
     } = divergence;
-    let message = format!("{signature}: {what}\n{case}");
+    let place = panics::last_place().filter(|_| signature.rule == Rule::Panic);
+    let place = place.map_or(String::new(), |place| format!(" (at {place})"));
+    let message = format!("{signature}: {what}{place}\n{case}");
     signature::panic(signature, &message)
 }
 
