@@ -112,9 +112,12 @@ impl Access {
     }
 
     fn touch(world: &mut World, it: &mut Self) -> Step {
-        let by = it.by.expect("it was walked to");
+        let mut by = it.by.expect("it was walked to");
         if world.driven {
-            if world.translation(world.now, by.addr) != Some(&by) {
+            let held = world.translation(world.now, by.addr).copied();
+            // The file may have dropped the page since.
+            by.dropped = held.and_then(|held| held.dropped);
+            if held != Some(by) {
                 return Ok(Flow::To(WALK));
             }
             world.about(About::Tlb(TaskId(world.now as u8 + 1)));

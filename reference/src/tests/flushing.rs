@@ -121,6 +121,21 @@ fn a_page_of_a_file_that_was_dropped_lives_until_the_flush_without_its_file() {
     assert_eq!(seen.file_bytes, []);
 }
 
+/// The file drops the page between the processor's walk and its access.
+#[test]
+fn a_page_is_dropped_amid_an_access_to_it() {
+    let shared = map_with(0, 1, RW, MapFlags::SHARED | MapFlags::FIXED, 3);
+    let mut reference = after(&[open(1), shared, store(0, 7).by(2)]);
+    let it: &mut dyn Stepped = &mut reference;
+    begin(it, TWO, &load(0, 0).call);
+    until(it, TWO, StepKind::Touch);
+    begin(it, ONE, &unmap(0, 1).call);
+    until(it, ONE, StepKind::Flush);
+    begin(it, THREE, &truncate(0));
+    assert_eq!(finish(it, THREE), Outcome::Value(0));
+    assert_eq!(finish(it, TWO), Outcome::Value(7));
+}
+
 /// What its file has and drops later is another page.
 #[test]
 fn a_page_that_was_dropped_is_not_dropped_again() {
