@@ -5,6 +5,7 @@ use vmadiff_contract::{
     About, Choice, Mark, MmId, Offer, Snapshot, StepKind, Stepped, TaskId, Told,
 };
 
+use super::super::path::{Race, What};
 use super::super::rows::{may_tell, must_be_marked};
 use super::take::{can_be_seen, does_nothing};
 use super::{Follower, Place, SILENT_MAX};
@@ -142,10 +143,13 @@ impl Follower {
         is_empty(reference, &mut self.ours, mm, mark.about)
     }
 
-    /// Whether a flush of this TLB follows, behind steps that nobody else can see.
+    /// Whether a flush of this TLB follows, behind steps that nobody else can see: not behind a pass that
+    /// the call tells of after it.
     pub(super) fn flush_is_ahead(
         &self,
+        race: &Race<'_>,
         reference: &mut dyn Stepped,
+        call: usize,
         task: TaskId,
         mark: &Mark,
     ) -> bool {
@@ -153,7 +157,7 @@ impl Follower {
         let Some(whose) = whose.filter(|&whose| reference.holds_any(whose)) else {
             return false;
         };
-        let of = Choice::Of(whose);
+        let (of, later) = (Choice::Of(whose), self.passes_next(race, call));
         let mut copy = reference.fork();
         let (mut about, mut ways) = (Vec::new(), Vec::new());
         let mut ahead = false;
@@ -169,12 +173,35 @@ impl Follower {
             }
             about.clear();
             copy.footprint(&mut about);
-            if must_be_marked(&offer) && can_be_seen(offer.kind, &about) {
+            let is_later = |done: &About| later.is_some_and(|later| overlap(*done, later));
+            if must_be_marked(&offer) && can_be_seen(offer.kind, &about)
+                || offer.kind == StepKind::Pass && about.iter().any(is_later)
+            {
                 break;
             }
         }
         Recorder::clear();
         ahead
+    }
+
+    /// The range that a call passes over next, if that is what it tells behind its flush.
+    fn passes_next(&self, race: &Race<'_>, call: usize) -> Option<About> {
+        let own = race.items[self.item..]
+            .iter()
+            .filter(|item| item.call as usize == call);
+        let mut marks = own.map(|item| match item.what {
+            What::Mark(mark) => Some(mark),
+            What::Begin | What::End => None,
+        });
+        let next = marks.find(|mark| mark.is_none_or(|mark| mark.kind != StepKind::Flush))??;
+        match next.about {
+            About::Range { mm, start, end } if next.kind == StepKind::Pass => Some(About::Range {
+                mm: self.names.mm(mm)?,
+                start,
+                end,
+            }),
+            _ => None,
+        }
     }
 }
 
@@ -197,6 +224,21 @@ pub(super) fn covers(all: About, part: About) -> bool {
     bounds(all)
         .zip(bounds(part))
         .is_some_and(|(all, part)| all.0 <= part.0 && part.1 <= all.1)
+}
+
+/// Whether two ranges of an address space have something in common.
+fn overlap(one: About, other: About) -> bool {
+    match (one, other) {
+        (
+            About::Range { mm, start, end },
+            About::Range {
+                mm: other,
+                start: from,
+                end: to,
+            },
+        ) => mm == other && start < to && from < end,
+        _ => false,
+    }
 }
 
 /// Whether a mark tells of what comes when all pages are out: areas leave their anon_vmas and counters.

@@ -36,7 +36,7 @@ impl Follower {
             };
             if mark.kind == StepKind::Flush
                 && !self.is_to_flush(reference, task, &offer, mark)
-                && !self.flush_is_ahead(reference, task, mark)
+                && !self.flush_is_ahead(race, reference, call, task, mark)
             {
                 // A TLB may forget at any time. But the call has come to its flush.
                 self.come_to_flush(race, reference, call, task);
