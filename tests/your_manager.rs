@@ -154,6 +154,64 @@ fn what_was_not_made_and_not_asked_is_said() {
     assert!(unasked.starts_with(&start), "{unasked}");
 }
 
+/// What a campaign of managers that hang says: its status, and what it found.
+fn hangs(command: &str) -> (Option<i32>, Vec<String>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let artifacts = folder.path().display();
+    let limits = "--seed 1 --seconds 60 --timeout 1 --json";
+    let command =
+        format!("cargo run --example hanging -- {command} {limits} --artifacts {artifacts}");
+    let output = run(&command);
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a summary");
+    assert_eq!(told["failures"], serde_json::json!([]), "{told}");
+    let found = told["findings"].as_array().expect("a list");
+    let each = found.iter().map(|one| {
+        let program = one["program"].as_str().expect("its program");
+        assert!(std::fs::read_to_string(program).is_ok_and(|text| text.contains("mmap(")));
+        one["signature"].as_str().expect("its signature").to_owned()
+    });
+    (output.status.code(), each.collect())
+}
+
+/// A manager that hangs is a finding, whether it does so in a run or while the program is changed.
+#[test]
+fn a_manager_that_hangs_is_found() {
+    let (status, found) = hangs("fuzz serial");
+    assert_eq!(found, ["hang/munmap/candidate"]);
+    assert_eq!(status, Some(1));
+    let (status, found) = hangs("fuzz interleaved --design waiting");
+    assert_eq!(found, ["hang/race/candidate"]);
+    assert_eq!(status, Some(1));
+}
+
+#[test]
+fn a_run_of_a_manager_that_hangs_ends() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a.vma");
+    let text = "munmap(0x1f0000, 0x1000)\nmunmap(0x1f0000, 0x3000)\n";
+    std::fs::write(&file, text).expect("it is written");
+    let file = file.display();
+    let output = run(&format!(
+        "cargo run --example hanging -- run --timeout 1 {file} {file}"
+    ));
+    let told = String::from_utf8_lossy(&output.stdout);
+    let what = "the candidate does not come back from munmap, call 2, within 1 s";
+    let start = format!("diverge {file}: hang/munmap/candidate\ndivergence: {what}\n");
+    assert!(told.starts_with(&start), "{told}");
+    let failed = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        failed.contains("not run, since the one before it hangs"),
+        "{failed}"
+    );
+    assert_eq!(output.status.code(), Some(1));
+    let output = run(&format!(
+        "cargo run --example hanging -- run --json --timeout 1 {file}"
+    ));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a list");
+    assert_eq!(told[0]["signature"], "hang/munmap/candidate");
+    assert_eq!(told[0]["at_call"], 2);
+}
+
 /// `Compare::race` plants what races show, and that is found with the manager that is right beside it.
 #[test]
 fn races_that_are_planted_are_hunted() {

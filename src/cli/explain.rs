@@ -24,6 +24,40 @@ pub fn text(
     painted(&explain(program, divergence, ran, &replay, width()))
 }
 
+/// Says at which program a manager hangs.
+pub fn hang(
+    file: &Path,
+    program: &Program,
+    signature: &str,
+    what: &str,
+    planted: &Planted,
+) -> String {
+    let heading = |text: &str| paint::line(paint::STRONG, text);
+    let calls = program.calls.iter().zip(1..);
+    let calls: String = calls
+        .map(|(step, n)| format!("  {n:>4}  {step}\n"))
+        .collect();
+    let schedule = Program {
+        calls: Vec::new(),
+        ..program.clone()
+    };
+    let schedule = schedule.to_string();
+    let schedule = schedule.lines().map(|line| format!("        {line}\n"));
+    [
+        paint::line(paint::BAD, &format!("divergence: {what}")),
+        format!(
+            "signature: {signature}\nrule: A call returns. (the contract, `Manager::call`)\n\n"
+        ),
+        heading("program:"),
+        calls,
+        schedule.collect(),
+        "\n".to_owned(),
+        heading("replay:"),
+        heading(&format!("  {}", replay(file, planted))),
+    ]
+    .concat()
+}
+
 /// The columns of the terminal; the usual ones where there is none.
 pub fn width() -> usize {
     let terminal = std::io::stdout().is_terminal();

@@ -111,6 +111,11 @@ impl<'a> Explainer<'a> {
             what: what.clone(),
             report: String::new(),
         };
+        if signature.starts_with("hang/") {
+            // It would hang here, too.
+            explained.report = self.hung(&explained);
+            return Ok(explained);
+        }
         let program = &explained.found.case().program;
         let pair = &mut self.pair;
         let ran = pair.observe_twice(program);
@@ -140,5 +145,17 @@ impl<'a> Explainer<'a> {
         explained.what.clone_from(&divergence.what);
         explained.small = Some(small);
         Ok(explained)
+    }
+
+    /// What is said of a program at which a manager hangs: as it is, since each smaller one would take as long.
+    fn hung(&self, explained: &Explained) -> String {
+        let Explained {
+            signature,
+            what,
+            found,
+            ..
+        } = explained;
+        let file = found.path().unwrap_or(Path::new(UNSAVED));
+        explain::hang(file, &found.case().program, signature, what, self.planted)
     }
 }

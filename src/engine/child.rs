@@ -16,6 +16,7 @@ use vmadiff_libfuzzer::{self as libfuzzer, Callbacks, Corpus as Answer};
 
 use super::corpus::Corpus;
 use super::fault::Fault;
+use super::job::TO_STOP;
 use super::protocol::{Finding, Message, Settings, Size, Totals};
 use super::subject::{Ran, Subject};
 use super::watch::{Watch, watched};
@@ -40,6 +41,9 @@ const RUNS: &str = "a job runs";
 
 /// Names the files of races that are left unjudged.
 const UNJUDGED_NAME: &str = "unjudged";
+
+/// Marks what is watched as a mutation, behind the execution of that number.
+const MUTATION: u64 = 1 << 63;
 
 /// Statistics are due.
 static DUE: AtomicBool = AtomicBool::new(false);
@@ -67,6 +71,7 @@ struct Job {
 /// Runs a job with these settings (JSON). Comes back only if it could not start.
 pub fn run(settings: &str) -> Result<i32> {
     let settings: Settings = serde_json::from_str(settings).context("settings of a job")?;
+    die_with_parent();
     let planted = settings.planted()?;
     let mut subject = Subject::new(settings.kind, settings.ways, &planted);
     if settings.stages {
@@ -80,7 +85,8 @@ pub fn run(settings: &str) -> Result<i32> {
     let corpus = corpus
         .map(|folder| Corpus::open(folder, settings.shared_corpus, held_bytes_most, counters));
     let corpus = corpus.transpose()?;
-    let mut watch = Watch::new(Duration::from_secs(settings.limits.seconds.into()));
+    let limit = Duration::from_secs(settings.limits.seconds.into());
+    let mut watch = Watch::new(limit, settings.legacy.clone());
     let job = Job {
         settings,
         planted,
@@ -104,6 +110,9 @@ pub fn run(settings: &str) -> Result<i32> {
         // Whatever ends the reading, an error too: nobody is there any more.
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         STOP.store(true, Ordering::Relaxed);
+        // A program that hangs does not look there. Who asked has ended this process by now, if it can.
+        std::thread::sleep(TO_STOP + TO_STOP);
+        libfuzzer::leave(Status::HarnessFailed.number().into());
     });
     let callbacks = Callbacks {
         begin,
@@ -113,6 +122,16 @@ pub fn run(settings: &str) -> Result<i32> {
     };
     Ok(libfuzzer::run(&arguments, counters, callbacks))
 }
+
+/// Whoever started this job may be killed, and then it is nobody's: it ends, whatever it does.
+#[cfg(target_os = "linux")]
+fn die_with_parent() {
+    // That it cannot be had is no reason not to run: the end of standard input is looked for, too.
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+}
+
+#[cfg(not(target_os = "linux"))]
+fn die_with_parent() {}
 
 fn arguments(settings: &Settings) -> Vec<String> {
     vec![
@@ -147,7 +166,10 @@ fn execute(bytes: &[u8], counters: &mut [u8]) -> Answer {
 fn mutate(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
     with_job(|job| match job.instead_of(&data[..size]) {
         Some(input) => put(&input, &mut data[..max_size]),
-        None => job.subject.mutate(data, size, max_size, seed),
+        // It may run programs, and they may hang.
+        None => watched(job.executions | MUTATION, || {
+            job.subject.mutate(data, size, max_size, seed)
+        }),
     })
 }
 

@@ -8,21 +8,24 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use vmadiff::designs::Planted;
+use vmadiff::program::Program;
 
 use super::campaign::Failure;
 use super::legacy::{Input, Legacy};
 use super::log::Log;
 use super::own_time::OwnTime;
-use super::protocol::{Finding, Limits, Message, Settings, Totals};
+use super::protocol::{Finding, Hung, Limits, Message, Settings, Totals};
+use crate::artifacts::{self, Kept};
 use crate::status::HarnessFailed;
 
 /// Exit statuses of libFuzzer (`-error_exitcode` and the like), which a job leaves alone.
 const CRASHED: i32 = 77;
-const TIMED_OUT: i32 = 70;
+pub const TIMED_OUT: i32 = 70;
 const OUT_OF_MEMORY: i32 = 71;
 
 /// Time of its own that a job has to stop: longer than a program may hang.
-const TO_STOP: Duration = Duration::from_secs(15);
+pub const TO_STOP: Duration = Duration::from_secs(15);
 
 /// What comes out of a child.
 pub enum Event {
@@ -61,6 +64,12 @@ pub struct Job {
     limits: Limits,
     /// The input that it died of.
     input: Option<Input>,
+    planted: Planted,
+    known: Vec<String>,
+    /// The manager that does not come back, as it said.
+    hung: Option<Hung>,
+    /// It was ended for that.
+    has_hung: bool,
 }
 
 impl Job {
@@ -84,6 +93,7 @@ impl Job {
         settings.legacy = legacy.path();
         let (runs, limits) = (settings.runs, settings.limits);
         let artifacts = settings.artifacts.clone();
+        let (planted, known) = (settings.planted()?, settings.known.clone());
         let settings = serde_json::to_string(&settings)?;
         let program = std::env::current_exe().context("finding this program's own file")?;
         let mut process = Command::new(program)
@@ -116,6 +126,10 @@ impl Job {
             artifacts,
             limits,
             input: None,
+            planted,
+            known,
+            hung: None,
+            has_hung: false,
         })
     }
 
@@ -126,6 +140,7 @@ impl Job {
             Event::Output(line) => match serde_json::from_str(&line) {
                 Ok(Message::Finding(finding)) => return Ok(Some(finding)),
                 Ok(Message::Totals(totals)) => self.totals = totals,
+                Ok(Message::Hung(hung)) => self.hung = Some(hung),
                 Ok(Message::Stopped(totals)) => {
                     self.totals = totals;
                     self.stopped = true;
@@ -136,7 +151,7 @@ impl Job {
                 self.pipes -= 1;
                 if self.pipes == 0 {
                     self.status = Some(self.process.wait().context("waiting for a job")?);
-                    self.take_legacy();
+                    return Ok(self.take_legacy());
                 }
             }
         }
@@ -167,24 +182,52 @@ impl Job {
         self.status.is_some()
     }
 
-    /// Saves the input that it died of, if it did.
-    fn take_legacy(&mut self) {
-        let how = match self.status.and_then(|status| status.code()) {
+    /// Whether it was ended since a manager does not come back.
+    pub fn has_hung(&self) -> bool {
+        self.has_hung
+    }
+
+    /// Saves the input that it died of, if it did. One at which a manager hangs is a finding.
+    fn take_legacy(&mut self) -> Option<Finding> {
+        let code = self.status.and_then(|status| status.code());
+        let how = match code {
             Some(TIMED_OUT) => "timeout",
             Some(OUT_OF_MEMORY) => "oom",
             _ => "crash",
         };
-        if self.log.gave_up {
-            let input = self.legacy.read();
-            self.input = Some(Input::save(&self.artifacts, how, input));
+        let hung = self.hung.take().filter(|_| code == Some(TIMED_OUT));
+        if hung.is_none() && !self.log.gave_up {
+            return None;
         }
+        let input = self.legacy.read();
+        let Some(Hung { signature, what }) = hung else {
+            self.input = Some(Input::save(&self.artifacts, how, input));
+            return None;
+        };
+        self.has_hung = true;
+        let counts = &mut self.totals.findings;
+        *counts.entry(signature.clone()).or_default() += 1;
+        if self.known.contains(&signature) {
+            return None;
+        }
+        let program = Program::decode(&input);
+        let case = artifacts::case(&signature, &what, &program, Some(&self.planted));
+        let kept = Kept::new(&self.artifacts, &signature, case);
+        Some(Finding {
+            text: kept.case().to_string(),
+            program: kept.place().clone(),
+            executions: self.totals.executions,
+            processor_ms: self.totals.processor_ms,
+            signature,
+            what,
+        })
     }
 
     /// Why it ended, if not as it should.
     pub fn failure(&self) -> Option<Failure> {
         let status = self.status?;
         let fine = self.stopped && status.code().is_some_and(|code| code <= 1);
-        if fine && self.garbage.is_none() {
+        if (fine || self.has_hung) && self.garbage.is_none() {
             return None;
         }
         let Limits {

@@ -183,8 +183,19 @@ pub enum Message {
     Totals(Totals),
     /// A divergence that is news.
     Finding(Finding),
+    /// A manager does not come back; the job is about to be ended.
+    Hung(Hung),
     /// The last one: it stopped because it was told to, or because of a finding.
     Stopped(Totals),
+}
+
+/// A manager that does not come back, by what it was last asked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Hung {
+    /// What kind.
+    pub signature: String,
+    /// What happened, in one sentence.
+    pub what: String,
 }
 
 /// A divergence, with the file that it was written to.

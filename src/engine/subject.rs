@@ -10,6 +10,7 @@ use vmadiff::program::mutate::{self, Flavour, Profile};
 use vmadiff::program::{Case, Policy, Program, bytes};
 
 use super::protocol::{Guide, Kind, Stages, Ways};
+use super::watch;
 
 /// What an execution came to.
 pub enum Ran {
@@ -145,6 +146,7 @@ impl Subject {
 
     /// Has two tasks of what was made meet in another order, if it fits.
     fn force(&mut self, data: &mut [u8], made: usize, max_size: usize, seed: u32) -> usize {
+        watch::mutation_runs(&data[..made]);
         let mut program = Program::decode(&data[..made]);
         let chain = Chain::of(seed);
         if self.pair.force(&mut program, seed, chain, &mut self.met) == 0 {

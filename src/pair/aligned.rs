@@ -7,7 +7,7 @@ use std::mem;
 
 use vmadiff_contract::{CallKind, Event, Outcome, Parts, Snapshot};
 
-use super::{AT_BOOT, AT_DROP, Pair, Ran, TWICE_IN, nondeterminism};
+use super::{AT_BOOT, AT_DROP, Pair, Ran, TWICE_IN, nondeterminism, working};
 use crate::compare::{Difference, Passed, Shown, narrow};
 use crate::judge::{
     Broken, Divergence, Rule, Side, Signature, Verdict, answers_differ, same_state, states_differ,
@@ -152,11 +152,13 @@ impl Pair {
                 Some(self.panicked(place, message, &mut aligned))
             }
         };
+        working::on_nothing();
         aligned
     }
 
     /// Throws away what the candidate kept for the program; what it said if it panicked.
     fn dropped(&mut self) -> Option<String> {
+        working::on_drop();
         let closed = caught(|| self.candidate.instance.manager.close());
         let message = closed.err()?;
         self.candidate.instance.renew();
@@ -232,6 +234,7 @@ impl Run<'_> {
         self.place.side = Side::Reference;
         self.pair.reference.reset(&config);
         self.place.side = Side::Candidate;
+        working::on_boot();
         self.pair.candidate.reset(&config);
         watch.begin(&program.config);
         self.look(Side::Reference);
@@ -255,18 +258,24 @@ impl Run<'_> {
         let look = self.pace.is_due(at);
         (self.place.at, self.place.call) = (Some(at), step.call.kind().name());
         let [ours, theirs] = if self.pair.terms.candidate_first() {
-            let theirs = self.one(Side::Candidate, step, step, look, watch)?;
+            let theirs = self.one(Side::Candidate, at, [step, step], look, watch)?;
             let told = self.pair.terms.second(step, theirs);
             let told = told.as_ref().unwrap_or(step);
-            [self.one(Side::Reference, told, step, look, watch)?, theirs]
+            [
+                self.one(Side::Reference, at, [told, step], look, watch)?,
+                theirs,
+            ]
         } else {
-            let ours = self.one(Side::Reference, step, step, look, watch)?;
+            let ours = self.one(Side::Reference, at, [step, step], look, watch)?;
             let told = self.pair.terms.second(step, ours);
             let told = told.as_ref().unwrap_or(step);
-            [ours, self.one(Side::Candidate, told, step, look, watch)?]
+            [
+                ours,
+                self.one(Side::Candidate, at, [told, step], look, watch)?,
+            ]
         };
         if let Some(shown) = self.alone.filter(|_| look) {
-            self.look_at_both(shown);
+            self.look_at_both(shown, at, step);
         }
         self.compare(at, step, ours, theirs, look)?;
         if look {
@@ -280,12 +289,13 @@ impl Run<'_> {
     fn one(
         &mut self,
         side: Side,
-        told: &Step,
-        step: &Step,
+        at: usize,
+        [told, step]: [&Step; 2],
         look: bool,
         watch: &mut impl Watch,
     ) -> Result<Outcome, Stop> {
         self.place.side = side;
+        working::on_call(side, step.call.kind(), at);
         let outcome = match side {
             Side::Reference => self.pair.reference_makes(step, told),
             Side::Candidate => self.pair.candidate.instance.call(told),
@@ -328,7 +338,7 @@ impl Run<'_> {
     }
 
     /// Looks at both, as far as what is shown has moved, and differs.
-    fn look_at_both(&mut self, shown: Parts) {
+    fn look_at_both(&mut self, shown: Parts, at: usize, step: &Step) {
         let Pair {
             reference,
             candidate,
@@ -347,6 +357,7 @@ impl Run<'_> {
             &reference.state
         };
         self.place.side = Side::Candidate;
+        working::on_call(Side::Candidate, step.call.kind(), at);
         candidate.look_if_other(shown, &terms.view, ours);
         if !candidate.left_out {
             narrow(&terms.view, &mut candidate.state);
@@ -471,6 +482,7 @@ impl Run<'_> {
             return Ok(());
         };
         self.place.side = Side::Candidate;
+        working::on_call(Side::Candidate, step.call.kind(), at);
         let kept_apart = look && self.pair.keeps_apart(step, reference, candidate);
         let difference = Difference {
             rule,

@@ -6,7 +6,7 @@ use vmadiff_contract::Config;
 use vmadiff_interleave::policy::Policy;
 use vmadiff_reference::Reference;
 
-use super::{Pair, Ran, TWICE_IN, nondeterminism};
+use super::{Pair, Ran, TWICE_IN, nondeterminism, working};
 use crate::judge::steps::{Scene, StepJudge};
 use crate::judge::{Alone, Divergence, Rule, Side, Verdict};
 use crate::program::mutate::forced::{self, Chain, Met};
@@ -53,11 +53,18 @@ impl Pair {
         }
         forced::by_switches(program, seed);
         let known = self.known;
+        // Who is compared whole has its races watched as such.
+        let watched = !self.terms.are_whole();
         let mut force = |link| {
+            if watched {
+                working::on_race();
+            }
             let trace = self.interleaved().weaver.trace(program, known);
             forced::force(program, trace.steps(), (seed, link), met).is_some()
         };
-        chain.links().take_while(|&link| force(link)).count() as u32
+        let forced = chain.links().take_while(|&link| force(link)).count();
+        working::on_nothing();
+        forced as u32
     }
 
     /// Runs a woven program; none if all is well.

@@ -15,6 +15,7 @@ mod orders;
 mod raced;
 mod serial;
 mod stages;
+mod working;
 
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ use vmadiff_contract::{
     CallKind, Capabilities, Config, DesignInfo, Event, EventSink, Manager, Outcome, Snapshot,
 };
 use vmadiff_reference::Reference;
+
+pub use working::{Work, working};
 
 use checked::Checked;
 use interleaved::Interleaved;

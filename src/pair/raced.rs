@@ -2,7 +2,7 @@
 //! one after another in some order that keeps real time. The reference tries the orders.
 
 use super::orders::Orders;
-use super::{AT_BOOT, AT_DROP, Pair, Ran, TWICE_IN, nondeterminism};
+use super::{AT_BOOT, AT_DROP, Pair, Ran, TWICE_IN, nondeterminism, working};
 use crate::compare::{Passed, narrow};
 use crate::judge::{Divergence, Rule, Side, Signature, Verdict};
 use crate::program::Program;
@@ -43,6 +43,7 @@ impl Pair {
         let interleaved = self.interleaved();
         watch.begin(&program.config);
         let weaver = &mut interleaved.weaver;
+        working::on_race();
         // Panics of calls are told of a race; what unwinds further is one of its boot.
         let ran = caught(|| {
             let woven = weaver.weave(program, known, watch.pairs());
@@ -53,10 +54,13 @@ impl Pair {
             Ok(woven) => woven,
             Err(message) => {
                 weaver.renew();
+                working::on_nothing();
                 return self.panicked_at(AT_BOOT, &message);
             }
         };
+        working::on_drop();
         let dropped = caught(|| weaver.close()).err();
+        working::on_nothing();
         if dropped.is_some() {
             weaver.renew();
         }

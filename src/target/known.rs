@@ -22,7 +22,9 @@ pub fn parse(name: &str, text: &str) -> Result<Vec<String>, String> {
             continue;
         }
         let parts: Vec<&str> = signature.split('/').collect();
-        let rule_exists = parts[0] == "linux" || Rule::from_name(parts[0]).is_some();
+        // Who hangs is found by who watches, and not by a rule.
+        let rule_exists =
+            ["hang", "linux"].contains(&parts[0]) || Rule::from_name(parts[0]).is_some();
         if parts.len() != 3 || !rule_exists {
             return Err(format!(
                 "{name}:{}: found `{signature}`, expected a signature such as `outcome/munmap/value`",

@@ -187,6 +187,30 @@ fn a_hang_of_the_harness_keeps_input_and_corpus() {
     failing("hang", 1, "a program took too long", "artifacts/timeout-");
 }
 
+/// Whoever is killed takes its jobs along, whatever they do.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_job_that_hangs_ends_with_its_parent() {
+    let shell = Shell::new();
+    let mut campaign = started(&shell, &["--timeout", "100", "--harness-fault", "hang"]);
+    let job = children(campaign.id())[0];
+    let lives = || {
+        let stat = std::fs::read_to_string(format!("/proc/{job}/stat"));
+        stat.is_ok_and(|stat| !stat.contains(") Z "))
+    };
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(lives());
+    send("-KILL", campaign.id());
+    campaign.wait().unwrap();
+    for _ in 0..50 {
+        if !lives() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("job {job} lives on");
+}
+
 /// As a machine that is busy, or a container that is frozen, does to a job for a while.
 #[test]
 fn a_program_that_only_waited_is_no_hang() {

@@ -4,11 +4,12 @@ mod folder;
 mod groups;
 mod junit;
 
-pub use folder::{may_be_program, programs};
+pub use folder::{Found, may_be_program, programs};
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, bail};
 use serde::Serialize;
@@ -22,6 +23,7 @@ use vmadiff::program::Case;
 
 use super::designs::Asked;
 use super::explain;
+use super::hang::{self, Hang};
 use super::input::{Input, NO_CALLS, name, read_one_of_many};
 use super::output::{complain, print, print_bytes, warn_of};
 use super::paint;
@@ -60,6 +62,10 @@ pub struct Args {
     /// Prints the verdicts as JUnit's XML, a test case for each program.
     #[arg(long, conflicts_with = "json")]
     junit: bool,
+    /// Seconds that one call, or a race, may take: more is a hang. It is told, and programs behind it are not run.
+    #[arg(long, value_name = "N", default_value_t = hang::SECONDS,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
 }
 
 /// What came of one file, as `--json` prints it.
@@ -111,9 +117,37 @@ impl Outcome {
 
     fn unreadable(file: &Path, error: &anyhow::Error) -> Self {
         Self {
+            error: Some(format!("{error:#}")),
+            ..Self::of(file, "unreadable")
+        }
+    }
+
+    /// Of a program at which the candidate hangs.
+    fn hung(file: &Path, planned: &Planned, hang: Hang) -> Self {
+        let Planned { input, planted } = planned;
+        let Hang {
+            signature,
+            what,
+            at,
+        } = hang;
+        let program = &input.case.program;
+        let report = explain::hang(file, program, &signature, &what, planted);
+        Self {
+            form: Some(input.form.name()),
+            calls: program.calls.len(),
+            signature: Some(signature),
+            at_call: at.map(|at| at + 1),
+            what: Some(what),
+            report: Some(report),
+            ..Self::of(file, "diverge")
+        }
+    }
+
+    fn of(file: &Path, verdict: &'static str) -> Self {
+        Self {
             file: file.to_owned(),
             form: None,
-            verdict: "unreadable",
+            verdict,
             calls: 0,
             skipped: None,
             signature: None,
@@ -127,7 +161,7 @@ impl Outcome {
             is_empty: false,
             never_came: false,
             of_another_design: false,
-            error: Some(format!("{error:#}")),
+            error: None,
             report: None,
         }
     }
@@ -151,13 +185,49 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
         sum_up_differences(found.files.iter().zip(&inputs));
     }
     let is_quiet = args.json || args.junit || found.of_folder;
+    let told: Mutex<Vec<Outcome>> = Mutex::default();
+    let hung = |hang: Hang| {
+        let mut outcomes = told.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = outcomes.len();
+        let (file, Ok(planned)) = (&found.files[at], &inputs[at]) else {
+            return Status::HarnessFailed;
+        };
+        outcomes.push(Outcome::hung(file, planned, hang));
+        let left: Vec<&Path> = found.files[at + 1..].iter().map(PathBuf::as_path).collect();
+        warn_once(&left, "not run, since the one before it hangs");
+        let last = if is_quiet {
+            Ok(())
+        } else {
+            show(&outcomes[at])
+        };
+        let ended = last.and_then(|()| finish(args, &found, &outcomes));
+        ended.unwrap_or(Status::HarnessFailed)
+    };
+    hang::watched(args.timeout, hung, || {
+        run_each(args, &found, &inputs, &told)
+    })?;
+    let outcomes = told.into_inner().unwrap_or_else(PoisonError::into_inner);
+    finish(args, &found, &outcomes)
+}
+
+/// Runs programs, one after another.
+fn run_each(
+    args: &Args,
+    found: &Found,
+    inputs: &[Result<Planned>],
+    told: &Mutex<Vec<Outcome>>,
+) -> Result<()> {
+    let is_quiet = args.json || args.junit || found.of_folder;
+    let push = |outcome| {
+        let mut outcomes = told.lock().unwrap_or_else(PoisonError::into_inner);
+        outcomes.push(outcome);
+    };
     let mut pairs = Pairs::default();
-    let mut outcomes = Vec::new();
-    for (file, input) in found.files.iter().zip(&inputs) {
+    for (file, input) in found.files.iter().zip(inputs) {
         let Planned { input, planted } = match input {
             Ok(planned) => planned,
             Err(error) => {
-                outcomes.push(Outcome::unreadable(file, error));
+                push(Outcome::unreadable(file, error));
                 continue;
             }
         };
@@ -180,31 +250,38 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
             if let (true, Some(woven)) = (args.trace, &ran.woven) {
                 print(&format!("{}\n", woven.trace))?;
             }
-            print(&text(&outcome))?;
-            print(outcome.report.as_deref().unwrap_or_default())?;
+            show(&outcome)?;
         }
-        outcomes.push(outcome);
+        push(outcome);
     }
+    Ok(())
+}
+
+/// Prints what came of a program.
+fn show(outcome: &Outcome) -> Result<()> {
+    print(&text(outcome))?;
+    print(outcome.report.as_deref().unwrap_or_default())
+}
+
+/// Prints what is printed at the end.
+fn finish(args: &Args, found: &Found, outcomes: &[Outcome]) -> Result<Status> {
     if args.junit {
-        print_bytes(&junit::report(&outcomes)?)?;
+        print_bytes(&junit::report(outcomes)?)?;
     } else if args.json {
-        print(&json(&outcomes, found.of_folder)?)?;
+        print(&json(outcomes, found.of_folder)?)?;
     } else if found.of_folder {
-        print(&groups::text(&outcomes))?;
+        print(&groups::text(outcomes))?;
     } else {
-        sum_up_unreadable(&outcomes);
+        sum_up_unreadable(outcomes);
     }
     if !args.json && (args.junit || found.of_folder) {
-        sum_up_races(&outcomes);
+        sum_up_races(outcomes);
     }
-    if outcomes
-        .iter()
-        .all(|outcome| outcome.is_empty && outcome.is_fine())
-        && bad.is_empty()
-    {
+    let nothing = |outcome: &Outcome| outcome.is_empty && outcome.is_fine();
+    if outcomes.iter().all(nothing) {
         bail!("{}: {NO_CALLS}", name(&found.files[0]));
     }
-    Ok(status(&outcomes))
+    Ok(status(outcomes))
 }
 
 /// A program, and what it is run on.
