@@ -212,6 +212,39 @@ fn a_run_of_a_manager_that_hangs_ends() {
     assert_eq!(told[0]["at_call"], 2);
 }
 
+/// Whoever has a program of this command in his hands types its name, and not that of this project.
+#[test]
+fn help_and_hints_name_the_program() {
+    let command = "cargo run --example areas --";
+    for of in [
+        "",
+        "fuzz ",
+        "run ",
+        "corpus ",
+        "convert ",
+        "designs ",
+        "completions ",
+    ] {
+        let help = said(&format!("{command} {of}--help"));
+        assert!(!help.contains("vmadiff "), "{help}");
+        assert!(
+            of != "fuzz " || help.contains(&format!("{command} fuzz --seconds 60")),
+            "{help}"
+        );
+    }
+    let output = run(&format!("{command} explain zzz"));
+    let failed = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        failed.contains(&format!("`{command} explain` lists them")),
+        "{failed}"
+    );
+    let script = said(&format!("{command} completions bash"));
+    assert!(
+        script.contains("_areas()") && !script.contains("vmadiff"),
+        "{script}"
+    );
+}
+
 /// `Compare::race` plants what races show, and that is found with the manager that is right beside it.
 #[test]
 fn races_that_are_planted_are_hunted() {

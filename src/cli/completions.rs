@@ -1,10 +1,12 @@
 //! `vmadiff completions`: what a shell needs to complete the command line.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
-use vmadiff::designs::defects;
+use vmadiff::designs::{self, defects};
 
 use super::Cli;
 use super::designs::Asked;
@@ -34,9 +36,17 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
             arg.value_parser(PossibleValuesParser::new(names))
         });
     }
-    clap_complete::generate(args.shell, &mut command, "vmadiff", &mut script);
+    clap_complete::generate(args.shell, &mut command, name(), &mut script);
     print_bytes(&script)?;
     Ok(Status::Agreed)
+}
+
+/// What shells know this program by.
+fn name() -> String {
+    let started = std::env::args_os().next().map(PathBuf::from);
+    let name = started.as_deref().and_then(Path::file_name);
+    let name = name.filter(|_| !designs::are_own());
+    name.map_or("vmadiff".into(), |name| name.to_string_lossy().into_owned())
 }
 
 /// A command without what is hidden: the scripts would offer that, too.

@@ -88,6 +88,15 @@ pub fn replay_on_linux(file: &Path, kernel: Option<&Path>, boundaries: bool) -> 
     format!("{} linux{kernel}{boundaries} {}", myself(), quoted(file))
 }
 
+/// What hints call this program: by its own name, or as somebody else's was started.
+pub fn hinted() -> String {
+    if designs::are_own() {
+        "vmadiff".to_owned()
+    } else {
+        myself()
+    }
+}
+
 /// How this program was started: what a user types to start it again.
 fn myself() -> String {
     let program = std::env::args_os().next().unwrap_or_default();

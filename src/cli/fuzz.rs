@@ -222,9 +222,10 @@ pub fn ready(folder: &Path) -> Result<()> {
 fn refuse_texts(folder: &Path) -> Result<()> {
     if let Some(text) = text_in(folder)? {
         let folder = folder.display();
+        let myself = explain::hinted();
         bail!(
             "{}: found a program as text, expected a folder of inputs (bytes); make them of it with \
-             `vmadiff corpus seeds {folder} -o DIR`, then `vmadiff fuzz --corpus DIR`",
+             `{myself} corpus seeds {folder} -o DIR`, then `{myself} fuzz --corpus DIR`",
             text.display()
         );
     }

@@ -3,12 +3,17 @@
 use std::io::{Error, ErrorKind, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::builder::StyledStr;
+use clap::{Command, CommandFactory, FromArgMatches};
+use vmadiff::designs;
 
 #[cfg(all(feature = "engine", target_os = "linux", target_arch = "x86_64"))]
 use super::GUEST;
-use super::{Cli, complain, paint, panics, run};
+use super::{Cli, complain, explain, paint, panics, run};
 use crate::status::{HarnessFailed, Status};
+
+/// How examples in help begin.
+const OURS: &str = "vmadiff ";
 
 /// The command line, from its words to the exit status that they come to.
 pub fn command() -> ExitCode {
@@ -16,7 +21,8 @@ pub fn command() -> ExitCode {
     if vmadiff_linux::boot::init::is_init() {
         vmadiff_linux::boot::init::run(GUEST);
     }
-    let cli = match Cli::try_parse() {
+    let said = named().try_get_matches();
+    let cli = match said.and_then(|said| Cli::from_arg_matches(&said)) {
         Ok(cli) => cli,
         Err(said) => return say(&said).into(),
     };
@@ -37,6 +43,43 @@ pub fn command() -> ExitCode {
         }
     };
     status.into()
+}
+
+/// The command, whose help names this program as it was started.
+fn named() -> Command {
+    let command = Cli::command();
+    if designs::are_own() {
+        return command;
+    }
+    hinting(command, &explain::hinted())
+}
+
+/// A command in whose help another program's name stands for ours.
+fn hinting(command: Command, name: &str) -> Command {
+    let told = |text: Option<&StyledStr>| {
+        let text = text.map(ToString::to_string)?;
+        text.contains(OURS)
+            .then(|| text.replace(OURS, &format!("{name} ")))
+    };
+    let mut named = command.clone();
+    if let Some(about) = told(command.get_long_about()) {
+        named = named.long_about(about);
+    }
+    if let Some(help) = told(command.get_after_help()) {
+        named = named.after_help(help);
+    }
+    named = named.mut_args(|arg| {
+        let (help, long) = (told(arg.get_help()), told(arg.get_long_help()));
+        let arg = match help {
+            Some(help) => arg.help(help),
+            None => arg,
+        };
+        match long {
+            Some(long) => arg.long_help(long),
+            None => arg,
+        }
+    });
+    named.mut_subcommands(|command| hinting(command, name))
 }
 
 /// Prints help on standard output, or what is wrong with the arguments on standard error.

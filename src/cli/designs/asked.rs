@@ -5,7 +5,7 @@ use vmadiff::designs::{self, Planted, defects};
 use vmadiff::program::Case;
 use vmadiff_contract::DesignInfo;
 
-use crate::cli::near;
+use crate::cli::{explain, near};
 
 /// What `--design` and `--defect` ask for.
 #[derive(Clone, Debug, Default)]
@@ -118,7 +118,7 @@ fn unknown_defect(design: &'static DesignInfo, name: &str) -> String {
     match near::near(name, defects(design).map(|info| info.name)) {
         Some(near) => format!("{whose} called `{name}`; near that are {near}"),
         None => {
-            let list = format!("vmadiff defects --design {}", design.name);
+            let list = format!("{} defects --design {}", explain::hinted(), design.name);
             format!("{whose} called `{name}`; `{list}` lists them")
         }
     }

@@ -15,6 +15,7 @@ pub use asked::Asked;
 use tables::Table;
 
 use super::defects::told;
+use super::explain;
 use super::output::print;
 use super::paint;
 use crate::counted::counted;
@@ -106,10 +107,11 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
             ""
         };
         print(&format!(
-            "{}{first}\n{}  {}: vmadiff defects --design {name}{posted}\n",
+            "{}{first}\n{}  {}: {} defects --design {name}{posted}\n",
             paint::strong(name),
             told(what, source),
             counted(defects.len(), "defect"),
+            explain::hinted(),
         ))?;
     }
     Ok(Status::Agreed)

@@ -17,6 +17,7 @@ use vmadiff::program::sites::Sites;
 use vmadiff_contract::{CallKind, DesignInfo, Errno, Known, Origin};
 
 use super::designs::Asked;
+use super::explain;
 use super::near::near;
 use super::output::print;
 use super::paint;
@@ -317,7 +318,10 @@ fn list(all: &[Entry]) -> String {
 fn unknown(word: &str, all: &[Entry]) -> String {
     match near(word, all.iter().map(|entry| entry.word.as_str())) {
         Some(names) => format!("`{word}` is no word of this command; near that are {names}"),
-        None => format!("`{word}` is no word of this command; `vmadiff explain` lists them"),
+        None => {
+            let myself = explain::hinted();
+            format!("`{word}` is no word of this command; `{myself} explain` lists them")
+        }
     }
 }
 

@@ -132,12 +132,12 @@ pub const TOLD: &[(&str, &str, &str)] = &[
     ),
     (
         "design",
-        "How a fault of the candidate finds its area without mmap_sem: `vmadiff designs` lists them.",
+        "How a fault of the candidate finds its area without mmap_sem: `designs` lists them.",
         "docs/designs.md",
     ),
     (
         "defects",
-        "Bugs that were planted with --defect: `vmadiff defects` lists them.",
+        "Bugs that were planted with --defect: `defects` lists them.",
         "docs/designs.md",
     ),
     (
