@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use vmadiff_contract::{Call, MmId, Outcome, PAGE_SIZE, Snapshot, VmaState};
+use vmadiff_contract::{Call, MmId, Outcome, PAGE_SIZE, Snapshot, VmFlags, VmaState};
 
 use super::{Report, Role};
 use crate::compare::{Shown, View};
@@ -52,9 +52,15 @@ pub fn add(
     if let Some(range) = &range {
         line(Role::Marked, step.call.kind().name(), &columns.stars(range));
     }
+    let look = |areas: &[VmaState]| -> Vec<(u64, u64, VmFlags)> {
+        let own = areas.iter().filter(|area| area.mm == mm);
+        own.map(|area| (area.start, area.end, area.flags)).collect()
+    };
+    let same = (states.get(2)).is_some_and(|(_, theirs)| look(states[1].1) == look(theirs));
     let (ours, theirs) = (columns.row(states[1].1), states.get(2));
     match theirs.map(|(_, areas)| columns.row(areas)) {
-        Some(theirs) if theirs == ours => line(Role::Plain, "both after", &ours),
+        // Areas that are drawn alike may allow something else, or have no byte.
+        Some(theirs) if theirs == ours && same => line(Role::Plain, "both after", &ours),
         theirs => {
             line(Role::Reference, "reference", &ours);
             let theirs = theirs.unwrap_or_else(|| "a panic".to_owned());

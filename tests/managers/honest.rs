@@ -203,3 +203,26 @@ fn areas_are_asked_where_neighbours_are_joined() {
 fn a_test_of_a_call_that_is_not_made_fails() {
     space().check("munmap(0x1f0000, 0x1000)\nmlock(0x1f0000, 0x1000)");
 }
+
+/// Areas that are drawn alike and allow something else are no areas of both.
+#[test]
+fn states_that_differ_are_not_drawn_as_one() {
+    let mut pair = compare::<Space<{ space::SKIPS_HOLES }>>("space")
+        .view(View::areas().joined())
+        .pair();
+    let drawn = |pair: &mut vmadiff::pair::Pair, len: u64| {
+        let wrong = case(&format!(
+            "mmap(0x1f0000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)\n\
+             mmap(0x1f2000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)\n\
+             mprotect(0x1f0000, {len:#x}, PROT_NONE)\n"
+        ));
+        let ran = pair.observe(&wrong.program);
+        let found = super::divergence(&ran).expect("it diverges");
+        vmadiff::report::explain(&wrong.program, found, &ran, "", 100).to_string()
+    };
+    let behind = drawn(&mut pair, 0x3000);
+    assert!(!behind.contains("both after"), "{behind}");
+    // Up to the hole both are the same, and only the answers differ.
+    let before = drawn(&mut pair, 0x2000);
+    assert!(before.contains("both after"), "{before}");
+}
