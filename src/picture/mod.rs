@@ -8,6 +8,7 @@ mod page;
 mod rows;
 mod space;
 mod spans;
+mod text;
 mod threads;
 mod timeline;
 

@@ -2,9 +2,9 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::text::program_text;
 use super::{Subject, space, style, threads, timeline};
 use crate::judge::{Divergence, Verdict};
-use crate::views::fold;
 
 /// What shapes and colours stand for, in the timeline.
 const KEY: [(&str, &str); 12] = [
@@ -56,7 +56,7 @@ pub fn draw(subject: &Subject<'_>) -> Markup {
                 div.scroll { (timeline::draw(subject, None)) }
                 (key(subject))
                 h2 { "Program" }
-                pre.program { (fold::program_text(subject.program, found)) }
+                pre.program { (program_text(subject.program, found)) }
                 h2 { "Replay" }
                 pre.replay { (subject.replay) }
                 div #tip role="status" hidden {}

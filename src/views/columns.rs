@@ -77,6 +77,7 @@ impl Columns {
     }
 
     /// The stretches, by address.
+    #[cfg(feature = "picture")]
     pub fn stretches(&self) -> &[Stretch] {
         &self.stretches
     }

@@ -2,14 +2,13 @@
 //! space the areas that change there. The rest is folded, and how much is said.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 use std::ops::Range;
 
 use vmadiff_contract::{MmId, VmaState};
 
 use crate::counted::counted;
 use crate::pair::Ran;
-use crate::program::{Program, Schedule};
+use crate::program::Program;
 
 /// Calls of a program that is shown whole.
 const WHOLE: usize = 200;
@@ -55,34 +54,6 @@ fn ranges(wanted: BTreeSet<usize>) -> Vec<Range<usize>> {
 pub fn left_out(calls: usize) -> String {
     let are = if calls == 1 { "is" } else { "are" };
     format!("{} {are} left out", counted(calls, "call"))
-}
-
-/// A program's text with its calls folded.
-pub fn program_text(program: &Program, found: Option<usize>) -> String {
-    let ranges = shown(program.calls.len(), found);
-    if ranges.len() < 2 {
-        return program.to_string();
-    }
-    let mut text = Program {
-        config: program.config.clone(),
-        ..Program::default()
-    }
-    .to_string();
-    let mut next = 0;
-    for range in ranges {
-        if range.start > next {
-            writeln!(text, "# {}", left_out(range.start - next)).expect("a String takes all");
-        }
-        next = range.end;
-        for step in &program.calls[range] {
-            writeln!(text, "{step}").expect("a String takes all");
-        }
-    }
-    let schedule = Program {
-        schedule: Schedule::clone(&program.schedule),
-        ..Program::default()
-    };
-    text + &schedule.to_string()
 }
 
 /// The areas of states that follow one another which are shown: all, if they are few; otherwise those
@@ -192,14 +163,5 @@ mod tests {
         assert_eq!(hidden, 994);
         let few = areas(10);
         assert_eq!(changing(&[&few]), (vec![few.clone()], 0));
-    }
-
-    #[test]
-    fn a_long_program_is_folded_in_its_text() {
-        let line = "load(0x1000)\n";
-        let case = crate::program::Case::parse("long", &line.repeat(1000)).expect("a text");
-        let text = program_text(&case.program, None);
-        assert_eq!(text.lines().count(), 17);
-        assert!(text.contains("# 984 calls are left out"));
     }
 }
