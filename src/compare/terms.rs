@@ -1,7 +1,7 @@
 //! On what terms two managers are compared: what programs are made of, what is looked at, who
 //! chooses places, and which differences are no news.
 
-use vmadiff_contract::{Call, MapFlags, MoveFlags, Outcome, PAGE_SIZE, Version};
+use vmadiff_contract::{Call, Errno, MapFlags, MoveFlags, Outcome, PAGE_SIZE, Version};
 
 use super::{Difference, KEPT_APART, Known, View, World};
 use crate::program::Step;
@@ -13,7 +13,8 @@ pub enum Placement {
     /// Each manager by the rules: they must choose the same.
     #[default]
     ByTheRules,
-    /// The reference; the candidate is told the place.
+    /// The reference; the candidate is told the place. Where there is none it is told nothing and not asked, unless
+    /// the [`World`] has limits or allocations that fail, for which there is the same error (`ENOMEM`).
     FollowReference,
     /// The candidate. The reference is told the place, and refuses one that is taken (`EEXIST`, of mremap,
     /// too, which on Linux would put aside what is there) or out of bounds, which shows as a difference.
@@ -63,6 +64,15 @@ impl Terms {
         self.placement == Placement::Free
     }
 
+    /// Whether the reference has found no place, and whoever follows it has none to go to.
+    #[inline]
+    pub(crate) fn has_no_place(&self, step: &Step, reference: Outcome) -> bool {
+        reference == Outcome::Errno(Errno::ENOMEM)
+            && self.placement == Placement::FollowReference
+            && !(self.world.limits || self.world.fail)
+            && leaves_open(&step.call)
+    }
+
     /// The call as the second manager makes it, when the first has answered; none: as it is.
     #[inline]
     pub(crate) fn second(&self, step: &Step, first: Outcome) -> Option<Step> {
@@ -78,29 +88,44 @@ impl Terms {
     }
 }
 
+/// Whether a call leaves it open where memory goes.
+fn leaves_open(call: &Call) -> bool {
+    match *call {
+        Call::Mmap { flags, .. } => !flags.intersects(MapFlags::FIXED | MapFlags::FIXED_NOREPLACE),
+        Call::Mremap {
+            old_len,
+            new_len,
+            flags,
+            ..
+        } => {
+            let pages = |len: u64| len.div_ceil(PAGE_SIZE);
+            // What does not grow has no need to move.
+            let grows = old_len == 0 || pages(new_len) > pages(old_len);
+            grows && flags == MoveFlags::MAYMOVE
+        }
+        _ => false,
+    }
+}
+
 /// Tells a call that leaves it open the place that was chosen.
 fn tell(call: &mut Call, place: u64) {
+    if !leaves_open(call) {
+        return;
+    }
     match call {
-        Call::Mmap { addr, flags, .. }
-            if !flags.intersects(MapFlags::FIXED | MapFlags::FIXED_NOREPLACE) =>
-        {
+        Call::Mmap { addr, flags, .. } => {
             *addr = place;
             *flags |= MapFlags::FIXED_NOREPLACE;
         }
         Call::Mremap {
             addr,
-            old_len,
-            new_len,
             flags,
             new_addr,
+            ..
         } => {
-            let pages = |len: u64| len.div_ceil(PAGE_SIZE);
-            // What does not grow has no need to move.
-            let grows = *old_len == 0 || pages(*new_len) > pages(*old_len);
-            let open = grows && *flags == MoveFlags::MAYMOVE;
-            if open && place == *addr {
+            if place == *addr {
                 *flags = MoveFlags::empty();
-            } else if open {
+            } else {
                 *new_addr = place;
                 *flags |= MoveFlags::FIXED;
             }

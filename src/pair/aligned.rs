@@ -133,6 +133,7 @@ impl Pair {
                 pace,
                 keep,
                 alone,
+                unasked: None,
             };
             run.all(program, watch)
         });
@@ -226,6 +227,9 @@ struct Run<'a> {
     keep: Option<&'a Keep>,
     /// All that is shown, where looks may be left out.
     alone: Option<Parts>,
+    /// What the candidate is taken to answer to a call that it is not asked: one that may go anywhere, and for
+    /// which the reference, which it follows, has found no place.
+    unasked: Option<Outcome>,
 }
 
 impl Run<'_> {
@@ -267,6 +271,7 @@ impl Run<'_> {
             ]
         } else {
             let ours = self.one(Side::Reference, at, [step, step], look, watch)?;
+            self.unasked = (self.pair.terms.has_no_place(step, ours)).then_some(ours);
             let told = self.pair.terms.second(step, ours);
             let told = told.as_ref().unwrap_or(step);
             [
@@ -298,7 +303,10 @@ impl Run<'_> {
         working::on_call(side, step.call.kind(), at);
         let outcome = match side {
             Side::Reference => self.pair.reference_makes(step, told),
-            Side::Candidate => self.pair.candidate.instance.call(told),
+            Side::Candidate => match self.unasked.take() {
+                Some(outcome) => outcome,
+                None => self.pair.candidate.instance.call(told),
+            },
         };
         let raises = self.pair.terms.view.shows(Shown::EVENTS);
         let events = Recorder::drain(|events| {

@@ -5,7 +5,7 @@ use vmadiff::contract::{CallKind, Errno, Outcome};
 use vmadiff::{Placement, View, World, compare};
 
 use super::space::{self, ROOM, Space};
-use super::{agrees, finds, first, programs};
+use super::{agrees, case, divergence, finds, first, programs};
 
 fn placed<const BUG: u8>(placement: Placement) -> Compare {
     compare::<Space<BUG>>("space")
@@ -60,6 +60,22 @@ fn a_manager_that_is_full_is_no_finding() {
         // Who does not say how much room there is cannot be full.
         assert!(first(&mut small().pair(), 300).is_some());
     }
+}
+
+/// Who is told all places need not know when there is none.
+#[test]
+fn who_follows_is_not_asked_where_there_is_no_place() {
+    let told = placed::<{ space::PLACES_OVER }>(Placement::FollowReference);
+    agrees(told.world(World::plain().within(ROOM)), 1000);
+    // What is not open is asked: here a place that is none of the range's.
+    let mut world = World::plain().within(ROOM);
+    world.absurd = true;
+    let told = placed::<{ space::RIGHT }>(Placement::FollowReference).world(world);
+    let beyond =
+        case("mmap(0x200000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)");
+    let ran = told.pair().observe(&beyond.program);
+    let found = divergence(&ran).map(|found| found.signature.to_string());
+    assert_eq!(found.as_deref(), Some("outcome/mmap/succeeded"));
 }
 
 /// It says that there is room where it puts nothing, and the other way round.
