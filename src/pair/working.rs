@@ -21,6 +21,8 @@ pub struct Work {
     pub call: &'static str,
     /// The index of the call.
     pub at: Option<usize>,
+    /// In which run of this process: the same program may be run again and again.
+    pub run: u64,
 }
 
 /// Nobody.
@@ -33,9 +35,22 @@ const RACE: u64 = 0xff;
 const CALL_SHIFT: u32 = 32;
 const REFERENCE: u64 = 1 << 40;
 const SOMEBODY: u64 = 1 << 41;
+const RUN_SHIFT: u32 = 42;
 
-/// The work, in one word: the index of the call, its kind, the side.
+/// The work, in one word: the index of the call, its kind, the side, and above them the lower bits of
+/// the run's number.
 static WORK: AtomicU64 = AtomicU64::new(NOBODY);
+/// The run's number, at its place in the word.
+static RUN: AtomicU64 = AtomicU64::new(0);
+
+#[inline]
+fn is_on(work: u64) {
+    WORK.store(RUN.load(Ordering::Relaxed) | work, Ordering::Relaxed);
+}
+
+fn next_run() {
+    RUN.fetch_add(1 << RUN_SHIFT, Ordering::Relaxed);
+}
 
 #[inline]
 fn of_call(side: Side, kind: CallKind, at: usize) -> u64 {
@@ -53,22 +68,24 @@ const fn of_candidate(kind: u64) -> u64 {
 /// A manager makes a call of the program.
 #[inline]
 pub(super) fn on_call(side: Side, kind: CallKind, at: usize) {
-    WORK.store(of_call(side, kind, at), Ordering::Relaxed);
+    is_on(of_call(side, kind, at));
 }
 
 /// The candidate boots.
 pub(super) fn on_boot() {
-    WORK.store(of_candidate(BOOT), Ordering::Relaxed);
+    next_run();
+    is_on(of_candidate(BOOT));
 }
 
 /// The candidate is thrown away.
 pub(super) fn on_drop() {
-    WORK.store(of_candidate(DROP), Ordering::Relaxed);
+    is_on(of_candidate(DROP));
 }
 
 /// The candidate's tasks race.
 pub(super) fn on_race() {
-    WORK.store(of_candidate(RACE), Ordering::Relaxed);
+    next_run();
+    is_on(of_candidate(RACE));
 }
 
 /// Nobody is at work any more.
@@ -89,7 +106,13 @@ fn told(word: u64) -> Option<Work> {
         0 => Side::Candidate,
         _ => Side::Reference,
     };
-    let of = |call, at| Work { side, call, at };
+    let run = word >> RUN_SHIFT;
+    let of = |call, at| Work {
+        side,
+        call,
+        at,
+        run,
+    };
     Some(match word >> CALL_SHIFT & 0xff {
         BOOT => of(AT_BOOT, None),
         DROP => of(AT_DROP, None),
@@ -107,7 +130,7 @@ impl Work {
     /// What is said of a candidate that does not come back: its signature, and a sentence; of the
     /// reference nothing, which is no finding.
     pub fn hangs(&self, seconds: u64) -> Option<(String, String)> {
-        let Self { side, call, at } = *self;
+        let Self { side, call, at, .. } = *self;
         if side == Side::Reference {
             return None;
         }
@@ -134,8 +157,13 @@ mod tests {
         for kind in CallKind::ALL {
             for side in [Side::Reference, Side::Candidate] {
                 let (call, at) = (kind.name(), Some(7));
-                let work = Work { side, call, at };
-                assert_eq!(told(of_call(side, *kind, 7)), Some(work));
+                let work = Work {
+                    side,
+                    call,
+                    at,
+                    run: 3,
+                };
+                assert_eq!(told(3 << RUN_SHIFT | of_call(side, *kind, 7)), Some(work));
                 let finding = work.hangs(3).map(|(signature, _)| signature);
                 let expected = format!("hang/{call}/candidate");
                 assert_eq!(finding, (side == Side::Candidate).then_some(expected));
@@ -147,5 +175,15 @@ mod tests {
         let expected = "the candidate does not come back from being thrown away within 3 s";
         assert_eq!(what, expected);
         assert_eq!(told(NOBODY), None);
+    }
+
+    /// A watch that looks now and then does not take many races of one program for one that does not end.
+    #[test]
+    fn one_race_after_another_is_not_one_that_hangs() {
+        // Other tests race meanwhile.
+        let run = || told(SOMEBODY | RUN.load(Ordering::Relaxed)).map(|work| work.run);
+        let first = run();
+        on_race();
+        assert_ne!(run(), first);
     }
 }
