@@ -117,7 +117,8 @@ fn signature(word: &str, all: &[Entry]) -> Option<Entry> {
     };
     let rule = all
         .iter()
-        .find(|entry| entry.kind == RULE && entry.word == rule)?;
+        // Who hangs is found by a watch, and not by a rule.
+        .find(|entry| (entry.kind == RULE || rule == "hang") && entry.word == rule)?;
     let is_call = CallKind::ALL.iter().any(|kind| kind.name() == call);
     let is_step = step_names().any(|step| step == call);
     let said = match (is_call, is_step, field) {
@@ -365,6 +366,8 @@ mod tests {
         assert!(one[0].means.contains("at a call of mmap"), "{one:?}");
         let rest = explain("vma-references/quiescence/vma", &all);
         assert!(rest[0].means.contains("It shows at quiescence"), "{rest:?}");
+        let hang = explain("hang/munmap/candidate", &all);
+        assert!(hang[0].means.contains("does not come back"), "{hang:?}");
         assert_eq!(explain("nonsense/mmap/vmas.pgoff", &all), []);
         assert_eq!(explain("state/mmap", &all), []);
     }

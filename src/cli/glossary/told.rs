@@ -31,6 +31,17 @@ pub const TOLD: &[(&str, &str, &str)] = &[
         "src/cli/run/groups.rs",
     ),
     (
+        "unasked expectation",
+        "Stands for a signature in the table of a folder: the managers agree, and what the text expects could \
+         not be asked of the candidate, which has it not.",
+        "src/cli/run/groups.rs",
+    ),
+    (
+        "hang",
+        "The candidate does not come back from a call, or its tasks from a race, within the seconds of --timeout.",
+        "src/pair/working.rs",
+    ),
+    (
         "found",
         "A signature that a campaign has just met for the first time, and the file that keeps its program.",
         "docs/fleet.md",
