@@ -222,7 +222,7 @@ fn a_panic_of_a_manager_is_judged_where_panics_abort() {
     const CALLS: &str = "VMADIFF_TEST_CALLS";
     if let Ok(calls) = std::env::var(CALLS) {
         std::panic::set_hook(Box::new(|panic| {
-            eprintln!("{panic}");
+            eprintln!("{panic}\n{}", std::backtrace::Backtrace::force_capture());
             std::process::abort();
         }));
         let_managers_unwind();
@@ -248,6 +248,9 @@ fn a_panic_of_a_manager_is_judged_where_panics_abort() {
         assert!(said.contains("planted: msync panics"), "{said}");
         let place = "panicking.rs:";
         assert!(said.contains(place), "{said}");
+        // Services would take its functions for the finding's.
+        assert!(said.contains(": field_panic\n"), "{said}");
+        assert!(!said.contains("src/target/panics.rs"), "{said}");
         std::fs::write(list, "panic/msync/panic\n").expect("a file");
         let (passed, said) = again(TEST, &[(CALLS, calls), (VARIABLE, list)]);
         assert!(!passed && !said.contains("panic/msync/panic"), "{said}");

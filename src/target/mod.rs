@@ -203,6 +203,7 @@ fn report(program: &Program, divergence: &Divergence) -> ! {
     let place = panics::last_place().filter(|_| signature.rule == Rule::Panic);
     let place = place.map_or(String::new(), |place| format!(" (at {place})"));
     let message = format!("{signature}: {what}{place}\n{case}");
+    panics::step_aside();
     signature::panic(signature, &message)
 }
 
