@@ -217,7 +217,7 @@ check_signature() {
 
 # Programs of races, by the thousand, on every target, and pruned.
 check_races() {
-    local out=$1 target made kept
+    local out=$1 target made kept memory
     mkdir "$work/races"
     hold "$out/interleaved" "races of its own" -seed=1 "-runs=$RUNS" "$work/races"
     made=$(find "$work/races" -type f | wc -l)
@@ -229,8 +229,10 @@ check_races() {
         prune "$out/$target" "$work/$target" "$work/races" >"$work/log" 2>&1 ||
             bad "pruning $target fails: $(tail -n 5 "$work/log")"
         kept=$(find "$work/$target" -type f | wc -l)
+        memory=$(grep -aoP 'rss: \K\d+(?=Mb)' "$work/log" | sort -n | tail -n 1)
         [ -z "$(ls -A "$work/$target-bad")" ] || bad "$target: pruning blames $(ls "$work/$target-bad")"
-        echo "$target, pruned: $kept of $made inputs"
+        [ "${memory:-99999}" -le "$MEMORY" ] || bad "$target: $memory MiB when pruned, expected at most $MEMORY"
+        echo "$target, pruned: $kept of $made inputs, peak $memory MiB"
     done
 }
 

@@ -145,3 +145,48 @@ fn what_is_no_folder_is_named() {
         "{said}"
     );
 }
+
+/// As ClusterFuzz prunes: its arguments and variables, with what a target's options may change of them.
+#[test]
+fn pruning_is_that_of_the_service() {
+    const SERVICE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/oss-fuzz/service.sh");
+    let shell = Shell::new();
+    shell.write(
+        "target",
+        "#!/bin/sh\nprintf '%s\\n' \"$@\"\necho \"$ASAN_OPTIONS\" | tr : '\\n'\n",
+    );
+    let prune = |options: &str| -> Vec<String> {
+        shell.write("target.options", options);
+        let script = format!("chmod +x target; . {SERVICE}; prune ./target kept all");
+        let mut command = Command::new("bash");
+        let output = command.args(["-euc", &script]).current_dir(shell.folder());
+        let said = String::from_utf8(output.output().unwrap().stdout).unwrap();
+        said.lines().map(str::to_owned).collect()
+    };
+    let plain = prune("");
+    let common = "-use_value_profile=1 -merge=1 -artifact_prefix=kept-bad/ kept all";
+    let expected = "-timeout=5 -rss_limit_mb=2560 -max_len=5242880 -detect_leaks=1";
+    assert_eq!(plain[..9].join(" "), format!("{expected} {common}"));
+    for option in [
+        "detect_stack_use_after_return=1",
+        "quarantine_size_mb=64",
+        "redzone=16",
+        "exitcode=77",
+    ] {
+        assert!(plain.iter().any(|own| own == option), "{option}: {plain:?}");
+    }
+    // It leaves the size of fake stacks to AddressSanitizer, whose own is larger.
+    assert!(!plain.iter().any(|own| own.starts_with("max_uar_stack")));
+    let own = "[libfuzzer]\nmax_len = 4096\nrss_limit_mb = 3000\ndetect_leaks = 0\nlen_control = 0\n\
+               [asan]\nquarantine_size_mb = 1\n";
+    let own = prune(own);
+    let expected = "-timeout=5 -rss_limit_mb=3000 -max_len=4096 -detect_leaks=0";
+    assert_eq!(own[..9].join(" "), format!("{expected} {common}"));
+    let last = own.iter().rfind(|one| one.starts_with("quarantine"));
+    assert_eq!(
+        last.unwrap(),
+        "quarantine_size_mb=1",
+        "the later one counts"
+    );
+    assert_eq!(prune("[libfuzzer]\nmax_len = 9000000\n")[2], plain[2]);
+}
