@@ -1,5 +1,8 @@
 //! Where AFL++ and vmadiff meet: its loop, and what it learns of a run beside the edges of code.
 
+#[path = "repeat.rs"]
+mod repeat;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use vmadiff::program::bytes::MAX_STEPS;
@@ -21,11 +24,16 @@ pub fn fuzz<const COUNTERS: usize>(target: fn(&Program, &mut [u8]) -> bool, prof
         let warmed = AssertUnwindSafe(|| target(&program, &mut counters));
         drop(catch_unwind(warmed));
     }
-    afl::fuzz(false, move |bytes| {
+    let repeated = std::env::var_os(repeat::VARIABLE);
+    let repeats = repeated.is_some();
+    let run = move |bytes: &[u8]| {
         for _ in 0..PATIENCE {
             // What counts is the last run only, see below.
             // SAFETY: it clears maps that are there, and that nobody else looks at before the end.
             unsafe { __afl_coverage_discard() };
+            if repeats {
+                repeat::forget();
+            }
             // Not by afl's own `Arbitrary`, which it calls otherwise than libFuzzer does.
             let Some(Input(program)) = Input::from_bytes(bytes) else {
                 return;
@@ -46,7 +54,11 @@ pub fn fuzz<const COUNTERS: usize>(target: fn(&Program, &mut [u8]) -> bool, prof
             }
         }
         tell(&counters);
-    });
+    };
+    if let Some(folder) = repeated {
+        repeat::repeat(folder.as_ref(), profile, run);
+    }
+    afl::fuzz(false, run);
 }
 
 /// How often an input may run that makes memory for reuse grow.

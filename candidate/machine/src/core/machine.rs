@@ -252,6 +252,18 @@ impl<D: Design> Machine<D> {
         self.rcu.call(site, Deferred::FreePolicy(policy));
     }
 
+    /// Empties the page tables that the last program used. A table is emptied when it is used again, too, and
+    /// in as many steps as there are entries: engines that guide by coverage would take those that an
+    /// earlier program left for a doing of this one.
+    fn empty_tables(&self) {
+        for table in self.tables.used() {
+            table.entries().clear();
+        }
+        for mm in self.mms.used() {
+            mm.object().pgd.clear();
+        }
+    }
+
     /// Runs what grace periods have made ready (`rcu_do_batch`).
     fn run_softirq(&self) {
         while let Some(deferred) = self.rcu.pop_ready(site::SOFTIRQ__POP) {
@@ -272,6 +284,7 @@ impl<D: Design> Manager for Machine<D> {
         self.config.clone_from(config);
         self.listens = self.events.listens();
         *self.reached.get_mut() = false;
+        self.empty_tables();
         let reuse = config.reuse_slots;
         self.mms.reset(reuse);
         self.vmas.reset(reuse);

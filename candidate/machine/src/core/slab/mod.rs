@@ -103,6 +103,12 @@ impl<T: Object> Slab<T> {
         (keeper.ordinal, keeper.reuse) = (0, reuse);
     }
 
+    /// All objects since the last reset, those that are dead, too: a slot that was used again, once.
+    pub fn used(&self) -> impl Iterator<Item = Ref<'_, T>> {
+        let used = 0..self.used.load(Acquire);
+        used.map(|index| self.get(Handle::new(index, DEAD)))
+    }
+
     /// A new object, which holds what the slot's last one left: the caller sets it up.
     pub fn alloc(&self) -> Ref<'_, T> {
         let (index, ordinal) = {
