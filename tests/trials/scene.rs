@@ -197,6 +197,16 @@ fn is_whole(name: &Path, content: &[u8], wanted: &Files) -> bool {
         return true;
     }
     let stem = name.file_name().unwrap().to_str().unwrap();
+    if stem == "counts.txt" {
+        let is_count = |line: &str| {
+            let told = line
+                .strip_suffix('\n')
+                .and_then(|line| line.split_once(' '));
+            told.is_some_and(|(times, name)| times.parse::<u64>().is_ok() && name.ends_with(".vma"))
+        };
+        return std::str::from_utf8(content)
+            .is_ok_and(|text| text.split_inclusive('\n').all(is_count));
+    }
     if let Some((_, sha1)) = stem.split_once('-')
         && ["crash-", "oom-", "timeout-"]
             .iter()
