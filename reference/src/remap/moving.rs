@@ -27,6 +27,8 @@ pub(crate) struct Move {
     flushed: u64,
     /// Where what is moved between two flushes ends, once some of it is moved.
     border: u64,
+    /// Some of it is: the tables of both places are locked.
+    moves: bool,
     /// Entries that have left their old places, by their new ones.
     carried: Vec<u64>,
     /// What of the source remains, pages, and whether in two pieces.
@@ -73,6 +75,7 @@ impl Move {
             moved: ask.addr,
             flushed: ask.addr,
             border: ask.addr,
+            moves: false,
             carried: Vec::new(),
             remaining: 0,
             in_two: false,
@@ -123,14 +126,20 @@ impl Move {
         self.end().min(self.flushed + left)
     }
 
-    /// A file's entries are not moved while they are looked for to be unmapped.
+    /// A file's entries are not moved while they are looked for to be unmapped. Where there are none no
+    /// lock is asked for: a table that is not there is passed over.
     fn may_pass(world: &World, it: &Self) -> Option<Guard> {
-        let file = world.mms[it.m]
-            .at(it.ask.addr)
-            .and_then(|i| world.mms[it.m].areas[i].file);
+        let (mm, border) = (&world.mms[it.m], it.border(world));
+        if mm
+            .pages_in(it.moved, world.next_stop(it.m, it.moved, border))
+            .is_empty()
+        {
+            return None;
+        }
+        let file = mm.at(it.ask.addr).and_then(|i| mm.areas[i].file);
         world
             .is_unmapped(file)
-            .or_else(|| world.cleared_in(it.m, it.moved, it.border(world)))
+            .or_else(|| world.cleared_in(it.m, it.moved, border))
     }
 
     /// Entries move swapped or not, as they are (`move_page_tables`), one by one or a table at once.
@@ -141,14 +150,14 @@ impl Move {
             let old = world.by_name(it.m, it.old);
             world.claim(it.m, old, Guard::ClaimMove);
         }
-        if it.moved == it.flushed {
-            let to = it.moved - it.ask.addr + it.to;
+        let stop = world.next_stop(it.m, it.moved, border);
+        let to = it.moved - it.ask.addr + it.to;
+        if !it.moves && !world.mms[it.m].pages_in(it.moved, stop).is_empty() {
+            it.moves = true;
             world.lock_tables(it.m, it.moved, border);
             world.lock_tables(it.m, to, to + (border - it.moved));
         }
-        let stop = world.next_stop(it.m, it.moved, border);
         world.pass_over(it.m, it.moved, stop, true);
-        let to = it.moved - it.ask.addr + it.to;
         world.fly_over(it.m, to, to + (stop - it.moved), true);
         world.move_pages(it.m, it.moved, stop - it.moved, to);
         if !world.driven {
@@ -202,10 +211,11 @@ impl Move {
     }
 
     fn flushed(&mut self, world: &mut World) -> Step {
-        if world.has_to_flush(self.m, self.flushed, self.moved) {
+        if self.moves && world.has_to_flush(self.m, self.flushed, self.moved) {
             return Ok(Flow::To(FLUSH));
         }
         world.unlock_tables();
+        self.moves = false;
         self.flushed = self.moved;
         if self.moved < self.end() {
             return Ok(Flow::To(PASS));
