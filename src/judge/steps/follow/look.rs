@@ -2,7 +2,7 @@
 //! last, a read of which nothing came, a flush of a TLB that holds nothing.
 
 use vmadiff_contract::{
-    About, Choice, Mark, MmId, Offer, Snapshot, StepKind, Stepped, TaskId, Told,
+    About, Choice, Mark, MmId, Offer, PAGE_SIZE, Snapshot, StepKind, Stepped, TaskId, Told,
 };
 
 use super::super::path::{Race, What};
@@ -143,8 +143,8 @@ impl Follower {
         is_empty(reference, &mut self.ours, mm, mark.about)
     }
 
-    /// Whether a flush of this TLB follows, behind steps that nobody else can see: not behind a pass that
-    /// the call tells of after it.
+    /// Whether a flush of this TLB follows, behind steps that nobody else can see: not behind one that the call
+    /// tells of after it.
     pub(super) fn flush_is_ahead(
         &self,
         race: &Race<'_>,
@@ -157,7 +157,7 @@ impl Follower {
         let Some(whose) = whose.filter(|&whose| reference.holds_any(whose)) else {
             return false;
         };
-        let (of, later) = (Choice::Of(whose), self.passes_next(race, call));
+        let (of, later) = (Choice::Of(whose), told_later(race, self.item, call));
         let mut copy = reference.fork();
         let (mut about, mut ways) = (Vec::new(), Vec::new());
         let mut ahead = false;
@@ -173,9 +173,9 @@ impl Follower {
             }
             about.clear();
             copy.footprint(&mut about);
-            let is_later = |done: &About| later.is_some_and(|later| overlap(*done, later));
+            let mut later = later.iter();
             if must_be_marked(&offer) && can_be_seen(offer.kind, &about)
-                || offer.kind == StepKind::Pass && about.iter().any(is_later)
+                || later.any(|mark| may_tell(mark.kind, &offer) && self.tells(mark, &about))
             {
                 break;
             }
@@ -184,25 +184,45 @@ impl Follower {
         ahead
     }
 
-    /// The range that a call passes over next, if that is what it tells behind its flush.
-    fn passes_next(&self, race: &Race<'_>, call: usize) -> Option<About> {
-        let own = race.items[self.item..]
-            .iter()
-            .filter(|item| item.call as usize == call);
-        let mut marks = own.map(|item| match item.what {
-            What::Mark(mark) => Some(mark),
-            What::Begin | What::End => None,
-        });
-        let next = marks.find(|mark| mark.is_none_or(|mark| mark.kind != StepKind::Flush))??;
-        match next.about {
-            About::Range { mm, start, end } if next.kind == StepKind::Pass => Some(About::Range {
-                mm: self.names.mm(mm)?,
-                start,
-                end,
-            }),
-            _ => None,
-        }
+    /// Whether a mark is about what a step did: a part of its range, or its frame.
+    fn tells(&self, mark: &Mark, about: &[About]) -> bool {
+        let (place, start, end) = match mark.about {
+            About::Range { mm, start, end } => (mm, start, end),
+            About::Entry { mm, addr } => (mm, addr, addr.saturating_add(PAGE_SIZE)),
+            About::Frame(theirs) => {
+                let ours = self.names.frames.get(theirs.0);
+                let is =
+                    |done: &About| matches!(done, About::Frame(frame) if Some(frame.0) == ours);
+                return about.iter().any(is);
+            }
+            _ => return false,
+        };
+        let part = |done: &About| match *done {
+            About::Range {
+                mm,
+                start: from,
+                end: to,
+            } => self.names.mm(place) == Some(mm) && start < to && from < end,
+            _ => false,
+        };
+        about.iter().any(part)
     }
+}
+
+/// What a call tells of behind its flush, before it comes to more than passes, flushes and what they put.
+fn told_later(race: &Race<'_>, item: usize, call: usize) -> Vec<Mark> {
+    let own = race.items[item..]
+        .iter()
+        .filter(|item| item.call as usize == call);
+    let marks = own.map_while(|item| match item.what {
+        What::Mark(mark) => Some(mark),
+        What::Begin | What::End => None,
+    });
+    let kinds = [StepKind::Flush, StepKind::Pass, StepKind::Put];
+    marks
+        .take_while(|mark| kinds.contains(&mark.kind))
+        .filter(|mark| mark.kind != StepKind::Flush)
+        .collect()
 }
 
 /// Whether a range, which a mark is about, has no entries in an address space of the reference.
@@ -224,21 +244,6 @@ pub(super) fn covers(all: About, part: About) -> bool {
     bounds(all)
         .zip(bounds(part))
         .is_some_and(|(all, part)| all.0 <= part.0 && part.1 <= all.1)
-}
-
-/// Whether two ranges of an address space have something in common.
-fn overlap(one: About, other: About) -> bool {
-    match (one, other) {
-        (
-            About::Range { mm, start, end },
-            About::Range {
-                mm: other,
-                start: from,
-                end: to,
-            },
-        ) => mm == other && start < to && from < end,
-        _ => false,
-    }
 }
 
 /// Whether a mark tells of what comes when all pages are out: areas leave their anon_vmas and counters.
