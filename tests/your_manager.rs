@@ -184,6 +184,20 @@ fn a_manager_that_hangs_is_found() {
     assert_eq!(status, Some(1));
 }
 
+/// A program may take too long of which each call comes back.
+#[test]
+fn a_manager_that_is_slow_does_not_hang() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let artifacts = folder.path().display();
+    let output = run(&format!(
+        "cargo run --example hanging -- fuzz serial --design slow --seed 1 --runs 30 --timeout 1 --json --artifacts {artifacts}"
+    ));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a summary");
+    assert_eq!(told["findings"], serde_json::json!([]), "{told}");
+    assert_ne!(told["failures"], serde_json::json!([]), "{told}");
+    assert_eq!(output.status.code(), Some(3));
+}
+
 #[test]
 fn a_run_of_a_manager_that_hangs_ends() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -1,9 +1,11 @@
-//! Managers that do not come back: of one a call loops, the other waits for itself. Tests see what is made of them.
+//! Managers that do not come back: of one a call loops, another waits for itself; and one that is slow, whose calls
+//! all do. Tests see what is made of them.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::process::ExitCode;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use vmadiff::areas::{Areas, Place};
 use vmadiff::interleave::RwSem;
@@ -68,6 +70,31 @@ impl Areas for Looping {
     }
 }
 
+/// Each mapping takes a good part of a second.
+struct Slow(Pages);
+
+impl Areas for Slow {
+    const HAS: &'static [CallKind] = &[CallKind::Mmap, CallKind::Munmap];
+
+    fn boot(_: &Config) -> Self {
+        Self(Pages::default())
+    }
+
+    fn map(&mut self, range: Range<u64>, prot: Prot, how: Place) -> Result<u64, Errno> {
+        std::thread::sleep(Duration::from_millis(400));
+        self.0.map(range, prot, how)
+    }
+
+    fn unmap(&mut self, range: Range<u64>) -> Result<(), Errno> {
+        self.0.unmap(&range);
+        Ok(())
+    }
+
+    fn each(&self, visit: impl FnMut(Range<u64>, Prot)) {
+        self.0.each(visit);
+    }
+}
+
 /// A lock of the standard library is held across a place where another task may run, and it waits for that.
 struct Waiting {
     lock: RwSem,
@@ -118,5 +145,8 @@ fn main() -> ExitCode {
             .view(view)
             .placement(Placement::FollowReference),
         interleaved::compare::<Waiting>("waiting").view(view),
+        compare::<Slow>("slow")
+            .view(view)
+            .placement(Placement::FollowReference),
     ])
 }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
-use vmadiff::pair::working;
+use vmadiff::pair::{Work, working};
 use vmadiff_libfuzzer as libfuzzer;
 
 use super::job::TIMED_OUT;
@@ -47,6 +47,8 @@ pub struct Watch {
     legacy: String,
     /// What was running at the last look, and its time since then.
     seen: (u64, OwnTime),
+    /// Who was at work at the last look, and the time since that began.
+    work: (Option<Work>, OwnTime),
     /// Looks at which that took too long.
     late: u32,
 }
@@ -54,11 +56,12 @@ pub struct Watch {
 impl Watch {
     /// Over programs that may take so long.
     pub fn new(limit: Duration, legacy: String) -> Self {
-        let seen = (0, OwnTime::from_now(std::process::id()));
+        let now = OwnTime::from_now(std::process::id());
         Self {
             limit,
             legacy,
-            seen,
+            seen: (0, now),
+            work: (None, now),
             late: 0,
         }
     }
@@ -66,12 +69,21 @@ impl Watch {
     /// Ends the process, in libFuzzer's way, if a program takes too long; to be called once a second.
     pub fn look(&mut self) {
         let running = RUNNING.load(Ordering::Relaxed);
+        let work = working();
+        if work != self.work.0 {
+            self.work = (work, OwnTime::from_now(std::process::id()));
+        }
+        let hangs = self.work.1.exceeds(self.limit) && work.is_some();
         if running == 0 || running != self.seen.0 {
             self.seen = (running, OwnTime::from_now(std::process::id()));
             self.late = 0;
         } else if self.seen.1.exceeds(self.limit) {
+            // A call, or a race, that began amid the program has its time, too: it may be all that are slow.
+            if work.is_some() && !hangs && !self.seen.1.exceeds(self.limit * 2) {
+                return;
+            }
             self.late += 1;
-            if self.late == 1 {
+            if self.late == 1 && hangs {
                 self.tell();
             }
             if self.late > LOOKS {
