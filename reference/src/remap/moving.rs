@@ -86,7 +86,11 @@ impl Move {
         self.ask.addr + self.ask.old_len
     }
 
+    /// What is refused for want of spare areas does not ask for a lock (`move_vma`).
     fn may_copy(world: &World, it: &Self) -> Option<Guard> {
+        if world.lacks_spare_areas(it.m, 0) {
+            return None;
+        }
         world.may_adjust(it.m, it.i)
     }
 
