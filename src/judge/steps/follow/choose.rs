@@ -176,9 +176,18 @@ impl Follower {
 
     /// What a call tells next, behind the item that is followed.
     fn next_of(&self, race: &Race<'_>, call: usize) -> Option<Mark> {
-        let mut later = race.items[self.item..].iter().skip(1);
-        let next = later.find(|item| item.call as usize == call);
-        next.and_then(|item| match item.what {
+        self.later_of(race, call).next()
+    }
+
+    /// All that a call tells behind the item that is followed, until it ends.
+    pub(super) fn later_of<'a>(
+        &self,
+        race: &'a Race<'_>,
+        call: usize,
+    ) -> impl Iterator<Item = Mark> + use<'a> {
+        let later = race.items[self.item..].iter().skip(1);
+        let own = later.filter(move |item| item.call as usize == call);
+        own.map_while(|item| match item.what {
             What::Mark(mark) => Some(mark),
             What::Begin | What::End => None,
         })

@@ -5,7 +5,7 @@ use vmadiff_contract::{
     About, Choice, Mark, MmId, Offer, PAGE_SIZE, Snapshot, StepKind, Stepped, TaskId, Told,
 };
 
-use super::super::path::{Race, What};
+use super::super::path::Race;
 use super::super::rows::{may_tell, must_be_marked};
 use super::take::{can_be_seen, does_nothing};
 use super::{Follower, Place, SILENT_MAX};
@@ -157,7 +157,7 @@ impl Follower {
         let Some(whose) = whose.filter(|&whose| reference.holds_any(whose)) else {
             return false;
         };
-        let (of, later) = (Choice::Of(whose), told_later(race, self.item, call));
+        let (of, later) = (Choice::Of(whose), self.told_later(race, call));
         let mut copy = reference.fork();
         let (mut about, mut ways) = (Vec::new(), Vec::new());
         let mut ahead = false;
@@ -184,6 +184,15 @@ impl Follower {
         ahead
     }
 
+    /// What a call tells of behind its flush, before it comes to more than passes, flushes and what they put.
+    fn told_later(&self, race: &Race<'_>, call: usize) -> Vec<Mark> {
+        let kinds = [StepKind::Flush, StepKind::Pass, StepKind::Put];
+        self.later_of(race, call)
+            .take_while(|mark| kinds.contains(&mark.kind))
+            .filter(|mark| mark.kind != StepKind::Flush)
+            .collect()
+    }
+
     /// Whether a mark is about what a step did: a part of its range, or its frame.
     fn tells(&self, mark: &Mark, about: &[About]) -> bool {
         let (place, start, end) = match mark.about {
@@ -207,22 +216,6 @@ impl Follower {
         };
         about.iter().any(part)
     }
-}
-
-/// What a call tells of behind its flush, before it comes to more than passes, flushes and what they put.
-fn told_later(race: &Race<'_>, item: usize, call: usize) -> Vec<Mark> {
-    let own = race.items[item..]
-        .iter()
-        .filter(|item| item.call as usize == call);
-    let marks = own.map_while(|item| match item.what {
-        What::Mark(mark) => Some(mark),
-        What::Begin | What::End => None,
-    });
-    let kinds = [StepKind::Flush, StepKind::Pass, StepKind::Put];
-    marks
-        .take_while(|mark| kinds.contains(&mark.kind))
-        .filter(|mark| mark.kind != StepKind::Flush)
-        .collect()
 }
 
 /// Whether a range, which a mark is about, has no entries in an address space of the reference.
