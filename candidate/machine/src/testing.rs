@@ -1,7 +1,11 @@
-//! What tests of the machine and of designs share: a log of events and a small generator of numbers.
+//! What tests of the machine and of designs share: a log of events, a design of defaults and a small generator of
+//! numbers.
 
 use parking_lot::Mutex;
-use vmadiff_contract::{Event, EventSink};
+use vmadiff_contract::{DesignInfo, Event, EventSink};
+
+use crate::core::machine::Machine;
+use crate::design::Design;
 
 /// Keeps every event.
 #[derive(Default)]
@@ -18,6 +22,20 @@ impl EventSink for Log {
     fn event(&self, event: Event) {
         self.0.lock().push(event);
     }
+}
+
+/// With all defaults: every fault takes mmap_sem.
+pub struct Plain;
+
+static PLAIN: DesignInfo = DesignInfo::plain("plain", |config, events, defects| {
+    Machine::<Plain>::boxed(config, events, defects)
+});
+
+impl Design for Plain {
+    const INFO: &'static DesignInfo = &PLAIN;
+    type Area = ();
+    type Space = ();
+    type Hold<'a> = ();
 }
 
 /// Numbers that look random and are the same on every machine (xorshift).

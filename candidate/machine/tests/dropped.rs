@@ -5,29 +5,15 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use vmadiff_contract::{
-    Access, Call, Config, DesignInfo, EventSink, Fail, FallocFlags, Fd, FileKind, Manager,
-    MapFlags, Outcome, Prot, TaskId,
+    Access, Call, Config, EventSink, Fail, FallocFlags, Fd, FileKind, Manager, MapFlags, Outcome,
+    Prot, TaskId,
 };
 use vmadiff_interleave::policy::{Bounded, Search};
 use vmadiff_interleave::sim::{Plan, Planned, Sim};
+use vmadiff_machine::Machine;
 use vmadiff_machine::page::gather::Gather;
 use vmadiff_machine::page::zap::Which;
-use vmadiff_machine::testing::Log;
-use vmadiff_machine::{Design, Machine};
-
-/// With all defaults: every fault takes mmap_sem.
-struct Plain;
-
-static PLAIN: DesignInfo = DesignInfo::plain("plain", |config, events, defects| {
-    Machine::<Plain>::boxed(config, events, defects)
-});
-
-impl Design for Plain {
-    const INFO: &'static DesignInfo = &PLAIN;
-    type Area = ();
-    type Space = ();
-    type Hold<'a> = ();
-}
+use vmadiff_machine::testing::{Log, Plain};
 
 const PAGE: u64 = 4096;
 /// Where the file is mapped: where it goes from, and where it stays. The TLBs of tasks have room for

@@ -4,25 +4,10 @@
 use std::sync::Arc;
 
 use vmadiff_contract::{
-    Call, Config, DesignInfo, Fail, Fd, Manager, MapFlags, MoveFlags, Outcome, Prot, Snapshot,
-    TaskId,
+    Call, Config, Fail, Fd, Manager, MapFlags, MoveFlags, Outcome, Prot, Snapshot, TaskId,
 };
-use vmadiff_machine::testing::{Log, Random};
-use vmadiff_machine::{Design, Machine};
-
-/// With all defaults: every fault takes mmap_sem.
-struct Plain;
-
-static PLAIN: DesignInfo = DesignInfo::plain("plain", |config, events, defects| {
-    Machine::<Plain>::boxed(config, events, defects)
-});
-
-impl Design for Plain {
-    const INFO: &'static DesignInfo = &PLAIN;
-    type Area = ();
-    type Space = ();
-    type Hold<'a> = ();
-}
+use vmadiff_machine::Machine;
+use vmadiff_machine::testing::{Log, Plain, Random};
 
 const PAGE: u64 = 4096;
 
