@@ -17,10 +17,12 @@ pub(crate) struct Evict {
     addr: u64,
     file: FileId,
     index: u64,
+    dropped: bool,
 }
 
 const DECIDE: u8 = 1;
 const DROP: u8 = 3;
+const PUT: u8 = 4;
 
 impl List for Evict {
     rows! { "evict"
@@ -32,6 +34,8 @@ impl List for Evict {
             unmap: "the page is taken out of all address spaces";
         Drop None "__remove_mapping: the page cache, lock_page"
             drop_page unless may_drop: "the page; its contents are kept where it is read back from";
+        Put None "fput, a counter"
+            put: "the file, which it was kept by meanwhile";
     }
 }
 
@@ -43,6 +47,7 @@ impl Evict {
             addr: page_down(addr),
             file,
             index,
+            dropped: false,
         }
     }
 
@@ -81,8 +86,7 @@ impl Evict {
         let locked = world.choice != Choice::OneByOne && world.is_locked_in_memory(file, index);
         if held || !world.file(file).is_cached(index) || locked {
             world.refused = true;
-            world.put_file(file);
-            return Ok(Flow::Done(0));
+            return it.go(world, PUT);
         }
         world.file(file).evicting = Some(index);
         Ok(Flow::Next)
@@ -106,8 +110,14 @@ impl Evict {
         if let Err(at) = of.absent.binary_search(&index) {
             of.absent.insert(at, index);
         }
-        world.put_file(file);
-        Ok(Flow::Done(1))
+        it.dropped = true;
+        Ok(Flow::Next)
+    }
+
+    fn put(world: &mut World, it: &mut Self) -> Step {
+        world.about(About::File(it.file));
+        world.put_file(it.file);
+        Ok(Flow::Done(it.dropped.into()))
     }
 }
 

@@ -23,7 +23,8 @@ const LEAVE: u8 = 4;
 const FILE: u8 = 6;
 const FINISH: u8 = 7;
 const PUT: u8 = 8;
-const POLICY: u8 = 11;
+const UNCHARGE: u8 = 10;
+const POLICY: u8 = 12;
 
 impl List for Exit {
     rows! { "exit"
@@ -44,7 +45,9 @@ impl List for Exit {
         Decide None "exit_mmap: tlb_finish_mmu, after free_pgtables"
             finish: "the zap's flush, and its frames";
         Put None "exit_mmap, remove_vma: nobody else has the area"
-            put: "an area: off the counters, closed, its file and policy put, freed";
+            put: "an area: off the counters, closed";
+        Put None "remove_vma: fput, a counter"
+            put_file: "its file; then its policy is put, and it is freed";
         Uncharge None "exit_mmap: vm_unacct_memory, a counter"
             uncharge: "what they were charged for";
         Put None "exit_files, close_files: nobody else has the table; fput"
@@ -129,7 +132,11 @@ impl Exit {
     }
 
     fn put(world: &mut World, it: &mut Self) -> Step {
-        it.gone.put(world, it.m, false)
+        it.gone.put(world, it.m, false, UNCHARGE)
+    }
+
+    fn put_file(world: &mut World, it: &mut Self) -> Step {
+        it.gone.put_file(world, PUT)
     }
 
     fn uncharge(world: &mut World, it: &mut Self) -> Step {

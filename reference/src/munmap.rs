@@ -28,6 +28,7 @@ const LEAVE: u8 = 5;
 const FILE: u8 = 7;
 const FINISH: u8 = 8;
 const PUT: u8 = 9;
+const UNCHARGE: u8 = 11;
 
 impl List for Munmap {
     rows! { "munmap"
@@ -50,7 +51,9 @@ impl List for Munmap {
         Decide Read "unmap_region: tlb_finish_mmu, after free_pgtables"
             finish: "the zap's flush, and its frames";
         Put Read "remove_vma_list, remove_vma: nobody else has the area; plain counters"
-            put: "an area: each counter is read, and written; with the last it is closed, its file and policy put, freed";
+            put: "an area: each counter is read, and written; with the last it is closed";
+        Put Read "remove_vma: fput, a counter"
+            put_file: "its file; then its policy is put, and it is freed";
         Uncharge Read "vm_unacct_memory: a counter"
             uncharge: "what they were charged for";
     }
@@ -210,7 +213,12 @@ impl Munmap {
     }
 
     fn put(world: &mut World, it: &mut Self) -> Step {
-        it.gone.put(world, it.m, world.driven && it.downgrades)
+        let plain = world.driven && it.downgrades;
+        it.gone.put(world, it.m, plain, UNCHARGE)
+    }
+
+    fn put_file(world: &mut World, it: &mut Self) -> Step {
+        it.gone.put_file(world, PUT)
     }
 
     fn uncharge(world: &mut World, it: &mut Self) -> Step {
@@ -282,12 +290,12 @@ impl Gone {
         Ok(Flow::Again)
     }
 
-    /// Takes the next area off the counters, closes it, puts its file and its policy, and frees it
-    /// (`remove_vma`). Where others may count beside it, each access to a counter is a step.
-    pub fn put(&mut self, world: &mut World, m: usize, plain: bool) -> Step {
+    /// Takes the next area off the counters and closes it (`remove_vma`); when all are, on with row `then`.
+    /// Where others may count beside it, each access to a counter is a step.
+    pub fn put(&mut self, world: &mut World, m: usize, plain: bool, then: u8) -> Step {
         let Some(area) = self.areas.get(self.freed) else {
             self.areas.clear();
-            return Ok(Flow::Next);
+            return Ok(Flow::To(then));
         };
         let (vma, flags) = (area.id, area.flags);
         world.about_counters(m);
@@ -301,19 +309,36 @@ impl Gone {
         } else {
             world.mms[m].discount(flags, pages);
         }
-        self.freed += 1;
         if area.flags.contains(VmFlags::ACCOUNT) {
             self.charged += pages;
         }
         if world.has_close(area.file) {
             world.raise(Event::VmaClose { vma });
         }
+        if area.file.is_some() {
+            return Ok(Flow::Next);
+        }
+        self.free(world);
+        Ok(Flow::Again)
+    }
+
+    /// Puts the file of the area that was closed, whose last reference may be another area's by then, and
+    /// frees the area; then on with row `put`.
+    pub fn put_file(&mut self, world: &mut World, put: u8) -> Step {
+        let area = &self.areas[self.freed];
         if let Some(file) = area.file {
-            world.raise(Event::FilePut { file, vma });
+            world.about(About::File(file));
+            world.raise(Event::FilePut { file, vma: area.id });
             world.put_file(file);
         }
+        self.free(world);
+        Ok(Flow::To(put))
+    }
+
+    fn free(&mut self, world: &mut World) {
+        let area = &self.areas[self.freed];
         world.put_policy(area.policy);
-        world.raise(Event::VmaFree { vma });
-        Ok(Flow::Again)
+        world.raise(Event::VmaFree { vma: area.id });
+        self.freed += 1;
     }
 }

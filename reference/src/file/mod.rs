@@ -8,7 +8,9 @@ pub(crate) use call::{FileCall, Punch};
 
 use std::ops::Range;
 
-use vmadiff_contract::{Access, Errno, Event, Fd, FileId, FileKind, PAGE_SIZE, Resource, VmaId};
+use vmadiff_contract::{
+    About, Access, Errno, Event, Fd, FileId, FileKind, PAGE_SIZE, Resource, VmaId,
+};
 
 use crate::page::{Bytes, Entry};
 use crate::world::{Answer, NoMemory, World};
@@ -261,7 +263,9 @@ impl World {
             fds.len()
         };
         for i in 0..some {
-            self.put_file(self.mms[m].fds[i].1);
+            let file = self.mms[m].fds[i].1;
+            self.about(About::File(file));
+            self.put_file(file);
         }
         self.mms[m].fds.drain(..some);
         !self.mms[m].fds.is_empty()

@@ -151,12 +151,11 @@ impl Mmap {
         it.go(world, DECIDE)
     }
 
-    /// An error, with the file put.
-    fn refuse(&self, world: &mut World, errno: Errno) -> Step {
-        if let Some(file) = self.file {
-            world.put_file(file);
-        }
-        Err(errno)
+    /// An error, once the file is put.
+    fn refuse(&mut self, world: &mut World, errno: Errno) -> Step {
+        world.refused = true;
+        self.refused = Some(errno);
+        self.go(world, PUT)
     }
 
     fn decide(world: &mut World, it: &mut Self) -> Step {
@@ -250,6 +249,7 @@ impl Mmap {
 
     fn put(world: &mut World, it: &mut Self) -> Step {
         if let Some(file) = it.file {
+            world.about(About::File(file));
             world.put_file(file);
         }
         match it.refused {

@@ -248,7 +248,7 @@ impl<D: Design> Current<'_, D> {
     /// Deviation (A24): v12 puts the file here and still names it, unlike in `remove_vma`.
     fn vma_merged_away(&self, mm: &Mm, gone: Ref<'_, Vma>) {
         if let Some(file) = gone.vm_file().peek().some() {
-            self.vma_fput(gone, file);
+            self.vma_fput(gone, file, false);
             if !defect!(self, MergeKeepsFile) {
                 gone.vm_file()
                     .set(site::VMA_ADJUST__FORGET_FILE, Handle::NULL);

@@ -237,7 +237,7 @@ impl<D: Design> Machine<D> {
         if let Some(file) = vma.vm_file().peek().some() {
             // The reference to the file went when the VMA was removed, and the pointer with it.
             if defect!(self, FilePutTwice) {
-                self.vma_fput(vma, file);
+                self.vma_fput(vma, file, true);
             } else {
                 self.files.get(file).alive();
             }

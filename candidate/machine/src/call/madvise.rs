@@ -273,7 +273,7 @@ impl<D: Design> Current<'_, D> {
         }
         let hole = FallocFlags::KEEP_SIZE | FallocFlags::PUNCH_HOLE;
         let punched = self.vfs_fallocate(file, hole, offset, end - start);
-        self.put_file(file, true);
+        self.fput(file);
         if let Held::Read(guard) = held {
             let sem = &self.mm_struct().mmap_sem;
             *guard = Some(sem.read(site::MADVISE__MMAP_SEM_READ));

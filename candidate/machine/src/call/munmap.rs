@@ -189,7 +189,7 @@ impl<D: Design> Machine<D> {
             self.raise(Event::VmaClose { vma: vma.id() });
         }
         if let Some(file) = vma.vm_file().peek().some() {
-            self.vma_fput(vma, file);
+            self.vma_fput(vma, file, true);
         }
         if !defect!(self, FileNotForgotten) && !defect!(self, FilePutTwice) {
             vma.vm_file().set(site::REMOVE_VMA__VM_FILE, Handle::NULL);

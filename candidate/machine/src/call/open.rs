@@ -43,7 +43,7 @@ impl<D: Design> Current<'_, D> {
         let file = self.take_descriptor(fd);
         at::section();
         let file = file.ok_or(Errno::EBADF)?;
-        self.put_file(self.files.get(file), true);
+        self.fput(self.files.get(file));
         Ok(0)
     }
 }

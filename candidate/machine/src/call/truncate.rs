@@ -32,7 +32,7 @@ impl<D: Design> Current<'_, D> {
         if truncated.is_err() {
             self.mark(StepKind::Size, file.about(), Told::Refused);
         }
-        self.put_file(file, true);
+        self.fput(file);
         truncated
     }
 
@@ -46,7 +46,7 @@ impl<D: Design> Current<'_, D> {
     ) -> Result<u64, Errno> {
         let file = self.fget(site::FALLOCATE__FGET, fd).ok_or(Errno::EBADF)?;
         let allocated = self.vfs_fallocate(file, flags, off, len);
-        self.put_file(file, true);
+        self.fput(file);
         allocated
     }
 

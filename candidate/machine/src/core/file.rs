@@ -186,13 +186,13 @@ impl<D: Design> Machine<D> {
         }
     }
 
-    /// Puts a reference (`fput`): the file goes with the last.
+    /// Puts a reference (`fput`): the file goes with the last. A step of its own, which is told.
     pub fn fput(&self, file: Ref<'_, File>) {
-        self.put_file(file, false);
+        self.put_file(file, true);
     }
 
-    /// The same; `told`: as a step of its own.
-    pub fn put_file(&self, file: Ref<'_, File>, told: bool) {
+    /// The same; not `told` where it belongs to a step under a lock, and another reference stays.
+    fn put_file(&self, file: Ref<'_, File>, told: bool) {
         if !file.alive() {
             return;
         }
@@ -218,13 +218,13 @@ impl<D: Design> Machine<D> {
         }
     }
 
-    /// Puts a VMA's reference to its file.
-    pub fn vma_fput(&self, vma: Ref<'_, Vma>, file: Handle<File>) {
+    /// Puts a VMA's reference to its file; not `told` where the VMA is merged into one of the same file.
+    pub fn vma_fput(&self, vma: Ref<'_, Vma>, file: Handle<File>, told: bool) {
         self.raise(Event::FilePut {
             file: FileId(file.ordinal()),
             vma: vma.id(),
         });
-        self.fput(self.files.get(file));
+        self.put_file(self.files.get(file), told);
     }
 
     /// Copies a process's descriptors for its child (`dup_fd`).
