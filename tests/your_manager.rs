@@ -160,7 +160,7 @@ fn hangs(command: &str) -> (Option<i32>, Vec<String>) {
     let artifacts = folder.path().display();
     let limits = "--seed 1 --seconds 60 --timeout 1 --json";
     let command =
-        format!("cargo run --example hanging -- {command} {limits} --artifacts {artifacts}");
+        format!("cargo run --example unruly -- {command} {limits} --artifacts {artifacts}");
     let output = run(&command);
     let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a summary");
     assert_eq!(told["failures"], serde_json::json!([]), "{told}");
@@ -190,7 +190,7 @@ fn a_manager_that_is_slow_does_not_hang() {
     let folder = tempfile::tempdir().expect("a folder");
     let artifacts = folder.path().display();
     let output = run(&format!(
-        "cargo run --example hanging -- fuzz serial --design slow --seed 1 --runs 30 --timeout 1 --json --artifacts {artifacts}"
+        "cargo run --example unruly -- fuzz serial --design slow --seed 1 --runs 30 --timeout 1 --json --artifacts {artifacts}"
     ));
     let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a summary");
     assert_eq!(told["findings"], serde_json::json!([]), "{told}");
@@ -206,7 +206,7 @@ fn a_run_of_a_manager_that_hangs_ends() {
     std::fs::write(&file, text).expect("it is written");
     let file = file.display();
     let output = run(&format!(
-        "cargo run --example hanging -- run --timeout 1 {file} {file}"
+        "cargo run --example unruly -- run --timeout 1 {file} {file}"
     ));
     let told = String::from_utf8_lossy(&output.stdout);
     let what = "the candidate does not come back from munmap, call 2, within 1 s";
@@ -219,11 +219,32 @@ fn a_run_of_a_manager_that_hangs_ends() {
     );
     assert_eq!(output.status.code(), Some(1));
     let output = run(&format!(
-        "cargo run --example hanging -- run --json --timeout 1 {file}"
+        "cargo run --example unruly -- run --json --timeout 1 {file}"
     ));
     let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a list");
     assert_eq!(told[0]["signature"], "hang/munmap/candidate");
     assert_eq!(told[0]["at_call"], 2);
+}
+
+/// Verdicts, summaries and what jobs say have standard output for themselves.
+#[test]
+fn a_manager_may_print() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a.vma");
+    std::fs::write(&file, "munmap(0x1f0000, 0x2000) = 0\n").expect("it is written");
+    let (file, artifacts) = (file.display(), folder.path().display());
+    let command = "cargo run --example unruly --";
+    let output = run(&format!("{command} run --design printing --json {file}"));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a list");
+    assert_eq!(told[0]["verdict"], "agree");
+    let failed = String::from_utf8_lossy(&output.stderr);
+    assert!(failed.contains("2 pages go"), "it is not lost: {failed}");
+    let told = said(&format!(
+        "{command} fuzz serial --design printing --seed 1 --runs 2000 --json --artifacts {artifacts}"
+    ));
+    let told: serde_json::Value = serde_json::from_str(&told).expect("a summary");
+    assert_eq!(told["failures"], serde_json::json!([]), "{told}");
+    assert_eq!(told["executions"], 2000);
 }
 
 /// Whoever has a program of this command in his hands types its name, and not that of this project.

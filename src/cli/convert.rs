@@ -1,7 +1,6 @@
 //! `vmadiff convert`: text to bytes and back, logs of strace and syzkaller programs to text, and
 //! programs to C.
 
-use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -15,7 +14,7 @@ use vmadiff::program::text;
 
 use super::designs::Asked;
 use super::input::{self, read_any};
-use super::output::{is_stdout, print_bytes, warn_of, write_file};
+use super::output::{is_on_terminal, is_stdout, print_bytes, warn_of, write_file};
 use super::{paint, paste};
 use crate::artifacts::Provenance;
 use crate::counted::counted;
@@ -295,7 +294,7 @@ fn note(text: &str) {
 }
 
 fn write_stdout(content: &[u8], form: Form) -> Result<()> {
-    if form == Form::Bytes && io::stdout().is_terminal() {
+    if form == Form::Bytes && is_on_terminal() {
         bail!("bytes are not for terminals: name a file with --output, or redirect");
     }
     print_bytes(content)

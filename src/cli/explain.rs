@@ -1,6 +1,5 @@
 //! Reports in colour, and the command that shows a divergence again.
 
-use std::io::IsTerminal;
 use std::path::Path;
 
 use vmadiff::designs::{self, Planted};
@@ -10,6 +9,7 @@ use vmadiff::program::Program;
 use vmadiff::report::{Report, Role, WIDTH, explain};
 
 use super::input::STDIN;
+use super::output::is_on_terminal;
 use super::paint;
 
 /// Explains a divergence of the program in `file`.
@@ -60,8 +60,9 @@ pub fn hang(
 
 /// The columns of the terminal; the usual ones where there is none.
 pub fn width() -> usize {
-    let terminal = std::io::stdout().is_terminal();
-    let size = terminal.then(terminal_size::terminal_size).flatten();
+    let size = is_on_terminal()
+        .then(terminal_size::terminal_size)
+        .flatten();
     size.map_or(WIDTH, |(width, _)| usize::from(width.0))
 }
 

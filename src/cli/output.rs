@@ -1,8 +1,11 @@
 //! Writing: to standard output, and to files, but never over another unless told to.
 
-use std::io::{self, Write};
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
+use anstream::AutoStream;
 use anyhow::{Context, Result, bail, ensure};
 use vmadiff::program::text::{TextError, Warning};
 
@@ -15,6 +18,38 @@ macro_rules! tell {
     ($($words:tt)*) => { $crate::cli::output::tell_line(&format!($($words)*)) };
 }
 pub(crate) use tell;
+
+/// Standard output, once it is the command's alone.
+static OWN: OnceLock<File> = OnceLock::new();
+
+/// Takes standard output away from all but this command: what a manager prints there comes out on standard
+/// error from here on. Whoever reads verdicts as JSON, or what a job says, reads nothing else.
+#[cfg(unix)]
+pub fn take_stdout() -> Result<()> {
+    use std::os::fd::AsFd;
+    let taken = || -> io::Result<File> {
+        let own = io::stdout().as_fd().try_clone_to_owned()?;
+        rustix::stdio::dup2_stdout(io::stderr())?;
+        Ok(own.into())
+    };
+    let own = taken().context("standard output")?;
+    OWN.set(own).expect("it is taken once");
+    Ok(())
+}
+
+/// What a manager prints there comes out among the command's own.
+#[cfg(not(unix))]
+pub fn take_stdout() -> Result<()> {
+    Ok(())
+}
+
+/// Whether standard output is a terminal.
+pub fn is_on_terminal() -> bool {
+    match OWN.get() {
+        Some(own) => own.is_terminal(),
+        None => io::stdout().is_terminal(),
+    }
+}
 
 /// Stands for standard output wherever a file is written.
 const STDOUT: &str = "-";
@@ -70,7 +105,21 @@ pub fn output_name(path: &Path) -> String {
 
 /// Whether a file to be written stands for standard output.
 pub fn is_stdout(path: &Path) -> bool {
-    path == Path::new(STDOUT)
+    path == Path::new(STDOUT) || leads_to_stdout(path)
+}
+
+/// Whether a file to be written is what the system calls standard output, or a link to it: by that name other
+/// programs' is found, once this one's is the command's alone.
+fn leads_to_stdout(path: &Path) -> bool {
+    const NAMES: [&str; 3] = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+    const LINKS_MOST: usize = 8;
+    let next = |path: &PathBuf| {
+        let to = path.read_link().ok()?;
+        Some(path.parent()?.join(to))
+    };
+    let links = std::iter::successors(Some(path.to_owned()), next);
+    let mut links = links.take(LINKS_MOST);
+    links.any(|path| NAMES.iter().any(|name| path == Path::new(name)))
 }
 
 /// Refuses a file where a folder is to be written to.
@@ -101,7 +150,11 @@ fn there_already(path: &Path) -> String {
 
 /// Prints, in colour if that is wanted there. Nobody reading any more (`| head`) is no error.
 pub fn print(text: &str) -> Result<()> {
-    print_to(&mut anstream::stdout(), text.as_bytes())
+    let colours = match OWN.get() {
+        Some(own) => AutoStream::choice(own),
+        None => AutoStream::choice(&io::stdout()),
+    };
+    print_to(&mut AutoStream::new(stdout(), colours), text.as_bytes())
 }
 
 /// What [`tell!`] does. That nobody can be told is no reason to end: what is told there is beside
@@ -112,7 +165,15 @@ pub fn tell_line(line: &str) {
 
 /// Prints bytes as they are.
 pub fn print_bytes(bytes: &[u8]) -> Result<()> {
-    print_to(&mut io::stdout(), bytes)
+    print_to(&mut stdout(), bytes)
+}
+
+/// Standard output itself, for what is no text for people.
+pub fn stdout() -> Box<dyn Write> {
+    match OWN.get() {
+        Some(own) => Box::new(BufWriter::new(own)),
+        None => Box::new(io::stdout()),
+    }
 }
 
 fn print_to(stdout: &mut impl Write, bytes: &[u8]) -> Result<()> {

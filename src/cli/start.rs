@@ -9,6 +9,7 @@ use vmadiff::designs;
 
 #[cfg(all(feature = "engine", target_os = "linux", target_arch = "x86_64"))]
 use super::GUEST;
+use super::output::take_stdout;
 use super::{Cli, complain, explain, paint, panics, run};
 use crate::status::{HarnessFailed, Status};
 
@@ -27,7 +28,7 @@ pub fn command() -> ExitCode {
         Err(said) => return say(&said).into(),
     };
     panics::keep();
-    let status = match std::panic::catch_unwind(|| run(cli)) {
+    let status = match std::panic::catch_unwind(|| take_stdout().and_then(|()| run(cli))) {
         Ok(Ok(status)) => status,
         Ok(Err(error)) => {
             complain(&error);

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use super::protocol::{Finding, Message, Settings, Size, Totals};
 use super::subject::{Ran, Subject};
 use super::watch::{Watch, watched};
 use crate::artifacts::{self, Kept};
+use crate::cli::output::stdout;
 use crate::status::Status;
 
 /// Bytes of the longest program that libFuzzer makes: a header and so many records.
@@ -317,12 +318,9 @@ impl Job {
     fn say(&self, message: &Message) {
         let mut line = serde_json::to_vec(message).expect("a message has string keys only");
         line.push(b'\n');
-        let mut stdout = std::io::stdout().lock();
-        if stdout
-            .write_all(&line)
-            .and_then(|()| stdout.flush())
-            .is_err()
-        {
+        let mut stdout = stdout();
+        let said = stdout.write_all(&line);
+        if said.and_then(|()| stdout.flush()).is_err() {
             libfuzzer::leave(Status::HarnessFailed.number().into());
         }
     }

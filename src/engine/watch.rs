@@ -1,7 +1,7 @@
 //! Ends a job whose program takes too long. libFuzzer would do so by the clock, which on a busy machine
 //! calls a program a hang that only waited for a processor, and so does one that was stopped for a while.
 
-use std::os::fd::AsFd;
+use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use vmadiff_libfuzzer as libfuzzer;
 use super::job::TIMED_OUT;
 use super::own_time::OwnTime;
 use super::protocol::{Hung, Message};
+use crate::cli::output::stdout;
 
 /// The program that runs, counted from 1; 0 while none does.
 static RUNNING: AtomicU64 = AtomicU64::new(0);
@@ -104,8 +105,8 @@ impl Watch {
         let message = Message::Hung(Hung { signature, what });
         let mut line = serde_json::to_vec(&message).expect("a message has string keys only");
         line.push(b'\n');
-        // Not by the standard library: the program that hangs may have its lock.
-        let _ = rustix::io::write(std::io::stdout().as_fd(), &line);
+        let mut stdout = stdout();
+        let _ = stdout.write_all(&line).and_then(|()| stdout.flush());
     }
 
     /// Ends the process where libFuzzer does not.

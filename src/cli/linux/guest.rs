@@ -14,6 +14,7 @@ use vmadiff_linux::boot::MARK;
 use vmadiff_linux::{Closeness, Linux, Look};
 use vmadiff_reference::Reference;
 
+use super::super::output::stdout;
 use super::line::{Line, one};
 use super::wire::{Message, TASK, Task};
 use crate::status::Status;
@@ -82,7 +83,7 @@ fn work() -> Result<()> {
 fn say(message: &Message) -> Result<()> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     out.write_all(&line)?;
     Ok(out.flush()?)
 }

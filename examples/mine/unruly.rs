@@ -1,7 +1,8 @@
-//! Managers that do not come back: of one a call loops, another waits for itself; and one that is slow, whose calls
-//! all do. Tests see what is made of them.
+//! Managers that do what none should: they do not come back, or print where the command does. Tests see what is
+//! made of them.
 
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 use std::ops::Range;
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use vmadiff::areas::{Areas, Place};
 use vmadiff::interleave::RwSem;
 use vmadiff::interleaved::{self, Interleaved};
-use vmadiff::{CallKind, Config, Errno, Placement, Prot, View, compare};
+use vmadiff::{CallKind, Compare, Config, Errno, Placement, Prot, View, compare};
 
 vmadiff::interleave::sites! {
     WRITE = "write.lock";
@@ -41,27 +42,38 @@ impl Pages {
     }
 }
 
-/// To unmap three pages takes for ever.
-struct Looping(Pages);
+/// Does what no manager should.
+trait Habit: Send + 'static {
+    fn boot() {}
+    fn map() {}
+    fn unmap(_pages: u64) {}
+    /// Pages of a range that are unmapped.
+    fn unmapped(pages: u64) -> u64 {
+        pages
+    }
+}
 
-impl Areas for Looping {
+/// Pages, by somebody with a habit.
+struct Unruly<H>(Pages, PhantomData<H>);
+
+impl<H: Habit> Areas for Unruly<H> {
     const HAS: &'static [CallKind] = &[CallKind::Mmap, CallKind::Munmap];
 
     fn boot(_: &Config) -> Self {
-        Self(Pages::default())
+        H::boot();
+        Self(Pages::default(), PhantomData)
     }
 
     fn map(&mut self, range: Range<u64>, prot: Prot, how: Place) -> Result<u64, Errno> {
+        H::map();
         self.0.map(range, prot, how)
     }
 
     fn unmap(&mut self, range: Range<u64>) -> Result<(), Errno> {
-        if range.end - range.start == 0x3000 {
-            loop {
-                std::thread::park();
-            }
-        }
-        self.0.unmap(&range);
+        let pages = (range.end - range.start) / 4096;
+        H::unmap(pages);
+        let end = range.start + H::unmapped(pages) * 4096;
+        self.0.unmap(&(range.start..end));
         Ok(())
     }
 
@@ -70,28 +82,32 @@ impl Areas for Looping {
     }
 }
 
+/// To unmap three pages takes for ever.
+struct Looping;
+
+impl Habit for Looping {
+    fn unmap(pages: u64) {
+        while pages == 3 {
+            std::thread::park();
+        }
+    }
+}
+
 /// Each mapping takes a good part of a second.
-struct Slow(Pages);
+struct Slow;
 
-impl Areas for Slow {
-    const HAS: &'static [CallKind] = &[CallKind::Mmap, CallKind::Munmap];
-
-    fn boot(_: &Config) -> Self {
-        Self(Pages::default())
-    }
-
-    fn map(&mut self, range: Range<u64>, prot: Prot, how: Place) -> Result<u64, Errno> {
+impl Habit for Slow {
+    fn map() {
         std::thread::sleep(Duration::from_millis(400));
-        self.0.map(range, prot, how)
     }
+}
 
-    fn unmap(&mut self, range: Range<u64>) -> Result<(), Errno> {
-        self.0.unmap(&range);
-        Ok(())
-    }
+/// Says what it does where the command says what came of it.
+struct Printing;
 
-    fn each(&self, visit: impl FnMut(Range<u64>, Prot)) {
-        self.0.each(visit);
+impl Habit for Printing {
+    fn unmap(pages: u64) {
+        println!("{pages} pages go");
     }
 }
 
@@ -138,15 +154,18 @@ impl Interleaved for Waiting {
     }
 }
 
+/// A manager with a habit, by name.
+fn unruly<H: Habit>(name: &'static str) -> Compare {
+    compare::<Unruly<H>>(name)
+        .view(View::areas().joined())
+        .placement(Placement::FollowReference)
+}
+
 fn main() -> ExitCode {
-    let view = View::areas().joined();
     vmadiff::commands([
-        compare::<Looping>("looping")
-            .view(view)
-            .placement(Placement::FollowReference),
-        interleaved::compare::<Waiting>("waiting").view(view),
-        compare::<Slow>("slow")
-            .view(view)
-            .placement(Placement::FollowReference),
+        unruly::<Looping>("looping"),
+        interleaved::compare::<Waiting>("waiting").view(View::areas().joined()),
+        unruly::<Slow>("slow"),
+        unruly::<Printing>("printing"),
     ])
 }
