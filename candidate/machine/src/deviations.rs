@@ -21,11 +21,10 @@ pub static KERNEL: &[Deviation] = &[
         "Stacks that grow into a range while its pages and tables are taken out.",
     ),
     Deviation::stays(
-        "flush-at-once",
-        "A flush takes time on Linux, processor after processor; here all TLBs are emptied in one \
-         step, before the point at which all have answered.",
-        "Flushes after an unlock (the kind of CVE-2018-18281), seen by one processor and not by \
-         another.",
+        "flush-in-order",
+        "Processors answer the interrupt of a flush in any order on Linux; here in the order of their \
+         numbers.",
+        "What needs the processor of a higher number to answer before that of a lower one.",
     ),
     Deviation::stays(
         "copy-breaks",

@@ -119,6 +119,7 @@ vmadiff_interleave::sites! {
     FIND_VMA__VM_START = "find_vma.vm_start";
     FINISH_FAULT__PTE = "finish_fault.pte";
     FINISH_FAULT__SET_PTE = "finish_fault.set_pte";
+    FLUSH_TLB__INTERRUPT = "flush_tlb.interrupt";
     FLUSH_TLB__IPI = "flush_tlb.ipi";
     FOLLOW_PAGE__PTE = "follow_page.pte";
     FOLLOW_PAGE__PTL = "follow_page.ptl";

@@ -60,10 +60,9 @@ impl<D: Design> Current<'_, D> {
         if !self.listens() {
             return self.walk_and_transfer(addr, need, value);
         }
-        self.task.accessing.init(true);
+        self.task.begin_access();
         let touched = self.walk_and_transfer(addr, need, value);
-        self.task.accessed.init(self.moment());
-        self.task.accessing.init(false);
+        self.task.end_access(self.moment());
         touched
     }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{Ordering::SeqCst, fence};
 
 use vmadiff_contract::MAX_TASKS;
-use vmadiff_interleave::Cell;
+use vmadiff_interleave::{Cell, Site};
 
 use crate::area::vma::Vma;
 use crate::core::machine::Machine;
@@ -50,10 +50,14 @@ pub struct Task {
     hand: Translation,
     /// Flushes that reached it: what was read before one must not be cached after it.
     flushes: Cell<u64>,
-    /// It makes an access, with interrupts off; kept for marks only, as is the next.
-    pub accessing: Cell<bool>,
-    /// The moment at which its last access ended.
-    pub accessed: Cell<u64>,
+    /// Interrupts that were sent to it.
+    interrupts: Cell<u64>,
+    /// It makes an access, with interrupts off; kept for marks only, as are the next two.
+    accessing: Cell<bool>,
+    /// The tasks, by bits, whose interrupts wait for that.
+    asked: Cell<u64>,
+    /// For each of them, the moment at which the access ended.
+    answered: [Cell<u64>; TASKS],
 }
 
 /// An entry of a TLB: the page's number plus 1, and the page-table entry it was made from.
@@ -88,6 +92,7 @@ impl Task {
         self.vmacache_seqnum.init(0);
         self.walking.init(Handle::NULL);
         self.accessing.init(false);
+        self.asked.init(0);
         self.let_go();
         self.flush_all();
         self.live.init(true);
@@ -96,6 +101,44 @@ impl Task {
     /// The moment, as far as flushes go.
     pub fn flushes(&self) -> u64 {
         self.flushes.peek()
+    }
+
+    /// Another one interrupts it, which takes its time.
+    pub fn interrupt(&self, site: Site) {
+        self.interrupts.add(site, 1);
+    }
+
+    /// Begins an access, until whose end it answers no interrupt.
+    pub fn begin_access(&self) {
+        self.accessing.init(true);
+    }
+
+    /// Ends it at this moment, and answers.
+    pub fn end_access(&self, moment: u64) {
+        self.accessing.init(false);
+        let asked = self.asked.peek();
+        if asked != 0 {
+            let answered = self.answered.iter().enumerate();
+            for (_, answered) in answered.filter(|(task, _)| asked >> task & 1 != 0) {
+                answered.init(moment);
+            }
+            self.asked.init(0);
+        }
+    }
+
+    /// Whether it makes an access.
+    pub fn is_accessing(&self) -> bool {
+        self.accessing.peek()
+    }
+
+    /// That task waits for the end of its access.
+    pub fn ask(&self, task: usize) {
+        self.asked.init(self.asked.peek() | 1 << task);
+    }
+
+    /// The moment at which the access ended that this task waited for.
+    pub fn answered(&self, task: usize) -> u64 {
+        self.answered[task].peek()
     }
 
     /// What the TLB has for an address.

@@ -1,10 +1,12 @@
 //! Collecting what was unmapped until no TLB can reach it (`mmu_gather`).
 
 use vmadiff_contract::{About, StepKind, TaskId, Told};
+use vmadiff_interleave::sim;
 
 use crate::core::machine::Machine;
 use crate::core::mm::Mm;
 use crate::core::slab::{Handle, Ref};
+use crate::core::task::Task;
 use crate::defects::defect;
 use crate::design::Design;
 use crate::page::frame::Frame;
@@ -129,32 +131,49 @@ impl<'a, D: Design> Gather<'a, D> {
 }
 
 impl<D: Design> Machine<D> {
-    /// Makes every processor that runs this address space forget a range (`flush_tlb_mm_range`).
-    /// When it returns, no access by an older entry is under way.
+    /// Makes every processor that runs this address space forget a range (`flush_tlb_mm_range`): the
+    /// task's own at once, then the others, which an interrupt reaches one after another. When it
+    /// returns, no access by an older entry is under way.
     ///
-    /// Deviation (flush-at-once): every TLB is emptied in one step.
+    /// Deviation (flush-in-order): the others answer in the order of their numbers.
     pub fn flush_tlb_range(&self, mm: Handle<Mm>, start: u64, end: u64) {
-        let mut processors = 0;
+        // Nobody interrupts anybody outside of a simulation, where flushes are seen as a whole.
+        let me = sim::now().map(|now| usize::from(now.task));
+        let runs = |task: &Task| task.live.peek() && task.mm.peek() == mm;
+        let own = me.map(|me| (me, &self.tasks()[me]));
+        if let Some((me, own)) = own.filter(|(_, own)| runs(own)) {
+            own.flush(start, end);
+            self.mark_flush(me, self.moment());
+        }
+        let mut others = 0;
         let mut late = 0u64;
         for (number, task) in self.tasks().iter().enumerate() {
-            if !task.live.peek() || task.mm.peek() != mm {
+            if me == Some(number) || !runs(task) {
                 continue;
             }
+            others += 1;
+            if me.is_some() {
+                task.interrupt(site::FLUSH_TLB__INTERRUPT);
+                if !runs(task) {
+                    continue;
+                }
+            }
             task.flush(start, end);
-            processors += 1;
-            if self.listens() && task.accessing.peek() {
-                late |= 1 << number;
-            } else {
-                self.mark_flush(number, self.moment());
+            match me.filter(|_| self.listens() && task.is_accessing()) {
+                Some(me) => {
+                    task.ask(me);
+                    late |= 1 << number;
+                }
+                None => self.mark_flush(number, self.moment()),
             }
         }
         // The interrupt reaches each processor as soon as it has interrupts on.
-        if processors > 1 || self.irqs.any_off() {
+        if others > usize::from(me.is_none()) || self.irqs.any_off() {
             self.irqs.broadcast(site::FLUSH_TLB__IPI);
         }
         for (number, task) in self.tasks().iter().enumerate() {
-            if late >> number & 1 != 0 {
-                self.mark_flush(number, task.accessed.peek());
+            if let Some(me) = me.filter(|_| late >> number & 1 != 0) {
+                self.mark_flush(number, task.answered(me));
             }
         }
     }
