@@ -44,6 +44,7 @@ const ABOUT: &[(&str, &str)] = &[
     ("node-cleared", "a19-node-not-cleared"),
     ("recheck-under-lock", "skip-last-recheck"),
     ("reclaimed-under-store", "e8-written-out-early"),
+    ("reclaimed-while-moved", "move-flushed-late"),
     ("removed-while-mapped-over", "e6-remove-by-old-areas"),
     ("reopened-while-mapped", "e4-descriptor-looked-up-twice"),
     ("scanned-while-truncated", "e5-numa-scan-unlocked"),

@@ -19,6 +19,7 @@ const FAULTS: &[(&str, &str)] = &[
     ("removed-while-mapped-over", "e6-remove-by-old-areas"),
     ("forked-while-reclaimed", "e7-entries-noted-early"),
     ("reclaimed-under-store", "e8-written-out-early"),
+    ("reclaimed-while-moved", "move-flushed-late"),
     ("grown-while-truncated", "e9-truncate-unlocked"),
 ];
 

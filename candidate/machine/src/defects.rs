@@ -178,6 +178,10 @@ defects! {
         "ftruncate changes a file without its lock."
         from "do_truncate, inode_lock; made up"
         fires "outcome", "state";
+    MoveFlushedLate Interleaved "move-flushed-late"
+        "mremap gives the page tables' locks back before it flushes the entries that it has moved."
+        from "move_ptes before eb66ae030829 (CVE-2018-18281)"
+        fires "outcome", "state", "misuse-freed-in-tlb", "fault-unexplained";
     DowngradeBesideStack Interleaved "munmap-beside-stack"
         "munmap goes on under mmap_sem for reading though a stack above can grow into its range."
         from "Linux 5.1, __do_munmap; 246c320a8cfe"

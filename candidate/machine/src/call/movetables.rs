@@ -112,10 +112,10 @@ impl<D: Design> Current<'_, D> {
         let mm = self.mm_struct();
         let pmd = self.pmd_alloc(mm, new_addr);
         let to = self.pte_alloc(mm, pmd, new_addr);
-        let _rmap = self.take_rmap_locks(vma);
+        let rmap = self.take_rmap_locks(vma);
         let from: Ref<'_, Table> = part.table;
-        let _old_ptl = from.ptl().lock(site::MOVE_PTES__OLD_PTL);
-        let _new_ptl = (to != from).then(|| to.ptl().lock(site::MOVE_PTES__NEW_PTL));
+        let old_ptl = from.ptl().lock(site::MOVE_PTES__OLD_PTL);
+        let new_ptl = (to != from).then(|| to.ptl().lock(site::MOVE_PTES__NEW_PTL));
         let (first, new_first) = (index(part.addr, 12), index(new_addr, 12));
         let mut present = false;
         for at in self.pass(part) {
@@ -124,6 +124,10 @@ impl<D: Design> Current<'_, D> {
             present |= pte.present();
             let at = new_first + (at - first);
             self.set_pte(StepKind::Pass, site::MOVE_PTES__SET, to, at, pte);
+        }
+        let locks = (new_ptl, old_ptl, rmap);
+        if defect!(self, MoveFlushedLate) {
+            drop(locks);
         }
         if present {
             self.flush_tlb_range(self.mm, part.addr, part.end);
