@@ -184,6 +184,31 @@ fn a_manager_that_hangs_is_found() {
     assert_eq!(status, Some(1));
 }
 
+/// A manager that the process would die of is found, and its program replayed.
+#[test]
+fn a_manager_whose_stack_overflows_is_found() {
+    let (status, found) = hangs("fuzz serial --design overflowing");
+    assert_eq!(found, ["crash/munmap/SIGSEGV"]);
+    assert_eq!(status, Some(1));
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a.vma");
+    let text = "munmap(0x1f0000, 0x1000)\nmunmap(0x1f0000, 0x3000)\n";
+    std::fs::write(&file, text).expect("it is written");
+    let file = file.display();
+    for command in ["run", "show", "bisect"] {
+        let output = run(&format!(
+            "cargo run --example unruly -- {command} --design overflowing {file}"
+        ));
+        let told = [output.stdout, output.stderr].concat();
+        let told = String::from_utf8_lossy(&told);
+        assert!(
+            told.contains("dies of SIGSEGV in munmap, call 2: its stack overflows"),
+            "{told}"
+        );
+        assert_eq!(output.status.code(), Some(1), "{told}");
+    }
+}
+
 /// A program may take too long of which each call comes back.
 #[test]
 fn a_manager_that_is_slow_does_not_hang() {
@@ -214,7 +239,7 @@ fn a_run_of_a_manager_that_hangs_ends() {
     assert!(told.starts_with(&start), "{told}");
     let failed = String::from_utf8_lossy(&output.stderr);
     assert!(
-        failed.contains("not run, since the one before it hangs"),
+        failed.contains("not run, since the one before it ended the command"),
         "{failed}"
     );
     assert_eq!(output.status.code(), Some(1));

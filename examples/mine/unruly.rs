@@ -87,8 +87,10 @@ struct Looping;
 
 impl Habit for Looping {
     fn unmap(pages: u64) {
-        while pages == 3 {
-            std::thread::park();
+        if pages == 3 {
+            loop {
+                std::thread::park();
+            }
         }
     }
 }
@@ -154,6 +156,25 @@ impl Interleaved for Waiting {
     }
 }
 
+/// To unmap three pages takes more of the stack than there is.
+struct Overflowing;
+
+impl Habit for Overflowing {
+    fn unmap(pages: u64) {
+        fn deeper(depth: u64) -> u64 {
+            let place = std::hint::black_box([depth; 64]);
+            // Not the last thing that is done: it would need no stack.
+            match depth {
+                u64::MAX => 0,
+                _ => deeper(depth + 1) + place[0],
+            }
+        }
+        if pages == 3 {
+            std::hint::black_box(deeper(0));
+        }
+    }
+}
+
 /// A manager with a habit, by name.
 fn unruly<H: Habit>(name: &'static str) -> Compare {
     compare::<Unruly<H>>(name)
@@ -167,5 +188,6 @@ fn main() -> ExitCode {
         interleaved::compare::<Waiting>("waiting").view(View::areas().joined()),
         unruly::<Slow>("slow"),
         unruly::<Printing>("printing"),
+        unruly::<Overflowing>("overflowing"),
     ])
 }

@@ -1,8 +1,11 @@
-//! Where libFuzzer and Rust meet: its entry, its callbacks and the counters that it reads. All
-//! unsafe code that the engine asks for is here; the command itself has none.
+//! Where libFuzzer and Rust meet: its entry, its callbacks and the counters that it reads; and the signals by
+//! which a program under test ends a process. All unsafe code that the engine asks for is here; the command
+//! itself has none.
 //!
 //! A package of its own, since its symbols are what a fuzz target defines too: who writes a target
 //! leaves out the feature `engine` of vmadiff, which brings it.
+
+pub mod signals;
 
 use std::ffi::{CString, c_char, c_int, c_uint};
 use std::sync::OnceLock;

@@ -9,6 +9,7 @@ use vmadiff::program::Program;
 use vmadiff::report::{Report, Role, WIDTH, explain};
 
 use super::input::STDIN;
+use super::lost::Lost;
 use super::output::is_on_terminal;
 use super::paint;
 
@@ -24,19 +25,27 @@ pub fn text(
     painted(&explain(program, divergence, ran, &replay, width()))
 }
 
-/// Says at which program a manager hangs.
-pub fn hang(
-    file: &Path,
-    program: &Program,
-    signature: &str,
-    what: &str,
-    planted: &Planted,
-) -> String {
+/// Says at which program a manager hangs, or dies.
+pub fn lost(file: &Path, program: &Program, lost: &Lost, planted: &Planted) -> String {
+    let Lost {
+        signature,
+        what,
+        at,
+    } = lost;
     let heading = |text: &str| paint::line(paint::STRONG, text);
-    let calls = program.calls.iter().zip(1..);
-    let calls: String = calls
-        .map(|(step, n)| format!("  {n:>4}  {step}\n"))
-        .collect();
+    let calls = program.calls.iter().enumerate();
+    let calls = calls.map(|(index, step)| {
+        let number = index + 1;
+        if *at == Some(index) {
+            paint::line(
+                paint::BAD,
+                &format!(" > {number:>3}  {step}   never returned"),
+            )
+        } else {
+            format!("   {number:>3}  {step}\n")
+        }
+    });
+    let calls: String = calls.collect();
     let schedule = Program {
         calls: Vec::new(),
         ..program.clone()

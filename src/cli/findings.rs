@@ -10,6 +10,7 @@ use vmadiff::judge::Verdict;
 use vmadiff::pair::{Pair, pair};
 
 use super::interrupt::Interrupt;
+use super::lost::{self, Lost};
 use super::{explain, shrinking};
 use crate::artifacts::{self, Kept, kept_before};
 use crate::engine::Finding;
@@ -111,9 +112,9 @@ impl<'a> Explainer<'a> {
             what: what.clone(),
             report: String::new(),
         };
-        if signature.starts_with("hang/") {
-            // It would hang here, too.
-            explained.report = self.hung(&explained);
+        if lost::is_of_lost(signature) {
+            // It would be lost here, too.
+            explained.report = self.lost(&explained);
             return Ok(explained);
         }
         let program = &explained.found.case().program;
@@ -147,8 +148,8 @@ impl<'a> Explainer<'a> {
         Ok(explained)
     }
 
-    /// What is said of a program at which a manager hangs: as it is, since each smaller one would take as long.
-    fn hung(&self, explained: &Explained) -> String {
+    /// What is said of a program at which a manager is lost: as it is, since a smaller one would end this command.
+    fn lost(&self, explained: &Explained) -> String {
         let Explained {
             signature,
             what,
@@ -156,6 +157,11 @@ impl<'a> Explainer<'a> {
             ..
         } = explained;
         let file = found.path().unwrap_or(Path::new(UNSAVED));
-        explain::hang(file, &found.case().program, signature, what, self.planted)
+        let lost = Lost {
+            signature: signature.clone(),
+            what: what.clone(),
+            at: None,
+        };
+        explain::lost(file, &found.case().program, &lost, self.planted)
     }
 }

@@ -12,7 +12,6 @@ mod findings;
 #[cfg(feature = "engine")]
 mod fuzz;
 mod glossary;
-mod hang;
 #[cfg(feature = "engine")]
 mod hunt;
 mod input;
@@ -20,6 +19,7 @@ mod interrupt;
 mod linux;
 #[cfg(feature = "engine")]
 mod live;
+mod lost;
 mod minimize;
 mod names;
 mod near;
@@ -111,15 +111,15 @@ pub fn run(cli: Cli) -> Result<Status> {
     let planted = || asked.planted();
     match cli.command {
         #[cfg(feature = "engine")]
-        Command::Fuzz(args) => hang::guarded(|| fuzz::run(&args, &asked)),
+        Command::Fuzz(args) => lost::guarded(|| fuzz::run(&args, &asked)),
         #[cfg(feature = "engine")]
         Command::Hunt(args) => hunt::run(&args, &planted()?),
         Command::Run(args) => run::run(&args, &asked),
-        Command::Bisect(args) => Ok(hang::guarded(|| bisect::run(&args, asked))),
-        Command::Minimize(args) => hang::guarded(|| minimize::run(&args, &asked)),
-        Command::Show(args) => hang::guarded(|| show::run(&args, &asked)),
+        Command::Bisect(args) => Ok(lost::guarded(|| bisect::run(&args, asked))),
+        Command::Minimize(args) => lost::guarded(|| minimize::run(&args, &asked)),
+        Command::Show(args) => lost::guarded(|| show::run(&args, &asked)),
         Command::Convert(args) => convert::run(&args, &asked),
-        Command::Corpus(args) => hang::guarded(|| corpus::run(&args, &planted()?)),
+        Command::Corpus(args) => lost::guarded(|| corpus::run(&args, &planted()?)),
         Command::Defects(args) => defects::run(&args, &asked),
         Command::Designs(args) => designs::run(&args, &asked),
         Command::Explain(args) => glossary::run(&args, &asked),

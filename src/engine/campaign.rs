@@ -186,7 +186,7 @@ impl Campaign<'_> {
 
     /// A job that died and that no other took the place of.
     fn dead(&self) -> Option<usize> {
-        let ended = |job: &Job| job.has_hung() || job.failure().is_some();
+        let ended = |job: &Job| job.lost_manager() || job.failure().is_some();
         let is_dead = |job: &Job| job.replaced.is_none() && ended(job);
         self.jobs.iter().position(is_dead)
     }
@@ -231,7 +231,7 @@ impl Campaign<'_> {
     fn failures(&self, was_interrupted: bool) -> Vec<Failure> {
         let mut failures: Vec<Failure> = self.jobs.iter().filter_map(Job::failure).collect();
         let mut asked_for = self.jobs.iter().take(self.plan.jobs as usize);
-        let idle = |job: &Job| job.totals.executions == 0 && !job.has_hung();
+        let idle = |job: &Job| job.totals.executions == 0 && !job.lost_manager();
         let did_nothing = !was_interrupted && asked_for.any(idle);
         if failures.is_empty() && did_nothing {
             failures.push(Failure {

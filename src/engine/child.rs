@@ -19,7 +19,7 @@ use super::fault::Fault;
 use super::job::TO_STOP;
 use super::protocol::{Finding, Message, Settings, Size, Totals};
 use super::subject::{Ran, Subject};
-use super::watch::{Watch, watched};
+use super::watch::{self, Watch, watched};
 use crate::artifacts::{self, Kept};
 use crate::cli::output::stdout;
 use crate::status::Status;
@@ -201,8 +201,10 @@ impl Job {
         if self.executions == 0 {
             // It is set once libFuzzer is past `begin`.
             libfuzzer::stop_timer();
+            watch::keep_signals();
         }
         self.executions += 1;
+        watch::runs(bytes);
         let fault = self.settings.fault;
         let fault = fault.filter(|_| self.executions == Fault::EXECUTION);
         let ran = watched(self.executions, || {

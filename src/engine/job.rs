@@ -15,12 +15,12 @@ use super::campaign::Failure;
 use super::legacy::{Input, Legacy};
 use super::log::Log;
 use super::own_time::OwnTime;
-use super::protocol::{Finding, Hung, Limits, Message, Settings, Totals};
+use super::protocol::{Finding, Limits, Lost, Message, Settings, Totals};
 use crate::artifacts::{self, Kept};
 use crate::status::HarnessFailed;
 
 /// Exit statuses of libFuzzer (`-error_exitcode` and the like), which a job leaves alone.
-const CRASHED: i32 = 77;
+pub const CRASHED: i32 = 77;
 pub const TIMED_OUT: i32 = 70;
 const OUT_OF_MEMORY: i32 = 71;
 
@@ -66,10 +66,10 @@ pub struct Job {
     input: Option<Input>,
     planted: Planted,
     known: Vec<String>,
-    /// The manager that does not come back, as it said.
-    hung: Option<Hung>,
+    /// The manager that does not come back, or raised a deadly signal, as it said.
+    lost: Option<Lost>,
     /// It was ended for that.
-    has_hung: bool,
+    lost_manager: bool,
 }
 
 impl Job {
@@ -128,8 +128,8 @@ impl Job {
             input: None,
             planted,
             known,
-            hung: None,
-            has_hung: false,
+            lost: None,
+            lost_manager: false,
         })
     }
 
@@ -140,7 +140,7 @@ impl Job {
             Event::Output(line) => match serde_json::from_str(&line) {
                 Ok(Message::Finding(finding)) => return Ok(Some(finding)),
                 Ok(Message::Totals(totals)) => self.totals = totals,
-                Ok(Message::Hung(hung)) => self.hung = Some(hung),
+                Ok(Message::Lost(lost)) => self.lost = Some(lost),
                 Ok(Message::Stopped(totals)) => {
                     self.totals = totals;
                     self.stopped = true;
@@ -182,12 +182,12 @@ impl Job {
         self.status.is_some()
     }
 
-    /// Whether it was ended since a manager does not come back.
-    pub fn has_hung(&self) -> bool {
-        self.has_hung
+    /// Whether it was ended since a manager does not come back, or raised a deadly signal.
+    pub fn lost_manager(&self) -> bool {
+        self.lost_manager
     }
 
-    /// Saves the input that it died of, if it did. One at which a manager hangs is a finding.
+    /// Saves the input that it died of, if it did. One at which a manager is lost is a finding.
     fn take_legacy(&mut self) -> Option<Finding> {
         let code = self.status.and_then(|status| status.code());
         let how = match code {
@@ -195,16 +195,17 @@ impl Job {
             Some(OUT_OF_MEMORY) => "oom",
             _ => "crash",
         };
-        let hung = self.hung.take().filter(|_| code == Some(TIMED_OUT));
-        if hung.is_none() && !self.log.gave_up {
+        let ended = matches!(code, Some(TIMED_OUT | CRASHED));
+        let lost = self.lost.take().filter(|_| ended);
+        if lost.is_none() && !self.log.gave_up {
             return None;
         }
         let input = self.legacy.read();
-        let Some(Hung { signature, what }) = hung else {
+        let Some(Lost { signature, what }) = lost else {
             self.input = Some(Input::save(&self.artifacts, how, input));
             return None;
         };
-        self.has_hung = true;
+        self.lost_manager = true;
         let counts = &mut self.totals.findings;
         *counts.entry(signature.clone()).or_default() += 1;
         if self.known.contains(&signature) {
@@ -227,7 +228,7 @@ impl Job {
     pub fn failure(&self) -> Option<Failure> {
         let status = self.status?;
         let fine = self.stopped && status.code().is_some_and(|code| code <= 1);
-        if (fine || self.has_hung) && self.garbage.is_none() {
+        if (fine || self.lost_manager) && self.garbage.is_none() {
             return None;
         }
         let Limits {

@@ -183,15 +183,15 @@ pub enum Message {
     Totals(Totals),
     /// A divergence that is news.
     Finding(Finding),
-    /// A manager does not come back; the job is about to be ended.
-    Hung(Hung),
+    /// A manager does not come back, or raises a deadly signal; the job is about to be ended.
+    Lost(Lost),
     /// The last one: it stopped because it was told to, or because of a finding.
     Stopped(Totals),
 }
 
-/// A manager that does not come back, by what it was last asked.
+/// A manager that does not come back, or raises a deadly signal, by what it was last asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Hung {
+pub struct Lost {
     /// What kind.
     pub signature: String,
     /// What happened, in one sentence.

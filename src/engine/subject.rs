@@ -146,7 +146,7 @@ impl Subject {
 
     /// Has two tasks of what was made meet in another order, if it fits.
     fn force(&mut self, data: &mut [u8], made: usize, max_size: usize, seed: u32) -> usize {
-        watch::mutation_runs(&data[..made]);
+        watch::runs(&data[..made]);
         let mut program = Program::decode(&data[..made]);
         let chain = Chain::of(seed);
         if self.pair.force(&mut program, seed, chain, &mut self.met) == 0 {

@@ -1,5 +1,6 @@
-//! Ends a job whose program takes too long. libFuzzer would do so by the clock, which on a busy machine
-//! calls a program a hang that only waited for a processor, and so does one that was stopped for a while.
+//! Ends a job whose program takes too long, or whose candidate raises a deadly signal. libFuzzer would end it by the
+//! clock, which on a busy machine calls a program a hang that only waited for a processor, and so does one that was
+//! stopped for a while; and of signals it knows neither which call raised one, nor gets those of Rust's own handlers.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,12 +8,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
-use vmadiff::pair::{Work, working};
-use vmadiff_libfuzzer as libfuzzer;
+use vmadiff::pair::{Work, candidate_works, working};
+use vmadiff_libfuzzer::{self as libfuzzer, signals};
 
-use super::job::TIMED_OUT;
+use super::job::{CRASHED, TIMED_OUT};
 use super::own_time::OwnTime;
-use super::protocol::{Hung, Message};
+use super::protocol::{Lost, Message};
 use crate::cli::output::stdout;
 
 /// The program that runs, counted from 1; 0 while none does.
@@ -27,18 +28,24 @@ pub fn watched<T>(nth: u64, run: impl FnOnce() -> T) -> T {
     answer
 }
 
-/// What libFuzzer does not know of: the program that a mutation runs.
+/// The program that runs, or ran last.
 static INPUT: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-/// Looks that libFuzzer has to end a job. It does so in an execution, and not in a mutation, nor if it waits
-/// for what the program holds.
+/// Looks that libFuzzer has to end a job of which nobody is at work. It does so in an execution, and not in a
+/// mutation, nor if it waits for what the program holds.
 const LOOKS: u32 = 3;
 
-/// Says which program a mutation runs.
-pub fn mutation_runs(input: &[u8]) {
+/// Says which program runs: of a mutation libFuzzer does not know, and of a thread that stopped for a signal it
+/// hears nothing.
+pub fn runs(input: &[u8]) {
     let mut noted = INPUT.lock().unwrap_or_else(PoisonError::into_inner);
     noted.clear();
     noted.extend_from_slice(input);
+}
+
+/// From now on a candidate that raises a deadly signal is left for the watch.
+pub fn keep_signals() {
+    signals::keep(candidate_works);
 }
 
 /// The watch over this process's main thread, which runs programs.
@@ -67,8 +74,12 @@ impl Watch {
         }
     }
 
-    /// Ends the process, in libFuzzer's way, if a program takes too long; to be called once a second.
+    /// Ends the process if a program takes too long, or raised a deadly signal; to be called once a second.
     pub fn look(&mut self) {
+        if let (Some(signal), Some(work)) = (signals::died(), working()) {
+            tell(work.dies(signal));
+            self.end(CRASHED);
+        }
         let running = RUNNING.load(Ordering::Relaxed);
         let work = working();
         if work != self.work.0 {
@@ -83,12 +94,14 @@ impl Watch {
             if work.is_some() && !hangs && !self.seen.1.exceeds(self.limit * 2) {
                 return;
             }
-            self.late += 1;
-            if self.late == 1 && hangs {
-                self.tell();
+            let hung = work.filter(|_| hangs);
+            if let Some(hung) = hung.and_then(|work| work.hangs(self.limit.as_secs())) {
+                tell(hung);
+                self.end(TIMED_OUT);
             }
+            self.late += 1;
             if self.late > LOOKS {
-                self.end();
+                self.end(TIMED_OUT);
             }
             // The signal of its timer: it writes the input and says why, if it runs one still. The main
             // thread gets it unless another signal is on its way there; then the next one.
@@ -96,23 +109,20 @@ impl Watch {
         }
     }
 
-    /// Tells the parent which manager does not come back, if one is at work.
-    fn tell(&self) {
-        let hangs = working().and_then(|work| work.hangs(self.limit.as_secs()));
-        let Some((signature, what)) = hangs else {
-            return;
-        };
-        let message = Message::Hung(Hung { signature, what });
-        let mut line = serde_json::to_vec(&message).expect("a message has string keys only");
-        line.push(b'\n');
-        let mut stdout = stdout();
-        let _ = stdout.write_all(&line).and_then(|()| stdout.flush());
-    }
-
     /// Ends the process where libFuzzer does not.
-    fn end(&self) -> ! {
+    fn end(&self, status: i32) -> ! {
         let input = INPUT.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = std::fs::write(&self.legacy, &*input);
-        libfuzzer::leave(TIMED_OUT)
+        libfuzzer::leave(status)
     }
+}
+
+/// Tells the parent of which manager the job ends.
+fn tell((signature, what): (String, String)) {
+    let message = Message::Lost(Lost { signature, what });
+    let mut line = serde_json::to_vec(&message).expect("a message has string keys only");
+    line.push(b'\n');
+    // Not by the standard library's: the program that hangs may have its lock.
+    let mut stdout = stdout();
+    let _ = stdout.write_all(&line).and_then(|()| stdout.flush());
 }

@@ -24,7 +24,7 @@ use vmadiff_contract::{
 };
 use vmadiff_reference::Reference;
 
-pub use working::{Work, working};
+pub use working::{Work, candidate_works, working};
 
 use checked::Checked;
 use interleaved::Interleaved;

@@ -1,4 +1,5 @@
-//! Which manager is at work, and on what: for a watch on another thread, which says what does not come back.
+//! Which manager is at work, and on what: for a watch on another thread, which says what does not come back, and
+//! what the process dies of.
 //!
 //! Of this process's last run that was begun; whoever watches runs one program at a time.
 
@@ -93,6 +94,12 @@ pub(super) fn on_nothing() {
     WORK.store(NOBODY, Ordering::Relaxed);
 }
 
+/// Whether the candidate is at work, of managers that are not compared whole; for a signal's handler, too.
+pub fn candidate_works() -> bool {
+    let word = WORK.load(Ordering::Relaxed);
+    word != NOBODY && word & REFERENCE == 0
+}
+
 /// Who is at work, of managers that are not compared whole.
 pub fn working() -> Option<Work> {
     told(WORK.load(Ordering::Relaxed))
@@ -134,16 +141,38 @@ impl Work {
         if side == Side::Reference {
             return None;
         }
-        let what = match (call, at) {
-            (_, Some(at)) => format!("{call}, call {},", at + 1),
+        let comma = if at.is_some() { "," } else { "" };
+        let place = self.place();
+        Some((
+            format!("hang/{call}/{side}"),
+            format!("the {side} does not come back from {place}{comma} within {seconds} s"),
+        ))
+    }
+
+    /// What is said of a candidate of which the process dies: of this signal.
+    pub fn dies(&self, signal: &str) -> (String, String) {
+        let Self { side, call, .. } = *self;
+        let why = match signal {
+            "SIGSEGV" | "SIGBUS" => ": its stack overflows, or it uses memory that is not there",
+            "SIGABRT" => ": it aborts, as a panic does that cannot unwind",
+            _ => "",
+        };
+        let place = self.place();
+        (
+            format!("crash/{call}/{signal}"),
+            format!("the {side} dies of {signal} in {place}{why}"),
+        )
+    }
+
+    /// Where it is, in words.
+    fn place(&self) -> String {
+        let Self { call, at, .. } = *self;
+        match (call, at) {
+            (_, Some(at)) => format!("{call}, call {}", at + 1),
             (AT_BOOT, None) => "its boot".to_owned(),
             (AT_DROP, None) => "being thrown away".to_owned(),
             (_, None) => "a race".to_owned(),
-        };
-        Some((
-            format!("hang/{call}/{side}"),
-            format!("the {side} does not come back from {what} within {seconds} s"),
-        ))
+        }
     }
 }
 
@@ -174,6 +203,9 @@ mod tests {
         assert_eq!(signature, "hang/drop/candidate");
         let expected = "the candidate does not come back from being thrown away within 3 s";
         assert_eq!(what, expected);
+        let (signature, what) = work.dies("SIGSEGV");
+        assert_eq!(signature, "crash/drop/SIGSEGV");
+        assert!(what.starts_with("the candidate dies of SIGSEGV in being thrown away:"));
         assert_eq!(told(NOBODY), None);
     }
 

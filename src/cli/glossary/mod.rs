@@ -117,8 +117,10 @@ fn signature(word: &str, all: &[Entry]) -> Option<Entry> {
     };
     let rule = all
         .iter()
-        // Who hangs is found by a watch, and not by a rule.
-        .find(|entry| (entry.kind == RULE || rule == "hang") && entry.word == rule)?;
+        // Who hangs or dies is found by a watch, and not by a rule.
+        .find(|entry| {
+            (entry.kind == RULE || ["crash", "hang"].contains(&rule)) && entry.word == rule
+        })?;
     let is_call = CallKind::ALL.iter().any(|kind| kind.name() == call);
     let is_step = step_names().any(|step| step == call);
     let said = match (is_call, is_step, field) {
@@ -368,6 +370,8 @@ mod tests {
         assert!(rest[0].means.contains("It shows at quiescence"), "{rest:?}");
         let hang = explain("hang/munmap/candidate", &all);
         assert!(hang[0].means.contains("does not come back"), "{hang:?}");
+        let crash = explain("crash/munmap/SIGSEGV", &all);
+        assert!(crash[0].means.contains("deadly signal"), "{crash:?}");
         assert_eq!(explain("nonsense/mmap/vmas.pgoff", &all), []);
         assert_eq!(explain("state/mmap", &all), []);
     }

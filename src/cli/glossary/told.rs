@@ -37,6 +37,11 @@ pub const TOLD: &[(&str, &str, &str)] = &[
         "src/cli/run/groups.rs",
     ),
     (
+        "crash",
+        "The candidate raises a deadly signal, as where its stack overflows: the process would die of it.",
+        "src/pair/working.rs",
+    ),
+    (
         "hang",
         "The candidate does not come back from a call, or its tasks from a race, within the seconds of --timeout.",
         "src/pair/working.rs",

@@ -23,8 +23,8 @@ use vmadiff::program::Case;
 
 use super::designs::Asked;
 use super::explain;
-use super::hang::{self, Hang};
 use super::input::{Input, NO_CALLS, name, read_one_of_many};
+use super::lost::{self, Lost};
 use super::output::{complain, print, print_bytes, warn_of};
 use super::paint;
 use crate::artifacts::Provenance;
@@ -63,7 +63,7 @@ pub struct Args {
     #[arg(long, conflicts_with = "json")]
     junit: bool,
     /// Seconds that one call, or a race, may take: more is a hang. It is told, and programs behind it are not run.
-    #[arg(long, value_name = "N", default_value_t = hang::SECONDS,
+    #[arg(long, value_name = "N", default_value_t = lost::SECONDS,
           value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
 }
@@ -122,16 +122,16 @@ impl Outcome {
         }
     }
 
-    /// Of a program at which the candidate hangs.
-    fn hung(file: &Path, planned: &Planned, hang: Hang) -> Self {
+    /// Of a program at which the candidate hangs, or dies.
+    fn lost(file: &Path, planned: &Planned, lost: Lost) -> Self {
         let Planned { input, planted } = planned;
-        let Hang {
+        let program = &input.case.program;
+        let report = explain::lost(file, program, &lost, planted);
+        let Lost {
             signature,
             what,
             at,
-        } = hang;
-        let program = &input.case.program;
-        let report = explain::hang(file, program, &signature, &what, planted);
+        } = lost;
         Self {
             form: Some(input.form.name()),
             calls: program.calls.len(),
@@ -186,15 +186,15 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
     }
     let is_quiet = args.json || args.junit || found.of_folder;
     let told: Mutex<Vec<Outcome>> = Mutex::default();
-    let hung = |hang: Hang| {
+    let lost = |what: Lost| {
         let mut outcomes = told.lock().unwrap_or_else(PoisonError::into_inner);
         let at = outcomes.len();
         let (file, Ok(planned)) = (&found.files[at], &inputs[at]) else {
             return Status::HarnessFailed;
         };
-        outcomes.push(Outcome::hung(file, planned, hang));
+        outcomes.push(Outcome::lost(file, planned, what));
         let left: Vec<&Path> = found.files[at + 1..].iter().map(PathBuf::as_path).collect();
-        warn_once(&left, "not run, since the one before it hangs");
+        warn_once(&left, "not run, since the one before it ended the command");
         let last = if is_quiet {
             Ok(())
         } else {
@@ -203,7 +203,7 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
         let ended = last.and_then(|()| finish(args, &found, &outcomes));
         ended.unwrap_or(Status::HarnessFailed)
     };
-    hang::watched(args.timeout, hung, || {
+    lost::watched(args.timeout, lost, || {
         run_each(args, &found, &inputs, &told)
     })?;
     let outcomes = told.into_inner().unwrap_or_else(PoisonError::into_inner);
