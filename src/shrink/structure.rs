@@ -210,7 +210,7 @@ fn renumber_tasks(program: &mut Program, start: usize, by: u8) {
     let first_child = program.config.tasks + 1;
     for step in &mut program.calls[start..] {
         if step.task.0 > first_child {
-            step.task.0 = (step.task.0 - by).max(first_child);
+            step.task.0 = step.task.0.saturating_sub(by).max(first_child);
         }
     }
 }
