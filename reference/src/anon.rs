@@ -14,8 +14,10 @@ use crate::world::{NoMemory, World};
 pub(crate) struct Anon {
     root: AnonId,
     parent: AnonId,
-    /// Areas that point at it and anon_vmas whose parent it is; a root counts itself.
-    degree: u32,
+    /// Areas that point at it.
+    users: u32,
+    /// anon_vmas whose parent it is; a root counts itself.
+    children: u32,
     /// Its own existence, and for a root each descendant's.
     refs: u32,
     /// Areas whose chain names it.
@@ -51,7 +53,8 @@ impl World {
         self.anons.push(Anon {
             root: id,
             parent: id,
-            degree: 1,
+            users: 0,
+            children: 1,
             refs: 1,
             links: 0,
         });
@@ -83,7 +86,7 @@ impl World {
     pub(crate) fn attach_anon(&mut self, rmap: &mut Rmap, id: AnonId) {
         rmap.anon = Some(id);
         self.link_anon(rmap, id);
-        self.anon(id).degree += 1;
+        self.anon(id).users += 1;
     }
 
     /// The anon_vma that `area` may share with a neighbour: the next one's, else the previous
@@ -128,12 +131,13 @@ impl World {
                 return Err(NoMemory);
             }
             self.link_anon(to, id);
-            if to.anon.is_none() && from.anon != Some(id) && self.anon(id).degree < 2 {
+            let met = self.anon(id);
+            if to.anon.is_none() && met.users == 0 && met.children < 2 {
                 to.anon = Some(id);
             }
         }
         if let Some(own) = to.anon {
-            self.anon(own).degree += 1;
+            self.anon(own).users += 1;
         }
         Ok(())
     }
@@ -145,9 +149,10 @@ impl World {
         self.anon(root).refs += 1;
         let child = self.anon(own);
         (child.root, child.parent) = (root, parent);
+        (child.users, child.children) = (1, 0);
         to.anon = Some(own);
         self.link_anon(to, own);
-        self.anon(parent).degree += 1;
+        self.anon(parent).children += 1;
         Ok(())
     }
 
@@ -168,12 +173,12 @@ impl World {
             anon.links -= 1;
             if anon.links == 0 {
                 let parent = anon.parent;
-                self.anon(parent).degree -= 1;
+                self.anon(parent).children -= 1;
                 empty.push(id);
             }
         }
         if let Some(own) = rmap.anon.take() {
-            self.anon(own).degree -= 1;
+            self.anon(own).users -= 1;
         }
         rmap.chain.clear();
         empty

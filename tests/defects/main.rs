@@ -45,6 +45,11 @@ const BY_PROGRAM: &[(&str, &str)] = &[
         include_str!("../../corpus/conformance/mmap/merge-gap-import-fails.vma"),
     ),
     (
+        // Six generations, and two exits between them.
+        "anon-reused-twice",
+        include_str!("../../corpus/regressions/anon-reused-twice.vma"),
+    ),
+    (
         // A merge, and then nothing may be left of the file.
         "a24-merge-keeps-file",
         include_str!("../../corpus/conformance/mprotect/merged-forgets-its-file.vma"),

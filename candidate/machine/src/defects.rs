@@ -59,6 +59,11 @@ defects! {
         "brk expands the area before the heap's end even if the two do not touch."
         from "6c28ca6485dd"
         fires "state", "events";
+    AnonReusedTwice Serial "anon-reused-twice"
+        "fork takes an anon_vma with one area for one with one child, so that two areas with other links \
+         have it and are merged."
+        from "Linux 5.1, anon_vma_clone and degree; 2555283eb40d (CVE-2022-42703)"
+        fires "state", "outcome", "events", "misuse-dead-anon";
     WrongSurvivor Serial "c16-wrong-survivor"
         "Where an area is merged into the one above, the one above is freed instead."
         from "vma_merge case 8, e86f15ee64d8"

@@ -14,6 +14,13 @@ pub static KERNEL: &[Deviation] = &[
         "Pages of stacks with an index that no walk by their anon_vma asks for.",
     ),
     Deviation::undone(
+        "2555283eb40d",
+        "anon-reused-twice",
+        "5.1 counts the areas that point at an anon_vma and its children in one; here apart (since 6.0).",
+        "Areas with other links that get one anon_vma by forks and are merged, and pages of an anon_vma \
+         that is freed while they are mapped (CVE-2022-42703).",
+    ),
+    Deviation::undone(
         "246c320a",
         "munmap-beside-stack",
         "5.1 goes on under mmap_sem for reading when munmap has detached its areas; here not if the \

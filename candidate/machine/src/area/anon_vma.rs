@@ -18,8 +18,10 @@ object! {
         root: Handle<AnonVma>,
         /// The one that it was forked from; itself if it is a root.
         parent: Handle<AnonVma>,
-        /// Areas that point at it and anon_vmas whose parent it is.
-        degree: u64,
+        /// anon_vmas whose parent it is; a root is its own.
+        num_children: u64,
+        /// Areas that point at it.
+        num_active_vmas: u64,
         /// The first link to an area.
         first: Handle<AnonVmaChain>,
     }
@@ -66,13 +68,39 @@ impl<D: Design> Current<'_, D> {
         let anon = self.anons.alloc();
         anon.root().init(anon.handle());
         anon.parent().init(anon.handle());
-        anon.degree().init(1);
+        anon.num_children().init(0);
+        anon.num_active_vmas().init(0);
         anon.first().init(Handle::NULL);
         anon.refcount().init(1);
         self.raise(Event::AnonAlloc {
             anon: AnonId(anon.ordinal()),
         });
         Some(anon)
+    }
+}
+
+impl Ref<'_, AnonVma> {
+    /// One more has it as its parent.
+    pub fn add_child(self) {
+        self.num_children().init(self.num_children().peek() + 1);
+    }
+
+    /// One of them is left without areas.
+    pub fn remove_child(self) {
+        let children = self.num_children().peek().wrapping_sub(1);
+        self.num_children().init(children);
+    }
+
+    /// One more area points at it.
+    pub fn add_active(self) {
+        let areas = self.num_active_vmas().peek() + 1;
+        self.num_active_vmas().init(areas);
+    }
+
+    /// One of them does so no more.
+    pub fn remove_active(self) {
+        let areas = self.num_active_vmas().peek().wrapping_sub(1);
+        self.num_active_vmas().init(areas);
     }
 }
 

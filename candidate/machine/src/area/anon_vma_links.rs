@@ -58,7 +58,10 @@ impl<D: Design> Current<'_, D> {
             self.mark_done(StepKind::Anon, vma.about());
             if !raced {
                 self.anon_vma_chain_link(vma, avc, anon);
-                anon.degree().init(anon.degree().peek() + 1);
+                anon.add_active();
+                if allocated {
+                    anon.add_child();
+                }
             }
             raced
         };
@@ -114,6 +117,9 @@ impl<D: Design> Current<'_, D> {
 
     /// Links `dst` to all that `src` is linked to (`anon_vma_clone`). If `dst` points at no
     /// anon_vma, as in fork, it takes the first that nobody else uses any more.
+    ///
+    /// Deviation (2555283eb40d): 5.1 counts areas and children in one, and takes an anon_vma with a
+    /// single area for one with a single child.
     pub fn anon_vma_clone(&self, dst: Ref<'_, Vma>, src: Ref<'_, Vma>) -> Result<(), NoMemory> {
         self.clone_anon_vmas(dst, src, false)
     }
@@ -131,7 +137,7 @@ impl<D: Design> Current<'_, D> {
         while let Some(pavc) = link.some().map(|link| self.avcs.get(link)) {
             if self.fails() {
                 drop(tree);
-                // The degree was not raised yet, so unlinking must not lower it.
+                // It was not counted yet, so unlinking must not count it off.
                 dst.anon_vma().set(site::ANON_VMA_CLONE__UNDO, Handle::NULL);
                 if !defect!(self, CloneNotUndone) {
                     self.unlink_anon_vmas(dst, false);
@@ -143,7 +149,12 @@ impl<D: Design> Current<'_, D> {
             let anon = self.anon(pavc.anon().peek());
             tree = Some(self.lock_anon_vma_root(tree, anon));
             self.anon_vma_chain_link(dst, avc, anon);
-            let unused = anon.handle() != src_anon && anon.degree().peek() < 2;
+            let (children, areas) = (anon.num_children().peek(), anon.num_active_vmas().peek());
+            let unused = if defect!(self, AnonReusedTwice) {
+                anon.handle() != src_anon && children + areas < 2
+            } else {
+                areas == 0 && children < 2
+            };
             if dst.anon_vma().peek().is_null() && unused {
                 dst.anon_vma()
                     .set(site::ANON_VMA_CLONE__REUSE, anon.handle());
@@ -151,8 +162,7 @@ impl<D: Design> Current<'_, D> {
             link = pavc.vma_prev().peek();
         }
         if let Some(anon) = dst.anon_vma().peek().some() {
-            let anon = self.anon(anon);
-            anon.degree().init(anon.degree().peek() + 1);
+            self.anon(anon).add_active();
         }
         if told {
             self.mark_done(StepKind::Anon, dst.about());
@@ -186,8 +196,9 @@ impl<D: Design> Current<'_, D> {
         }
         vma.anon_vma().init(anon.handle());
         let _tree = self.anon_vma_lock(anon.handle());
+        anon.add_active();
         self.anon_vma_chain_link(vma, avc, anon);
-        parent.degree().init(parent.degree().peek() + 1);
+        parent.add_child();
         self.mark_done(StepKind::Anon, vma.about());
         Ok(())
     }
@@ -195,7 +206,7 @@ impl<D: Design> Current<'_, D> {
 
 impl<D: Design> Machine<D> {
     /// Takes all links of an area away (`unlink_anon_vmas`); anon_vmas that it leaves without any
-    /// are put. The lock of the tree is held from the first link until the area counts in no degree
+    /// are put. The lock of the tree is held from the first link until the area is counted nowhere
     /// any more: an anon_vma whose last other area goes meanwhile would be freed under it.
     /// `told`: as a step of its own, not a part of another.
     pub fn unlink_anon_vmas(&self, vma: Ref<'_, Vma>, told: bool) {
@@ -211,15 +222,13 @@ impl<D: Design> Machine<D> {
             }
             if anon.first().peek().is_null() {
                 // Stays in the chain: it is put below, without the lock.
-                let parent = self.anon(anon.parent().peek());
-                parent.degree().init(parent.degree().peek().wrapping_sub(1));
+                self.anon(anon.parent().peek()).remove_child();
             } else {
                 self.anon_vma_chain_free(vma, avc);
             }
         }
         if let Some(anon) = vma.anon_vma().peek().some() {
-            let anon = self.anon(anon);
-            anon.degree().init(anon.degree().peek().wrapping_sub(1));
+            self.anon(anon).remove_active();
         }
         drop(tree);
         while let Some(avc) = vma
