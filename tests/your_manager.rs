@@ -158,7 +158,7 @@ fn what_was_not_made_and_not_asked_is_said() {
 fn hangs(command: &str) -> (Option<i32>, Vec<String>) {
     let folder = tempfile::tempdir().expect("a folder");
     let artifacts = folder.path().display();
-    let limits = "--seed 1 --seconds 60 --timeout 1 --json";
+    let limits = "--seed 1 --seconds 20 --timeout 1 --json";
     let command =
         format!("cargo run --example unruly -- {command} {limits} --artifacts {artifacts}");
     let output = run(&command);
@@ -167,7 +167,9 @@ fn hangs(command: &str) -> (Option<i32>, Vec<String>) {
     let found = told["findings"].as_array().expect("a list");
     let each = found.iter().map(|one| {
         let program = one["program"].as_str().expect("its program");
-        assert!(std::fs::read_to_string(program).is_ok_and(|text| text.contains("mmap(")));
+        let kept = std::fs::read_to_string(program).expect("a text");
+        let calls = kept.lines().filter(|line| line.contains("munmap(")).count();
+        assert!(calls == 1 || !program.ends_with(".min.vma"), "{kept}");
         one["signature"].as_str().expect("its signature").to_owned()
     });
     (output.status.code(), each.collect())
@@ -206,6 +208,72 @@ fn a_manager_whose_stack_overflows_is_found() {
             "{told}"
         );
         assert_eq!(output.status.code(), Some(1), "{told}");
+    }
+}
+
+/// What is made of a text by `minimize`: what it prints, and the smaller one.
+fn minimized(design: &str, text: &str) -> (String, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a.vma");
+    std::fs::write(&file, text).expect("it is written");
+    let file = file.display();
+    let output = run(&format!(
+        "cargo run --example unruly -- minimize --design {design} --timeout 2 {file}"
+    ));
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let small = std::fs::read_to_string(folder.path().join("a.min.vma"));
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    (told, small.expect("it is written"))
+}
+
+/// The calls of a text.
+fn calls(text: &str) -> Vec<&str> {
+    text.lines().filter(|line| line.contains("map(")).collect()
+}
+
+/// Who looks for a smaller program meets one at which the manager hangs, or dies, and goes past it.
+#[test]
+fn a_program_is_made_smaller_past_one_that_hangs() {
+    let map = "mmap(0x1f0000, 0x5000, PROT_READ, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n";
+    let other = map.replace("0x1f0000", "0x1a0000");
+    let text = format!("{other}{map}munmap(0x1f0000, 0x5000)\n");
+    let (told, small) = minimized("fragile", &text);
+    assert!(told.contains("2 calls, 3 before; state/munmap/"), "{told}");
+    let length = calls(&small)[1];
+    assert!(length.contains("0x3000"), "no less would show it: {small}");
+}
+
+/// A program that hangs, or at which the process dies, is made smaller like any other.
+#[test]
+fn a_program_that_hangs_is_made_smaller() {
+    let text = "munmap(0x1f0000, 0x1000)\nmunmap(0x1a0000, 0x3000)\nmunmap(0x1f0000, 0x2000)\n";
+    for (design, signature) in [
+        ("looping", "hang/munmap/candidate"),
+        ("overflowing", "crash/munmap/SIGSEGV"),
+    ] {
+        let (told, small) = minimized(design, text);
+        assert!(
+            told.contains(&format!("1 call, 3 before; {signature}")),
+            "{told}"
+        );
+        assert!(
+            small.contains("call 1"),
+            "in words of the small one: {small}"
+        );
+        assert!(
+            calls(&small).last().expect("a call").contains("0x3000"),
+            "{small}"
+        );
+    }
+}
+
+/// A campaign goes on past what hangs while its findings are made smaller, and comes to its summary.
+#[test]
+fn a_campaign_of_a_manager_that_hangs_here_and_there_has_its_summary() {
+    let (status, found) = hangs("fuzz serial --design fragile --keep-going");
+    assert_eq!(status, Some(1));
+    for signature in ["hang/munmap/candidate", "state/munmap/vmas.extra"] {
+        assert!(found.iter().any(|one| one == signature), "{found:?}");
     }
 }
 

@@ -46,7 +46,7 @@ impl Pages {
 trait Habit: Send + 'static {
     fn boot() {}
     fn map() {}
-    fn unmap(_pages: u64) {}
+    fn unmap(_start: u64, _pages: u64) {}
     /// Pages of a range that are unmapped.
     fn unmapped(pages: u64) -> u64 {
         pages
@@ -71,7 +71,7 @@ impl<H: Habit> Areas for Unruly<H> {
 
     fn unmap(&mut self, range: Range<u64>) -> Result<(), Errno> {
         let pages = (range.end - range.start) / 4096;
-        H::unmap(pages);
+        H::unmap(range.start, pages);
         let end = range.start + H::unmapped(pages) * 4096;
         self.0.unmap(&(range.start..end));
         Ok(())
@@ -86,7 +86,7 @@ impl<H: Habit> Areas for Unruly<H> {
 struct Looping;
 
 impl Habit for Looping {
-    fn unmap(pages: u64) {
+    fn unmap(_: u64, pages: u64) {
         if pages == 3 {
             loop {
                 std::thread::park();
@@ -108,7 +108,7 @@ impl Habit for Slow {
 struct Printing;
 
 impl Habit for Printing {
-    fn unmap(pages: u64) {
+    fn unmap(_: u64, pages: u64) {
         println!("{pages} pages go");
     }
 }
@@ -160,7 +160,7 @@ impl Interleaved for Waiting {
 struct Overflowing;
 
 impl Habit for Overflowing {
-    fn unmap(pages: u64) {
+    fn unmap(_: u64, pages: u64) {
         fn deeper(depth: u64) -> u64 {
             let place = std::hint::black_box([depth; 64]);
             // Not the last thing that is done: it would need no stack.
@@ -172,6 +172,21 @@ impl Habit for Overflowing {
         if pages == 3 {
             std::hint::black_box(deeper(0));
         }
+    }
+}
+
+/// The last of three or more pages stays. To unmap one page alone takes for ever at some places.
+struct Fragile;
+
+impl Habit for Fragile {
+    fn unmap(start: u64, pages: u64) {
+        while pages == 1 && start.is_multiple_of(0x10000) {
+            std::hint::spin_loop();
+        }
+    }
+
+    fn unmapped(pages: u64) -> u64 {
+        if pages < 3 { pages } else { pages - 1 }
     }
 }
 
@@ -189,5 +204,6 @@ fn main() -> ExitCode {
         unruly::<Slow>("slow"),
         unruly::<Printing>("printing"),
         unruly::<Overflowing>("overflowing"),
+        unruly::<Fragile>("fragile"),
     ])
 }

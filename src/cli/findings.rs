@@ -9,11 +9,12 @@ use vmadiff::designs::Planted;
 use vmadiff::judge::Verdict;
 use vmadiff::pair::{Pair, pair};
 
+use super::explain;
 use super::interrupt::Interrupt;
-use super::lost::{self, Lost};
-use super::{explain, shrinking};
+use super::lost::{Lost, is_of_lost};
+use super::shrinking::Shrinking;
 use crate::artifacts::{self, Kept, kept_before};
-use crate::engine::Finding;
+use crate::engine::{Finding, Settings};
 
 /// Time for shrinking one that was found, while jobs go on. Most take a fraction of a second; the
 /// rest can be minimized later.
@@ -72,15 +73,19 @@ pub struct Explainer<'a> {
     pair: Pair,
     planted: &'a Planted,
     folder: &'a Path,
+    /// What a program may take, seconds.
+    seconds: u64,
     /// What the folder had at first.
     before: BTreeMap<String, u64>,
     interrupt: &'a Interrupt,
 }
 
 impl<'a> Explainer<'a> {
-    /// With these defects planted, for artifacts in `folder`; after an interrupt nothing is shrunk.
-    pub fn new(planted: &'a Planted, folder: &'a Path, interrupt: &'a Interrupt) -> Self {
+    /// With these defects planted, for what jobs with these settings find; after an interrupt nothing is shrunk.
+    pub fn new(planted: &'a Planted, settings: &'a Settings, interrupt: &'a Interrupt) -> Self {
+        let folder = &settings.artifacts;
         Self {
+            seconds: settings.limits.seconds.into(),
             pair: pair(planted),
             planted,
             folder,
@@ -112,9 +117,8 @@ impl<'a> Explainer<'a> {
             what: what.clone(),
             report: String::new(),
         };
-        if lost::is_of_lost(signature) {
-            // It would be lost here, too.
-            explained.report = self.lost(&explained);
+        if is_of_lost(signature) {
+            self.explain_lost(&mut explained)?;
             return Ok(explained);
         }
         let program = &explained.found.case().program;
@@ -131,8 +135,13 @@ impl<'a> Explainer<'a> {
             }
         };
         let signature = &divergence.signature;
-        let shrunk =
-            shrinking::shrink_to(pair, program, signature, Some(TIME), self.interrupt).program;
+        let shrinking = Shrinking {
+            planted: self.planted,
+            limit: Some(TIME),
+            interrupt: self.interrupt,
+        };
+        let shrunk = shrinking.shrink(pair, program, &signature.to_string());
+        let shrunk = shrunk.program;
         let ran = pair.observe_twice(&shrunk);
         let Verdict::Diverge(divergence) = &ran.verdict else {
             explained.report = "its smaller program does not diverge twice\n".to_owned();
@@ -148,20 +157,35 @@ impl<'a> Explainer<'a> {
         Ok(explained)
     }
 
-    /// What is said of a program at which a manager is lost: as it is, since a smaller one would end this command.
-    fn lost(&self, explained: &Explained) -> String {
-        let Explained {
-            signature,
-            what,
-            found,
-            ..
-        } = explained;
-        let file = found.path().unwrap_or(Path::new(UNSAVED));
-        let lost = Lost {
-            signature: signature.clone(),
-            what: what.clone(),
-            at: None,
+    /// Shrinks and explains a program at which a manager hangs or dies, which is not run here.
+    fn explain_lost(&mut self, explained: &mut Explained) -> Result<()> {
+        let shrinking = Shrinking {
+            planted: self.planted,
+            limit: Some(TIME),
+            interrupt: self.interrupt,
         };
-        explain::lost(file, &found.case().program, &lost, self.planted)
+        let program = &explained.found.case().program;
+        let signature = &explained.signature;
+        let (shrunk, lost) =
+            shrinking.shrink_lost(&mut self.pair, program, signature, self.seconds)?;
+        let again = lost.is_some();
+        let lost = lost.unwrap_or_else(|| Lost {
+            signature: signature.clone(),
+            what: explained.what.clone(),
+            at: None,
+        });
+        if again && shrunk.program != *program {
+            let planted = Some(self.planted);
+            let case = artifacts::case(signature, &lost.what, &shrunk.program, planted);
+            explained.small = Some(Kept::beside(&explained.found, case));
+        }
+        explained.what.clone_from(&lost.what);
+        let file = explained.program().unwrap_or(Path::new(UNSAVED));
+        let mut report = explain::lost(file, &shrunk.program, &lost, self.planted);
+        if !again {
+            report += "it does not show again in a process of its own\n";
+        }
+        explained.report = report;
+        Ok(())
     }
 }

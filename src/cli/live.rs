@@ -32,7 +32,7 @@ pub fn campaign(
     // Drawn on standard error, and only if that is a terminal.
     let bar = ProgressBar::new_spinner();
     bar.set_style(ProgressStyle::with_template("{spinner} {wide_msg}")?);
-    let mut explainer = Explainer::new(planted, &plan.settings.artifacts, interrupt);
+    let mut explainer = Explainer::new(planted, &plan.settings, interrupt);
     let findings: RefCell<Vec<Explained>> = RefCell::default();
     let mut said = Duration::ZERO;
     let mut room = Room::default();

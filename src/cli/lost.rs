@@ -4,6 +4,7 @@
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use vmadiff::pair::{Work, working};
 
 use super::paint;
@@ -19,7 +20,7 @@ const TICK: Duration = Duration::from_millis(100);
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 /// A candidate that does not come back, or of which the process would die.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Lost {
     /// As in a finding.
     pub signature: String,
@@ -47,7 +48,6 @@ impl Lost {
 }
 
 /// Whether this is the signature of a manager that was lost.
-#[cfg(feature = "engine")]
 pub fn is_of_lost(signature: &str) -> bool {
     ["hang/", "crash/"]
         .iter()

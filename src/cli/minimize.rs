@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use vmadiff::judge::Verdict;
-use vmadiff::pair::pair;
+use vmadiff::pair::{Pair, pair};
+use vmadiff::program::Program;
+use vmadiff::shrink::Shrunk;
 
 use super::designs::Asked;
 use super::input::{self, STDIN, read_case};
 use super::interrupt::Interrupt;
+use super::lost;
 use super::output::{is_stdout, not_saved, output_name, print, try_place, write_file};
 use super::run::warn_of_differences;
-use super::shrinking;
+use super::shrinking::Shrinking;
+use super::trial::Trials;
 use crate::artifacts;
 use crate::counted::counted;
 use crate::status::Status;
@@ -38,6 +42,10 @@ pub struct Args {
     /// Stops after this many seconds with the best so far.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     seconds: Option<u64>,
+    /// Seconds that one call, or a race, may take: more is a hang, which is kept like any other divergence.
+    #[arg(long, value_name = "N", default_value_t = lost::SECONDS,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
 }
 
 pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
@@ -53,22 +61,19 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
     try_place(&output, args.force)?;
     warn_of_differences(&args.file, &case, &planted);
     let mut pair = pair(&planted);
-    let Verdict::Diverge(divergence) = pair.observe_twice(&case.program).verdict else {
-        bail!(
-            "{}: the managers agree, expected a program that diverges",
-            input::name(&args.file)
-        );
-    };
-    let limit = args.seconds.map(Duration::from_secs);
     let interrupt = Interrupt::catch()?;
-    let signature = &divergence.signature;
-    let shrunk = shrinking::shrink_to(&mut pair, &case.program, signature, limit, &interrupt);
-    // In words of the small program, whose objects have other numbers.
-    let what = match pair.observe(&shrunk.program).verdict {
-        Verdict::Diverge(small) => small.what,
-        Verdict::Agree | Verdict::Skip(_) => divergence.what.clone(),
+    let shrinking = Shrinking {
+        planted: &planted,
+        limit: args.seconds.map(Duration::from_secs),
+        interrupt: &interrupt,
     };
-    let mut small = artifacts::case(signature, &what, &shrunk.program, Some(&planted));
+    let small = smaller(args, &shrinking, &mut pair, &case.program)?;
+    let Small {
+        signature,
+        what,
+        shrunk,
+    } = small;
+    let mut small = artifacts::case(&signature, &what, &shrunk.program, Some(&planted));
     // Its switches are still meant for the design that the program names, if that is what ran.
     small.design = case.design.filter(|design| *design == planted.design());
     let text = small.to_string();
@@ -93,4 +98,51 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
         print(&format!("{told}\n"))?;
     }
     Ok(Status::Diverged)
+}
+
+/// A program that was made smaller, and how it diverges.
+struct Small {
+    signature: String,
+    /// In words of the small program, whose objects have other numbers.
+    what: String,
+    shrunk: Shrunk,
+}
+
+fn smaller(
+    args: &Args,
+    shrinking: &Shrinking<'_>,
+    pair: &mut Pair,
+    program: &Program,
+) -> Result<Small> {
+    let first = if pair.terms().are_whole() {
+        None
+    } else {
+        Trials::new(shrinking.planted, args.timeout).lost(program)?
+    };
+    if let Some(lost) = first {
+        let signature = lost.signature;
+        let (shrunk, small) = shrinking.shrink_lost(pair, program, &signature, args.timeout)?;
+        return Ok(Small {
+            signature,
+            what: small.map_or(lost.what, |small| small.what),
+            shrunk,
+        });
+    }
+    let Verdict::Diverge(divergence) = pair.observe_twice(program).verdict else {
+        bail!(
+            "{}: the managers agree, expected a program that diverges",
+            input::name(&args.file)
+        );
+    };
+    let signature = divergence.signature.to_string();
+    let shrunk = shrinking.shrink(pair, program, &signature);
+    let what = match pair.observe(&shrunk.program).verdict {
+        Verdict::Diverge(small) => small.what,
+        Verdict::Agree | Verdict::Skip(_) => divergence.what,
+    };
+    Ok(Small {
+        signature,
+        what,
+        shrunk,
+    })
 }

@@ -33,6 +33,7 @@ mod shrinking;
 mod start;
 #[cfg(feature = "engine")]
 mod summary;
+mod trial;
 #[cfg(feature = "engine")]
 mod upkeep;
 
@@ -96,6 +97,12 @@ enum Command {
     #[cfg(all(feature = "engine", target_os = "linux", target_arch = "x86_64"))]
     #[command(hide = true, name = GUEST)]
     Guest,
+    /// Runs programs that another process makes smaller; it talks to that one, not to people.
+    #[command(hide = true, name = trial::NAME)]
+    Trial {
+        /// Seconds that a call may take.
+        seconds: u64,
+    },
     /// One job of `fuzz`; it talks to its parent, not to people.
     #[cfg(feature = "engine")]
     #[command(hide = true)]
@@ -130,6 +137,7 @@ pub fn run(cli: Cli) -> Result<Status> {
         #[cfg(all(feature = "engine", target_os = "linux", target_arch = "x86_64"))]
         Command::Guest => linux::guest::run(),
         Command::Completions(args) => completions::run(&args, &asked),
+        Command::Trial { seconds } => trial::serve(seconds, &planted()?),
         #[cfg(feature = "engine")]
         Command::Engine { settings } => {
             let status = crate::engine::run_child(&settings)?;

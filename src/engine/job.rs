@@ -138,7 +138,10 @@ impl Job {
         match event {
             Event::Error(line) => self.log.line(line),
             Event::Output(line) => match serde_json::from_str(&line) {
-                Ok(Message::Finding(finding)) => return Ok(Some(finding)),
+                Ok(Message::Finding(finding)) => {
+                    self.count(&finding);
+                    return Ok(Some(finding));
+                }
                 Ok(Message::Totals(totals)) => self.totals = totals,
                 Ok(Message::Lost(lost)) => self.lost = Some(lost),
                 Ok(Message::Stopped(totals)) => {
@@ -156,6 +159,17 @@ impl Job {
             }
         }
         Ok(None)
+    }
+
+    /// Counts what it found, which it may not come to tell: its next program may be its last.
+    fn count(&mut self, finding: &Finding) {
+        let Totals {
+            findings,
+            executions,
+            ..
+        } = &mut self.totals;
+        findings.entry(finding.signature.clone()).or_insert(1);
+        *executions = finding.executions.max(*executions);
     }
 
     /// Tells it to stop.
