@@ -220,8 +220,8 @@ impl<D: Design> Current<'_, D> {
         flags: VmFlags,
     ) -> bool {
         let table = part.table;
-        let _dst_ptl = dst.ptl().lock(site::COPY_PTE_RANGE__DST_PTL);
-        let _src_ptl = (dst != table).then(|| table.ptl().lock(site::COPY_PTE_RANGE__SRC_PTL));
+        let _dst_ptl = dst.lock_ptl(site::COPY_PTE_RANGE__DST_PTL);
+        let _src_ptl = (dst != table).then(|| table.lock_ptl(site::COPY_PTE_RANGE__SRC_PTL));
         let mut copied = 0;
         for at in pass.take(COPIED) {
             copied += 1;

@@ -103,7 +103,7 @@ impl<D: Design> Current<'_, D> {
         let mut addr = part.addr;
         while let Some(found) = self.next_pte_table(self.mm_struct(), addr, part.end) {
             let last = index(found.end - 1, 12);
-            let _ptl = found.table.ptl().lock(site::COLLAPSE_ISOLATE__PTL);
+            let _ptl = found.table.lock_ptl(site::COLLAPSE_ISOLATE__PTL);
             let mut from = index(found.addr, 12);
             while let Some(at) = found.table.entries().next(from).filter(|&at| at <= last) {
                 from = at + 1;
@@ -171,7 +171,7 @@ impl<D: Design> Current<'_, D> {
             table
         };
         {
-            let _ptl = target.ptl().lock(site::COLLAPSE_COPY__PTL);
+            let _ptl = target.lock_ptl(site::COLLAPSE_COPY__PTL);
             for (entry, old) in (index(part.addr, 12)..).zip(pages) {
                 let addr = part.addr + ((entry - index(part.addr, 12)) as u64) * 4096;
                 if let Some(page) = fresh.next() {
@@ -231,7 +231,7 @@ impl<D: Design> Current<'_, D> {
     /// Clears a range's entries and answers them, one for each page.
     fn clear_pages(&self, part: PteTable<'_>) -> Vec<Pte> {
         let table = part.table;
-        let _ptl = table.ptl().lock(site::COLLAPSE_COPY__PTL);
+        let _ptl = table.lock_ptl(site::COLLAPSE_COPY__PTL);
         let mut pass = self.pass(part).peekable();
         (index(part.addr, 12)..=index(part.end - 1, 12))
             .map(|at| {
@@ -248,7 +248,7 @@ impl<D: Design> Current<'_, D> {
     /// A table that holds what another has left.
     fn table_for_collapse(&self, from: Ref<'_, Table>) -> Ref<'_, Table> {
         let new = self.alloc_table(12);
-        let _ptl = from.ptl().lock(site::COLLAPSE_COPY__PTL);
+        let _ptl = from.lock_ptl(site::COLLAPSE_COPY__PTL);
         let mut entry = 0;
         while let Some(at) = from.entries().next(entry) {
             entry = at + 1;

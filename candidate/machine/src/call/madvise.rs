@@ -212,7 +212,7 @@ impl<D: Design> Current<'_, D> {
         mm.invalidate_range_start();
         while let Some(part) = self.pass_table(mm, addr, end) {
             let table = part.table;
-            let _ptl = table.ptl().lock(site::MADVISE_FREE__PTL);
+            let _ptl = table.lock_ptl(site::MADVISE_FREE__PTL);
             for at in self.pass(part) {
                 let pte = table.pte(site::MADVISE_FREE__PTE, at);
                 if let Some(Maps::Swap(slot)) = pte.maps() {

@@ -85,7 +85,7 @@ impl<D: Design> Current<'_, D> {
             let Some(part) = self.seen_table(StepKind::Decide, mm, from, end, unmapped) else {
                 break;
             };
-            let _ptl = part.table.ptl().lock(site::MINCORE__PTL);
+            let _ptl = part.table.lock_ptl(site::MINCORE__PTL);
             let mut pass = self.seen(StepKind::Decide, part);
             from = part.addr;
             loop {

@@ -63,7 +63,7 @@ impl<D: Design> Current<'_, D> {
         }
         let _rmap = self.take_rmap_locks(vma);
         let _ptl = (!defect!(self, TableMovedUnlocked))
-            .then(|| part.table.ptl().lock(site::MOVE_NORMAL_PMD__PTL));
+            .then(|| part.table.lock_ptl(site::MOVE_NORMAL_PMD__PTL));
         {
             let _lock = mm.page_table_lock.lock(site::MOVE_NORMAL_PMD__LOCK);
             let table = part.table.handle().to_word();
@@ -114,8 +114,8 @@ impl<D: Design> Current<'_, D> {
         let to = self.pte_alloc(mm, pmd, new_addr);
         let rmap = self.take_rmap_locks(vma);
         let from: Ref<'_, Table> = part.table;
-        let old_ptl = from.ptl().lock(site::MOVE_PTES__OLD_PTL);
-        let new_ptl = (to != from).then(|| to.ptl().lock(site::MOVE_PTES__NEW_PTL));
+        let old_ptl = from.lock_ptl(site::MOVE_PTES__OLD_PTL);
+        let new_ptl = (to != from).then(|| to.lock_ptl(site::MOVE_PTES__NEW_PTL));
         let (first, new_first) = (index(part.addr, 12), index(new_addr, 12));
         let mut present = false;
         for at in self.pass(part) {

@@ -79,7 +79,7 @@ impl<D: Design> Current<'_, D> {
         table: Ref<'a, Table>,
         addr: u64,
     ) -> Result<Isolated<'a>, LockTaken<'a>> {
-        let ptl = table.ptl().try_lock(site::ISOLATE_PAGE__PTL);
+        let ptl = table.try_lock_ptl(site::ISOLATE_PAGE__PTL);
         let _ptl = ptl.ok_or(LockTaken(table))?;
         let pte = table.pte(site::ISOLATE_PAGE__PTE, index(addr, 12));
         self.mark_looked_for(addr, pte);

@@ -100,7 +100,7 @@ impl<D: Design> Current<'_, D> {
     /// The entry of an address, read under its lock.
     pub fn pte_of(&self, addr: u64) -> Pte {
         let table = self.pte_table(self.mm_struct(), addr);
-        let _ptl = table.map(|table| table.ptl().lock(site::FOLLOW_PAGE__PTL));
+        let _ptl = table.map(|table| table.lock_ptl(site::FOLLOW_PAGE__PTL));
         let at = index(addr, 12);
         let pte = table.map_or(Pte::NONE, |table| table.pte(site::FOLLOW_PAGE__PTE, at));
         if self.listens() {

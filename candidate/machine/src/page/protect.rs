@@ -58,7 +58,7 @@ impl<D: Design> Machine<D> {
             ),
         };
         let locked = matches!(to, NewProt::Of(_)) || !defect!(self, NumaScanUnlocked);
-        let _ptl = locked.then(|| table.ptl().lock(lock));
+        let _ptl = locked.then(|| table.lock_ptl(lock));
         let mut changed = false;
         for at in self.pass(part) {
             let pte = table.pte(read, at);

@@ -21,7 +21,7 @@ impl<D: Design> Current<'_, D> {
         let Some(table) = vmf.table else {
             return false;
         };
-        vmf.ptl = Some(table.ptl().lock(site::PTE_MAP_LOCK__LOCK));
+        vmf.ptl = Some(table.lock_ptl(site::PTE_MAP_LOCK__LOCK));
         table.alive()
     }
 
@@ -76,7 +76,7 @@ impl<D: Design> Current<'_, D> {
         self.task.walking.init(pmd);
         let table = self.table(pmd);
         vmf.table = Some(table);
-        let ptl = table.ptl().try_lock(site::PTE_MAP_LOCK__TRYLOCK);
+        let ptl = table.try_lock_ptl(site::PTE_MAP_LOCK__TRYLOCK);
         if table.ptl_gone().peek() {
             self.misuse(Misuse::DeadLock(TableId(table.ordinal())));
         }

@@ -88,7 +88,7 @@ impl<D: Design> Current<'_, D> {
     pub fn maps_page(&self, vma: Ref<'_, Vma>, addr: u64, page: Maps) -> bool {
         let mm = self.mm(vma.vm_mm().peek());
         self.pte_table(mm, addr).is_some_and(|table| {
-            let _ptl = table.ptl().lock(site::PAGE_VMA_MAPPED__PTL);
+            let _ptl = table.lock_ptl(site::PAGE_VMA_MAPPED__PTL);
             let pte = table.pte(site::PAGE_VMA_MAPPED__PTE, index(addr, 12));
             pte.maps() == Some(page)
         })
@@ -102,7 +102,7 @@ impl<D: Design> Current<'_, D> {
             self.mark_gap(StepKind::Pass, handle, addr, addr + 4096);
             return false;
         };
-        let _ptl = table.ptl().lock(site::TRY_TO_UNMAP__PTL);
+        let _ptl = table.lock_ptl(site::TRY_TO_UNMAP__PTL);
         let at = index(addr, 12);
         let pte = table.pte(site::TRY_TO_UNMAP__PTE, at);
         if pte.maps() != Some(page) {
@@ -138,7 +138,7 @@ impl<D: Design> Current<'_, D> {
         let Some(table) = self.pte_table(mm, addr) else {
             return Unmapped::NotThere;
         };
-        let _ptl = table.ptl().lock(site::TRY_TO_UNMAP__PTL);
+        let _ptl = table.lock_ptl(site::TRY_TO_UNMAP__PTL);
         let at = index(addr, 12);
         let found = table.pte(site::TRY_TO_UNMAP__PTE, at);
         if found.anon() != Some(page.handle()) {
@@ -202,7 +202,7 @@ impl<D: Design> Current<'_, D> {
         let Some(table) = self.pte_table(mm, addr) else {
             return;
         };
-        let _ptl = table.ptl().lock(site::TRY_TO_UNMAP__PTL);
+        let _ptl = table.lock_ptl(site::TRY_TO_UNMAP__PTL);
         let at = index(addr, 12);
         let found = table.pte(site::TRY_TO_UNMAP__PTE, at);
         if found.maps() != Some(Maps::Swap(slot.handle())) {

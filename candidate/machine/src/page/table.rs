@@ -4,7 +4,7 @@
 //! entries are set, so that walks over huge ranges skip what is empty and cost nothing.
 
 use vmadiff_contract::{Misuse, StepKind, TableId};
-use vmadiff_interleave::{Cell, Site, SpinLock};
+use vmadiff_interleave::{Cell, Site, SpinGuard, SpinLock};
 
 use crate::core::machine::Machine;
 use crate::core::mm::Mm;
@@ -144,6 +144,22 @@ object! {
 }
 
 impl<'a> Ref<'a, Table> {
+    /// Takes the lock of a lowest table's entries, which has to be there when it is had.
+    #[inline]
+    pub fn lock_ptl(self, site: Site) -> SpinGuard<'a> {
+        let ptl = self.ptl().lock(site);
+        self.alive();
+        ptl
+    }
+
+    /// The same, if nobody has it.
+    #[inline]
+    pub fn try_lock_ptl(self, site: Site) -> Option<SpinGuard<'a>> {
+        let ptl = self.ptl().try_lock(site)?;
+        self.alive();
+        Some(ptl)
+    }
+
     /// Reads a lowest table's entry; none of a dead table.
     #[inline]
     pub fn pte(self, site: Site, at: usize) -> Pte {

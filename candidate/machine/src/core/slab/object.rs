@@ -215,6 +215,7 @@ macro_rules! object {
             })*
             $($(#[$pdoc])* #[inline]
             pub fn $part(self) -> &'a $ptype {
+                self.alive();
                 &self.object().$part
             })*
         }
