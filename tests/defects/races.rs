@@ -49,6 +49,7 @@ const ABOUT: &[(&str, &str)] = &[
     ("reopened-while-mapped", "e4-descriptor-looked-up-twice"),
     ("scanned-while-truncated", "e5-numa-scan-unlocked"),
     ("table-cleared", "a29-pmd-read-again"),
+    ("truncated-while-tables-go", "tables-freed-before-unlink"),
 ];
 
 /// The first program that is about a defect, with its name.

@@ -21,6 +21,7 @@ const FAULTS: &[(&str, &str)] = &[
     ("reclaimed-under-store", "e8-written-out-early"),
     ("reclaimed-while-moved", "move-flushed-late"),
     ("grown-while-truncated", "e9-truncate-unlocked"),
+    ("truncated-while-tables-go", "tables-freed-before-unlink"),
 ];
 
 /// What a program comes to.

@@ -187,6 +187,11 @@ defects! {
         "mremap gives the page tables' locks back before it flushes the entries that it has moved."
         from "move_ptes before eb66ae030829 (CVE-2018-18281)"
         fires "outcome", "state", "misuse-freed-in-tlb", "fault-unexplained";
+    TablesFreedBeforeUnlink Interleaved "tables-freed-before-unlink"
+        "munmap frees page tables while the areas are still on the lists of their file and anon_vma."
+        from "mmap_region before 79f3d123caed; free_pgtables has it right in 5.1"
+        fires "outcome", "state", "misuse-dead-table", "misuse-freed-table-in-use", "misuse-freed-in-tlb",
+            "frame-leaked", "left-over", "commit-point", "fault-unexplained";
     DowngradeBesideStack Interleaved "munmap-beside-stack"
         "munmap goes on under mmap_sem for reading though a stack above can grow into its range."
         from "Linux 5.1, __do_munmap; 246c320a8cfe"

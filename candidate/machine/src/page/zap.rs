@@ -10,6 +10,7 @@ use crate::area::vma::Vma;
 use crate::core::machine::Machine;
 use crate::core::mm::Mm;
 use crate::core::slab::{Handle, Ref};
+use crate::defects::defect;
 use crate::design::{Design, Why};
 use crate::page::gather::Gather;
 use crate::page::pgtable::{Pass, PteTable};
@@ -66,7 +67,7 @@ impl<D: Design> Machine<D> {
     fn zap_pte_range(&self, gather: &mut Gather<'_, D>, part: PteTable<'_>, which: Which) {
         let mut pass = self.pass(part);
         loop {
-            let ptl = part.table.ptl().lock(site::ZAP_PTE_RANGE__PTL);
+            let ptl = part.table.lock_ptl(site::ZAP_PTE_RANGE__PTL);
             let force_flush = self.zap_ptes(gather, part, &mut pass, which);
             if force_flush {
                 gather.flush_tlbs();
@@ -153,6 +154,13 @@ impl<D: Design> Machine<D> {
         let ceiling = next.map_or(0, |next| next.vm_start().get(site::UNMAP_REGION__CEILING));
         self.free_pgtables(&mut gather, first, floor, ceiling);
         gather.finish();
+        if defect!(self, TablesFreedBeforeUnlink) {
+            let mut next = Some(first);
+            while let Some(vma) = next {
+                self.unlink_from_rmap(vma);
+                next = self.next(vma);
+            }
+        }
     }
 
     /// Frees the page tables of a list of areas (`free_pgtables`), and takes the areas off the
@@ -168,11 +176,11 @@ impl<D: Design> Machine<D> {
         let mut vma = first;
         loop {
             let addr = vma.start();
-            self.unlink_from_rmap(vma);
+            self.unlink_before_tables(vma);
             let mut next = self.next(vma);
             while let Some(close) = next.filter(|next| near(vma.end(), next.start())) {
                 vma = close;
-                self.unlink_from_rmap(vma);
+                self.unlink_before_tables(vma);
                 next = self.next(vma);
             }
             let ceiling = next.map_or(ceiling, Ref::start);
@@ -181,6 +189,12 @@ impl<D: Design> Machine<D> {
                 Some(next) => vma = next,
                 None => return,
             }
+        }
+    }
+
+    fn unlink_before_tables(&self, vma: Ref<'_, Vma>) {
+        if !defect!(self, TablesFreedBeforeUnlink) {
+            self.unlink_from_rmap(vma);
         }
     }
 
