@@ -277,6 +277,34 @@ fn a_campaign_of_a_manager_that_hangs_here_and_there_has_its_summary() {
     }
 }
 
+/// It is no failure of the harness that it ran nothing, and what was found is run like any other finding.
+#[test]
+fn a_manager_that_never_boots_is_found_and_replayed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let artifacts = folder.path().display();
+    let command = "cargo run --example unruly --";
+    let output = run(&format!(
+        "{command} fuzz serial --design unbootable --seed 1 --runs 100 --json --artifacts {artifacts}"
+    ));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a summary");
+    assert_eq!(told["failures"], serde_json::json!([]), "{told}");
+    assert_eq!(
+        told["findings"][0]["signature"], "panic/boot/panic",
+        "{told}"
+    );
+    assert_eq!(output.status.code(), Some(1));
+    let file = folder.path().join("panic-boot-panic.vma");
+    let file = file.display();
+    let output = run(&format!("{command} run --design unbootable {file}"));
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains("signature: panic/boot/panic"), "{told}");
+    assert!(told.contains("nothing to stand on"), "{told}");
+    assert_eq!(output.status.code(), Some(1));
+    // Of a manager that boots it is still no program.
+    let output = run(&format!("{command} run --design looping {file}"));
+    assert_eq!(output.status.code(), Some(2));
+}
+
 /// A program may take too long of which each call comes back.
 #[test]
 fn a_manager_that_is_slow_does_not_hang() {

@@ -190,6 +190,15 @@ impl Habit for Fragile {
     }
 }
 
+/// Never comes up.
+struct Unbootable;
+
+impl Habit for Unbootable {
+    fn boot() {
+        panic!("nothing to stand on");
+    }
+}
+
 /// A manager with a habit, by name.
 fn unruly<H: Habit>(name: &'static str) -> Compare {
     compare::<Unruly<H>>(name)
@@ -205,5 +214,6 @@ fn main() -> ExitCode {
         unruly::<Printing>("printing"),
         unruly::<Overflowing>("overflowing"),
         unruly::<Fragile>("fragile"),
+        unruly::<Unbootable>("unbootable"),
     ])
 }

@@ -182,7 +182,7 @@ impl<'a> Explainer<'a> {
         explained.what.clone_from(&lost.what);
         let file = explained.program().unwrap_or(Path::new(UNSAVED));
         let mut report = explain::lost(file, &shrunk.program, &lost, self.planted);
-        if !again {
+        if !again && !self.interrupt.came() {
             report += "it does not show again in a process of its own\n";
         }
         explained.report = report;

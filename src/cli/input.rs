@@ -34,10 +34,16 @@ impl Input {
     pub fn is_empty(&self) -> bool {
         self.case.program.calls.is_empty() && self.case.checks.is_empty()
     }
+
+    /// Whether the text says of what it was found.
+    fn is_found(&self) -> bool {
+        let mut comments = self.case.comments.iter();
+        comments.any(|(_, text)| Provenance::parse(text.trim()).is_some())
+    }
 }
 
 /// Reads a program. Every file of bytes is a program; a text may be wrong, and the error names the
-/// place. One without calls is refused.
+/// place. One without calls is refused, unless it was found: a manager may hang or panic as it boots.
 pub fn read_case(path: &Path) -> Result<(Case, Form)> {
     let input = read_input(path)?;
     Ok((input.case, input.form))
@@ -46,7 +52,7 @@ pub fn read_case(path: &Path) -> Result<(Case, Form)> {
 /// As [`read_case`], with warnings and lines.
 pub fn read_input(path: &Path) -> Result<Input> {
     let input = read_one_of_many(path)?;
-    if input.is_empty() {
+    if input.is_empty() && !input.is_found() {
         bail!("{}: {NO_CALLS}", name(path));
     }
     Ok(input)
@@ -55,7 +61,7 @@ pub fn read_input(path: &Path) -> Result<Input> {
 /// As [`read_input`], but bytes without calls are read, too: engines keep some among their inputs.
 pub fn read_one_of_many(path: &Path) -> Result<Input> {
     let input = read_any(path)?;
-    if input.is_empty() && input.form == Form::Text {
+    if input.is_empty() && input.form == Form::Text && !input.is_found() {
         bail!("{}: {NO_CALLS}", name(path));
     }
     Ok(input)

@@ -56,7 +56,7 @@ impl Shrinking<'_> {
     }
 
     /// As [`Shrinking::shrink`], of a program at which the candidate is lost in more than so many seconds. What is
-    /// said of the smaller one; it is as it was where that is not lost for as long.
+    /// said of the smaller one; it is as it was where that is not lost for as long. After Ctrl-C nothing is.
     ///
     /// # Errors
     ///
@@ -69,6 +69,9 @@ impl Shrinking<'_> {
         seconds: u64,
     ) -> anyhow::Result<(Shrunk, Option<Lost>)> {
         let mut shrunk = self.shrink(pair, program, wanted);
+        if self.interrupt.came() {
+            return Ok((shrunk, None));
+        }
         let mut patient = Trials::new(self.planted, seconds);
         let mut same = |program: &Program| {
             let lost = patient.lost(program)?;

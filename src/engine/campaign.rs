@@ -231,7 +231,9 @@ impl Campaign<'_> {
     fn failures(&self, was_interrupted: bool) -> Vec<Failure> {
         let mut failures: Vec<Failure> = self.jobs.iter().filter_map(Job::failure).collect();
         let mut asked_for = self.jobs.iter().take(self.plan.jobs as usize);
-        let idle = |job: &Job| job.totals.executions == 0 && !job.lost_manager();
+        let found = |job: &Job| job.lost_manager() || !job.totals.findings.is_empty();
+        // What boots and panics runs no program of any calls.
+        let idle = |job: &Job| job.totals.executions == 0 && !found(job);
         let did_nothing = !was_interrupted && asked_for.any(idle);
         if failures.is_empty() && did_nothing {
             failures.push(Failure {

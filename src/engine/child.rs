@@ -16,7 +16,7 @@ use vmadiff_libfuzzer::{self as libfuzzer, Callbacks, Corpus as Answer};
 
 use super::corpus::Corpus;
 use super::fault::Fault;
-use super::job::TO_STOP;
+use super::job::to_stop;
 use super::protocol::{Finding, Message, Settings, Size, Totals};
 use super::subject::{Ran, Subject};
 use super::watch::{self, Watch, watched};
@@ -107,12 +107,13 @@ pub fn run(settings: &str) -> Result<i32> {
             watch.look();
         }
     });
-    std::thread::spawn(|| {
+    let to_stop = to_stop(limit.as_secs() as u32);
+    std::thread::spawn(move || {
         // Whatever ends the reading, an error too: nobody is there any more.
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         STOP.store(true, Ordering::Relaxed);
         // A program that hangs does not look there. Who asked has ended this process by now, if it can.
-        std::thread::sleep(TO_STOP + TO_STOP);
+        std::thread::sleep(to_stop + to_stop);
         libfuzzer::leave(Status::HarnessFailed.number().into());
     });
     let callbacks = Callbacks {

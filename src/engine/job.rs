@@ -24,8 +24,16 @@ pub const CRASHED: i32 = 77;
 pub const TIMED_OUT: i32 = 70;
 const OUT_OF_MEMORY: i32 = 71;
 
-/// Time of its own that a job has to stop: longer than a program may hang.
-pub const TO_STOP: Duration = Duration::from_secs(15);
+/// Time of its own that a job has to stop, at least.
+const TO_STOP: Duration = Duration::from_secs(15);
+/// From the moment at which a program hangs to that at which the job has told of it and ended: it looks once a
+/// second, whether the program does, and whether who is at work is the same.
+const TO_TELL: Duration = Duration::from_secs(5);
+
+/// Time of its own that a job has to stop where a program may take so many seconds: if one hangs, that is told first.
+pub fn to_stop(seconds: u32) -> Duration {
+    TO_STOP.max(Duration::from_secs(seconds.into()) + TO_TELL)
+}
 
 /// What comes out of a child.
 pub enum Event {
@@ -182,7 +190,7 @@ impl Job {
     pub fn kill_if_it_does_not_stop(&mut self) -> Result<()> {
         let lives = self.status.is_none() && !self.killed;
         let asked = self.asked.as_mut().filter(|_| lives);
-        if asked.is_some_and(|asked| asked.exceeds(TO_STOP)) {
+        if asked.is_some_and(|asked| asked.exceeds(to_stop(self.limits.seconds))) {
             self.killed = true;
             self.process
                 .kill()
@@ -293,4 +301,16 @@ fn read_lines<R: Read + Send + 'static>(
         // The parent may be gone: then nobody waits for this.
         let _ = events.send((index, Event::Closed));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_is_to_stop_has_the_time_to_tell_of_a_hang() {
+        for seconds in [1, 10, 14, 60, 600] {
+            assert!(to_stop(seconds) >= Duration::from_secs(u64::from(seconds) + 4));
+        }
+    }
 }
