@@ -12,6 +12,7 @@ use crate::Reference;
 use crate::dispatch::AtOnce;
 use crate::guard::Guard;
 use crate::job::{Job, Sem};
+use crate::kept::Kept;
 use crate::world::World;
 
 /// The machine and its pending calls, by task.
@@ -20,7 +21,7 @@ pub(crate) struct Machine {
     pub world: World,
     pub jobs: Vec<Job>,
     /// Room for the ways that a step can go.
-    choices: Vec<Choice>,
+    choices: Kept<Choice>,
 }
 
 impl Hash for Machine {
@@ -35,7 +36,7 @@ impl Machine {
         Self {
             world: World::new(events),
             jobs: Vec::new(),
-            choices: Vec::new(),
+            choices: Kept::default(),
         }
     }
 

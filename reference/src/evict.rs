@@ -132,7 +132,7 @@ impl World {
 
     /// Whether a LOCKED area maps this page of a file.
     fn is_locked_in_memory(&self, file: FileId, index: u64) -> bool {
-        self.mms[..self.mm_count].iter().any(|mm| {
+        self.mms.iter().any(|mm| {
             let is = |entry| entry == Entry::File(file, index);
             let mut maps = mm.pages.iter().filter(|page| is(page.entry));
             maps.any(|page| {

@@ -96,7 +96,7 @@ impl Fork {
 
     fn room(world: &mut World, _: &mut Self) -> Step {
         world.about(About::Task(TaskId(world.now as u8 + 1)));
-        if Self::is_full(world) || world.mm_count >= usize::from(u8::MAX) {
+        if Self::is_full(world) || world.mms.len() >= usize::from(u8::MAX) {
             return Err(Errno::EAGAIN);
         }
         Ok(Flow::Next)

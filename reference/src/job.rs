@@ -327,14 +327,18 @@ impl Job {
     /// Begins a call, of which a step has yet to be taken.
     pub fn begin(&mut self, world: &mut World, t: usize, call: &Call, fail: Fail) {
         self.clear();
-        (self.fail, self.made, self.uncounted) = (fail, 0, false);
+        self.fail = fail;
         world.list(t, call, self);
     }
 
     /// Forgets its call, and keeps the memory.
     pub fn clear(&mut self) {
-        self.stack.clear();
-        (self.outcome, self.held, self.overcharged) = (None, Sem::None, 0);
+        let mut stack = std::mem::take(&mut self.stack);
+        stack.clear();
+        *self = Self {
+            stack,
+            ..Self::default()
+        };
     }
 
     /// A charge that was refused is given back (`__vm_enough_memory`).

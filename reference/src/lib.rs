@@ -40,6 +40,7 @@ mod fork;
 mod guard;
 mod heap;
 mod job;
+mod kept;
 mod limits;
 mod lock;
 mod merge;

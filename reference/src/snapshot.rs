@@ -18,9 +18,9 @@ impl World {
     /// How often each part of the state may have changed. An address space comes and goes with all of
     /// them.
     pub fn moves(&self) -> Moves {
-        let mms = &self.mms[..self.mm_count];
+        let mms = &self.mms;
         let gone = mms.iter().filter(|mm| mm.users == 0).count();
-        let born_or_gone = (self.mm_count + gone) as u64;
+        let born_or_gone = (self.mms.len() + gone) as u64;
         let mut moves = Moves {
             areas: born_or_gone,
             pages: born_or_gone + self.frames.moves() + self.slots.moves(),
@@ -112,13 +112,13 @@ impl World {
     }
 
     fn living_mms(&self) -> impl Iterator<Item = &Mm> {
-        self.mms[..self.mm_count].iter().filter(|mm| mm.users > 0)
+        self.mms.iter().filter(|mm| mm.users > 0)
     }
 
     /// An address space, also one that fork is still making.
     fn mm_of(&self, id: MmId) -> Option<&Mm> {
         let m = usize::from(id.0).wrapping_sub(1);
-        self.mms[..self.mm_count].get(m)
+        self.mms.get(m)
     }
 
     fn show_pages(&self, mm: MmId, start: u64, end: u64, into: &mut Snapshot) {

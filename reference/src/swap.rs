@@ -128,7 +128,7 @@ impl Reclaim {
     /// The entries that map the page, by address space.
     fn entries<'a>(&'a self, world: &'a World) -> impl Iterator<Item = (usize, u64)> + 'a {
         let is = |page: &&Page| page.entry == Entry::Anon(self.frame);
-        let mms = world.mms[..world.mm_count].iter().enumerate();
+        let mms = world.mms.iter().enumerate();
         mms.flat_map(move |(m, mm)| {
             let pages = mm.pages.iter().filter(is);
             pages.map(move |page| (m, page.addr))
@@ -271,7 +271,7 @@ impl Reclaim {
     /// What faults would find in the swap cache.
     fn put_back(world: &mut World, it: &mut Self) -> Step {
         let now = Entry::Swap(it.slot);
-        for m in 0..world.mm_count {
+        for m in 0..world.mms.len() {
             for at in 0..world.mms[m].pages.len() {
                 let page = world.mms[m].pages[at];
                 if page.entry != now {
@@ -308,7 +308,7 @@ impl Reclaim {
 
 impl World {
     fn is_locked(&self, frame: FrameId) -> bool {
-        self.mms[..self.mm_count].iter().any(|mm| {
+        self.mms.iter().any(|mm| {
             mm.pages
                 .iter()
                 .filter(|page| page.entry == Entry::Anon(frame))

@@ -13,6 +13,7 @@ use crate::anon::Anon;
 use crate::area::{Area, is_aligned, page_down};
 use crate::file::File;
 use crate::job::Frame as ListFrame;
+use crate::kept::Kept;
 use crate::mm::Mm;
 use crate::page::{Dropped, Frame, Page, Slot};
 use crate::policy::Policy;
@@ -51,14 +52,15 @@ pub(crate) struct World {
     events: Arc<dyn EventSink>,
     /// By number less one; the dead stay.
     pub tasks: Vec<Task>,
-    /// By number less one. Those past `mm_count` wait to be used again after a reset.
+    /// By number less one; the dead stay.
     pub mms: Vec<Mm>,
-    pub mm_count: usize,
+    /// Empty address spaces of before the last reset.
+    spare_mms: Kept<Mm>,
     pub anons: Vec<Anon>,
     pub live_anons: u64,
     pub files: Watched<Vec<File>>,
     /// Memory of the contents of files that a reset has forgotten.
-    pub spare_bytes: Vec<Vec<(u64, u8)>>,
+    pub spare_bytes: Kept<Vec<(u64, u8)>>,
     pub policies: Vec<Policy>,
     pub frames: Watched<Vec<Frame>>,
     pub slots: Watched<Vec<Slot>>,
@@ -131,11 +133,11 @@ impl World {
             events,
             tasks: Vec::new(),
             mms: Vec::new(),
-            mm_count: 0,
+            spare_mms: Kept::default(),
             anons: Vec::new(),
             live_anons: 0,
             files: Watched::default(),
-            spare_bytes: Vec::new(),
+            spare_bytes: Kept::default(),
             policies: Vec::new(),
             frames: Watched::default(),
             slots: Watched::default(),
@@ -193,11 +195,13 @@ impl World {
         self.policies.clear();
         self.frames.clear();
         self.slots.clear();
-        // Now, and not when one is next used: a run takes the same steps whatever was before it.
-        for mm in &mut self.mms[..self.mm_count] {
+        // Emptied now, and not when one is next used: a run takes the same steps whatever was before it.
+        // The first one is the next to be used.
+        let mms = self.mms.drain(..).rev().map(|mut mm| {
             mm.clear(mm.id);
-        }
-        self.mm_count = 0;
+            mm
+        });
+        self.spare_mms.extend(mms);
         (self.live_anons, self.live_frames, self.committed) = (0, 0, 0);
         (self.vmas, self.fail, self.made) = (0, Fail::NONE, 0);
         let mm = self.new_mm();
@@ -214,6 +218,8 @@ impl World {
         self.gathers.clear();
         self.growing.clear();
         self.counting.clear();
+        // What a step of a call that never ended was about.
+        self.letting_go.clear();
     }
 
     /// A living task, by place.
@@ -235,13 +241,17 @@ impl World {
 
     /// A new address space without users, by place.
     pub fn new_mm(&mut self) -> usize {
-        let mm = self.mm_count;
-        if mm == self.mms.len() {
-            self.mms.push(Mm::default());
-        }
-        self.mm_count += 1;
-        self.mms[mm].clear(MmId(self.mm_count as u8));
-        mm
+        let place = self.mms.len();
+        let mut mm = self.spare_mms.pop().unwrap_or_default();
+        mm.id = MmId(place as u8 + 1);
+        self.mms.push(mm);
+        place
+    }
+
+    /// Address spaces and contents of files of earlier programs whose memory is kept.
+    #[cfg(test)]
+    pub fn kept(&self) -> usize {
+        self.spare_mms.len() + self.spare_bytes.len()
     }
 
     /// Says what happened.
@@ -383,7 +393,7 @@ impl Hash for World {
     /// and what the running step is about do not count.
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.tasks.hash(state);
-        self.mms[..self.mm_count].hash(state);
+        self.mms.hash(state);
         (&self.anons, self.live_anons, &self.files, &self.policies).hash(state);
         (
             &self.frames,

@@ -313,7 +313,7 @@ impl ZapFile {
     /// The areas that are left. Those that munmap has taken out are found until they leave the
     /// file's tree, too.
     fn left<'a>(&'a self, world: &'a World) -> impl Iterator<Item = Part> + 'a {
-        let mms = world.mms[..world.mm_count].iter().enumerate();
+        let mms = world.mms.iter().enumerate();
         let linked = mms.flat_map(|(m, mm)| mm.areas.iter().map(move |area| (m, area)));
         let all = linked.chain(world.detaching.iter().map(|(m, area)| (*m, area)));
         all.filter_map(|(m, area)| self.part(m, area))

@@ -274,7 +274,7 @@ impl World {
     /// Whether a page table has one of these pages of a file.
     pub fn is_mapped(&self, id: FileId, pages: &Range<u64>) -> bool {
         let is = |entry| matches!(entry, Entry::File(file, index) if file == id && pages.contains(&index));
-        let mut all = self.mms[..self.mm_count].iter().flat_map(|mm| &mm.pages);
+        let mut all = self.mms.iter().flat_map(|mm| &mm.pages);
         all.any(|page| is(page.entry))
     }
 }

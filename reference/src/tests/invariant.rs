@@ -18,7 +18,7 @@ fn count<T: Ord>(counts: &mut Counts<T>, key: T) {
 impl World {
     /// Panics if a counter lies. `stacks_grew`: the commit counter may be too high (section 18).
     pub fn assert_sound(&self, stacks_grew: bool) {
-        let mms = &self.mms[..self.mm_count];
+        let mms = &self.mms;
         let (mut files, mut frames) = (Counts::<FileId>::new(), Counts::<FrameId>::new());
         let (mut slots, mut links) = (Counts::<u32>::new(), Counts::<AnonId>::new());
         let mut policies = Counts::<PolicyId>::new();

@@ -12,6 +12,7 @@ mod driving;
 mod exploring;
 mod flushing;
 mod invariant;
+mod kept;
 mod lists;
 mod locks;
 mod mapping;
