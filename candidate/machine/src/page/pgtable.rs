@@ -154,6 +154,7 @@ impl<D: Design> Machine<D> {
         table.shift().init(shift);
         table.ptl_gone().init(false);
         table.unhang();
+        table.left().init(0);
         table.entries().clear();
         self.raise(Event::TableAlloc {
             table: TableId(table.ordinal()),
