@@ -71,9 +71,17 @@ struct Slot {
     ordinal: u32,
 }
 
+/// Slots that a run begins with.
+const SLOTS: usize = 256;
+
 /// All objects of a run.
 pub(super) struct Objects {
     slots: Vec<Slot>,
+    /// The slots in use are those of this many low bits of a hash. Each run begins with the fewest, so that
+    /// it takes the same steps however many objects earlier runs had.
+    mask: usize,
+    /// Memory of the slots before the last growth, for the next one.
+    spare: Vec<Slot>,
     generation: u32,
     /// By ordinal; the first place stays empty, since 0 means no object.
     objects: Vec<Object>,
@@ -82,7 +90,9 @@ pub(super) struct Objects {
 impl Default for Objects {
     fn default() -> Self {
         Self {
-            slots: vec![Slot::default(); 256],
+            slots: vec![Slot::default(); SLOTS],
+            mask: SLOTS - 1,
+            spare: Vec::new(),
             generation: 0,
             objects: vec![FRESH],
         }
@@ -93,6 +103,7 @@ impl Objects {
     /// Forgets all objects and keeps the memory.
     pub(super) fn clear(&mut self) {
         self.objects.truncate(1);
+        self.mask = SLOTS - 1;
         self.generation = self.generation.wrapping_add(1);
         if self.generation == 0 {
             self.slots.fill(Slot::default());
@@ -103,7 +114,7 @@ impl Objects {
     /// The ordinal of the object at this address, from 1.
     #[inline]
     pub(super) fn ordinal(&mut self, address: usize) -> u32 {
-        let mask = self.slots.len() - 1;
+        let mask = self.mask;
         let mut at = hash(address) & mask;
         loop {
             let slot = &self.slots[at];
@@ -126,22 +137,30 @@ impl Objects {
             generation: self.generation,
             ordinal,
         };
-        if self.objects.len() * 2 > self.slots.len() {
+        if self.objects.len() * 2 > self.mask {
             self.grow();
         }
         ordinal
     }
 
+    /// Uses twice as many slots.
     fn grow(&mut self) {
-        let wide = vec![Slot::default(); self.slots.len() * 2];
-        let old = std::mem::replace(&mut self.slots, wide);
-        let mask = self.slots.len() - 1;
-        for slot in old.into_iter().filter(|s| s.generation == self.generation) {
-            let mut at = hash(slot.address) & mask;
-            while self.slots[at].generation == self.generation {
-                at = (at + 1) & mask;
+        let used = self.mask + 1;
+        self.mask = used * 2 - 1;
+        std::mem::swap(&mut self.slots, &mut self.spare);
+        if self.slots.len() <= self.mask {
+            self.slots.resize(used * 2, Slot::default());
+        }
+        self.slots[..used * 2].fill(Slot::default());
+        for slot in &self.spare[..used] {
+            if slot.generation != self.generation {
+                continue;
             }
-            self.slots[at] = slot;
+            let mut at = hash(slot.address) & self.mask;
+            while self.slots[at].generation == self.generation {
+                at = (at + 1) & self.mask;
+            }
+            self.slots[at] = *slot;
         }
     }
 
@@ -164,4 +183,45 @@ impl Objects {
 /// Spreads an address over the low bits. Decides where a slot is, and nothing that can be seen.
 fn hash(address: usize) -> usize {
     (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) as usize >> 40
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Addresses of objects, spread as those of words are.
+    fn addresses(count: usize) -> impl Iterator<Item = usize> {
+        (1..=count).map(|n| 0x7f00_0000_1000 + n * 40)
+    }
+
+    /// Runs with `count` objects, each met twice, and answers how many slots it came to use.
+    fn run(objects: &mut Objects, count: usize) -> usize {
+        objects.clear();
+        for _ in 0..2 {
+            let met: Vec<_> = addresses(count).map(|at| objects.ordinal(at)).collect();
+            assert!(met.into_iter().eq(1..=count as u32));
+        }
+        objects.mask + 1
+    }
+
+    #[test]
+    fn a_run_uses_as_many_slots_as_alone_whatever_ran_before() {
+        let counts = [100, 5000, 100, 300, 20_000, 127, 128, 5000, 0, 300];
+        let mut objects = Objects::default();
+        for count in counts {
+            let alone = run(&mut Objects::default(), count);
+            assert_eq!(run(&mut objects, count), alone, "{count} objects");
+            assert!(count < alone, "{count} objects in {alone} slots");
+        }
+    }
+
+    #[test]
+    fn slots_of_a_generation_that_comes_again_are_empty() {
+        let mut objects = Objects::default();
+        run(&mut objects, 300);
+        objects.generation = u32::MAX - 1;
+        for _ in 0..4 {
+            run(&mut objects, 300);
+        }
+    }
 }
