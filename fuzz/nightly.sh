@@ -18,9 +18,24 @@ vmadiff=${VMADIFF:-vmadiff}
 [ $# -ge 2 ] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 for folder in "$@"; do
     [ -d "$folder" ] || { echo "$folder: not found, expected a folder" >&2; exit 2; }
+    inputs=$(find "$folder" -maxdepth 1 -regextype posix-extended -regex '.*/[0-9a-f]{16,}' -print -quit)
+    [ -z "$inputs" ] || { echo "$folder: holds inputs, expected a folder with \`corpus/\`" >&2; exit 2; }
 done
+command -v -- "$vmadiff" >/dev/null || { echo "VMADIFF: $vmadiff: not found, expected the command" >&2; exit 2; }
 shared=$1
 shift
+touch "$shared/known.txt"
+line=0 known=
+while IFS= read -r signature || [ -n "$signature" ]; do
+    line=$((line + 1))
+    signature=$(sed 's/\r$//; s/#.*//; s/^[[:space:]]*//; s/[[:space:]]*$//' <<<"$signature")
+    [ -n "$signature" ] || continue
+    [[ $signature =~ ^[a-z-]+/[^/[:space:]]+/[^/[:space:]]+$ ]] || {
+        echo "$shared/known.txt:$line: found \`$signature\`, expected a signature such as \`outcome/munmap/value\`" >&2
+        exit 2
+    }
+    known+=$signature$'\n'
+done < "$shared/known.txt"
 mkdir -p "$shared/corpus" "$shared/artifacts"
 
 # One night at a time in each folder, where its file system has locks, which go with this process; what
@@ -89,14 +104,16 @@ for machine in "$@"; do
     done
 done
 echo "$shared/corpus: $(count "$shared/corpus") inputs of $# machines"
-[ "$(count "$shared/corpus")" != 0 ] || { echo "no machine has an input" >&2; exit 2; }
-"$vmadiff" corpus reduce "$shared/corpus" --seconds "${SECONDS_MOST:-3600}"
+if [ "$(count "$shared/corpus")" != 0 ]; then
+    "$vmadiff" corpus reduce "$shared/corpus" --seconds "${SECONDS_MOST:-3600}"
+elif [ "$failed" = 0 ]; then
+    echo "no machine has an input" >&2
+    exit 2
+fi
 for machine in "$@"; do
     take "$shared/corpus" "$machine/corpus"
 done
 
-touch "$shared/known.txt"
-known=$(sed 's/\r$//; s/#.*//; s/^[[:space:]]*//; s/[[:space:]]*$//; /^$/d' "$shared/known.txt")
 # The first comment of an artifact is its signature and what happens.
 for program in "$shared"/artifacts/*.vma; do
     [ -e "$program" ] || continue

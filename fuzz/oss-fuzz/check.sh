@@ -23,7 +23,7 @@
 # it cannot be had, it says so and takes another nightly. What it leaves out: their libFuzzer (the one
 # of libfuzzer-sys is linked) and the container's file system.
 set -euo pipefail
-root=$(cd "$(dirname "$0")/../.." && pwd)
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck source=fuzz/oss-fuzz/service.sh
 . "$root/fuzz/oss-fuzz/service.sh"
 # shellcheck source=fuzz/oss-fuzz/toolchain
@@ -109,7 +109,6 @@ build() {
             coverage_cargo
             ;;
         none) ;;
-        *) echo "SANITIZER is $SANITIZER, expected address, none or coverage"; exit 2 ;;
     esac
     RUSTFLAGS="$flags" bash -eu "$root/fuzz/oss-fuzz/build.sh"
 }
@@ -175,8 +174,8 @@ hold() {
 # Milliseconds on the processor that one execution of a unit takes, by ten of them.
 unit_time() {
     local target=$1 unit=$2 once more TIMEFORMAT=%U
-    once=$({ time run_fuzzer "$target" -runs=1 "$unit" >"$work/log" 2>&1; } 2>&1)
-    more=$({ time run_fuzzer "$target" -runs=11 "$unit" >"$work/log" 2>&1; } 2>&1)
+    once=$({ time run_fuzzer "$target" -runs=1 "-artifact_prefix=$work/" "$unit" >"$work/log" 2>&1; } 2>&1)
+    more=$({ time run_fuzzer "$target" -runs=11 "-artifact_prefix=$work/" "$unit" >"$work/log" 2>&1; } 2>&1)
     awk -v once="$once" -v more="$more" 'BEGIN { printf "%d", (more - once) * 100 }'
 }
 
@@ -184,7 +183,7 @@ unit_time() {
 # the machine do, too, are timed alone.
 hold_units() {
     local target=$1 name=$2 folder=$3 unit took slowest=0
-    run_fuzzer "$target" "$folder"/* >"$work/units" 2>&1 ||
+    run_fuzzer "$target" "-artifact_prefix=$work/" "$folder"/* >"$work/units" 2>&1 ||
         bad "$target fails on a unit of $name: $(tail -n 5 "$work/units")"
     while read -r unit; do
         took=$(unit_time "$target" "$unit")
@@ -326,8 +325,19 @@ check() {
     echo "$found targets well, SANITIZER=$SANITIZER"
 }
 
-if [ "${1:-}" = --only ]; then
+# A test reads what stands above.
+[ "${BASH_SOURCE[0]}" = "$0" ] || return 0
+case "$SANITIZER" in
+    address | none | coverage) ;;
+    *) echo "SANITIZER is $SANITIZER, expected address, none or coverage" >&2; exit 2 ;;
+esac
+[[ $RUNS =~ ^[1-9][0-9]*$ ]] || { echo "RUNS is $RUNS, expected a number" >&2; exit 2; }
+if [ "${1:-}" = --only ] && [ $# = 2 ]; then
+    [ -d "$2" ] || { echo "$2: not found, expected a folder with targets" >&2; exit 2; }
     check "$(cd "$2" && pwd)"
+elif [ $# != 0 ]; then
+    echo "found \`$*\`, expected nothing, or --only DIR" >&2
+    exit 2
 else
     choose_toolchain
     mkdir "$work/out"

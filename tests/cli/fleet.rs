@@ -7,10 +7,19 @@ use crate::shell::Shell;
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/nightly.sh");
 
 fn nightly(shell: &Shell, folders: &[&str]) -> (i32, String) {
+    night(shell, folders, env!("CARGO_BIN_EXE_vmadiff"))
+}
+
+fn night(shell: &Shell, folders: &[&str], command: &str) -> (i32, String) {
+    script(shell, folders, command, "exec bash \"$@\"")
+}
+
+/// Starts the script by these words of the shell.
+fn script(shell: &Shell, folders: &[&str], command: &str, start: &str) -> (i32, String) {
     let output = Command::new("bash")
-        .arg(SCRIPT)
+        .args(["-c", start, "bash", SCRIPT])
         .args(folders)
-        .env("VMADIFF", env!("CARGO_BIN_EXE_vmadiff"))
+        .env("VMADIFF", command)
         .current_dir(shell.folder())
         .output()
         .unwrap();
@@ -144,6 +153,105 @@ fn what_is_no_folder_is_named() {
         status == 2 && said.contains("fuzz/nightly.sh SHARED MACHINE..."),
         "{said}"
     );
+}
+
+/// What an operator takes for something else is named before anything is done.
+#[test]
+fn mistakes_are_named_before_the_night_begins() {
+    let shell = Shell::new();
+    shell.run("fuzz serial --runs 300 --seed 1 --corpus m1/corpus --artifacts m1/artifacts");
+    std::fs::create_dir(shell.folder().join("shared")).unwrap();
+    let (status, said) = nightly(&shell, &["shared", "m1/corpus"]);
+    let wanted = "m1/corpus: holds inputs, expected a folder with `corpus/`";
+    assert!(status == 2 && said.contains(wanted), "{said}");
+    assert!(!shell.folder().join("m1/corpus/corpus").exists());
+    shell.write(
+        "shared/known.txt",
+        "# open\nstate/mmap/vmas.pgoff\r\nstate mmap",
+    );
+    let (status, said) = nightly(&shell, &["shared", "m1"]);
+    let wanted = "shared/known.txt:3: found `state mmap`, expected a signature";
+    assert!(status == 2 && said.contains(wanted), "{said}");
+    shell.write("shared/known.txt", "");
+    let (status, said) = night(&shell, &["shared", "m1"], "./vmadif");
+    let wanted = "VMADIFF: ./vmadif: not found, expected the command";
+    assert!(status == 2 && said.contains(wanted), "{said}");
+    assert!(
+        !shell.folder().join("shared/corpus").exists(),
+        "nothing was done"
+    );
+    let (status, said) = nightly(&shell, &["shared", "m1"]);
+    assert_eq!(status, 0, "{said}");
+}
+
+/// The machine had inputs; that none was copied is not that there are none.
+#[test]
+fn a_night_without_room_is_told_as_one() {
+    let shell = Shell::new();
+    shell.run("fuzz serial --runs 300 --seed 1 --corpus m1/corpus --artifacts m1/artifacts");
+    std::fs::create_dir(shell.folder().join("shared")).unwrap();
+    let command = env!("CARGO_BIN_EXE_vmadiff");
+    let no_room = "trap '' XFSZ; ulimit -f 0; exec bash \"$@\"";
+    let (status, said) = script(&shell, &["shared", "m1"], command, no_room);
+    assert!(said.contains("could be copied"), "{said}");
+    assert_eq!(status, 3, "{said}");
+    assert_eq!(shell.read("shared/findings.txt"), b"");
+    let (status, said) = nightly(&shell, &["shared", "m1"]);
+    assert_eq!(status, 0, "it comes another night: {said}");
+}
+
+/// A target for check.sh that is told to be slow by the clock, and takes some 20 ms of a processor a unit.
+const SLOW: &str = r#"#!/bin/bash
+for argument in "$@"; do
+    case $argument in
+        -artifact_prefix=*) prefix=${argument#*=} ;;
+        -runs=*) runs=${argument#*=} ;;
+        -*) ;;
+        *) unit=$argument ;;
+    esac
+done
+if [ -f "$unit" ]; then
+    for ((run = 0; run < runs; run++)); do for ((n = 0; n < 20000; n++)); do :; done; done
+else
+    echo x > "${prefix}slow-unit-1"
+    echo "stat::peak_rss_mb: 10"
+    echo "stat::slowest_unit_time_sec: 12"
+fi
+"#;
+
+/// A machine that is busy makes every unit slow by the clock.
+#[test]
+fn a_unit_is_blamed_for_its_own_time_only() {
+    const CHECK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/oss-fuzz/check.sh");
+    let shell = Shell::new();
+    shell.write("target", SLOW);
+    shell.write("target.options", "");
+    for input in ["bad/timeout-1", "crashed/crash-1"] {
+        std::fs::create_dir(shell.folder().join(input).parent().unwrap()).unwrap();
+        shell.write(input, "x");
+    }
+    let check = |slowest: u32, what: &str| -> String {
+        let script = format!(
+            ". {CHECK}; chmod +x target; SLOWEST={slowest}; {what} 2>&1; echo broken=$broken"
+        );
+        let mut command = Command::new("bash");
+        let output = command.args(["-c", &script]).current_dir(shell.folder());
+        String::from_utf8(output.output().unwrap().stdout).unwrap()
+    };
+    for what in ["hold ./target races", "check_blamed ./target bad"] {
+        let said = check(5, what);
+        assert!(
+            said.ends_with("broken=0\n") && said.contains("ms on the processor"),
+            "{said}"
+        );
+        let said = check(0, what);
+        assert!(
+            said.ends_with("broken=1\n") && said.contains("BAD BUILD"),
+            "{said}"
+        );
+    }
+    let said = check(5, "check_blamed ./target crashed");
+    assert!(said.ends_with("broken=1\n"), "{said}");
 }
 
 /// As ClusterFuzz prunes: its arguments and variables, with what a target's options may change of them.
