@@ -59,7 +59,16 @@ impl Pair {
             if watched {
                 working::on_race();
             }
-            let trace = self.interleaved().weaver.trace(program, known);
+            let weaver = &mut self.interleaved().weaver;
+            let traced = caught(|| {
+                weaver.trace(program, known);
+            });
+            if traced.is_err() {
+                // As it booted, or was thrown away: whoever runs the program finds that.
+                weaver.renew();
+                return false;
+            }
+            let trace = &weaver.woven().trace;
             forced::force(program, trace.steps(), (seed, link), met).is_some()
         };
         let forced = chain.links().take_while(|&link| force(link)).count();

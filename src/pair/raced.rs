@@ -44,7 +44,7 @@ impl Pair {
         watch.begin(&program.config);
         let weaver = &mut interleaved.weaver;
         working::on_race();
-        // Panics of calls are told of a race; what unwinds further is one of its boot.
+        // Panics of calls are told of a race; what unwinds further is one of its boot, or of its end.
         let ran = caught(|| {
             let woven = weaver.weave(program, known, watch.pairs());
             watch.woven(program, woven);
@@ -53,9 +53,14 @@ impl Pair {
         let mut woven = match ran {
             Ok(woven) => woven,
             Err(message) => {
+                let at = if weaver.was_closing() {
+                    AT_DROP
+                } else {
+                    AT_BOOT
+                };
                 weaver.renew();
                 working::on_nothing();
-                return self.panicked_at(AT_BOOT, &message);
+                return self.panicked_at(at, &message);
             }
         };
         working::on_drop();

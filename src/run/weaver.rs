@@ -8,7 +8,7 @@ use vmadiff_contract::{
     Call, CallKind, Capabilities, Config, Fail, Manager, Outcome, Snapshot, TaskId,
 };
 use vmadiff_interleave::policy::{Policy, Preemptions};
-use vmadiff_interleave::sim::{self, Plan, Planned, Sim, TASKS, Trace};
+use vmadiff_interleave::sim::{self, Plan, Planned, Sim, TASKS, Trace, What};
 
 use super::chooser::Chooser;
 use super::instance::{Make, caught, exit, throw_away};
@@ -27,6 +27,8 @@ pub struct Weaver {
     woven: Woven,
     /// The last run came to where a planted defect stands.
     reached: bool,
+    /// A manager is being thrown away between two runs of one program.
+    closing: bool,
     spare: Vec<Exited>,
     /// The trace has what words held, too: for whoever tells people of a run.
     pub values: bool,
@@ -54,6 +56,7 @@ impl Weaver {
             plan: Vec::new(),
             woven: Woven::default(),
             reached: false,
+            closing: false,
             spare: Vec::new(),
             values: false,
         }
@@ -134,10 +137,13 @@ impl Weaver {
         chooser
     }
 
-    /// Runs for the steps alone.
+    /// Runs for the steps alone, and is over with the program: what it left is not the next run's to throw away.
     fn steps(&mut self, program: &Program, known: Capabilities, policy: &mut dyn Policy) {
         self.calls(program, known, None, policy, None);
         self.settle();
+        self.closing = true;
+        self.close();
+        self.closing = false;
     }
 
     fn run(
@@ -183,8 +189,14 @@ impl Weaver {
         }
     }
 
+    /// Whether a panic that unwound a run came as a manager was thrown away; otherwise it came as one booted.
+    pub fn was_closing(&self) -> bool {
+        self.closing
+    }
+
     /// Makes another manager in the place of one that ended badly.
     pub fn renew(&mut self) {
+        self.closing = false;
         let fresh = (self.make)(&Config::default(), Arc::new(self.tagger));
         throw_away(mem::replace(&mut self.manager, fresh));
     }
@@ -274,8 +286,11 @@ impl Weaver {
 
     /// Looks at the state, ends each task that is left, and lets what waits run to its end.
     fn end(&mut self, known: Capabilities) {
+        // A manager that panics as it is looked at is told of the call that returned last.
+        let looking = Cell::new(self.last_returned());
         let ended = caught(|| {
             self.manager.snapshot(&mut self.woven.state);
+            looking.set(None);
             if known.knows(CallKind::Exit) {
                 self.exits();
             }
@@ -284,8 +299,18 @@ impl Weaver {
         });
         Tagger::take_plain(&mut self.woven.deferred);
         if let Err(message) = ended {
-            self.woven.panicked = Some(Panic { at: None, message });
+            let at = looking.get();
+            self.woven.panicked = Some(Panic { at, message });
         }
+    }
+
+    fn last_returned(&self) -> Option<usize> {
+        let steps = self.woven.trace.steps().iter().rev();
+        let mut ends = steps.filter_map(|step| match step.what {
+            What::End(call) => Some(call as usize),
+            _ => None,
+        });
+        ends.next()
     }
 
     fn exits(&mut self) {

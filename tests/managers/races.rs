@@ -9,6 +9,7 @@ use vmadiff::interleave::RwSem;
 use vmadiff::interleaved::{self, Interleaved};
 use vmadiff::judge::Verdict;
 use vmadiff::pair::{Pair, Ran};
+use vmadiff::program::mutate::forced::{Chain, Met};
 use vmadiff::program::mutate::{Flavour, generate};
 use vmadiff::shrink::{Attempt, Passes, shrink};
 use vmadiff::{CallKind, Config, Errno, Prot, View};
@@ -33,6 +34,9 @@ const LOOKS_EARLY: u8 = 4;
 const PANICS_FIRST: u8 = 5;
 /// It panics as it is thrown away, if a page was left.
 const PANICS_LAST: u8 = 6;
+
+/// It panics as it is looked at, if two pages are left.
+const PANICS_SEEN: u8 = 7;
 
 /// Pages under one lock, with one bug.
 struct Locked<const BUG: u8> {
@@ -117,10 +121,30 @@ impl<const BUG: u8> Interleaved for Locked<BUG> {
     }
 
     fn each(&self, mut visit: impl FnMut(Range<u64>, Prot)) {
-        for (page, prot) in &*self.pages() {
+        let pages = self.pages();
+        assert!(BUG != PANICS_SEEN || pages.len() != 2, "two are too many");
+        for (page, prot) in &*pages {
             visit(*page..*page + 4096, *prot);
         }
     }
+}
+
+/// Programs are changed by what a run of them did, and that may panic as it boots or is thrown away.
+#[test]
+fn one_that_panics_while_its_program_is_changed_ends_nothing() {
+    fn forced<const BUG: u8>() {
+        let mut pair = pair::<BUG>();
+        let map = "mmap(0x1f0000, 0x1000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)\n";
+        let race = case(&format!("{map}[2] {}", map.replace("1f0", "1f1")));
+        for seed in 0..50 {
+            let mut program = race.program.clone();
+            pair.force(&mut program, seed, Chain::of(seed), &mut Met::default());
+        }
+        let found = pair.run(&race.program, &mut ());
+        assert!(found.is_some_and(|ran| divergence(&ran).is_some()));
+    }
+    forced::<PANICS_FIRST>();
+    forced::<PANICS_LAST>();
 }
 
 fn pair<const BUG: u8>() -> Pair {
@@ -300,5 +324,11 @@ fn one_that_panics_around_its_race_is_found() {
     assert_eq!(boot.as_deref(), Some("panic/boot/panic"));
     let last = told::<PANICS_LAST>(&left);
     assert_eq!(last.as_deref(), Some("panic/drop/panic"));
+    // This policy weighs accesses by those of a run before, which is thrown away, too.
+    let weighed = left.replace("random", "surw");
+    let last = told::<PANICS_LAST>(&weighed);
+    assert_eq!(last.as_deref(), Some("panic/drop/panic"));
+    let seen = told::<PANICS_SEEN>(&race(&format!("[2] {}", map.replace("1f0", "1f1"))));
+    assert_eq!(seen.as_deref(), Some("panic/mmap/panic"));
     assert_eq!(told::<0>(&left), None);
 }
