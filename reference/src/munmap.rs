@@ -90,11 +90,20 @@ impl Munmap {
     }
 
     fn may_cut_start(world: &World, it: &Self) -> Option<Guard> {
-        it.may_cut(world, it.start)
+        let mm = &world.mms[it.m];
+        let area = mm.areas.get(mm.find(it.start))?;
+        let refused = area.start < it.start && it.is_refused(world, area.end);
+        it.may_cut(world, it.start).filter(|_| !refused)
     }
 
     fn may_cut_end(world: &World, it: &Self) -> Option<Guard> {
         it.may_cut(world, it.end)
+    }
+
+    /// The middle of an area is not unmapped where there are as many areas as may be, which is asked before
+    /// any lock is.
+    fn is_refused(&self, world: &World, end: u64) -> bool {
+        self.end < end && world.map_is_full(self.m)
     }
 
     /// Only an area that begins before this address is cut there.
@@ -116,7 +125,7 @@ impl Munmap {
         }
         let area = &world.mms[it.m].areas[range.start];
         if area.start < it.start {
-            if it.end < area.end && world.map_is_full(it.m) {
+            if it.is_refused(world, area.end) {
                 return Err(Errno::ENOMEM);
             }
             world.split(it.m, range.start, it.start, false)?;
