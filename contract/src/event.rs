@@ -165,6 +165,8 @@ pub enum Misuse {
     FreedLinked(VmaId),
     /// A frame was freed while a TLB still maps it.
     FreedInTlb(FrameId),
+    /// A walk over the areas of a private page's anon_vma does not come to one that maps the page.
+    LostPage(FrameId),
     /// A page table was freed while a walker with interrupts off could be in it.
     FreedTableInUse(TableId),
     /// The listener of an address space was told that entries become invalid, and never that this had ended.

@@ -71,11 +71,7 @@ impl Register {
             let (from, to) = (area.start.max(it.start), area.end.min(it.end));
             it.new = area.flags;
             it.new.set(VmFlags::UFFD_MISSING, it.on);
-            // The kernel hands over the area's own offset wherever the range starts in it.
-            let wanted = Wanted {
-                pgoff: area.pgoff,
-                ..Wanted::part(area, from, to, it.new)
-            };
+            let wanted = Wanted::part(area, from, to, it.new);
             return world.call(Carve { m, i: it.i, wanted }, FLAGS);
         }
         DONE

@@ -181,6 +181,10 @@ rules! {
     MisuseFreedLinked "misuse-freed-linked"
         "A VMA is not freed while its node is in the tree."
         from "the contract, `Misuse`; vma_rb_erase";
+    MisuseLostPage "misuse-lost-page"
+        "A walk over the areas of a private page's anon_vma comes to each that maps it: else it is never \
+         reclaimed nor migrated."
+        from "the contract, `Misuse`; rmap_walk_anon, __page_set_anon_rmap";
     MisuseFreedInTlb "misuse-freed-in-tlb"
         "A page frame is not freed while a TLB maps it."
         from "tlb_finish_mmu";

@@ -181,6 +181,7 @@ fn misused(misuse: Misuse) -> (Object, &'static str) {
         Misuse::DeadFile(id) => (Object::File(id), "used though put for the last time"),
         Misuse::FreedLinked(id) => (Object::Vma(id), "freed though linked"),
         Misuse::FreedInTlb(id) => (Object::Frame(id), "freed though a TLB maps it"),
+        Misuse::LostPage(id) => (Object::Frame(id), "mapped where no walk comes to it"),
         Misuse::FreedTableInUse(id) => (Object::Table(id), "freed though walked"),
         Misuse::OpenInvalidation(id) => (Object::Mm(id), "an invalidation never ended"),
         Misuse::Breach(id, breach) => (Object::Vma(id), breach.what),

@@ -87,7 +87,7 @@ sites! { RULES, signature, message => of(CALLS, "call", signature.call)(signatur
     rule_misuse_freed_table_in_use rule_misuse_get_from_zero rule_misuse_put_below_zero
     rule_misuse_lock_below_zero rule_misuse_dead_mm rule_misuse_stale_walk
     rule_misuse_sequence_nested rule_misuse_dead_lock rule_misuse_lost_table
-    rule_misuse_count_saturated rule_misuse_open_invalidation
+    rule_misuse_count_saturated rule_misuse_open_invalidation rule_misuse_lost_page
 
     rule_deadlock rule_step_limit rule_lock_left rule_section_left rule_interrupts_left
     rule_commit_point rule_fault_unexplained rule_stale_entry rule_lost_store rule_fault_count

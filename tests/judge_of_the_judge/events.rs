@@ -248,6 +248,7 @@ fn misuse_rule(misuse: Misuse) -> Rule {
         Misuse::DeadTable(_) => Rule::MisuseDeadTable,
         Misuse::DeadLock(_) => Rule::MisuseDeadLock,
         Misuse::LostTable(_) => Rule::MisuseLostTable,
+        Misuse::LostPage(_) => Rule::MisuseLostPage,
         Misuse::DeadAnon(_) => Rule::MisuseDeadAnon,
         Misuse::DeadPolicy(_) => Rule::MisuseDeadPolicy,
         Misuse::DeadFile(_) => Rule::MisuseDeadFile,
@@ -259,12 +260,13 @@ fn misuse_rule(misuse: Misuse) -> Rule {
     }
 }
 
-static MISUSES: [Misuse; 13] = [
+static MISUSES: [Misuse; 14] = [
     Misuse::DeadVma(VmaId(1)),
     Misuse::DeadFrame(FrameId(1)),
     Misuse::DeadTable(TableId(1)),
     Misuse::DeadLock(TableId(1)),
     Misuse::LostTable(TableId(1)),
+    Misuse::LostPage(FrameId(1)),
     Misuse::DeadAnon(AnonId(1)),
     Misuse::DeadPolicy(PolicyId(1)),
     Misuse::DeadFile(FileId(1)),

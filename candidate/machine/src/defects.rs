@@ -64,6 +64,10 @@ defects! {
          have it and are merged."
         from "Linux 5.1, anon_vma_clone and degree; 2555283eb40d (CVE-2022-42703)"
         fires "state", "outcome", "events", "misuse-dead-anon";
+    UffdOwnOffset Serial "uffd-own-offset"
+        "userfaultfd merges a part of an area by the offset of the whole area."
+        from "userfaultfd_register before 6.4; 5543d3c43c41"
+        fires "state", "events", "outcome", "misuse-lost-page";
     WrongSurvivor Serial "c16-wrong-survivor"
         "Where an area is merged into the one above, the one above is freed instead."
         from "vma_merge case 8, e86f15ee64d8"
@@ -141,11 +145,11 @@ defects! {
     IndexAfterSplit Interleaved "a30-index-after-split"
         "A speculative fault asks an area that is being split for the index of its new page."
         from "series patches 10 and 17, __page_set_anon_rmap; found by this project"
-        fires "outcome", "state";
+        fires "outcome", "state", "misuse-lost-page";
     IndexWhileGrowing Interleaved "a31-index-while-growing"
         "A fault asks a stack that another fault is growing for the index of its new page."
         from "Linux 5.1, expand_downwards and linear_page_index; found by this project"
-        fires "outcome", "state";
+        fires "outcome", "state", "misuse-lost-page";
     NestedFlushUnnoticed Interleaved "e1-nested-flush-unnoticed"
         "Who finds entries cleared does not flush the TLBs, though the one who cleared them has not \
          done so yet."

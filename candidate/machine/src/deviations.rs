@@ -21,6 +21,14 @@ pub static KERNEL: &[Deviation] = &[
          that is freed while they are mapped (CVE-2022-42703).",
     ),
     Deviation::undone(
+        "5543d3c43c41",
+        "uffd-own-offset",
+        "5.1's userfaultfd merges a part of an area by the offset of the whole area; here by the part's own \
+         (since 6.4).",
+        "Areas that are merged where they do not follow on one another, and pages that no walk by their \
+         anon_vma comes to.",
+    ),
+    Deviation::undone(
         "246c320a",
         "munmap-beside-stack",
         "5.1 goes on under mmap_sem for reading when munmap has detached its areas; here not if the \

@@ -28,7 +28,7 @@ vmadiff_machine::defects! {
          states."
         from "the series of 2021 and 2022, do_user_addr_fault against expand_downwards; found by this \
               project"
-        fires "outcome", "state", "commit-point";
+        fires "outcome", "state", "commit-point", "misuse-lost-page";
     PolicyUnpinned Interleaved "policy-unpinned"
         "A fault allocates by a policy of which it has copied the pointer and holds nothing."
         from "the series of 2021 and 2022, alloc_page_vma by the copy; the like of CVE-2023-4611"

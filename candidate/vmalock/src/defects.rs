@@ -39,11 +39,11 @@ vmadiff_machine::defects! {
         "An adjustment takes an anon_vma over into an area that it has not locked yet; where the links \
          cannot be had, it takes it back from under a fault."
         from "d8ab9f7b644a"
-        fires "outcome", "state", "misuse-dead-anon", "commit-point";
+        fires "outcome", "state", "misuse-dead-anon", "commit-point", "misuse-lost-page";
     StackUnlocked Interleaved "e6-stack-unlocked"
         "A stack grows without its lock."
         from "c137381f71ae"
-        fires "outcome", "state", "commit-point";
+        fires "outcome", "state", "commit-point", "misuse-lost-page";
     PolicyUnlocked Interleaved "e7-policy-unlocked"
         "mbind replaces the policy of an area that it has not locked."
         from "6c21e066f925, CVE-2023-4611"

@@ -217,8 +217,8 @@ fn userfaultfd_refuses() {
     }
 }
 
-/// The kernel hands vma_merge the area's own offset wherever the range starts (section 28).
+/// A range joins a registered area behind it by the offset of its own start (section 28).
 #[test]
-fn userfaultfd_merges_by_the_wrong_offset() {
-    check(&[map(0, 6), register(4, 2), register(2, 2)], "CCBBAA");
+fn userfaultfd_merges_by_the_offset_of_the_range() {
+    check(&[map(0, 6), register(4, 2), register(2, 2)], "BBAAAA");
 }

@@ -64,6 +64,11 @@ fn describe(misuse: Misuse) -> (Rule, Object, &'static str) {
             Object::Frame(id),
             "was freed while a TLB still maps it",
         ),
+        Misuse::LostPage(id) => (
+            Rule::MisuseLostPage,
+            Object::Frame(id),
+            "is mapped where no walk over its anon_vma comes to it",
+        ),
         Misuse::FreedTableInUse(id) => (
             Rule::MisuseFreedTableInUse,
             Object::Table(id),

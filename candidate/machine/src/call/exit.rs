@@ -40,6 +40,7 @@ impl<D: Design> Machine<D> {
         let Some(first) = self.first_vma(mm) else {
             return;
         };
+        self.report_lost_pages(mm);
         let mut next = Some(first);
         while let Some(vma) = next.filter(|_| mm.locked_vm.peek() != 0) {
             if vma.flags().contains(VmFlags::LOCKED) {

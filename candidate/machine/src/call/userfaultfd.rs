@@ -10,6 +10,7 @@ use crate::area::vma::Vma;
 use crate::core::current::Current;
 use crate::core::section::Section;
 use crate::core::slab::Ref;
+use crate::defects::defect;
 use crate::design::{Design, Why};
 use crate::sites as site;
 
@@ -68,8 +69,10 @@ impl<D: Design> Current<'_, D> {
         Ok(())
     }
 
-    /// Merges or splits area by area, as the kernel does it: the offset handed over is the area's
-    /// own, also where the range starts inside it.
+    /// Merges or splits area by area.
+    ///
+    /// Deviation (5543d3c43c41): the offset that 5.1 hands over is the area's own, also where the range
+    /// starts inside it.
     fn change_areas<'a>(
         &'a self,
         first: Ref<'a, Vma>,
@@ -85,12 +88,14 @@ impl<D: Design> Current<'_, D> {
                 start = start.max(vma.start());
                 let mut flags = vma.flags() - VmFlags::UFFD_MISSING;
                 flags.set(VmFlags::UFFD_MISSING, register);
-                let range = Range {
+                let mut range = Range {
                     flags,
-                    pgoff: vma.vm_pgoff().peek(),
                     uffd: register,
                     ..Range::of(vma, start, end.min(vma.end()))
                 };
+                if defect!(self, UffdOwnOffset) {
+                    range.pgoff = vma.vm_pgoff().peek();
+                }
                 vma = self
                     .merge_or_split(vma, prev, &range)
                     .map_err(|_: SplitError| Errno::ENOMEM)?;

@@ -127,21 +127,14 @@ impl<D: Design> Machine<D> {
 
     fn show_pages(&self, mm: &Mm, handle: Handle<Mm>, into: &mut Snapshot) {
         let mm_name = mm_id(handle);
-        for (pud_at, pud) in self.tables_in(&mm.pgd) {
-            for (pmd_at, pmd) in self.tables_in(pud) {
-                for (table_at, table) in self.tables_in(pmd) {
-                    let first = ((pud_at << 9 | pmd_at) << 9 | table_at) << 9;
-                    for (at, pte) in table.iter() {
-                        let addr = ((first | at) as u64) << 12;
-                        self.show_page(mm_name, addr, Pte::from_word(pte), into);
-                    }
-                }
-            }
-        }
+        self.each_page(mm, |addr, pte| self.show_page(mm_name, addr, pte, into));
     }
 
     /// The live tables that an upper table names, with their places.
-    fn tables_in<'a>(&'a self, upper: &'a Entries) -> impl Iterator<Item = (usize, &'a Entries)> {
+    pub fn tables_in<'a>(
+        &'a self,
+        upper: &'a Entries,
+    ) -> impl Iterator<Item = (usize, &'a Entries)> {
         upper.iter().filter_map(|(at, word)| {
             let table = self.tables.find(Handle::from_word(word))?;
             Some((at, table.entries()))

@@ -6,6 +6,7 @@ pub mod dropped;
 pub mod filemap;
 pub mod frame;
 pub mod gather;
+pub mod lost;
 pub mod memory;
 pub mod pgtable;
 pub mod populate;

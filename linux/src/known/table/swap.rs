@@ -51,11 +51,16 @@ pub const KNOWN: &[Known] = &[
     Known {
         name: "uffd-merges-by-offset",
         section: Some(28),
-        // By its history (5543d3c43ce3).
-        origin: Origin::Changed(Change::since((6, 4), (6, 1), (6, 18))),
-        what: "userfaultfd merges with a neighbour by the offset of the range's start; 5.1 hands over the \
-               area's own, so that a range that starts inside an area merges where it must not, or not \
-               where it might.",
+        // By its history (4.3, 5543d3c43c41).
+        origin: Origin::Changed(Change {
+            first: (4, 3),
+            absent: (4, 2),
+            seen: (6, 1),
+            gone: Some((6, 18)),
+        }),
+        what: "before 6.4 userfaultfd merges with a neighbour by the offset of the whole area, so that a \
+               range that starts inside an area merges where it must not, or not where it might; in the \
+               model by that of the range's start.",
         program: "mmap(0x1f0000, 0x3000, PROT_READ|PROT_WRITE, \
                   MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)\n\
                   uffd_register(0x1f2000, 0x1000)\n\
