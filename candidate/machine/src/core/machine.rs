@@ -257,7 +257,7 @@ impl<D: Design> Machine<D> {
     /// earlier program left for a doing of this one.
     fn empty_tables(&self) {
         for table in self.tables.used() {
-            table.entries().clear();
+            table.object().entries.clear();
         }
         for mm in self.mms.used() {
             mm.object().pgd.clear();
