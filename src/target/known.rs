@@ -25,7 +25,8 @@ pub fn parse(name: &str, text: &str) -> Result<Vec<String>, String> {
         // Who hangs is found by who watches, and not by a rule.
         let rule_exists =
             ["hang", "linux"].contains(&parts[0]) || Rule::from_name(parts[0]).is_some();
-        if parts.len() != 3 || !rule_exists {
+        let torn = |part: &&str| part.is_empty() || part.contains(char::is_whitespace);
+        if parts.len() != 3 || parts.iter().any(torn) || !rule_exists {
             return Err(format!(
                 "{name}:{}: found `{signature}`, expected a signature such as `outcome/munmap/value`",
                 index + 1,
@@ -79,7 +80,13 @@ mod tests {
                 "linux/mmap/value".to_owned()
             ])
         );
-        for bad in ["state/mmap", "states/mmap/value", "state/mmap/value/more"] {
+        for bad in [
+            "state/mmap",
+            "states/mmap/value",
+            "state/mmap/value/more",
+            "state/mmap/value since May",
+            "state//value",
+        ] {
             let error = parse("k", &format!("\n{bad}\n")).unwrap_err();
             assert!(error.starts_with(&format!("k:2: found `{bad}`, expected")));
         }
