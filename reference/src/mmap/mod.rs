@@ -88,19 +88,22 @@ pub(crate) struct Mmap {
     checked: Answer<()>,
 }
 
-const DECIDE: u8 = 1;
-const KIND: u8 = 2;
-const SPARE: u8 = 3;
-const UNMAP: u8 = 4;
-const CHARGE: u8 = 5;
-const LINK: u8 = 6;
-const POPULATE: u8 = 7;
-const PUT: u8 = 8;
+const HUGE: u8 = 1;
+const DECIDE: u8 = 2;
+const KIND: u8 = 3;
+const SPARE: u8 = 4;
+const UNMAP: u8 = 5;
+const CHARGE: u8 = 6;
+const LINK: u8 = 7;
+const POPULATE: u8 = 8;
+const PUT: u8 = 9;
 
 impl List for Mmap {
     rows! { "mmap"
         Descriptor None "ksys_mmap_pgoff: fget, under RCU"
             look_up: "the file, unless MAP_ANONYMOUS";
+        Decide None "ksys_mmap_pgoff: nothing shared"
+            huge: "MAP_HUGETLB: the file has no huge pages";
         Decide Write "do_mmap, mmap_region: mmap_sem"
             decide: "the place, and the flags of what is to be locked";
         Decide Write "do_mmap: nothing shared"
@@ -144,11 +147,15 @@ impl Mmap {
             it.file = Some(world.lookup(it.m, fd)?);
             world.get_file(it.file);
             if it.ask.flags.contains(MapFlags::HUGETLB) {
-                it.refused = Some(Errno::EINVAL);
-                return it.go(world, PUT);
+                return it.go(world, HUGE);
             }
         }
         it.go(world, DECIDE)
+    }
+
+    fn huge(world: &mut World, it: &mut Self) -> Step {
+        world.about(About::Areas(world.mms[it.m].id));
+        it.refuse(world, Errno::EINVAL)
     }
 
     /// An error, once the file is put.

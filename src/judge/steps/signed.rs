@@ -48,7 +48,7 @@ lists! {
     "mbind" "mbind": "allocate" "decide" "policy";
     "set_mempolicy" "set_mempolicy": "allocate" "policy";
     "uffd_register, uffd_unregister" "uffd": "decide" "flags";
-    "evict" "evict": "decide" "drop";
+    "evict" "evict": "decide" "drop" "put";
     "setrlimit" "setrlimit": "count";
     "get_mempolicy" "get_mempolicy": "decide";
     "may_expand_vm" "may_expand_vm": "decide";

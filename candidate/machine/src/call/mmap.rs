@@ -1,6 +1,6 @@
 //! mmap: the checks of `do_mmap` in their order.
 
-use vmadiff_contract::{Access, Errno, Fd, MapFlags, Prot, VmFlags};
+use vmadiff_contract::{Access, Errno, Fd, MapFlags, Prot, StepKind, Told, VmFlags};
 
 use crate::area::merge::Range;
 use crate::call::hugetlb::{hstate_sizelog, huge_page_align, prepare_hugepage_range};
@@ -68,6 +68,7 @@ impl<D: Design> Current<'_, D> {
             let file = self.fget(site::MMAP__FGET, request.fd);
             let file = file.ok_or(Errno::EBADF)?;
             let mapped = if huge {
+                self.mark(StepKind::Decide, self.areas(), Told::Refused);
                 Err(Errno::EINVAL)
             } else {
                 self.vm_mmap_pgoff(&request, Backing::File(file))
