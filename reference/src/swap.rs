@@ -49,7 +49,7 @@ impl List for Reclaim {
         Copy None "pageout: lock_page; nobody maps the page, nor stores to it"
             copy unless may_copy: "the contents, to the slot; the frame is freed";
         Entry None "the swap cache, which the model does not have: lock_page"
-            put_back: "the entries, as they were";
+            put_back: "the entries, as a load would find the page in the swap cache: not writable, and not hinting";
     }
 }
 
@@ -277,22 +277,21 @@ impl Reclaim {
                 if page.entry != now {
                     continue;
                 }
-                let old = it
-                    .taken
-                    .iter()
-                    .find(|(of, old)| *of == m && old.addr == page.addr);
+                let addr = page.addr;
+                let area = world.mms[m].at(addr).map(|i| &world.mms[m].areas[i]);
                 let was = it.taken[0].1;
-                let writable = false;
-                let (addr, copy) = (
-                    page.addr,
-                    Page {
-                        addr: page.addr,
-                        writable,
+                let found = match area {
+                    Some(area) => Page::new(addr, was.entry, area.flags, false),
+                    // munmap has yet to come to it.
+                    None => Page {
+                        addr,
+                        writable: false,
+                        hinting: false,
                         ..was
                     },
-                );
+                };
                 let mm = &mut world.mms[m];
-                mm.pages[at] = old.map_or(copy, |(_, old)| *old);
+                mm.pages[at] = found;
                 (mm.rss_anon, mm.swap_entries) = (mm.rss_anon + 1, mm.swap_entries - 1);
                 world.frame(it.frame).mapped += 1;
                 world.slots[it.slot as usize].count -= 1;
