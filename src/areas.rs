@@ -103,7 +103,8 @@ pub trait Areas: Send + Sized + 'static {
     const BASE: u64 = 0;
 
     /// An empty address space. `config` has the bounds: those of [`World::within`](crate::World::within), and
-    /// otherwise, in a plain world, those that it has by default.
+    /// otherwise, in a plain world, those that it has by default; as addresses and bytes of yours, by
+    /// [`BASE`](Areas::BASE) and [`PAGE_SIZE`](Areas::PAGE_SIZE).
     fn boot(config: &Config) -> Self;
 
     /// Maps private memory and answers where.

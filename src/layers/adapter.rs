@@ -81,7 +81,8 @@ pub fn boot<L: Layer>(
 }
 
 fn spaces<L: Layer>(config: &Config, events: &Arc<dyn EventSink>) -> Spaces<L::Space> {
-    let mut first = L::Space::boot(config);
+    let scale = Scale::new(L::Space::PAGE_SIZE, L::Space::BASE);
+    let mut first = L::Space::boot(&scale.config(config));
     L::listen(&mut first, events);
     Spaces {
         by_mm: vec![Some(first)],

@@ -52,7 +52,7 @@ impl<M: Interleaved> Manager for Open<M> {
 
     fn reset(&mut self, config: &Config) {
         self.config.clone_from(config);
-        self.space = Some(M::boot(config));
+        self.space = Some(M::boot(&self.scale.config(config)));
     }
 
     fn name(&self) -> &'static str {
@@ -109,7 +109,7 @@ impl<M: Interleaved> Manager for Open<M> {
     }
 
     fn adopt(&mut self, state: &Snapshot) -> bool {
-        let space = M::boot(&self.config);
+        let space = M::boot(&self.scale.config(&self.config));
         let holds = self.supports().knows(CallKind::Store);
         let taken = take_on(self.scale, MM, state, holds, |taken| match taken {
             Taken::Map(range, prot) => {

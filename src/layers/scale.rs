@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use vmadiff_contract::PAGE_SIZE;
+use vmadiff_contract::{Config, PAGE_SIZE};
 
 /// Which address of a manager stands for which of a program.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +56,25 @@ impl Scale {
         len << self.shift
     }
 
+    /// The manager's bounds for a program's: addresses and lengths. `u64::MAX` is no bound, and stays so.
+    pub fn config(self, config: &Config) -> Config {
+        let len = |len: u64| match len {
+            u64::MAX => len,
+            _ => self.len(len),
+        };
+        Config {
+            task_size: self.up(config.task_size),
+            mmap_base: self.up(config.mmap_base),
+            mmap_min_addr: self.up(config.mmap_min_addr),
+            start_brk: self.up(config.start_brk),
+            rlimit_as: len(config.rlimit_as),
+            rlimit_data: len(config.rlimit_data),
+            rlimit_stack: len(config.rlimit_stack),
+            rlimit_memlock: len(config.rlimit_memlock),
+            ..config.clone()
+        }
+    }
+
     /// The manager's byte for one of a program's: as far into its page.
     pub fn byte(self, addr: u64) -> u64 {
         self.up(addr & !(PAGE_SIZE - 1)) + addr % PAGE_SIZE
@@ -76,6 +95,16 @@ mod tests {
                 assert_eq!(scale.down(scale.up(addr)), addr);
                 assert_eq!(scale.byte(addr + 5), base + page * page_size + 5);
             }
+            let bounds = scale.config(&Config {
+                task_size: 0x210 * PAGE_SIZE,
+                mmap_min_addr: PAGE_SIZE,
+                rlimit_as: 3 * PAGE_SIZE,
+                ..Config::default()
+            });
+            assert_eq!(bounds.task_size, base + 0x210 * page_size);
+            assert_eq!(bounds.mmap_min_addr, base + page_size);
+            assert_eq!(bounds.rlimit_as, 3 * page_size);
+            assert_eq!(bounds.rlimit_data, u64::MAX);
         }
     }
 }

@@ -1,7 +1,10 @@
 //! Who chooses where memory goes.
 
+use std::ops::Range;
+
+use vmadiff::areas::{Areas, Place};
 use vmadiff::compare::Compare;
-use vmadiff::contract::{CallKind, Errno, Outcome};
+use vmadiff::contract::{CallKind, Config, Errno, Outcome, Prot};
 use vmadiff::{Placement, View, World, compare};
 
 use super::space::{self, ROOM, Space};
@@ -93,4 +96,47 @@ fn another_end_than_it_says_is_found() {
         "outcome/mmap/succeeded",
         1,
     );
+}
+
+/// Has room between the bounds that it was told, in pages and at addresses of its own.
+struct Bounded {
+    space: Space<{ space::RIGHT }, 0x4000, 0xffff_8000_0000_0000>,
+    bounds: Range<u64>,
+}
+
+impl Areas for Bounded {
+    const HAS: &'static [CallKind] = &[CallKind::Mmap, CallKind::Munmap];
+    const PAGE_SIZE: u64 = 0x4000;
+    const BASE: u64 = 0xffff_8000_0000_0000;
+
+    fn boot(config: &Config) -> Self {
+        Self {
+            space: Space::boot(config),
+            bounds: config.mmap_min_addr..config.task_size,
+        }
+    }
+
+    fn map(&mut self, range: Range<u64>, prot: Prot, how: Place) -> Result<u64, Errno> {
+        if range.start < self.bounds.start || self.bounds.end < range.end {
+            return Err(Errno::ENOMEM);
+        }
+        self.space.map(range, prot, how)
+    }
+
+    fn unmap(&mut self, range: Range<u64>) -> Result<(), Errno> {
+        self.space.unmap(range)
+    }
+
+    fn each(&self, visit: impl FnMut(Range<u64>, Prot)) {
+        self.space.each(visit);
+    }
+}
+
+#[test]
+fn bounds_are_told_as_the_manager_has_addresses() {
+    let compared = compare::<Bounded>("bounded")
+        .view(View::areas().joined())
+        .placement(Placement::FollowReference)
+        .world(World::plain().within(ROOM));
+    agrees(compared, 1000);
 }
