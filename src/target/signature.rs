@@ -128,7 +128,7 @@ sites! { CALLS, signature, message => of(FIELDS, "field", signature.field)(signa
     call_collapse_pass call_numa_scan_decide call_numa_scan_flush call_numa_scan_pass
     call_brk_charge call_brk_decide call_brk_resize call_mbind_allocate call_mbind_decide
     call_mbind_policy call_set_mempolicy_allocate call_set_mempolicy_policy call_uffd_decide
-    call_uffd_flags call_evict_decide call_evict_drop call_setrlimit_count
+    call_uffd_flags call_evict_decide call_evict_drop call_evict_put call_setrlimit_count
     call_get_mempolicy_decide call_charge_uncharge call_call_return
 
     call_munmap_flags call_may_expand_vm_decide call_mlock_future_check_decide
