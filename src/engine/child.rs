@@ -179,7 +179,10 @@ fn mutate(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
 fn crossover(first: &[u8], second: &[u8], out: &mut [u8], seed: u32) -> usize {
     with_job(|job| match job.instead_of(first) {
         Some(input) => put(&input, out),
-        None => job.subject.crossover(first, second, out, seed),
+        // It may run programs, too.
+        None => watched(job.executions | MUTATION, || {
+            job.subject.crossover(first, second, out, seed)
+        }),
     })
 }
 

@@ -132,16 +132,21 @@ impl Subject {
         let profile = self.profile(&data[..size], seed);
         let engine = vmadiff_libfuzzer::fuzzer_mutate;
         let made = mutate::mutate(data, size, max_size, seed, &profile, engine);
-        let meets = profile.flavour == Flavour::Interleaved
-            && self.ways.guide == Guide::Pairs
-            && profile
-                .policy
-                .is_none_or(|policy| policy == Policy::Preemptions);
-        if meets && max_size >= size && seed % FORCED_SHARE == 1 {
+        if max_size >= size && self.meets(&profile, seed) {
             self.force(data, made, max_size, seed)
         } else {
             made
         }
+    }
+
+    /// Whether tasks are to meet in another order in what a seed has made.
+    fn meets(&self, profile: &Profile, seed: u32) -> bool {
+        profile.flavour == Flavour::Interleaved
+            && self.ways.guide == Guide::Pairs
+            && profile
+                .policy
+                .is_none_or(|policy| policy == Policy::Preemptions)
+            && seed % FORCED_SHARE == 1
     }
 
     /// Has two tasks of what was made meet in another order, if it fits.
@@ -161,8 +166,14 @@ impl Subject {
     }
 
     /// Writes a cross of two inputs to `out` and answers its length.
-    pub fn crossover(&self, one: &[u8], other: &[u8], out: &mut [u8], seed: u32) -> usize {
-        mutate::crossover(one, other, out, seed, &self.profile(one, seed))
+    pub fn crossover(&mut self, one: &[u8], other: &[u8], out: &mut [u8], seed: u32) -> usize {
+        let profile = self.profile(one, seed);
+        let made = mutate::crossover(one, other, out, seed, &profile);
+        if self.meets(&profile, seed) {
+            self.force(out, made, out.len(), seed)
+        } else {
+            made
+        }
     }
 
     /// What is to become of an input. Where both kinds are made, one with a schedule keeps its
@@ -180,5 +191,32 @@ impl Subject {
             Flavour::Serial
         };
         self.ways.narrow(self.pair.profile(flavour))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_meet_in_another_order_in_half_of_what_is_made() {
+        let planted = Planted::default();
+        let mut subject = Subject::new(Kind::Interleaved, Ways::default(), &planted);
+        let (mut out, mut forced) = (vec![0; 4096], [0, 0]);
+        for seed in 1..=64 {
+            let profile = subject.profile(&[], seed);
+            let plain = mutate::crossover(&[], &[], &mut out, seed, &profile);
+            let plain = out[..plain].to_vec();
+            let made = subject.crossover(&[], &[], &mut out, seed);
+            let is_forced = out[..made] != plain[..];
+            assert!(!is_forced || seed % FORCED_SHARE == 1, "seed {seed}");
+            forced[0] += u32::from(is_forced);
+            let mut data = vec![0; 4096];
+            let made = subject.mutate(&mut data, 0, 4096, seed);
+            let fresh = mutate::generate(seed.into(), &profile).encode();
+            forced[1] += u32::from((seed / 8) % 2 == 0 && data[..made] != fresh);
+        }
+        assert!(forced[0] > 20 && forced[1] > 10, "{forced:?}");
+        assert!(subject.met.pairs() > 20);
     }
 }

@@ -144,6 +144,23 @@ fn one_change_in_eight_is_the_engines() {
     assert_eq!(calls, 100);
 }
 
+/// Engines ask for crosses as often as for changes, and what comes of two races is hardly ever a race.
+#[test]
+fn of_eight_crosses_of_races_seven_are_made_anew() {
+    for (profile, anew) in [(Profile::default(), 0), (interleaved(), 896)] {
+        let [one, other] = [3, 5].map(|seed| generate(seed, &profile).encode());
+        let made = (0..1024_u32).filter(|&seed| {
+            let mut out = vec![0; 4096];
+            let size = crossover(&one, &other, &mut out, seed, &profile);
+            let mut anew = generate(seed.into(), &profile);
+            // As long as races are that engines change.
+            anew.calls.truncate(24);
+            out[..size] == anew.encode()
+        });
+        assert_eq!(made.count(), anew, "{profile:?}");
+    }
+}
+
 /// The engine may set the mark of a long program; nobody runs it then.
 #[test]
 fn the_engine_cannot_make_an_input_unbounded() {

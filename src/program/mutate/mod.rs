@@ -100,6 +100,11 @@ fn fresh_share(flavour: Flavour) -> u32 {
     }
 }
 
+/// Of so many crosses of races one is made; the others are fresh programs. libFuzzer asks for crosses half of the
+/// time, and of two races hardly ever one comes of it: the calls of one are not about what the other's are about,
+/// and switches mean other moments.
+const CROSSED_SHARE: u32 = 8;
+
 /// Calls that a changed program has at most. A long race is slow, and most of its calls have run
 /// before the first switch comes.
 fn most_calls(profile: &Profile) -> usize {
@@ -172,10 +177,11 @@ pub fn mutate(
 
 /// Makes one input of two in `out`, as `LLVMFuzzerCustomCrossOver` does; its size is the answer.
 ///
-/// A run of the second's calls is put into the first's, over some of them or between.
+/// A run of the second's calls is put into the first's, over some of them or between. Of races most are made anew.
 pub fn crossover(one: &[u8], other: &[u8], out: &mut [u8], seed: u32, profile: &Profile) -> usize {
     let mut session = Session::new().seed(seed.into());
-    if profile.fresh {
+    let races = profile.flavour == Flavour::Interleaved;
+    if profile.fresh || races && !(seed / ENGINES_SHARE).is_multiple_of(CROSSED_SHARE) {
         return finish(
             generate(seed.into(), profile),
             out,
