@@ -11,8 +11,7 @@ const PROGRAMS: u64 = 24_000;
 
 /// Those that show without feedback. The others want a rarer meeting: they are for engines, and each
 /// has its program in corpus/races.
-const FOUND: [&str; 11] = [
-    "a6-bounds-before-count",
+const FOUND: [&str; 10] = [
     "a11-bracket-under-read",
     "a19-node-not-cleared",
     "a21-freed-at-once",
@@ -25,15 +24,21 @@ const FOUND: [&str; 11] = [
     "skip-last-recheck",
 ];
 
+/// Programs in which [`RARE`] shows itself.
+const MANY: u64 = 96_000;
+
+/// What wants two switches at two places: a list of switches has them, and policies that draw seldom do.
+const RARE: &str = "a6-bounds-before-count";
+
 /// How many programs it took, and under what signature it showed.
-fn hunt(defect: &str) -> Option<(u64, String)> {
+fn hunt(defect: &str, programs: u64) -> Option<(u64, String)> {
     let mut guilty = pair(&Planted::defect(defect));
     let profile = guilty.profile(Flavour::Interleaved);
     let mut innocent = pair(&Planted::default());
     let mut infos = defects(guilty.design());
     let info = infos.find(|info| info.name == defect).expect("a defect");
     let rules = rules(guilty.design(), info);
-    (0..PROGRAMS).find_map(|seed| {
+    (0..programs).find_map(|seed| {
         let program = generate(seed, &profile);
         let ran = guilty.run(&program, &mut ())?;
         match ran.verdict {
@@ -51,13 +56,14 @@ fn hunt(defect: &str) -> Option<(u64, String)> {
 #[test]
 fn fresh_races_find_the_defects() {
     let mut missed = Vec::new();
-    for defect in FOUND {
-        match hunt(defect) {
+    let all = FOUND.map(|defect| (defect, PROGRAMS));
+    for (defect, programs) in all.into_iter().chain([(RARE, MANY)]) {
+        match hunt(defect, programs) {
             Some((tried, signature)) => {
                 println!("{defect}: {signature} after {tried} programs");
             }
-            None => missed.push(defect),
+            None => missed.push(format!("{defect} not in {programs} programs")),
         }
     }
-    assert!(missed.is_empty(), "not in {PROGRAMS} programs: {missed:?}");
+    assert!(missed.is_empty(), "{missed:?}");
 }

@@ -5,6 +5,7 @@ mod others;
 mod preemption_points;
 mod setup;
 mod targeted;
+mod theme;
 mod variants;
 
 use vmadiff_contract::{CallKind, Config, DesignInfo, TaskId};
@@ -26,8 +27,15 @@ const FORKED: u64 = 3;
 /// One race in so many has a child that was there before, and has nothing.
 const EMPTY: u64 = 12;
 
+/// One race in so many is of one theme.
+const THEMED: u64 = 3;
+
 /// A program of this kind.
 pub(super) fn race(dice: &mut Dice<'_>, profile: &Profile) -> Program {
+    let themed = dice.one_in(THEMED).then(|| theme::race(dice, profile));
+    if let Some(program) = themed.flatten() {
+        return program;
+    }
     let mut program = Program {
         config: Config {
             tasks: dice.weighted(&[(1, 2), (1, 3)]),

@@ -224,7 +224,7 @@ fn touched(dice: &mut Dice<'_>, program: &mut Program, start: u64, pages: u64) {
 }
 
 /// What the first open answers.
-const FIRST_FD: Fd = Fd(3);
+pub(super) const FIRST_FD: Fd = Fd(3);
 
 /// A step by a task whose allocations do not fail.
 pub(super) fn by(task: TaskId, call: Call) -> Step {
