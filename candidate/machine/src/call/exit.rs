@@ -52,6 +52,7 @@ impl<D: Design> Machine<D> {
         self.unmap_vmas(&mut gather, first, 0, u64::MAX);
         self.free_pgtables(&mut gather, first, 0, 0);
         gather.finish();
+        self.unlink_behind_tables(first);
         let mut accounted = 0;
         let mut next = Some(first);
         while let Some(vma) = next {

@@ -154,13 +154,7 @@ impl<D: Design> Machine<D> {
         let ceiling = next.map_or(0, |next| next.vm_start().get(site::UNMAP_REGION__CEILING));
         self.free_pgtables(&mut gather, first, floor, ceiling);
         gather.finish();
-        if defect!(self, TablesFreedBeforeUnlink) {
-            let mut next = Some(first);
-            while let Some(vma) = next {
-                self.unlink_from_rmap(vma);
-                next = self.next(vma);
-            }
-        }
+        self.unlink_behind_tables(first);
     }
 
     /// Frees the page tables of a list of areas (`free_pgtables`), and takes the areas off the
@@ -189,6 +183,15 @@ impl<D: Design> Machine<D> {
                 Some(next) => vma = next,
                 None => return,
             }
+        }
+    }
+
+    /// What [`Self::free_pgtables`] has left on the lists, with a defect.
+    pub fn unlink_behind_tables(&self, first: Ref<'_, Vma>) {
+        let mut next = Some(first).filter(|_| defect!(self, TablesFreedBeforeUnlink));
+        while let Some(vma) = next {
+            self.unlink_from_rmap(vma);
+            next = self.next(vma);
         }
     }
 
