@@ -279,10 +279,12 @@ impl Reclaim {
                 }
                 let addr = page.addr;
                 let area = world.mms[m].at(addr).map(|i| &world.mms[m].areas[i]);
-                let was = it.taken[0].1;
+                let mut taken = it.taken.iter();
+                let own = taken.find(|(of, old)| *of == m && old.addr == addr);
+                let was = own.map_or(it.taken[0].1, |(_, old)| *old);
                 let found = match area {
                     Some(area) => Page::new(addr, was.entry, area.flags, false),
-                    // munmap has yet to come to it.
+                    // munmap has yet to come to it, with the rights that its area had.
                     None => Page {
                         addr,
                         writable: false,
