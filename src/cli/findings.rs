@@ -122,7 +122,7 @@ impl<'a> Explainer<'a> {
             return Ok(explained);
         }
         let program = &explained.found.case().program;
-        let pair = &mut self.pair;
+        let (shrinking, pair) = (self.shrinking(), &mut self.pair);
         let ran = pair.observe_twice(program);
         let divergence = match &ran.verdict {
             Verdict::Diverge(divergence) if divergence.signature.to_string() == *signature => {
@@ -135,11 +135,6 @@ impl<'a> Explainer<'a> {
             }
         };
         let signature = &divergence.signature;
-        let shrinking = Shrinking {
-            planted: self.planted,
-            limit: Some(TIME),
-            interrupt: self.interrupt,
-        };
         let shrunk = shrinking.shrink(pair, program, &signature.to_string());
         let shrunk = shrunk.program;
         let ran = pair.observe_twice(&shrunk);
@@ -157,17 +152,21 @@ impl<'a> Explainer<'a> {
         Ok(explained)
     }
 
-    /// Shrinks and explains a program at which a manager hangs or dies, which is not run here.
-    fn explain_lost(&mut self, explained: &mut Explained) -> Result<()> {
-        let shrinking = Shrinking {
+    fn shrinking(&self) -> Shrinking<'a> {
+        Shrinking {
             planted: self.planted,
             limit: Some(TIME),
             interrupt: self.interrupt,
-        };
+        }
+    }
+
+    /// Shrinks and explains a program at which a manager hangs or dies, which is not run here.
+    fn explain_lost(&mut self, explained: &mut Explained) -> Result<()> {
         let program = &explained.found.case().program;
         let signature = &explained.signature;
         let (shrunk, lost) =
-            shrinking.shrink_lost(&mut self.pair, program, signature, self.seconds)?;
+            self.shrinking()
+                .shrink_lost(&mut self.pair, program, signature, self.seconds)?;
         let again = lost.is_some();
         let lost = lost.unwrap_or_else(|| Lost {
             signature: signature.clone(),
