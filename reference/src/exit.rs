@@ -1,7 +1,8 @@
 //! The end of a task and of an address space (section 17).
 
-use vmadiff_contract::{About, Choice, TaskId};
+use vmadiff_contract::{About, Choice, TaskId, VmFlags};
 
+use crate::area::Area;
 use crate::guard::Guard;
 use crate::job::{DONE, Flow, List, Step, rows};
 use crate::munmap::Gone;
@@ -18,13 +19,15 @@ pub(crate) struct Exit {
 }
 
 const LEAVE_MM: u8 = 1;
-const DETACH: u8 = 3;
-const LEAVE: u8 = 4;
-const FILE: u8 = 6;
-const FINISH: u8 = 7;
-const PUT: u8 = 8;
-const UNCHARGE: u8 = 10;
-const POLICY: u8 = 12;
+const UNLOCK: u8 = 2;
+const ZAP: u8 = 3;
+const DETACH: u8 = 4;
+const LEAVE: u8 = 5;
+const FILE: u8 = 7;
+const FINISH: u8 = 8;
+const PUT: u8 = 9;
+const UNCHARGE: u8 = 11;
+const POLICY: u8 = 13;
 
 impl List for Exit {
     rows! { "exit"
@@ -32,6 +35,8 @@ impl List for Exit {
             leave_tlb or own_tlb: "the task's own TLB";
         Decide None "do_exit, mmput: atomic_dec_and_test of mm_users"
             leave_mm: "the task ends; not the last one: on to its policy";
+        Flags None "exit_mmap: munlock_vma_pages_all; nobody else has the address space"
+            unlock: "the next area that is locked is so no more";
         Pass None "exit_mmap: unmap_vmas; nobody else has the address space"
             zap: "all pages are zapped";
         Detach None "exit_mmap: nobody else has the address space"
@@ -93,7 +98,29 @@ impl Exit {
                 return Ok(Flow::To(POLICY));
             }
         }
-        Ok(Flow::Next)
+        it.unlock_next(world)
+    }
+
+    /// The first area that is locked, by place.
+    fn locked(&self, world: &World) -> Option<usize> {
+        let locked = |area: &Area| area.flags.contains(VmFlags::LOCKED);
+        world.mms[self.m].areas.iter().position(locked)
+    }
+
+    fn unlock_next(&mut self, world: &mut World) -> Step {
+        let locked = self.locked(world).is_some();
+        Ok(Flow::To(if locked { UNLOCK } else { ZAP }))
+    }
+
+    /// Who looks for the areas of a page finds one that may be reclaimed.
+    fn unlock(world: &mut World, it: &mut Self) -> Step {
+        if let Some(i) = it.locked(world) {
+            let area = &mut world.mms[it.m].areas[i];
+            area.flags -= VmFlags::LOCKED | VmFlags::LOCKONFAULT;
+            let about = About::Area(area.id);
+            world.about(about);
+        }
+        it.unlock_next(world)
     }
 
     fn zap(world: &mut World, it: &mut Self) -> Step {

@@ -119,7 +119,7 @@ sites! { CALLS, signature, message => of(FIELDS, "field", signature.field)(signa
     call_move_flush call_move_link call_move_pass call_madvise_copy call_madvise_decide
     call_madvise_flags call_fork_allocate call_fork_anon call_fork_charge call_fork_count
     call_fork_decide call_fork_descriptor call_fork_flush call_fork_link call_fork_number
-    call_fork_pass call_fork_put call_exit_decide call_exit_detach call_exit_flush call_exit_pass
+    call_fork_pass call_fork_put call_exit_decide call_exit_detach call_exit_flags call_exit_flush call_exit_pass
     call_exit_put call_exit_uncharge call_exit_unlink call_mlock_decide call_mlock_flags
     call_mlockall_decide call_mlockall_flags call_files_decide call_files_descriptor call_files_drop
     call_files_put call_files_size call_unmap_file_decide call_mincore_decide call_reclaim_copy

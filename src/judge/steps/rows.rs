@@ -56,7 +56,7 @@ pub fn must_be_marked(offer: &Offer) -> bool {
             DECIDING.iter().any(of)
         }
         // A file's areas are walked over until they leave its list.
-        StepKind::Unlink => matches!((offer.list, offer.row), ("munmap", 7) | ("exit", 6)),
+        StepKind::Unlink => matches!((offer.list, offer.row), ("munmap", 7) | ("exit", 7)),
         StepKind::Uncharge
         | StepKind::Allocate
         | StepKind::Policy

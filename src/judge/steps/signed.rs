@@ -35,7 +35,7 @@ lists! {
     "move an area" "move": "count" "decide" "flags" "flush" "link" "pass";
     "madvise" "madvise": "copy" "decide" "flags";
     "fork" "fork": "allocate" "anon" "charge" "count" "decide" "descriptor" "flush" "link" "number" "pass" "put";
-    "exit" "exit": "decide" "detach" "flush" "pass" "put" "uncharge" "unlink";
+    "exit" "exit": "decide" "detach" "flags" "flush" "pass" "put" "uncharge" "unlink";
     "mlock, mlock2, munlock" "mlock": "decide" "flags";
     "mlockall, munlockall" "mlockall": "decide" "flags";
     "open, close, ftruncate, fallocate" "files": "decide" "descriptor" "drop" "put" "size";

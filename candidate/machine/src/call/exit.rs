@@ -44,7 +44,7 @@ impl<D: Design> Machine<D> {
         let mut next = Some(first);
         while let Some(vma) = next.filter(|_| mm.locked_vm.peek() != 0) {
             if vma.flags().contains(VmFlags::LOCKED) {
-                self.munlock_vma_pages_range(vma, false);
+                self.munlock_vma_pages_range(vma);
             }
             next = self.next(vma);
         }

@@ -202,7 +202,7 @@ impl<D: Design> Current<'_, D> {
             self.mark(StepKind::Flags, vma.about(), Told::Flags(flags));
             D::changed(self, vma, Why::Lock);
         } else {
-            self.munlock_vma_pages_range(vma, true);
+            self.munlock_vma_pages_range(vma);
         }
         Ok(vma)
     }
@@ -225,14 +225,11 @@ impl<D: Design> Current<'_, D> {
 impl<D: Design> Machine<D> {
     /// Takes an area's lock flags away (`munlock_vma_pages_range`). Its pages are
     /// where they were: the model has no list of pages that cannot be evicted.
-    /// `told`: as a step of its own, not a part of an unmapping.
-    pub fn munlock_vma_pages_range(&self, vma: Ref<'_, Vma>, told: bool) {
+    pub fn munlock_vma_pages_range(&self, vma: Ref<'_, Vma>) {
         D::change(self, vma, Why::Unlock);
         let flags = vma.flags() - LOCKS;
         vma.set_flags(site::MUNLOCK_VMA_PAGES__VM_FLAGS, flags);
-        if told {
-            self.mark(StepKind::Flags, vma.about(), Told::Flags(flags));
-        }
+        self.mark(StepKind::Flags, vma.about(), Told::Flags(flags));
         D::changed(self, vma, Why::Unlock);
     }
 }

@@ -103,7 +103,7 @@ impl<D: Design> Current<'_, D> {
         while let Some(vma) = next.filter(|vma| vma.start() < end) {
             if vma.flags().contains(VmFlags::LOCKED) {
                 mm.locked_vm.count(vma.pages().wrapping_neg());
-                self.munlock_vma_pages_range(vma, true);
+                self.munlock_vma_pages_range(vma);
             }
             next = self.next(vma);
         }
