@@ -21,6 +21,8 @@ impl List for Carve {
     rows! { "part of an area"
         Merge Write "vma_merge: mmap_sem; i_mmap_lock_write, anon_vma_lock_write"
             merge unless may_merge: "the range, with its neighbours, if they may be one";
+        Merge Write "__vma_adjust, again: the locks were let go; i_mmap_lock_write, anon_vma_lock_write"
+            merge_next unless may_merge_next: "the area behind it as well, if the range was one that went";
         Cut Write "split_vma: mmap_sem; i_mmap_lock_write, anon_vma_lock_write"
             cut_start unless may_cut: "the part below";
         Cut Write "split_vma: as above"
@@ -28,8 +30,9 @@ impl List for Carve {
     }
 }
 
-const CUT_START: u8 = 1;
-const CUT_END: u8 = 2;
+const MERGE_NEXT: u8 = 1;
+const CUT_START: u8 = 2;
+const CUT_END: u8 = 3;
 
 impl Carve {
     /// The area before the part, or the one that it starts inside.
@@ -43,6 +46,10 @@ impl Carve {
 
     fn may_merge(world: &World, it: &Self) -> Option<Guard> {
         world.may_merge(it.m, it.prev(world), &it.wanted)
+    }
+
+    fn may_merge_next(world: &World, it: &Self) -> Option<Guard> {
+        world.may_merge_next(it.m, it.i)
     }
 
     fn may_cut(world: &World, it: &Self) -> Option<Guard> {
@@ -59,7 +66,10 @@ impl Carve {
         let (inside, prev) = (area.start < it.wanted.start, it.prev(world));
         let ends = it.wanted.end >= area.end;
         if let Some(merged) = world.merge(it.m, prev, &it.wanted) {
-            it.i = merged;
+            it.i = merged.place;
+            if merged.half {
+                return it.go(world, MERGE_NEXT);
+            }
             return it.done();
         }
         match (inside, ends) {
@@ -67,6 +77,11 @@ impl Carve {
             (false, false) => it.go(world, CUT_END),
             (false, true) => it.done(),
         }
+    }
+
+    fn merge_next(world: &mut World, it: &mut Self) -> Step {
+        world.merge_next(it.m, it.i);
+        it.done()
     }
 
     fn cut_start(world: &mut World, it: &mut Self) -> Step {

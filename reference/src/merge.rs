@@ -42,6 +42,21 @@ impl Wanted {
     }
 }
 
+/// What a range became a part of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Merged {
+    /// The survivor's place.
+    pub place: usize,
+    /// It is to take in the next area as well, in a step of its own ([`World::merge_next`]).
+    pub half: bool,
+}
+
+impl Merged {
+    fn whole(place: usize) -> Self {
+        Self { place, half: false }
+    }
+}
+
 /// Who gives its anon_vma to whom when areas merge, by place.
 struct Import {
     from: usize,
@@ -73,10 +88,9 @@ impl World {
         (left, right.map(|_| next), swallowed)
     }
 
-    /// Makes a range part of its neighbours if they may be one (`vma_merge`), and answers the
-    /// survivor's place. `prev` is the area before the range, or the one that the range starts
-    /// inside. None: nothing has changed.
-    pub fn merge(&mut self, m: usize, prev: Option<usize>, wanted: &Wanted) -> Option<usize> {
+    /// Makes a range part of its neighbours if they may be one (`vma_merge`). `prev` is the area
+    /// before the range, or the one that the range starts inside. None: nothing has changed.
+    pub fn merge(&mut self, m: usize, prev: Option<usize>, wanted: &Wanted) -> Option<Merged> {
         let (left, right, swallowed) = self.sides(m, prev, wanted);
         let areas = &self.mms[m].areas;
         let merged = match (left, right) {
@@ -88,16 +102,22 @@ impl World {
             (None, None) => None,
         };
         if let Some(merged) = merged {
-            self.about(About::Area(self.mms[m].areas[merged].id));
+            self.about(About::Area(self.mms[m].areas[merged.place].id));
         }
         merged
     }
 
-    /// Cases 1 and 6: `prev` takes in the range and `next`.
-    fn merge_both(&mut self, m: usize, prev: usize, next: usize, swallowed: bool) -> Option<usize> {
+    /// Cases 1 and 6: `prev` takes in the range and `next`. Where the range is an area it takes that in
+    /// first, and the locks of file and anon_vma are let go between (`__vma_adjust`).
+    fn merge_both(
+        &mut self,
+        m: usize,
+        prev: usize,
+        next: usize,
+        swallowed: bool,
+    ) -> Option<Merged> {
         let areas = &self.mms[m].areas;
         let from = (prev + 1..=next).find(|&i| areas[i].rmap.anon.is_some());
-        let end = areas[next].end;
         self.import(
             m,
             Import {
@@ -106,15 +126,33 @@ impl World {
             },
         )
         .ok()?;
-        self.mms[m].areas[prev].end = end;
-        self.absorb(m, prev + 1..next + 1);
+        self.take_in_next(m, prev);
         self.note(Note::Merge(if swallowed { 6 } else { 1 }));
-        Some(prev)
+        Some(Merged {
+            place: prev,
+            half: swallowed,
+        })
+    }
+
+    /// The other half of case 6.
+    pub fn merge_next(&mut self, m: usize, prev: usize) {
+        self.take_in_next(m, prev);
+        self.about(About::Area(self.mms[m].areas[prev].id));
+    }
+
+    /// Whether the next area may leave its file's list.
+    pub fn may_merge_next(&self, m: usize, prev: usize) -> Option<Guard> {
+        self.is_unmapped(self.mms[m].areas[prev].file)
+    }
+
+    fn take_in_next(&mut self, m: usize, prev: usize) {
+        self.mms[m].areas[prev].end = self.mms[m].areas[prev + 1].end;
+        self.absorb(m, prev + 1..prev + 2);
     }
 
     /// Cases 2, 5 and 7: `prev` takes in the range, which is a gap, or the start of the area
     /// after it, or all of that.
-    fn merge_left(&mut self, m: usize, prev: usize, end: u64, swallowed: bool) -> Option<usize> {
+    fn merge_left(&mut self, m: usize, prev: usize, end: u64, swallowed: bool) -> Option<Merged> {
         let area = prev + 1;
         let cut = self.mms[m]
             .areas
@@ -141,7 +179,7 @@ impl World {
         };
         self.mms[m].areas[prev].end = end;
         self.note(Note::Merge(case));
-        Some(prev)
+        Some(Merged::whole(prev))
     }
 
     /// Cases 3, 4 and 8: `next` takes in the range, which is a gap, or the end of `prev`, or the
@@ -153,7 +191,7 @@ impl World {
         next: usize,
         wanted: &Wanted,
         swallowed: bool,
-    ) -> Option<usize> {
+    ) -> Option<Merged> {
         let cut = prev.filter(|&prev| wanted.start < self.mms[m].areas[prev].end);
         if let Some(prev) = cut {
             self.import(
@@ -180,14 +218,14 @@ impl World {
         area.pgoff = area.pgoff.wrapping_sub(wanted.pages());
         if cut.is_some() {
             self.note(Note::Merge(4));
-            Some(next)
+            Some(Merged::whole(next))
         } else if swallowed {
             self.absorb(m, next - 1..next);
             self.note(Note::Merge(8));
-            Some(next - 1)
+            Some(Merged::whole(next - 1))
         } else {
             self.note(Note::Merge(3));
-            Some(next)
+            Some(Merged::whole(next))
         }
     }
 

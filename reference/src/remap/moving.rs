@@ -323,7 +323,7 @@ impl World {
         };
         let place = self.mms[m].find(addr);
         if let Some(merged) = self.merge(m, place.checked_sub(1), &wanted) {
-            let merged = &self.mms[m].areas[merged];
+            let merged = &self.mms[m].areas[merged.place];
             let source = if merged.holds(start) {
                 merged.id
             } else {

@@ -218,7 +218,7 @@ impl<D: Design> Current<'_, D> {
                 }
             }
         }
-        if fate != Next::BothGo && to.insert.is_none() {
+        if to.insert.is_none() {
             self.adjusted(vma, to);
         }
     }
