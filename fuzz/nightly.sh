@@ -8,11 +8,13 @@
 # what is missing is made. Nothing of a machine is deleted: its campaign makes its corpus small when it
 # starts again. SHARED/findings.txt lists a signature a line with its smallest program; those of the file
 # SHARED/known.txt, which is read as `--known` is, are left out. The status is 1 if there is any, as of
-# `vmadiff run`; 3 if a harness had failed on a machine, or something could not be copied, which is named
-# and comes another night.
+# `vmadiff run`; 3 if a harness had failed on a machine, or something could not be copied, written or made
+# small, which is named and comes another night.
 #
 # VMADIFF is the command, `vmadiff` unless told otherwise; SECONDS_MOST what making small may take.
-set -euo pipefail
+set -Eeuo pipefail
+# 1 is for findings: what fails otherwise, such as a folder that cannot be written to, is 3.
+trap 'exit 3' ERR
 export LC_ALL=C
 vmadiff=${VMADIFF:-vmadiff}
 [ $# -ge 2 ] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
@@ -21,6 +23,8 @@ for folder in "$@"; do
     inputs=$(find "$folder" -maxdepth 1 -regextype posix-extended -regex '.*/[0-9a-f]{16,}' -print -quit)
     [ -z "$inputs" ] || { echo "$folder: holds inputs, expected a folder with \`corpus/\`" >&2; exit 2; }
 done
+[[ ${SECONDS_MOST:=3600} =~ ^[1-9][0-9]*$ ]] ||
+    { echo "SECONDS_MOST: found \`$SECONDS_MOST\`, expected a number of seconds" >&2; exit 2; }
 command -v -- "$vmadiff" >/dev/null || { echo "VMADIFF: $vmadiff: not found, expected the command" >&2; exit 2; }
 shared=$1
 shift
@@ -105,7 +109,10 @@ for machine in "$@"; do
 done
 echo "$shared/corpus: $(count "$shared/corpus") inputs of $# machines"
 if [ "$(count "$shared/corpus")" != 0 ]; then
-    "$vmadiff" corpus reduce "$shared/corpus" --seconds "${SECONDS_MOST:-3600}"
+    "$vmadiff" corpus reduce "$shared/corpus" --seconds "$SECONDS_MOST" || {
+        echo "$shared/corpus: could not be made small" >&2
+        failed=1
+    }
 elif [ "$failed" = 0 ]; then
     echo "no machine has an input" >&2
     exit 2
@@ -124,4 +131,4 @@ done | sort -k2,2 -k1,1n | awk '$2 != last { last = $2; sub(/^[^ ]* /, ""); prin
 mv -- "$shared/.findings" "$shared/findings.txt"
 cat "$shared/findings.txt"
 [ "$failed" = 0 ] || exit 3
-[ ! -s "$shared/findings.txt" ]
+if [ -s "$shared/findings.txt" ]; then exit 1; fi

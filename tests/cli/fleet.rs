@@ -184,6 +184,30 @@ fn mistakes_are_named_before_the_night_begins() {
     assert_eq!(status, 0, "{said}");
 }
 
+/// 1 says that there are findings, and nothing else.
+#[test]
+fn a_night_that_fails_is_not_one_with_findings() {
+    let shell = Shell::new();
+    shell.run("fuzz serial --runs 300 --seed 1 --corpus m1/corpus --artifacts m1/artifacts");
+    std::fs::create_dir(shell.folder().join("shared")).unwrap();
+    let none_of_it = "export SECONDS_MOST=1h; exec bash \"$@\"";
+    let (status, said) = script(&shell, &["shared", "m1"], "true", none_of_it);
+    let wanted = "SECONDS_MOST: found `1h`, expected a number of seconds";
+    assert!(status == 2 && said.contains(wanted), "{said}");
+    assert!(!shell.folder().join("shared/corpus").exists());
+    shell.write("shared/artifacts", "a file");
+    let (status, said) = nightly(&shell, &["shared", "m1"]);
+    assert!(status == 3 && said.contains("shared/artifacts"), "{said}");
+    std::fs::remove_file(shell.folder().join("shared/artifacts")).unwrap();
+    // What was found is listed nevertheless.
+    std::fs::create_dir(shell.folder().join("m2")).unwrap();
+    let (status, said) = night(&shell, &["shared", "m1", "m2"], "false");
+    let wanted = "shared/corpus: could not be made small";
+    assert!(status == 3 && said.contains(wanted), "{said}");
+    assert!(count(&shell, "m2/corpus") > 0, "it is given out as it is");
+    assert_eq!(shell.read("shared/findings.txt"), b"");
+}
+
 /// The machine had inputs; that none was copied is not that there are none.
 #[test]
 fn a_night_without_room_is_told_as_one() {
