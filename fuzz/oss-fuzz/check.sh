@@ -44,6 +44,15 @@ broken=0
 
 bad() { echo "BAD BUILD: $*"; broken=1; }
 
+# The programs that it calls: without one, a check would blame the build minutes later.
+need() {
+    local tool missing=()
+    for tool; do
+        command -v "$tool" >/dev/null || missing+=("$tool")
+    done
+    [ ${#missing[@]} = 0 ] || { echo "not found, expected in PATH: ${missing[*]}" >&2; exit 2; }
+}
+
 # The toolchain that services build with, or another if that cannot be had; and whether it is due to
 # move.
 choose_toolchain() {
@@ -179,8 +188,8 @@ unit_time() {
     awk -v once="$once" -v more="$more" 'BEGIN { printf "%d", (more - once) * 100 }'
 }
 
-# Holds the units of a folder to UNIT: those that take longest by the clock, which counts what others on
-# the machine do, too, are timed alone.
+# Holds the units of a folder to UNIT: the five that take longest by the clock, which counts what others on
+# the machine do, too, and all that take longer than UNIT by it, are timed alone.
 hold_units() {
     local target=$1 name=$2 folder=$3 unit took slowest=0
     run_fuzzer "$target" "-artifact_prefix=$work/" "$folder"/* >"$work/units" 2>&1 ||
@@ -190,7 +199,7 @@ hold_units() {
         [ "$took" -le "$UNIT" ] || bad "$target: $took ms on $(basename "$unit") of $name, expected $UNIT"
         [ "$took" -le "$slowest" ] || slowest=$took
     done < <(grep -aoP '^Executed \K.* in \d+(?= ms$)' "$work/units" | sed 's/ in / /' |
-        sort -k2,2nr | awk 'NR <= 5 { print $1 }')
+        sort -k2,2nr | awk -v most="$UNIT" 'NR <= 5 || $2 > most { print $1 }')
     echo "$(basename "$target"), $name: $(grep -ac ' ms$' "$work/units") units, the slowest $slowest ms on the processor"
 }
 
@@ -334,11 +343,13 @@ esac
 [[ $RUNS =~ ^[1-9][0-9]*$ ]] || { echo "RUNS is $RUNS, expected a number" >&2; exit 2; }
 if [ "${1:-}" = --only ] && [ $# = 2 ]; then
     [ -d "$2" ] || { echo "$2: not found, expected a folder with targets" >&2; exit 2; }
+    need objdump unzip
     check "$(cd "$2" && pwd)"
 elif [ $# != 0 ]; then
     echo "found \`$*\`, expected nothing, or --only DIR" >&2
     exit 2
 else
+    need cargo-fuzz c++ objdump zip unzip
     choose_toolchain
     mkdir "$work/out"
     build "$work/out"

@@ -234,7 +234,9 @@ for argument in "$@"; do
         *) unit=$argument ;;
     esac
 done
-if [ -f "$unit" ]; then
+if [ "$#" -gt 8 ]; then
+    for argument in "$@"; do [ ! -f "$argument" ] || echo "Executed $argument in 700 ms"; done
+elif [ -f "$unit" ]; then
     for ((run = 0; run < runs; run++)); do for ((n = 0; n < 20000; n++)); do :; done; done
 else
     echo x > "${prefix}slow-unit-1"
@@ -242,6 +244,30 @@ else
     echo "stat::slowest_unit_time_sec: 12"
 fi
 "#;
+
+/// Without objdump every target would seem to be built without AddressSanitizer.
+#[test]
+fn a_check_names_the_programs_that_are_missing() {
+    const CHECK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/oss-fuzz/check.sh");
+    let shell = Shell::new();
+    let only_these = "for name in bash dirname mktemp rm unzip; do ln -sf \"$(command -v $name || echo /bin/true)\" . ; done; \
+                      PATH=$PWD exec bash \"$@\"";
+    for (arguments, missing) in [
+        (&["--only", "."][..], "objdump"),
+        (&[], "cargo-fuzz c++ objdump zip"),
+    ] {
+        let mut command = Command::new("bash");
+        command.args(["-c", only_these, "bash", CHECK]);
+        let output = command.args(arguments).current_dir(shell.folder()).output();
+        let output = output.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert_eq!(
+            said.trim_end(),
+            format!("not found, expected in PATH: {missing}")
+        );
+    }
+}
 
 /// A machine that is busy makes every unit slow by the clock.
 #[test]
@@ -273,6 +299,17 @@ fn a_unit_is_blamed_for_its_own_time_only() {
             said.ends_with("broken=1\n") && said.contains("BAD BUILD"),
             "{said}"
         );
+    }
+    // Of units that all waited, the slow one may be any.
+    std::fs::create_dir(shell.folder().join("units")).unwrap();
+    for unit in 0..9 {
+        shell.write(&format!("units/{unit}"), "x");
+    }
+    for (unit, broken) in [(1000, 0), (0, 1)] {
+        let said = check(5, &format!("UNIT={unit}; hold_units ./target races units"));
+        assert!(said.ends_with(&format!("broken={broken}\n")), "{said}");
+        let blamed = said.matches("BAD BUILD").count();
+        assert_eq!(blamed, 9 * broken, "{said}");
     }
     let said = check(5, "check_blamed ./target crashed");
     assert!(said.ends_with("broken=1\n"), "{said}");
