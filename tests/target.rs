@@ -17,7 +17,7 @@ use vmadiff::program::input::Input;
 use vmadiff::program::mutate::{Flavour, Profile, generate};
 use vmadiff::program::{Case, Program};
 use vmadiff::target::known::VARIABLE;
-use vmadiff::target::{DEFECT, interleaved, let_managers_unwind, serial};
+use vmadiff::target::{DEFECT, DESIGN, check_settings, interleaved, let_managers_unwind, serial};
 
 /// What one input may take, unoptimized: services allow 25 s of an optimized target with a
 /// sanitizer, which is about as fast.
@@ -213,6 +213,38 @@ fn a_defect_is_planted_by_name() {
         "{said}"
     );
     assert!(said.contains("VMADIFF_KNOWN: "), "{said}");
+}
+
+/// What is asked for and not there would be the first input's crash otherwise, and its file kept as one.
+#[test]
+fn wrong_settings_end_a_target_before_its_first_input() {
+    const TEST: &str = "wrong_settings_end_a_target_before_its_first_input";
+    const CHILD: &str = "VMADIFF_TEST_SETTINGS";
+    if std::env::var_os(CHILD).is_some() {
+        check_settings();
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let list = folder.path().join("list");
+    std::fs::write(&list, "state/mmap/vmas.pgoff\nmmap\n").expect("a file");
+    let (list, none) = (list.to_str().unwrap(), "/no/such/list");
+    for (variable, value, told) in [
+        (
+            DESIGN,
+            "",
+            "VMADIFF_DESIGN: found ``, expected one of: spf, ",
+        ),
+        (DEFECT, "no-such-defect", "VMADIFF_DEFECT: "),
+        (VARIABLE, "", "VMADIFF_KNOWN: found nothing, expected "),
+        (VARIABLE, none, "VMADIFF_KNOWN: /no/such/list: No such file"),
+        (VARIABLE, list, "list:2: found `mmap`, expected a signature"),
+    ] {
+        let (passed, said) = again(TEST, &[(CHILD, "1"), (variable, value)]);
+        assert!(!passed && said.contains(told), "{said}");
+        assert!(!said.contains("panicked"), "{said}");
+    }
+    let (passed, said) = again(TEST, &[(CHILD, "1"), (DEFECT, PLANTED)]);
+    assert!(passed, "{said}");
 }
 
 /// As under libFuzzer, whose glue for Rust has a panic end the process where it happens.

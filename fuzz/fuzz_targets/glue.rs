@@ -9,6 +9,7 @@ macro_rules! programs {
         use libfuzzer_sys::{Corpus, fuzz_crossover, fuzz_mutator, fuzz_target, fuzzer_mutate};
         use vmadiff::program::input::Input;
         use vmadiff::program::mutate::{crossover, mutate};
+        use vmadiff::target::{check_folders, check_settings, let_managers_unwind};
 
         /// What libFuzzer sweeps beside the edges of the code.
         #[unsafe(link_section = "__libfuzzer_extra_counters")]
@@ -18,7 +19,13 @@ macro_rules! programs {
         #[repr(align(64))]
         struct Aligned([u8; $counters]);
 
-        fuzz_target!(init: vmadiff::target::let_managers_unwind(), |input: Input| -> Corpus {
+        fn start() {
+            check_settings();
+            check_folders(std::env::args().skip(1));
+            let_managers_unwind();
+        }
+
+        fuzz_target!(init: start(), |input: Input| -> Corpus {
             let reached = &raw mut REACHED;
             // SAFETY: libFuzzer executes one input at a time, on one thread, and looks at the
             // counters only between executions.

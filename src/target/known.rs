@@ -42,28 +42,32 @@ pub fn parse(name: &str, text: &str) -> Result<Vec<String>, String> {
 /// What this process is to pass over: the file that [`VARIABLE`] names, and one beside the program
 /// with `.known` behind its name, which is how a service is told, where no variable reaches it.
 ///
-/// # Panics
-/// If a file holds anything else, or the one that is named cannot be read.
-pub(super) fn of_this_process() -> BTreeSet<String> {
-    let named = std::env::var_os(VARIABLE).map(|file| {
-        let expected = "expected the name of a file of signatures, or to be unset";
-        assert!(!file.is_empty(), "{VARIABLE}: found nothing, {expected}");
-        read(VARIABLE, Path::new(&file))
-    });
+/// # Errors
+/// If a file holds anything else, or the one that is named cannot be read: which, and why.
+pub(super) fn of_this_process() -> Result<BTreeSet<String>, String> {
+    let mut known = BTreeSet::new();
+    if let Some(file) = std::env::var_os(VARIABLE) {
+        if file.is_empty() {
+            let expected = "expected the name of a file of signatures, or to be unset";
+            return Err(format!("{VARIABLE}: found nothing, {expected}"));
+        }
+        known.extend(read(VARIABLE, Path::new(&file))?);
+    }
     let beside = std::env::current_exe().ok().map(|mut program| {
         program.as_mut_os_string().push(".known");
         program
     });
-    let beside = beside.filter(|file| file.exists());
-    let beside = beside.map(|file| read("beside the program", &file));
-    named.into_iter().chain(beside).flatten().collect()
+    if let Some(file) = beside.filter(|file| file.exists()) {
+        known.extend(read("beside the program", &file)?);
+    }
+    Ok(known)
 }
 
 /// Reads a list; `whence` says how the file was named.
-fn read(whence: &str, file: &Path) -> Vec<String> {
+fn read(whence: &str, file: &Path) -> Result<Vec<String>, String> {
     let name = format!("{whence}: {}", file.display());
-    let text = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{name}: {error}"));
-    parse(&name, &text).unwrap_or_else(|error| panic!("{error}"))
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{name}: {error}"))?;
+    parse(&name, &text)
 }
 
 #[cfg(test)]

@@ -2,10 +2,12 @@
 //! managers diverge.
 
 pub mod afl;
+mod folders;
 pub mod known;
 mod panics;
 pub mod signature;
 
+pub use folders::check_folders;
 pub use panics::let_managers_unwind;
 
 use std::cell::RefCell;
@@ -20,7 +22,7 @@ use crate::program::mutate::{Flavour, Profile};
 use crate::program::{Case, Program};
 
 thread_local! {
-    static TARGET: RefCell<Target> = RefCell::new(Target::new(pair(&planted())));
+    static TARGET: RefCell<Target> = RefCell::new(Target::new(pair(&planted().unwrap_or_else(|error| panic!("{error}")))));
 }
 
 /// What is kept from input to input: a pair of managers, and what was reached.
@@ -46,7 +48,7 @@ impl Target {
             pair,
             program: Program::default(),
             stats: Stats::default(),
-            known: known::of_this_process(),
+            known: known::of_this_process().unwrap_or_else(|error| panic!("{error}")),
         }
     }
 
@@ -151,19 +153,48 @@ pub const DEFECT: &str = "VMADIFF_DEFECT";
 pub const DESIGN: &str = "VMADIFF_DESIGN";
 
 /// The design and the defect that the environment names.
-fn planted() -> Planted {
-    let nothing = match std::env::var(DESIGN) {
-        Err(_) => Planted::default(),
-        Ok(name) => Planted::nothing(
-            designs::from_name(&name).unwrap_or_else(|| panic!("{DESIGN}: no design `{name}`")),
-        ),
-    };
+///
+/// # Errors
+/// Which of the variables names what is not there.
+fn planted() -> Result<Planted, String> {
+    let nothing =
+        match std::env::var(DESIGN) {
+            Err(_) => Planted::default(),
+            Ok(name) => {
+                let design = designs::from_name(&name);
+                let names = || {
+                    designs::all()
+                        .iter()
+                        .map(|design| design.name)
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                };
+                Planted::nothing(design.ok_or_else(|| {
+                    format!("{DESIGN}: found `{name}`, expected one of: {}", names())
+                })?)
+            }
+        };
     match std::env::var(DEFECT) {
-        Err(_) => nothing,
-        Ok(name) => Planted::new(nothing.design(), &[name])
-            .unwrap_or_else(|error| panic!("{DEFECT}: {error}")),
+        Err(_) => Ok(nothing),
+        Ok(name) => {
+            Planted::new(nothing.design(), &[name]).map_err(|error| format!("{DEFECT}: {error}"))
+        }
     }
 }
+
+/// Reads what the environment and the list of known signatures ask of this project's own targets, before an
+/// engine starts. What cannot be had is told on standard error, and ends the process with status 2: at the
+/// first input it would be that input's crash.
+pub fn check_settings() {
+    let settings = planted().and_then(|_| known::of_this_process());
+    if let Err(error) = settings {
+        eprintln!("{error}");
+        std::process::exit(BAD_INPUT);
+    }
+}
+
+/// The status of the command for wrong usage or input.
+const BAD_INPUT: i32 = 2;
 
 /// Runs a serial program on a pair of managers that is kept for the next; `counters` are the
 /// engine's. Answers whether the input is worth keeping: one that shows a known divergence is not,

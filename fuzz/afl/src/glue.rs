@@ -9,6 +9,7 @@ use vmadiff::program::bytes::MAX_STEPS;
 use vmadiff::program::input::Input;
 use vmadiff::program::mutate::{Profile, generate};
 use vmadiff::program::{Case, Policy, Program};
+use vmadiff::target::check_settings;
 
 /// Runs `target` on one input after another for as long as afl-fuzz asks. There are so many counters
 /// of what is reached.
@@ -16,6 +17,7 @@ use vmadiff::program::{Case, Policy, Program};
 /// A panic of a manager is a finding like others: it unwinds to the target, which judges it and
 /// panics with its signature. So there is no hook that ends the process at the first panic.
 pub fn fuzz<const COUNTERS: usize>(target: fn(&Program, &mut [u8]) -> bool, profile: &Profile) {
+    check_settings();
     let mut counters = [0; COUNTERS];
     let mut beside = [0; COUNTERS];
     let nothing = nothing();
