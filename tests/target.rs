@@ -111,6 +111,46 @@ fn the_slowest_of_the_corpus_is_no_slow_unit() {
     assert!(slowest * SANITIZED < UNIT, "{slowest:?}: {which:?}");
 }
 
+/// A run of two areas as large as a page table, of which a schedule draws what is raced for: nearly nothing.
+const HARDLY_RACED_FOR: &str = "\
+config reuse_slots=false
+fork()
+mmap(0x1f8000, 0x2000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
+store(0x1f8000, 1)
+[2] store(0x1f8000, 2)
+store(0x1f8000, 2)
+mbind(0x1f8000, 0x2000, MPOL_PREFERRED, 0x1, 0)
+store(0x1f95d5, 45)
+[2] fork()
+[2] mlockall(MCL_FUTURE)
+[2] mmap(NULL, 0x1000, PROT_READ|PROT_EXEC, MAP_SHARED|MAP_ANONYMOUS|MAP_LOCKED, -1, 0) (fail 4)
+fork()
+reclaim(0x20f000)
+[2] load(0x20fc20)
+[2] open(\"plain\", O_RDWR, 0x2000)
+munmap(0x1f8000, 0x2000)
+[2] collapse(0x1f8000, 0x2000)
+[2] mmap(0x210000, 0x2000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
+brk(0x1f0000) (fail 188)
+[2] store(0x1f8000, 91)
+load(0x1f96c1) (fail 3)
+mmap(0x400000, 0x200000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
+store(0x400000, 1)
+mmap(0x600000, 0x200000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0)
+mprotect(0x600000, 0x200000, PROT_READ)
+policy: surw seed=350883569356248916
+";
+
+#[test]
+fn what_is_raced_for_is_drawn_in_time() {
+    let case = Case::parse("test", HARDLY_RACED_FOR).expect("a program");
+    let bytes = case.program.encode();
+    let start = now();
+    reach(&bytes, WOVEN_COUNTERS, interleaved);
+    let took = now().saturating_sub(start);
+    assert!(took * SANITIZED < UNIT, "{took:?}");
+}
+
 /// Whatever ran before: AFL++ calls it stability, and services cannot repeat a finding without it.
 #[test]
 fn the_same_bytes_reach_the_same() {

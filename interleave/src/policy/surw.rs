@@ -1,5 +1,7 @@
 //! Selectively uniform random walk (Zhao, Wolff, Mathur, Roychoudhury, ASPLOS 2025).
 
+use std::collections::BTreeSet;
+
 use super::dependence::{depends, of_machine};
 use super::random::Random;
 use super::{Choice, Pending, Policy};
@@ -105,7 +107,20 @@ impl Surw {
         // is drawn often.
         let (before, from) = self.measured.split_at(drawn.min(self.measured.len()));
         let mut all = from.iter().chain(before);
-        let Some(&Access { object, .. }) = all.find(|access| self.is_raced_for(access)) else {
+        // A run makes the same access by the thousand: whether it is raced for is asked once.
+        let mut alone = BTreeSet::new();
+        let raced_for = all.find(|access| {
+            let of_one = !of_machine(access.kind);
+            let key = (of_one.then_some(access.object), access.task, access.kind);
+            !alone.contains(&key) && {
+                let raced_for = self.is_raced_for(access);
+                if !raced_for {
+                    alone.insert(key);
+                }
+                raced_for
+            }
+        });
+        let Some(&Access { object, .. }) = raced_for else {
             return;
         };
         let mut sites = std::mem::take(&mut self.sites);
