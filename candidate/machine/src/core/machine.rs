@@ -134,7 +134,7 @@ impl<D: Design> Machine<D> {
             reached: AtomicBool::new(false),
             tasks: Default::default(),
             last_task: Cell::new(0),
-            mms: Slab::new(4, slab()),
+            mms: Slab::new(8, slab()),
             vmas: Slab::new(64, slab()),
             anons: Slab::new(32, slab()),
             avcs: Slab::new(64, slab()),

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Acquire, Ordering::Release};
 
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 use vmadiff_contract::{EventSink, Misuse};
 
 use crate::core::moves::{Shows, moved};
@@ -186,15 +187,11 @@ impl<T: Object> Slab<T> {
         (0..self.used.load(Acquire)).filter_map(|index| self.at(index))
     }
 
-    /// Those that live, by age: for slabs of few objects, since each is looked for anew.
+    /// Those that live, by age: for slabs of few objects, which are put in order each time.
     pub fn by_age(&self) -> impl Iterator<Item = Ref<'_, T>> {
-        let younger = |than: &Ref<'_, T>| self.eldest_after(than.ordinal());
-        std::iter::successors(self.eldest_after(0), younger)
-    }
-
-    fn eldest_after(&self, ordinal: u32) -> Option<Ref<'_, T>> {
-        let younger = self.iter().filter(|object| object.ordinal() > ordinal);
-        younger.min_by_key(|object| object.ordinal())
+        let mut all: SmallVec<[_; 8]> = self.iter().take(self.live() as usize).collect();
+        all.sort_unstable_by_key(|object| object.ordinal());
+        all.into_iter()
     }
 
     #[inline]
