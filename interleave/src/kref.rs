@@ -47,7 +47,7 @@ impl<const LIMIT: u32> Kref<LIMIT> {
     pub fn get_unless_zero(&self, site: Site) -> Option<u32> {
         point(site, self, Kind::Update);
         let more = |count: u32| (count != 0).then(|| count.saturating_add(1).min(LIMIT));
-        let before = self.count.fetch_update(Acquire, Relaxed, more).ok()?;
+        let before = self.count.try_update(Acquire, Relaxed, more).ok()?;
         more(before)
     }
 
@@ -65,7 +65,7 @@ impl<const LIMIT: u32> Kref<LIMIT> {
             count if count == LIMIT => Some(LIMIT),
             count => Some(count - 1),
         };
-        match self.count.fetch_update(AcqRel, Relaxed, less) {
+        match self.count.try_update(AcqRel, Relaxed, less) {
             Err(_) => Err(KrefError::Underflow),
             Ok(before) if before == LIMIT => Err(KrefError::Saturated),
             Ok(1) => {

@@ -39,7 +39,7 @@ impl LockCount {
     pub fn inc_not_zero_limited(&self, site: Site, limit: u32) -> Result<u32, NotTaken> {
         point(site, self, Kind::Update);
         let more = |count: u32| (count != 0 && count < limit).then(|| count + 1);
-        let taken = self.count.fetch_update(Acquire, Relaxed, more);
+        let taken = self.count.try_update(Acquire, Relaxed, more);
         taken.map(|before| before + 1).map_err(|count| match count {
             0 => NotTaken::Zero,
             _ => NotTaken::Limit,
@@ -51,7 +51,7 @@ impl LockCount {
     pub fn add_not_zero(&self, site: Site, more: u32) -> bool {
         point(site, self, Kind::Update);
         let add = |count: u32| (count != 0).then(|| count.wrapping_add(more));
-        self.count.fetch_update(AcqRel, Relaxed, add).is_ok()
+        self.count.try_update(AcqRel, Relaxed, add).is_ok()
     }
 
     /// Takes away from it (`refcount_sub`); answers the count afterwards.
@@ -62,7 +62,7 @@ impl LockCount {
     pub fn sub(&self, site: Site, less: u32) -> Result<u32, BelowZero> {
         point(site, self, Kind::Update);
         let sub = |count: u32| count.checked_sub(less);
-        let before = self.count.fetch_update(AcqRel, Relaxed, sub);
+        let before = self.count.try_update(AcqRel, Relaxed, sub);
         before.map(|before| before - less).map_err(|_| BelowZero)
     }
 

@@ -44,7 +44,7 @@ impl RefCount {
     pub fn get_unless_zero(&self, site: Site) -> Option<u32> {
         point(site, self, Kind::Update);
         self.count
-            .fetch_update(Acquire, Relaxed, |n| (n != 0).then(|| n + 1))
+            .try_update(Acquire, Relaxed, |n| (n != 0).then(|| n + 1))
             .ok()
             .map(|before| before + 1)
     }
@@ -57,7 +57,7 @@ impl RefCount {
     pub fn put(&self, site: Site) -> Result<u32, RefError> {
         point(site, self, Kind::Update);
         self.count
-            .fetch_update(AcqRel, Relaxed, |n| n.checked_sub(1))
+            .try_update(AcqRel, Relaxed, |n| n.checked_sub(1))
             .map(|before| before - 1)
             .map_err(|_| RefError::BelowZero)
     }
