@@ -4,19 +4,18 @@
 //! is left out. A call that seldom comes among all others comes as often as any where it is of the theme, and so
 //! does a stretch across the border of two page tables, or of whole ones. Each program draws its theme anew.
 
-use vmadiff_contract::{
-    Access, Call, CallKind, Config, Fail, Fd, FileKind, MapFlags, MoveFlags, PAGE_SIZE, Prot,
-    TaskId,
-};
+mod calls;
+
+use vmadiff_contract::{Call, CallKind, Config, PAGE_SIZE, TaskId};
 
 use super::super::dice::Dice;
 use super::super::generate::limit;
-use super::super::{Profile, fresh, switches, weights};
-use super::setup::{FIRST_FD, TABLE, by, fork, fork_first, settle, touch};
+use super::super::{Profile, switches, weights};
+use super::setup::{TABLE, by, fork, fork_first, settle, touch};
 use super::variants::back;
 use super::{race_start, schedule};
 use crate::program::shape::{self, Param, Words};
-use crate::program::world::{Space, World};
+use crate::program::world::World;
 use crate::program::{Program, Schedule, Step};
 
 /// Argument lists that a call of a theme has.
@@ -212,133 +211,6 @@ impl Theme {
         }
         world.live().nth(dice.index(live)).unwrap_or(TaskId(1))
     }
-
-    /// A call of the theme, about a range of the stretch.
-    fn call(
-        &mut self,
-        dice: &mut Dice<'_>,
-        there: &World,
-        profile: &Profile,
-        task: TaskId,
-    ) -> Step {
-        let kind = dice.pick(&self.kinds);
-        let made: Vec<Words> = self
-            .lists
-            .iter()
-            .filter(|(of, _)| *of == kind)
-            .map(|(_, words)| *words)
-            .collect();
-        let mut step = if made.len() < LISTS {
-            let step = fresh::step(dice, there, profile.calls, kind, task);
-            self.lists
-                .push((step.call.kind(), shape::words(&step.call)));
-            step
-        } else {
-            by(task, shape::build(kind, &dice.pick(&made)))
-        };
-        step.call = self.about(dice, &step.call);
-        step.fail = Fail::NONE;
-        if self.fails.is_some_and(|times| dice.one_in(times)) {
-            step.fail = Fail(1 + dice.below(3) as u8);
-        }
-        step
-    }
-
-    /// The call about a range of the stretch, if it is about one.
-    fn about(&self, dice: &mut Dice<'_>, call: &Call) -> Call {
-        let kind = call.kind();
-        let (start, len) = dice.pick(&self.ranges);
-        let mut words = shape::words(call);
-        match shape::params(kind) {
-            [Param::Addr, Param::Len, ..] => (words[0], words[1]) = (start, len),
-            [Param::Addr] if kind != CallKind::Brk => words[0] = self.place(dice),
-            [Param::Fd, .., Param::Len] => {
-                let last = shape::params(kind).len() - 1;
-                words[last] = dice.below(self.places + 1) * PAGE_SIZE;
-            }
-            _ => {}
-        }
-        match &mut shape::build(kind, &words) {
-            Call::Mmap { flags, .. } => {
-                flags.insert(MapFlags::FIXED);
-                words[3] = flags.bits();
-            }
-            Call::Mremap { .. } => {
-                words[2] = dice.pick(&self.ranges).1;
-                let apart = self.start + self.unit * (self.places + dice.below(3));
-                words[4] = match dice.one_in(2) {
-                    true => apart,
-                    false => dice.pick(&self.ranges).0,
-                };
-                let fixed = MoveFlags::MAYMOVE | MoveFlags::FIXED;
-                if dice.one_in(2) {
-                    words[3] = fixed.bits().into();
-                }
-            }
-            _ => {}
-        }
-        shape::build(kind, &words)
-    }
-
-    /// An address of the stretch.
-    fn place(&self, dice: &mut Dice<'_>) -> u64 {
-        self.start + dice.below(self.places) * self.unit
-    }
-
-    /// An access to the stretch, or right below it, where a stack may grow.
-    fn access(&self, dice: &mut Dice<'_>, space: &Space) -> Call {
-        let addr = match dice.one_in(12) {
-            true => self.start - PAGE_SIZE,
-            false => self.place(dice),
-        };
-        let executable = |addr| {
-            space
-                .area_at(addr)
-                .is_some_and(|area| area.prot.contains(Prot::EXEC))
-        };
-        match dice.below(8) {
-            0 | 1 if executable(addr) => Call::Exec { addr },
-            0..3 => Call::Load { addr },
-            _ => Call::Store {
-                addr,
-                value: 1 + dice.below(255) as u8,
-            },
-        }
-    }
-
-    fn open(&self, dice: &mut Dice<'_>) -> Call {
-        Call::Open {
-            kind: FileKind::Plain,
-            access: Access::READ | Access::WRITE,
-            size: (1 + dice.below(self.places.min(8))) * PAGE_SIZE,
-        }
-    }
-
-    /// Maps some places: private memory mostly, or a file if there is one.
-    fn mapping(&self, dice: &mut Dice<'_>, at: u64, count: u64, file: bool) -> Call {
-        let (private, shared) = (MapFlags::PRIVATE, MapFlags::SHARED);
-        let of_file = file && !dice.one_in(4);
-        let kind = match of_file {
-            true => dice.pick(&[private, shared]),
-            false => dice.weighted(&[
-                (8, private | MapFlags::ANONYMOUS),
-                (1, shared | MapFlags::ANONYMOUS),
-                (1, private | MapFlags::ANONYMOUS | MapFlags::GROWSDOWN),
-            ]),
-        };
-        let (read, write) = (Prot::READ, Prot::WRITE);
-        Call::Mmap {
-            addr: self.start + at * self.unit,
-            len: count * self.unit,
-            prot: dice.weighted(&[(8, read | write), (1, read), (1, read | write | Prot::EXEC)]),
-            flags: kind | MapFlags::FIXED,
-            fd: if of_file { FIRST_FD } else { Fd(-1) },
-            off: match of_file && dice.one_in(2) {
-                true => at * PAGE_SIZE,
-                false => 0,
-            },
-        }
-    }
 }
 
 fn is_access(kind: CallKind) -> bool {
@@ -346,77 +218,4 @@ fn is_access(kind: CallKind) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
-
-    use super::*;
-    use crate::program::mutate::Flavour;
-    use mutatis::Session;
-
-    /// Themes of some seeds, and a race of each.
-    fn races(count: u64) -> Vec<Program> {
-        struct Themed;
-        impl mutatis::Generate<Program> for Themed {
-            fn generate(&mut self, context: &mut mutatis::Context) -> mutatis::Result<Program> {
-                let profile = Profile {
-                    flavour: Flavour::Interleaved,
-                    ..Profile::default()
-                };
-                Ok(race(&mut Dice(context.rng()), &profile).expect("all calls are known"))
-            }
-        }
-        impl mutatis::Mutate<Program> for Themed {
-            fn mutate(
-                &mut self,
-                _: &mut mutatis::Candidates<'_>,
-                _: &mut Program,
-            ) -> mutatis::Result<()> {
-                Ok(())
-            }
-        }
-        let of = |seed| Session::new().seed(seed).generate_with(&mut Themed);
-        (0..count).map(|seed| of(seed).expect("a race")).collect()
-    }
-
-    /// The calls but accesses that a race makes, and how often each.
-    fn kinds(program: &Program) -> BTreeMap<&'static str, usize> {
-        let mut kinds = BTreeMap::new();
-        for kind in program.calls.iter().map(|step| step.call.kind()) {
-            if !is_access(kind) {
-                *kinds.entry(kind.name()).or_default() += 1;
-            }
-        }
-        kinds
-    }
-
-    #[test]
-    fn a_race_makes_few_calls_often_and_each_call_is_in_some_themes() {
-        let races = races(2000);
-        let mut races_with: BTreeMap<&str, usize> = BTreeMap::new();
-        for race in &races {
-            let kinds = kinds(race);
-            // Four of the theme, what undoes two of them, and what makes the setup.
-            assert!(kinds.len() <= 8, "{kinds:?}");
-            for kind in kinds.into_keys() {
-                *races_with.entry(kind).or_default() += 1;
-            }
-        }
-        for kind in CallKind::ALL.iter().filter(|kind| !is_access(**kind)) {
-            let count = races_with.get(kind.name()).copied().unwrap_or(0);
-            assert!(count > 40, "{} in {count} races", kind.name());
-        }
-    }
-
-    #[test]
-    fn all_accesses_are_to_a_few_places() {
-        for race in races(500) {
-            let addresses = race.calls.iter().filter_map(|step| {
-                let kind = step.call.kind();
-                is_access(kind).then(|| shape::words(&step.call)[0])
-            });
-            let addresses: BTreeSet<u64> = addresses.collect();
-            // Six, and the one below them.
-            assert!(addresses.len() <= 7, "{race}");
-        }
-    }
-}
+mod tests;
