@@ -63,6 +63,30 @@ pub fn boot<M: Areas>(
     layers::boot::<OfAreas<M>>(config, events, defects)
 }
 
+/// What an implementation of [`Areas`] names.
+pub mod prelude {
+    pub use std::ops::Range;
+
+    pub use vmadiff_contract::{CallKind, Config, Errno, Prot};
+
+    pub use super::{Areas, Move, Place, start_and_len};
+}
+
+/// Where a range starts, as an address of somebody else's type, and its bytes.
+///
+/// ```
+/// let (start, len): (usize, usize) = vmadiff::areas::start_and_len(&(0x1000..0x3000));
+/// assert_eq!((start, len), (0x1000, 0x2000));
+/// ```
+///
+/// # Panics
+/// If an address of this machine cannot hold them.
+pub fn start_and_len<A: From<usize>>(range: &Range<u64>) -> (A, usize) {
+    let [start, len] = [range.start, range.end.wrapping_sub(range.start)]
+        .map(|bytes| usize::try_from(bytes).expect("an address of this machine"));
+    (start.into(), len)
+}
+
 /// Where memory is mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
@@ -94,6 +118,12 @@ pub enum Move {
 pub trait Areas: Send + Sized + 'static {
     /// The calls that are had. What is not named is not called, whether it is written or not.
     const HAS: &'static [CallKind] = &[CallKind::Mmap, CallKind::Munmap, CallKind::Mprotect];
+
+    /// Calls before which the harness looks at what is there, by [`each`](Areas::each), for managers that leave that
+    /// to their caller. `munmap` is then asked of what is mapped, one stretch after another; `mprotect` of what is
+    /// mapped up to the first hole, and behind that answers `ENOMEM`; and of `mmap` there is no [`Place::Over`]:
+    /// what is there is unmapped first.
+    const CHECKED: &'static [CallKind] = &[];
 
     /// Bytes of a page, a power of two: a page of a program stands for one of these.
     const PAGE_SIZE: u64 = PAGE_SIZE;

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use vmadiff_contract::{
-    Advice, Call, Errno, MapFlags, MmId, MoveFlags, Outcome, Prot, SegvCode, VmFlags, VmaState,
+    Advice, Call, CallKind, Errno, MapFlags, MmId, MoveFlags, Outcome, Prot, SegvCode, VmFlags,
+    VmaState,
 };
 
 use super::scale::Scale;
@@ -75,11 +76,62 @@ fn failed(errno: Errno) -> Outcome {
 /// Makes a call of those that are about areas.
 pub fn of_areas<M: Areas>(space: &mut M, scale: Scale, call: &Call) -> Outcome {
     answer(scale, call, |asked| match asked {
+        Asked::Map(range, prot, Place::Over) if is_checked::<M>(CallKind::Mmap) => {
+            unmap(space, range.clone())?;
+            space.map(range, prot, Place::IfFree)
+        }
         Asked::Map(range, prot, how) => space.map(range, prot, how),
-        Asked::Unmap(range) => space.unmap(range).map(|()| scale.base),
-        Asked::Protect(range, prot) => space.protect(range, prot).map(|()| scale.base),
+        Asked::Unmap(range) => unmap(space, range).map(|()| scale.base),
+        Asked::Protect(range, prot) => protect(space, range, prot).map(|()| scale.base),
         Asked::Remap(from, len, how) => space.remap(from, len, how),
     })
+}
+
+/// Whether a manager leaves it to its caller to look at what is there before this call.
+fn is_checked<M: Areas>(kind: CallKind) -> bool {
+    M::CHECKED.contains(&kind)
+}
+
+fn unmap<M: Areas>(space: &mut M, range: Range<u64>) -> Result<(), Errno> {
+    if !is_checked::<M>(CallKind::Munmap) {
+        return space.unmap(range);
+    }
+    let mut mapped = stretches(space, &range).into_iter();
+    mapped.try_for_each(|stretch| space.unmap(stretch))
+}
+
+fn protect<M: Areas>(space: &mut M, range: Range<u64>, prot: Prot) -> Result<(), Errno> {
+    if !is_checked::<M>(CallKind::Mprotect) {
+        return space.protect(range, prot);
+    }
+    let mapped = stretches(space, &range);
+    let first = mapped.into_iter().next();
+    let Some(first) = first.filter(|first| first.start == range.start) else {
+        return Err(Errno::ENOMEM);
+    };
+    let is_whole = first.end == range.end;
+    space.protect(first, prot)?;
+    is_whole.then_some(()).ok_or(Errno::ENOMEM)
+}
+
+/// What of a range is mapped, by address: from hole to hole.
+fn stretches<M: Areas>(space: &M, range: &Range<u64>) -> Vec<Range<u64>> {
+    let mut parts = Vec::new();
+    space.each(|area, _| {
+        let part = area.start.max(range.start)..area.end.min(range.end);
+        if part.start < part.end {
+            parts.push(part);
+        }
+    });
+    parts.sort_by_key(|part| part.start);
+    parts.dedup_by(|next, last| {
+        let touches = next.start <= last.end;
+        if touches {
+            last.end = last.end.max(next.end);
+        }
+        touches
+    });
+    parts
 }
 
 /// Makes a call of those that are about areas and memory.

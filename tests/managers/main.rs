@@ -1,6 +1,7 @@
 //! Managers of somebody else's beside the reference: what they have is compared, what they lack is
 //! not asked, and what is wrong with them is found.
 
+mod checked;
 mod honest;
 mod known;
 mod layers;

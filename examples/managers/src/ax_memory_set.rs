@@ -1,41 +1,12 @@
 //! `ax-memory-set`: what `memory_set` became.
 
-use std::ops::Range;
+use ax_memory_addr::va_range;
+use ax_memory_set::{MappingError, MemoryArea, MemorySet};
+use vmadiff::areas::prelude::*;
 
-use ax_memory_addr::{VirtAddr, va_range};
-use ax_memory_set::{MappingBackend, MappingError, MemoryArea, MemorySet};
-use vmadiff::areas::{Areas, Place};
-use vmadiff::{Config, Errno, Prot};
+use crate::{entries::Entries, refused, table::Table};
 
-use crate::{refused, start_and_size, table::Table};
-
-#[derive(Clone)]
-struct Memory;
-
-impl MappingBackend for Memory {
-    type Addr = VirtAddr;
-    type Flags = Prot;
-    type MutationContext = ();
-    type PageTable = Table;
-
-    fn map(&self, at: VirtAddr, size: usize, prot: Prot, _: &mut (), to: &mut Table) -> bool {
-        to.map(at.into(), size, prot)
-    }
-
-    fn unmap(&self, at: VirtAddr, size: usize, _: &mut (), of: &mut Table) -> bool {
-        of.unmap(at.into(), size)
-    }
-
-    fn protect(&self, at: VirtAddr, size: usize, prot: Prot, _: &mut (), of: &mut Table) -> bool {
-        of.protect(at.into(), size, prot)
-    }
-
-    fn split(&mut self, _: usize) -> Option<Self> {
-        Some(Self)
-    }
-}
-
-pub struct Space(MemorySet<Memory>, Table);
+pub struct Space(MemorySet<Entries>, Table);
 
 impl Areas for Space {
     fn boot(_: &Config) -> Self {
@@ -43,28 +14,27 @@ impl Areas for Space {
     }
 
     fn map(&mut self, range: Range<u64>, prot: Prot, how: Place) -> Result<u64, Errno> {
-        let (mut start, size) = start_and_size(&range);
+        let (mut start, size) = start_and_len(&range);
         if how == Place::Anywhere {
             let limit = va_range!(0x1_0000..0x1000_0000);
-            let free = self.0.find_free_area(start.into(), size, limit, 4096);
-            start = free.ok_or(Errno::ENOMEM)?.into();
+            let free = self.0.find_free_area(start, size, limit, 4096);
+            start = free.ok_or(Errno::ENOMEM)?;
         }
-        let area = MemoryArea::new(start.into(), size, prot, Memory);
+        let area = MemoryArea::new(start, size, prot, Entries);
         let mapped = self.0.map(area, &mut (), &mut self.1, how == Place::Over);
         mapped.map_err(|error| refused(error == MappingError::AlreadyExists))?;
-        Ok(start as u64)
+        Ok(start.as_usize() as u64)
     }
 
     fn unmap(&mut self, range: Range<u64>) -> Result<(), Errno> {
-        let (start, size) = start_and_size(&range);
-        let unmapped = self.0.unmap(start.into(), size, &mut (), &mut self.1);
+        let (start, size) = start_and_len(&range);
+        let unmapped = self.0.unmap(start, size, &mut (), &mut self.1);
         unmapped.map_err(|_| Errno::EINVAL)
     }
 
     fn protect(&mut self, range: Range<u64>, prot: Prot) -> Result<(), Errno> {
-        let (start, size) = start_and_size(&range);
-        let (set, table) = (&mut self.0, &mut self.1);
-        let protected = set.protect(start.into(), size, |_| Some(prot), &mut (), table);
+        let (start, size) = start_and_len(&range);
+        let protected = (self.0).protect(start, size, |_| Some(prot), &mut (), &mut self.1);
         protected.map_err(|_| Errno::EINVAL)
     }
 

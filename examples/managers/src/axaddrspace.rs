@@ -3,16 +3,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use ax_memory_addr::{PhysAddr, VirtAddr};
 use axaddrspace::{
     AddrSpace, AddrSpaceError, AddrSpaceResult, MappingFlags, NestedPageTableOps, PageSize,
 };
 use axvm_types::GuestPhysAddr;
-use vmadiff::areas::{Areas, Place};
+use vmadiff::areas::prelude::*;
 use vmadiff::memory::{Fault, Memory};
-use vmadiff::{CallKind, Config, Errno, Prot};
 
 const PAGE: usize = 4096;
 
@@ -137,20 +135,20 @@ impl Areas for Space {
     }
 
     fn map(&mut self, range: Range<u64>, prot: Prot, how: Place) -> Result<u64, Errno> {
-        let (start, size) = crate::start_and_size(&range);
+        let (start, size) = start_and_len(&range);
         if how == Place::Over {
             self.unmap(range.clone())?;
         }
         let mut flags = MappingFlags::empty();
         flags.set(MappingFlags::READ, !prot.is_empty()); // as on x86-64
         flags.set(MappingFlags::WRITE, prot.contains(Prot::WRITE));
-        let mapped = self.0.map_alloc(start.into(), size, flags, false);
+        let mapped = self.0.map_alloc(start, size, flags, false);
         mapped.map(|()| range.start).map_err(|_| Errno::EEXIST)
     }
 
     fn unmap(&mut self, range: Range<u64>) -> Result<(), Errno> {
-        let (start, size) = crate::start_and_size(&range);
-        self.0.unmap(start.into(), size).map_err(|_| Errno::EFAULT)
+        let (start, size) = start_and_len(&range);
+        self.0.unmap(start, size).map_err(|_| Errno::EFAULT)
     }
 
     fn each(&self, _: impl FnMut(Range<u64>, Prot)) {}

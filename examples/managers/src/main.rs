@@ -8,6 +8,7 @@
 
 mod ax_memory_set;
 mod axaddrspace;
+mod entries;
 mod free_list;
 mod hardware;
 mod memory_set;
@@ -18,7 +19,6 @@ mod rangemap;
 mod table;
 mod vm_allocator;
 
-use std::ops::Range;
 use std::process::ExitCode;
 
 use vmadiff::compare::{Compare, Known};
@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         joined(compare::<rangemap::Space>("rangemap")).about("A map of ranges.", "rangemap 1.8.0"),
         joined(compare::<nodit::Space>("nodit")).about("A map of intervals.", "nodit 0.10.1"),
         joined(compare::<vm_allocator::Space>("vm-allocator"))
+            .view(places())
             .placement(Placement::Free)
             .knowing(Known {
                 what: "a slot that lies inside an allocated one and does not fill it is given out.",
@@ -105,11 +106,6 @@ fn with_holes(compared: Compare) -> Compare {
                 && difference.candidate == Outcome::Value(0)
         })
     })
-}
-
-/// Where a range starts, and its bytes.
-fn start_and_size(range: &Range<u64>) -> (usize, usize) {
-    (range.start as usize, (range.end - range.start) as usize)
 }
 
 /// The error of a map that is refused, whether because the place is taken or otherwise.

@@ -1,15 +1,14 @@
 //! `nodit`: maps of intervals that do not overlap.
 
-use std::ops::Range;
-
 use nodit::interval::ie;
 use nodit::{Interval, NoditMap};
-use vmadiff::areas::{Areas, Place};
-use vmadiff::{Config, Errno, Prot};
+use vmadiff::areas::prelude::*;
 
 pub struct Space(NoditMap<u64, Interval<u64>, Prot>);
 
 impl Areas for Space {
+    const CHECKED: &'static [CallKind] = &[CallKind::Mprotect];
+
     fn boot(_: &Config) -> Self {
         Self(NoditMap::new())
     }
@@ -29,13 +28,8 @@ impl Areas for Space {
     }
 
     fn protect(&mut self, range: Range<u64>, prot: Prot) -> Result<(), Errno> {
-        let whole = ie(range.start, range.end);
-        let hole = self.0.gaps_trimmed(&whole).next();
-        let end = hole.as_ref().map_or(range.end, |hole| *hole.start());
-        if range.start < end {
-            drop(self.0.insert_overwrite(ie(range.start, end), prot));
-        }
-        hole.map_or(Ok(()), |_| Err(Errno::ENOMEM))
+        drop(self.0.insert_overwrite(ie(range.start, range.end), prot));
+        Ok(())
     }
 
     fn each(&self, mut visit: impl FnMut(Range<u64>, Prot)) {

@@ -1,15 +1,14 @@
 //! `range-alloc`: ranges out of a larger one, wherever they fit best.
 
-use std::ops::Range;
-
 use range_alloc::RangeAllocator;
-use vmadiff::areas::{Areas, Place};
-use vmadiff::{CallKind, Config, Errno, Prot};
+use vmadiff::areas::prelude::*;
 
 pub struct Space(RangeAllocator<u64>);
 
 impl Areas for Space {
     const HAS: &'static [CallKind] = &[CallKind::Mmap, CallKind::Munmap];
+    /// It takes back what it gave, and nothing else.
+    const CHECKED: &'static [CallKind] = &[CallKind::Munmap];
 
     fn boot(_: &Config) -> Self {
         Self(RangeAllocator::new(0x1_0000..0x1000_0000))
@@ -21,14 +20,7 @@ impl Areas for Space {
     }
 
     fn unmap(&mut self, range: Range<u64>) -> Result<(), Errno> {
-        // It takes back what it gave, and nothing else.
-        let given: Vec<_> = self.0.allocated_ranges().collect();
-        for area in given {
-            let (start, end) = (area.start.max(range.start), area.end.min(range.end));
-            if start < end {
-                self.0.free_range(start..end);
-            }
-        }
+        self.0.free_range(range);
         Ok(())
     }
 

@@ -1,14 +1,13 @@
 //! `rangemap`: a map whose keys are ranges.
 
-use std::ops::Range;
-
 use rangemap::RangeMap;
-use vmadiff::areas::{Areas, Place};
-use vmadiff::{Config, Errno, Prot};
+use vmadiff::areas::prelude::*;
 
 pub struct Space(RangeMap<u64, Prot>);
 
 impl Areas for Space {
+    const CHECKED: &'static [CallKind] = &[CallKind::Mprotect];
+
     fn boot(_: &Config) -> Self {
         Self(RangeMap::new())
     }
@@ -27,12 +26,8 @@ impl Areas for Space {
     }
 
     fn protect(&mut self, range: Range<u64>, prot: Prot) -> Result<(), Errno> {
-        let hole = self.0.gaps(&range).next();
-        let end = hole.as_ref().map_or(range.end, |hole| hole.start);
-        if range.start < end {
-            self.0.insert(range.start..end, prot);
-        }
-        hole.map_or(Ok(()), |_| Err(Errno::ENOMEM))
+        self.0.insert(range, prot);
+        Ok(())
     }
 
     fn each(&self, mut visit: impl FnMut(Range<u64>, Prot)) {

@@ -2,59 +2,50 @@
 //! gave as a whole and tells nobody what that was, so the caller keeps a list.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use vm_allocator::{AddressAllocator, AllocPolicy, RangeInclusive};
-use vmadiff::areas::{Areas, Place};
-use vmadiff::{CallKind, Config, Errno, Prot};
+use vmadiff::areas::prelude::*;
 
-pub struct Space(AddressAllocator, BTreeMap<u64, (u64, Prot)>);
+/// The allocator, and what it gave: by its start, where it ends.
+pub struct Space(AddressAllocator, BTreeMap<u64, u64>);
 
 impl Space {
     fn allocate(&mut self, size: u64, policy: AllocPolicy) -> Result<u64, Errno> {
-        let range = self.0.allocate(size, 4096, policy);
-        Ok(range.map_err(|_| Errno::EEXIST)?.start())
+        let given = self.0.allocate(size, 4096, policy);
+        let start = given.map_err(|_| Errno::EEXIST)?.start();
+        self.1.insert(start, start + size);
+        Ok(start)
     }
 }
 
 impl Areas for Space {
     const HAS: &'static [CallKind] = &[CallKind::Mmap, CallKind::Munmap];
+    const CHECKED: &'static [CallKind] = &[CallKind::Mmap];
 
     fn boot(_: &Config) -> Self {
         let whole = AddressAllocator::new(0x1_0000, 0xfff_0000);
         Self(whole.expect("a range"), BTreeMap::new())
     }
 
-    fn map(&mut self, range: Range<u64>, prot: Prot, how: Place) -> Result<u64, Errno> {
-        let size = range.end - range.start;
-        if how == Place::Over {
-            self.unmap(range.clone())?;
-        }
+    fn map(&mut self, range: Range<u64>, _: Prot, how: Place) -> Result<u64, Errno> {
         let policy = match how {
             Place::Anywhere => AllocPolicy::FirstMatch,
             _ => AllocPolicy::ExactMatch(range.start),
         };
-        let start = self.allocate(size, policy)?;
-        self.1.insert(start, (start + size, prot));
-        Ok(start)
+        self.allocate(range.end - range.start, policy)
     }
 
     fn unmap(&mut self, range: Range<u64>) -> Result<(), Errno> {
-        let cut = |(start, (end, _)): &(u64, (u64, Prot))| *start < range.end && range.start < *end;
-        let all: Vec<_> = self
-            .1
-            .iter()
-            .map(|(s, area)| (*s, *area))
-            .filter(cut)
-            .collect();
-        for (start, (end, prot)) in all {
+        let reaches = |(start, end): &(u64, u64)| *start < range.end && range.start < *end;
+        let given: Vec<_> = self.1.clone().into_iter().filter(reaches).collect();
+        for (start, end) in given {
             self.1.remove(&start);
-            let freed = RangeInclusive::new(start, end - 1).and_then(|r| self.0.free(&r));
+            let freed = RangeInclusive::new(start, end - 1).and_then(|slot| self.0.free(&slot));
             freed.map_err(|_| Errno::EFAULT)?;
+            // What lies beside the range stays.
             for (start, end) in [(start, range.start), (range.end, end)] {
                 if start < end {
                     self.allocate(end - start, AllocPolicy::ExactMatch(start))?;
-                    self.1.insert(start, (end, prot));
                 }
             }
         }
@@ -62,8 +53,7 @@ impl Areas for Space {
     }
 
     fn each(&self, mut visit: impl FnMut(Range<u64>, Prot)) {
-        self.1
-            .iter()
-            .for_each(|(start, (end, prot))| visit(*start..*end, *prot));
+        let given = self.1.iter();
+        given.for_each(|(start, end)| visit(*start..*end, Prot::NONE));
     }
 }
