@@ -37,7 +37,7 @@ pub fn add(
         ("reference", &ours.state.vmas),
     ];
     states.extend(theirs.map(|theirs| ("candidate", &theirs.state.vmas[..])));
-    let range = range(&step.call, ours.outcome);
+    let range = range(&step.call, ours.outcome).or_else(|| range(&step.call, theirs?.outcome));
     let all: Vec<&[VmaState]> = states.iter().map(|(_, areas)| *areas).collect();
     let columns = Columns::of(mm, &all, range.as_slice());
     if columns.width() == 0 {
@@ -97,8 +97,11 @@ fn space(
 pub fn range(call: &Call, outcome: Outcome) -> Option<Range<u64>> {
     let (words, params) = (words(call), params(call.kind()));
     let mut start = *words.get(params.iter().position(|param| *param == Param::Addr)?)?;
-    if let (Call::Mmap { .. }, Outcome::Value(chosen)) = (call, outcome) {
-        start = chosen;
+    match (call, outcome) {
+        (Call::Mmap { .. }, Outcome::Value(chosen)) => start = chosen,
+        // It may go anywhere, and found no place.
+        (Call::Mmap { addr: 0, .. }, _) => return None,
+        _ => {}
     }
     let len = params.iter().position(|param| *param == Param::Len);
     let len = len.map_or(1, |place| words[place]);

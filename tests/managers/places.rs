@@ -98,6 +98,15 @@ fn another_end_than_it_says_is_found() {
     );
 }
 
+/// Where nobody found a place, or one alone, nothing is drawn at address 0.
+#[test]
+#[should_panic(expected = "column a page:\n             00100000\n  before\n  mmap       *\n")]
+fn what_has_no_place_is_not_drawn_at_the_beginning() {
+    let world = World::plain().within(ROOM.start + 0x1000..ROOM.end);
+    let small = placed::<{ space::SMALL }>(Placement::Free).world(world);
+    small.check("mmap(NULL, 0x1000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)");
+}
+
 /// Has room between the bounds that it was told, in pages and at addresses of its own.
 struct Bounded {
     space: Space<{ space::RIGHT }, 0x4000, 0xffff_8000_0000_0000>,
