@@ -106,6 +106,11 @@ pub fn defects(design: &'static DesignInfo) -> impl Iterator<Item = &'static Def
     })
 }
 
+/// Whether calls of a design can be interleaved: it has points at which another task can run.
+pub fn interleaves(design: &DesignInfo) -> bool {
+    design.sites.iter().copied().flatten().next().is_some()
+}
+
 /// What differs of calls and of what they leave.
 const DIFFERS: [&str; 2] = ["outcome", "state"];
 /// How that shows in a race, which is told by the step at which they part.

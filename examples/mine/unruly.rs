@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::process::ExitCode;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use vmadiff::areas::{Areas, Place};
+use vmadiff::contract::{
+    Call, Capabilities, DesignInfo, EventSink, Fail, Manager, Outcome, Snapshot, TaskId,
+};
+use vmadiff::designs;
 use vmadiff::interleave::RwSem;
 use vmadiff::interleaved::{self, Interleaved};
 use vmadiff::{CallKind, Compare, Config, Errno, Placement, Prot, View, compare};
@@ -199,6 +203,79 @@ impl Habit for Unbootable {
     }
 }
 
+/// Takes for ever to come up.
+struct Waking;
+
+impl Habit for Waking {
+    fn boot() {
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+/// A design of this project, compared whole, with a habit.
+struct Whole<H>(Box<dyn Manager>, PhantomData<fn(H)>);
+
+impl<H: Habit> Whole<H> {
+    /// What it is else: the smallest of the designs.
+    fn design() -> &'static DesignInfo {
+        let mut designs = designs::DESIGNS.iter();
+        let design = designs.find(|design| design.name == "classic");
+        design.expect("it is there")
+    }
+
+    fn boot(config: &Config, events: Arc<dyn EventSink>, _: &[&str]) -> Box<dyn Manager> {
+        H::boot();
+        let design = (Self::design().boot)(config, events, &[]);
+        Box::new(Self(design, PhantomData))
+    }
+}
+
+impl<H: Habit> Manager for Whole<H> {
+    fn boot(config: &Config, events: Arc<dyn EventSink>) -> Box<dyn Manager> {
+        Self::boot(config, events, &[])
+    }
+
+    fn reset(&mut self, config: &Config) {
+        self.0.reset(config);
+    }
+
+    fn name(&self) -> &'static str {
+        "whole"
+    }
+
+    fn supports(&self) -> Capabilities {
+        self.0.supports()
+    }
+
+    fn call(&self, task: TaskId, call: &Call, fail: Fail) -> Outcome {
+        match *call {
+            Call::Mmap { .. } => H::map(),
+            Call::Munmap { addr, len } => H::unmap(addr, len / 4096),
+            _ => {}
+        }
+        self.0.call(task, call, fail)
+    }
+
+    fn snapshot(&self, into: &mut Snapshot) {
+        self.0.snapshot(into);
+    }
+
+    fn quiesce(&self) {
+        self.0.quiesce();
+    }
+}
+
+/// A manager that is compared whole, with a habit, by name.
+fn whole<H: Habit>(name: &'static str) -> Compare {
+    Compare::of(DesignInfo {
+        name,
+        boot: Whole::<H>::boot,
+        ..*Whole::<H>::design()
+    })
+}
+
 /// A manager with a habit, by name.
 fn unruly<H: Habit>(name: &'static str) -> Compare {
     compare::<Unruly<H>>(name)
@@ -215,5 +292,10 @@ fn main() -> ExitCode {
         unruly::<Overflowing>("overflowing"),
         unruly::<Fragile>("fragile"),
         unruly::<Unbootable>("unbootable"),
+        unruly::<Waking>("waking"),
+        whole::<Looping>("whole-looping"),
+        whole::<Overflowing>("whole-overflowing"),
+        whole::<Unbootable>("whole-unbootable"),
+        whole::<Waking>("whole-waking"),
     ])
 }

@@ -7,12 +7,11 @@ use std::time::Duration;
 use anyhow::Result;
 use vmadiff::designs::Planted;
 use vmadiff::judge::Verdict;
-use vmadiff::pair::{Pair, pair};
 
 use super::explain;
 use super::interrupt::Interrupt;
 use super::lost::{Lost, is_of_lost};
-use super::shrinking::Shrinking;
+use super::shrinking::{Later, Shrinking};
 use crate::artifacts::{self, Kept, kept_before};
 use crate::engine::{Finding, Settings};
 
@@ -70,7 +69,7 @@ impl Explained {
 
 /// Shrinks and explains.
 pub struct Explainer<'a> {
-    pair: Pair,
+    pair: Later<'a>,
     planted: &'a Planted,
     folder: &'a Path,
     /// What a program may take, seconds.
@@ -86,7 +85,7 @@ impl<'a> Explainer<'a> {
         let folder = &settings.artifacts;
         Self {
             seconds: settings.limits.seconds.into(),
-            pair: pair(planted),
+            pair: Later::new(planted),
             planted,
             folder,
             before: kept_before(folder, Some(planted)),
@@ -123,7 +122,7 @@ impl<'a> Explainer<'a> {
         }
         let program = &explained.found.case().program;
         let (shrinking, pair) = (self.shrinking(), &mut self.pair);
-        let ran = pair.observe_twice(program);
+        let ran = pair.get().observe_twice(program);
         let divergence = match &ran.verdict {
             Verdict::Diverge(divergence) if divergence.signature.to_string() == *signature => {
                 divergence
@@ -137,7 +136,7 @@ impl<'a> Explainer<'a> {
         let signature = &divergence.signature;
         let shrunk = shrinking.shrink(pair, program, &signature.to_string());
         let shrunk = shrunk.program;
-        let ran = pair.observe_twice(&shrunk);
+        let ran = pair.get().observe_twice(&shrunk);
         let Verdict::Diverge(divergence) = &ran.verdict else {
             explained.report = "its smaller program does not diverge twice\n".to_owned();
             return Ok(explained);

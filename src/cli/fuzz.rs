@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use vmadiff::designs;
 use vmadiff::designs::Planted;
-use vmadiff::pair::pair;
 use vmadiff::target::known;
 
 use super::designs::Asked;
@@ -64,8 +64,8 @@ pub struct Args {
     /// File of signatures that are not news, one a line; `#` starts a comment, `-` is standard input.
     #[arg(long, value_name = "FILE")]
     known: Option<PathBuf>,
-    /// Seconds that one program may take, without those in which it waits for a processor: more is a
-    /// hang, and ends its job.
+    /// Seconds that one call, or a race, may take, without those in which it waits for a processor: more is a
+    /// hang, which is told and ends its job. What is done between calls may take as long.
     #[arg(long, value_name = "N", default_value_t = 10,
           value_parser = clap::value_parser!(u32).range(1..))]
     timeout: u32,
@@ -133,7 +133,7 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
         bail!("--kernel is for `fuzz linux`");
     }
     let planted = &asked.planted()?;
-    if args.kind == Kind::Interleaved && !pair(planted).interleaves() {
+    if args.kind == Kind::Interleaved && !designs::interleaves(planted.design()) {
         bail!(
             "{} has no points at which another task can run: nothing of it would race; fuzz it \
              with `fuzz serial`",

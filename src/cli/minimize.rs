@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use vmadiff::designs;
 use vmadiff::judge::Verdict;
-use vmadiff::pair::{Pair, pair};
 use vmadiff::program::Program;
 use vmadiff::shrink::Shrunk;
 
@@ -15,7 +15,7 @@ use super::interrupt::Interrupt;
 use super::lost;
 use super::output::{is_stdout, not_saved, output_name, print, try_place, write_file};
 use super::run::warn_of_differences;
-use super::shrinking::Shrinking;
+use super::shrinking::{Later, Shrinking};
 use super::trial::Trials;
 use crate::artifacts;
 use crate::counted::counted;
@@ -60,7 +60,7 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
         .unwrap_or_else(|| args.file.with_extension("min.vma"));
     try_place(&output, args.force)?;
     warn_of_differences(&args.file, &case, &planted);
-    let mut pair = pair(&planted);
+    let mut pair = Later::new(&planted);
     let interrupt = Interrupt::catch()?;
     let shrinking = Shrinking {
         planted: &planted,
@@ -111,10 +111,10 @@ struct Small {
 fn smaller(
     args: &Args,
     shrinking: &Shrinking<'_>,
-    pair: &mut Pair,
+    pair: &mut Later<'_>,
     program: &Program,
 ) -> Result<Small> {
-    let first = if pair.terms().are_whole() {
+    let first = if designs::are_own() {
         None
     } else {
         Trials::new(shrinking.planted, args.timeout).lost(program)?
@@ -128,7 +128,7 @@ fn smaller(
             shrunk,
         });
     }
-    let Verdict::Diverge(divergence) = pair.observe_twice(program).verdict else {
+    let Verdict::Diverge(divergence) = pair.get().observe_twice(program).verdict else {
         bail!(
             "{}: the managers agree, expected a program that diverges",
             input::name(&args.file)
@@ -136,7 +136,7 @@ fn smaller(
     };
     let signature = divergence.signature.to_string();
     let shrunk = shrinking.shrink(pair, program, &signature);
-    let what = match pair.observe(&shrunk.program).verdict {
+    let what = match pair.get().observe(&shrunk.program).verdict {
         Verdict::Diverge(small) => small.what,
         Verdict::Agree | Verdict::Skip(_) => divergence.what,
     };

@@ -3,10 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use vmadiff::designs::Planted;
+use vmadiff::designs::{self, Planted};
 use vmadiff::judge::Verdict;
-use vmadiff::pair::Pair;
-use vmadiff::pair::Ran;
+use vmadiff::pair::{Pair, Ran, pair};
 use vmadiff::program::Program;
 use vmadiff::shrink::{Attempt, Passes, Shrunk, shrink};
 
@@ -19,6 +18,25 @@ use super::trial::Trials;
 /// takes as long.
 const PATIENCE: u64 = 1;
 
+/// Both managers, made when somebody first has use for them: one may hang as it is made.
+pub struct Later<'a> {
+    planted: &'a Planted,
+    made: Option<Pair>,
+}
+
+impl<'a> Later<'a> {
+    /// Of this candidate.
+    pub fn new(planted: &'a Planted) -> Self {
+        let made = None;
+        Self { planted, made }
+    }
+
+    /// They are there from now on.
+    pub fn get(&mut self) -> &mut Pair {
+        self.made.get_or_insert_with(|| pair(self.planted))
+    }
+}
+
 /// Shrinks programs of one candidate.
 pub struct Shrinking<'a> {
     pub planted: &'a Planted,
@@ -30,10 +48,10 @@ pub struct Shrinking<'a> {
 
 impl Shrinking<'_> {
     /// Shrinks a program that diverges with this signature.
-    pub fn shrink(&self, pair: &mut Pair, program: &Program, wanted: &str) -> Shrunk {
+    pub fn shrink(&self, pair: &mut Later<'_>, program: &Program, wanted: &str) -> Shrunk {
         let start = Instant::now();
-        // Of a manager that is compared whole nobody notes what it is at.
-        let mut trials = (!pair.terms().are_whole()).then(|| Trials::new(self.planted, PATIENCE));
+        // This project's designs come back, and are tried in this process, which is faster.
+        let mut trials = (!designs::are_own()).then(|| Trials::new(self.planted, PATIENCE));
         shrink(program, |smaller| {
             let over = self.limit.is_some_and(|limit| start.elapsed() > limit);
             if self.interrupt.came() || over {
@@ -46,7 +64,7 @@ impl Shrinking<'_> {
                 Ok(Some(lost)) if lost.signature == wanted => Attempt::Same,
                 Ok(Some(_)) => Attempt::Other,
                 Ok(None) if is_of_lost(wanted) => Attempt::Other,
-                Ok(None) => ran(pair, smaller, wanted),
+                Ok(None) => ran(pair.get(), smaller, wanted),
                 Err(error) => {
                     complain(&error);
                     Attempt::Stop
@@ -63,7 +81,7 @@ impl Shrinking<'_> {
     /// If no process could be started for it.
     pub fn shrink_lost(
         &self,
-        pair: &mut Pair,
+        pair: &mut Later<'_>,
         program: &Program,
         wanted: &str,
         seconds: u64,

@@ -43,6 +43,9 @@ const RUNS: &str = "a job runs";
 /// Names the files of races that are left unjudged.
 const UNJUDGED_NAME: &str = "unjudged";
 
+/// Stands for an execution where managers are made.
+const MAKING: u64 = u64::MAX;
+
 /// Marks what is watched as a mutation, behind the execution of that number.
 const MUTATION: u64 = 1 << 63;
 
@@ -74,7 +77,18 @@ pub fn run(settings: &str) -> Result<i32> {
     let settings: Settings = serde_json::from_str(settings).context("settings of a job")?;
     die_with_parent();
     let planted = settings.planted()?;
-    let mut subject = Subject::new(settings.kind, settings.ways, &planted);
+    let limit = Duration::from_secs(settings.limits.seconds.into());
+    let mut watch = Watch::new(limit, settings.legacy.clone());
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(Duration::from_secs(1));
+            DUE.store(true, Ordering::Relaxed);
+            watch.look(STOP.load(Ordering::Relaxed));
+        }
+    });
+    // A manager that is compared whole may hang as it is made.
+    let made = || Subject::new(settings.kind, settings.ways, &planted);
+    let mut subject = watched(MAKING, made);
     if settings.stages {
         subject.look_at_stages(&planted);
     }
@@ -86,8 +100,6 @@ pub fn run(settings: &str) -> Result<i32> {
     let corpus = corpus
         .map(|folder| Corpus::open(folder, settings.shared_corpus, held_bytes_most, counters));
     let corpus = corpus.transpose()?;
-    let limit = Duration::from_secs(settings.limits.seconds.into());
-    let mut watch = Watch::new(limit, settings.legacy.clone());
     let job = Job {
         settings,
         planted,
@@ -100,13 +112,6 @@ pub fn run(settings: &str) -> Result<i32> {
         corpus,
     };
     JOB.with_borrow_mut(|slot| *slot = Some(job));
-    std::thread::spawn(move || {
-        loop {
-            std::thread::sleep(Duration::from_secs(1));
-            DUE.store(true, Ordering::Relaxed);
-            watch.look();
-        }
-    });
     let to_stop = to_stop(limit.as_secs() as u32);
     std::thread::spawn(move || {
         // Whatever ends the reading, an error too: nobody is there any more.
@@ -223,6 +228,7 @@ impl Job {
                 corpus.folder().retry();
             }
             let totals = self.totals();
+            watch::said(&totals);
             self.say(&Message::Totals(totals));
         }
         match ran {

@@ -262,7 +262,7 @@ impl Job {
             (_, Some(line)) => format!("a job said what is no message: {line}"),
             (Some(CRASHED), _) => "a job panicked or crashed".to_owned(),
             (Some(TIMED_OUT), _) => {
-                format!("a program took too long: more than {seconds} s (--timeout)")
+                format!("a program took too long: more than {seconds} s at one thing (--timeout)")
             }
             (Some(OUT_OF_MEMORY), _) => {
                 format!("a job used too much memory: more than {memory_mib} MiB (--memory)")

@@ -13,7 +13,9 @@ use crate::judge::{
     Broken, Divergence, Rule, Side, Signature, Verdict, answers_differ, same_state, states_differ,
 };
 use crate::program::{Program, Step};
-use crate::run::{Keep, Observation, Observed, Pace, Panic, Recorder, Seen, Watch, caught, exit};
+use crate::run::{
+    Keep, Observation, Observed, Pace, Panic, Recorder, Seen, Stage, Watch, caught, exit,
+};
 
 /// What a run came to, and what was kept of it.
 #[derive(Default)]
@@ -593,6 +595,7 @@ impl Run<'_> {
         }
         self.place.side = Side::Candidate;
         let place = *self.place;
+        working::on_stage(Side::Candidate, Stage::Quiesce);
         let candidate = &mut self.pair.candidate;
         candidate.instance.manager.quiesce();
         candidate.snapshot();

@@ -6,7 +6,7 @@ use vmadiff_contract::Config;
 use vmadiff_interleave::policy::Policy;
 use vmadiff_reference::Reference;
 
-use super::{Pair, Ran, TWICE_IN, nondeterminism, working};
+use super::{AT_BOOT, Pair, Ran, TWICE_IN, nondeterminism, working};
 use crate::judge::steps::{Scene, StepJudge};
 use crate::judge::{Alone, Divergence, Rule, Side, Verdict};
 use crate::program::mutate::forced::{self, Chain, Met};
@@ -36,7 +36,13 @@ impl Pair {
             driven,
             ..
         } = self.interleaved();
-        let shots = weaver.film(program, known);
+        working::on_race();
+        let filmed = caught(|| weaver.film(program, known));
+        working::on_nothing();
+        let Ok(shots) = filmed else {
+            weaver.renew();
+            return Vec::new();
+        };
         let woven = weaver.woven();
         let told = caught(|| steps.scenes(program, driven, woven, &shots));
         told.unwrap_or_else(|_| {
@@ -53,12 +59,8 @@ impl Pair {
         }
         forced::by_switches(program, seed);
         let known = self.known;
-        // Who is compared whole has its races watched as such.
-        let watched = !self.terms.are_whole();
         let mut force = |link| {
-            if watched {
-                working::on_race();
-            }
+            working::on_race();
             let weaver = &mut self.interleaved().weaver;
             let traced = caught(|| {
                 weaver.trace(program, known);
@@ -101,11 +103,15 @@ impl Pair {
     /// Runs a woven program once and judges it.
     pub(super) fn weave(&mut self, program: &Program, watch: &mut impl Watch) -> Verdict {
         let known = self.known;
-        let interleaved = self.interleaved();
+        let weaver = &mut self.interleaved().weaver;
         watch.begin(&program.config);
-        let woven = interleaved.weaver.weave(program, known, watch.pairs());
-        watch.woven(program, woven);
-        self.judge_woven(program)
+        working::on_race();
+        let ran = caught(|| {
+            let woven = weaver.weave(program, known, watch.pairs());
+            watch.woven(program, woven);
+        });
+        working::on_nothing();
+        self.verdict_of(program, ran)
     }
 
     /// The same by another policy than its own, behind so many calls one after another.
@@ -116,10 +122,25 @@ impl Pair {
         policy: &mut dyn Policy,
     ) -> Verdict {
         let known = self.known;
-        self.interleaved()
-            .weaver
-            .weave_by(program, known, ground, policy);
-        self.judge_woven(program)
+        let weaver = &mut self.interleaved().weaver;
+        working::on_race();
+        let ran = caught(|| {
+            weaver.weave_by(program, known, ground, policy);
+        });
+        working::on_nothing();
+        self.verdict_of(program, ran)
+    }
+
+    /// What is said of a run, or of a candidate whose panic unwound it.
+    fn verdict_of(&mut self, program: &Program, ran: Result<(), String>) -> Verdict {
+        match ran {
+            Ok(()) => self.judge_woven(program),
+            // Calls keep what they say: it was its boot.
+            Err(message) => {
+                self.interleaved().weaver.renew();
+                self.panicked_at(AT_BOOT, &message).verdict
+            }
+        }
     }
 
     pub(super) fn interleaved(&mut self) -> &mut Interleaved {

@@ -10,6 +10,7 @@ mod aligned;
 mod checked;
 mod explore;
 mod interleaved;
+mod late;
 mod moved;
 mod orders;
 mod raced;
@@ -133,7 +134,8 @@ impl Pair {
     ) -> Self {
         // Programs may name its points from here on.
         Sites::of_design(design);
-        let make: Make<dyn Manager> = Arc::new(candidate);
+        let make: Make<dyn Manager> =
+            Arc::new(move |config, events| late::boot(&candidate, config, events));
         let reference = Checked::new(Arc::new(reference), None);
         let candidate = Checked::new(Arc::clone(&make), Some(design));
         let supported = candidate.instance.manager.supports();
@@ -183,8 +185,7 @@ impl Pair {
 
     /// Whether calls can be interleaved: the candidate has points at which another task can run.
     pub fn interleaves(&self) -> bool {
-        let sites = self.design.sites.iter().copied().flatten();
-        sites.count() > 0
+        designs::interleaves(self.design)
     }
 
     /// The calls that both managers know; others in a program are not made.

@@ -91,7 +91,7 @@ impl Pair {
     }
 
     /// What is said of a candidate that panicked outside of all calls.
-    fn panicked_at(&self, call: &'static str, message: &str) -> Ran {
+    pub(super) fn panicked_at(&self, call: &'static str, message: &str) -> Ran {
         let signature = Signature {
             rule: Rule::Panic,
             call,

@@ -4,10 +4,10 @@
 use vmadiff_contract::{CallKind, Outcome};
 
 use super::checked::Mismatch;
-use super::{Pair, Ran, TWICE_IN, nondeterminism};
+use super::{AT_BOOT, Pair, Ran, TWICE_IN, nondeterminism, working};
 use crate::judge::{Divergence, Side, Verdict, judge, same_moved};
 use crate::program::{Program, Step};
-use crate::run::{Pace, Watch, caught, exit};
+use crate::run::{Pace, Stage, Watch, caught, exit};
 
 impl Pair {
     /// Runs a serial program; none if all is well.
@@ -46,11 +46,26 @@ impl Pair {
         looks: &[usize],
     ) -> Ran {
         let keep = first.pace.keep(looks, first.found);
-        let reference = self
-            .reference
-            .instance
-            .observe(program, self.known, keep.clone());
-        let candidate = self.candidate.instance.observe(program, self.known, keep);
+        let begins = |side| move |stage| working::on_stage(side, stage);
+        let reference = self.reference.instance.observe(
+            program,
+            self.known,
+            keep.clone(),
+            begins(Side::Reference),
+        );
+        let ran = caught(|| {
+            let instance = &mut self.candidate.instance;
+            instance.observe(program, self.known, keep, begins(Side::Candidate))
+        });
+        working::on_nothing();
+        let candidate = match ran {
+            Ok(candidate) => candidate,
+            // What calls say is kept by who observes them.
+            Err(message) => {
+                self.candidate.instance.renew();
+                return self.panicked_at(AT_BOOT, &message);
+            }
+        };
         let mut verdict = judge(program, self.design, &reference, &candidate);
         if verdict == Verdict::Agree
             && let Some(objection) = first.unfounded()
@@ -92,6 +107,7 @@ impl Pair {
         let mut at = 0;
         let pace = &mut pass.pace;
         let ended = caught(|| self.fast(program, &mut at, pace, watch));
+        working::on_nothing();
         match ended {
             Err(_) => {
                 self.reference.instance.renew();
@@ -114,6 +130,7 @@ impl Pair {
         watch: &mut impl Watch,
     ) -> Result<(), Mismatch> {
         self.reference.reset(&program.config);
+        working::on_stage(Side::Candidate, Stage::Boot);
         self.candidate.reset(&program.config);
         watch.begin(&program.config);
         self.reference.look();
@@ -121,7 +138,7 @@ impl Pair {
         for step in &program.calls {
             if self.known.makes(&step.call) {
                 let look = pace.is_due(*at);
-                self.fast_call(step, look, watch)?;
+                self.fast_call(*at, step, look, watch)?;
                 if look {
                     pace.looked(*at, &self.reference.state);
                 }
@@ -146,11 +163,14 @@ impl Pair {
     /// Makes one call on both; answers what both answered.
     fn fast_call(
         &mut self,
+        at: usize,
         step: &Step,
         look: bool,
         watch: &mut impl Watch,
     ) -> Result<Outcome, Mismatch> {
+        working::on_call(Side::Reference, step.call.kind(), at);
         let ours = self.reference.call(step, look, &mut ())?;
+        working::on_call(Side::Candidate, step.call.kind(), at);
         let theirs = self.candidate.call(step, look, watch)?;
         let same = self.reference.digest == self.candidate.digest;
         if ours != theirs || ours == Outcome::Livelock || !same {
@@ -166,7 +186,7 @@ impl Pair {
 
     fn fast_exits(&mut self, at: &mut usize) -> Result<(), Mismatch> {
         while let Some(last) = self.reference.state.tasks.last() {
-            let answer = self.fast_call(&exit(last.task), true, &mut ())?;
+            let answer = self.fast_call(*at, &exit(last.task), true, &mut ())?;
             *at += 1;
             if answer != Outcome::Value(0) {
                 break;
@@ -177,7 +197,9 @@ impl Pair {
 
     fn fast_quiesce(&mut self) -> Result<(), Mismatch> {
         let gone = self.known.knows(CallKind::Exit);
+        working::on_stage(Side::Reference, Stage::Quiesce);
         self.reference.quiesce(gone)?;
+        working::on_stage(Side::Candidate, Stage::Quiesce);
         self.candidate.quiesce(gone)?;
         self.compare()
     }

@@ -9,6 +9,10 @@ use vmadiff_contract::CallKind;
 
 use super::{AT_BOOT, AT_DROP};
 use crate::judge::Side;
+use crate::run::Stage;
+
+/// Stands for a call at the end of a run.
+const AT_QUIESCENCE: &str = "quiescence";
 
 /// Stands for a call where several tasks make theirs at once.
 const AT_RACE: &str = "race";
@@ -18,7 +22,7 @@ const AT_RACE: &str = "race";
 pub struct Work {
     /// Whose.
     pub side: Side,
-    /// On what: the name of a call, `boot`, `drop` or `race`.
+    /// On what: the name of a call, `boot`, `drop`, `quiescence` or `race`.
     pub call: &'static str,
     /// The index of the call.
     pub at: Option<usize>,
@@ -29,6 +33,7 @@ pub struct Work {
 /// Nobody.
 const NOBODY: u64 = 0;
 /// Kinds of work that are no calls, in the place of a call's kind.
+const QUIESCENCE: u64 = 0xfc;
 const BOOT: u64 = 0xfd;
 const DROP: u64 = 0xfe;
 const RACE: u64 = 0xff;
@@ -72,6 +77,16 @@ pub(super) fn on_call(side: Side, kind: CallKind, at: usize) {
     is_on(of_call(side, kind, at));
 }
 
+/// A manager begins this; as the reference boots, or ends, nobody is watched.
+pub(super) fn on_stage(side: Side, stage: Stage) {
+    match (side, stage) {
+        (_, Stage::Call(kind, at)) => on_call(side, kind, at),
+        (Side::Reference, Stage::Boot | Stage::Quiesce) => on_nothing(),
+        (Side::Candidate, Stage::Boot) => on_boot(),
+        (Side::Candidate, Stage::Quiesce) => is_on(of_candidate(QUIESCENCE)),
+    }
+}
+
 /// The candidate boots.
 pub(super) fn on_boot() {
     next_run();
@@ -94,13 +109,13 @@ pub(super) fn on_nothing() {
     WORK.store(NOBODY, Ordering::Relaxed);
 }
 
-/// Whether the candidate is at work, of managers that are not compared whole; for a signal's handler, too.
+/// Whether the candidate is at work; for a signal's handler, too.
 pub fn candidate_works() -> bool {
     let word = WORK.load(Ordering::Relaxed);
     word != NOBODY && word & REFERENCE == 0
 }
 
-/// Who is at work, of managers that are not compared whole.
+/// Who is at work.
 pub fn working() -> Option<Work> {
     told(WORK.load(Ordering::Relaxed))
 }
@@ -121,6 +136,7 @@ fn told(word: u64) -> Option<Work> {
         run,
     };
     Some(match word >> CALL_SHIFT & 0xff {
+        QUIESCENCE => of(AT_QUIESCENCE, None),
         BOOT => of(AT_BOOT, None),
         DROP => of(AT_DROP, None),
         RACE => of(AT_RACE, None),
@@ -171,6 +187,7 @@ impl Work {
             (_, Some(at)) => format!("{call}, call {}", at + 1),
             (AT_BOOT, None) => "its boot".to_owned(),
             (AT_DROP, None) => "being thrown away".to_owned(),
+            (AT_QUIESCENCE, None) => "the end of all grace periods".to_owned(),
             (_, None) => "a race".to_owned(),
         }
     }
@@ -182,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_word_says_who_is_at_work() {
-        assert!(CallKind::ALL.iter().all(|kind| (*kind as u64) < BOOT));
+        assert!(CallKind::ALL.iter().all(|kind| (*kind as u64) < QUIESCENCE));
         for kind in CallKind::ALL {
             for side in [Side::Reference, Side::Candidate] {
                 let (call, at) = (kind.name(), Some(7));

@@ -16,6 +16,17 @@ use crate::program::{Program, Step};
 /// Makes a manager.
 pub type Make<M> = Arc<dyn Fn(&Config, Arc<dyn EventSink>) -> Box<M> + Send + Sync>;
 
+/// What a manager is about to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It boots for a program.
+    Boot,
+    /// It makes the call of this index, or is looked at behind it.
+    Call(CallKind, usize),
+    /// It runs what was deferred to its end.
+    Quiesce,
+}
+
 /// A manager, and how to make another should it panic. Its events go to the [`Recorder`].
 pub struct Instance<M: ?Sized> {
     make: Make<M>,
@@ -49,16 +60,27 @@ impl<M: Manager + ?Sized> Instance<M> {
         self.manager.call(step.task, &step.call, step.fail)
     }
 
-    /// Runs a program and keeps everything, but of the states only these.
-    pub fn observe(&mut self, program: &Program, known: Capabilities, keep: Keep) -> Observation {
+    /// Runs a program and keeps everything, but of the states only these. `begins` is told what comes.
+    ///
+    /// # Panics
+    /// If the manager panics as it boots.
+    pub fn observe(
+        &mut self,
+        program: &Program,
+        known: Capabilities,
+        keep: Keep,
+        begins: impl Fn(Stage),
+    ) -> Observation {
+        begins(Stage::Boot);
         self.reset(&program.config);
         let mut seen = Observation {
             manager: self.manager.name(),
             kept: keep,
             ..Observation::default()
         };
-        self.observe_calls(program, known, &mut seen);
+        self.observe_calls(program, known, &mut seen, &begins);
         if seen.panicked.is_none() {
+            begins(Stage::Quiesce);
             let quiesced = caught(|| {
                 self.manager.quiesce();
                 self.manager.snapshot(&mut seen.last);
@@ -72,10 +94,17 @@ impl<M: Manager + ?Sized> Instance<M> {
         seen
     }
 
-    fn observe_calls(&mut self, program: &Program, known: Capabilities, seen: &mut Observation) {
+    fn observe_calls(
+        &mut self,
+        program: &Program,
+        known: Capabilities,
+        seen: &mut Observation,
+        begins: &impl Fn(Stage),
+    ) {
         let calls = program.calls.iter().copied();
         for step in calls {
             if known.makes(&step.call) {
+                begins(Stage::Call(step.call.kind(), seen.calls.len()));
                 self.observe_call(&step, seen);
             } else {
                 self.skip_call(seen);
@@ -85,6 +114,7 @@ impl<M: Manager + ?Sized> Instance<M> {
             }
         }
         while let Some(task) = self.somebody(seen).filter(|_| known.knows(CallKind::Exit)) {
+            begins(Stage::Call(CallKind::Exit, seen.calls.len()));
             self.observe_call(&exit(task), seen);
             let answered = seen.calls.last().map(|call| call.outcome);
             // A manager that cannot end a task would keep us here for ever.

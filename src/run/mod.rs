@@ -11,7 +11,7 @@ mod watch;
 mod weaver;
 mod woven;
 
-pub use instance::{Instance, Make};
+pub use instance::{Instance, Make, Stage};
 pub(crate) use instance::{caught, exit, is_caught};
 pub use pace::{Keep, Pace};
 pub use recorder::Recorder;

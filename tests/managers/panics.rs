@@ -1,7 +1,13 @@
 //! A manager that panics, wherever it does, is found, told of the program that it panics in, and is never
 //! the reference.
 
+use std::sync::Arc;
+
 use vmadiff::compare::Compare;
+use vmadiff::contract::{
+    Call, Capabilities, Config, DesignInfo, EventSink, Fail, Manager, Outcome, Snapshot, TaskId,
+};
+use vmadiff::designs::Planted;
 use vmadiff::judge::Side;
 use vmadiff::pair::Pair;
 use vmadiff::{Placement, View, compare};
@@ -53,6 +59,68 @@ fn one_that_panics_as_it_boots_is_a_finding() {
     let found = told(&mut pair, MAP);
     let expected = ("panic/boot/panic".to_owned(), Some(Side::Candidate), None);
     assert_eq!(found, expected);
+}
+
+/// A manager that is compared whole, and boots for programs of one task only.
+struct Lonely(Box<dyn Manager>);
+
+fn lonely(config: &Config, events: Arc<dyn EventSink>, _: &[&str]) -> Box<dyn Manager> {
+    Box::new(Lonely(Planted::default().boot(config, events)))
+}
+
+/// One that there never is.
+fn never(_: &Config, _: Arc<dyn EventSink>, _: &[&str]) -> Box<dyn Manager> {
+    panic!("nothing to stand on")
+}
+
+impl Manager for Lonely {
+    fn boot(config: &Config, events: Arc<dyn EventSink>) -> Box<dyn Manager> {
+        lonely(config, events, &[])
+    }
+
+    fn reset(&mut self, config: &Config) {
+        assert_ne!(config.tasks, 2, "it takes one task at a time");
+        self.0.reset(config);
+    }
+
+    fn name(&self) -> &'static str {
+        "lonely"
+    }
+
+    fn supports(&self) -> Capabilities {
+        self.0.supports()
+    }
+
+    fn call(&self, task: TaskId, call: &Call, fail: Fail) -> Outcome {
+        self.0.call(task, call, fail)
+    }
+
+    fn snapshot(&self, into: &mut Snapshot) {
+        self.0.snapshot(into);
+    }
+
+    fn quiesce(&self) {
+        self.0.quiesce();
+    }
+}
+
+/// Serial or not, as it is made or for a program; the next program finds a manager that is there.
+#[test]
+fn a_whole_one_that_panics_as_it_boots_is_a_finding() {
+    let of = |boot| DesignInfo {
+        boot,
+        ..*Planted::default().design()
+    };
+    let mut lonely = Compare::of(of(lonely)).pair();
+    let mut never = Compare::of(of(never)).pair();
+    let race = format!("{MAP}[2] munmap(0x1f0000, 0x1000)\nswitch: 0@run.start#1 -> 2\n");
+    for text in [MAP, &race] {
+        let expected = ("panic/boot/panic".to_owned(), Some(Side::Candidate), None);
+        assert_eq!(told(&mut lonely, text), expected, "{text}");
+        assert_eq!(told(&mut never, text), expected, "{text}");
+        let alone = case(&format!("config tasks=1\n{MAP}"));
+        assert!(lonely.run(&alone.program, &mut ()).is_none());
+    }
 }
 
 /// Whoever made the call last.

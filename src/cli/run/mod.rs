@@ -31,6 +31,9 @@ use crate::artifacts::Provenance;
 use crate::counted::counted;
 use crate::status::Status;
 
+/// What is said of programs behind one at which the candidate hangs, or dies.
+const NOT_RUN: &str = "not run, since one before it ended the command";
+
 /// Runs programs, text or bytes, on both managers and prints the verdict.
 ///
 /// What a text program expects is checked on each manager. Calls that the candidate does not have are not
@@ -62,7 +65,8 @@ pub struct Args {
     /// Prints the verdicts as JUnit's XML, a test case for each program.
     #[arg(long, conflicts_with = "json")]
     junit: bool,
-    /// Seconds that one call, or a race, may take: more is a hang. It is told, and programs behind it are not run.
+    /// Seconds that one call, or a race, may take: more is a hang. It is told, and programs behind it are
+    /// not run, which is told, too.
     #[arg(long, value_name = "N", default_value_t = lost::SECONDS,
           value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
@@ -143,6 +147,20 @@ impl Outcome {
         }
     }
 
+    /// Of a program that stands behind one that ended the command.
+    fn not_run(file: &Path, planned: &Result<Planned>) -> Self {
+        let Planned { input, .. } = match planned {
+            Ok(planned) => planned,
+            Err(error) => return Self::unreadable(file, error),
+        };
+        Self {
+            form: Some(input.form.name()),
+            calls: input.case.program.calls.len(),
+            skipped: Some(NOT_RUN.to_owned()),
+            ..Self::of(file, "skip")
+        }
+    }
+
     fn of(file: &Path, verdict: &'static str) -> Self {
         Self {
             file: file.to_owned(),
@@ -193,13 +211,15 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
             return Status::HarnessFailed;
         };
         outcomes.push(Outcome::lost(file, planned, what));
-        let left: Vec<&Path> = found.files[at + 1..].iter().map(PathBuf::as_path).collect();
-        warn_once(&left, "not run, since the one before it ended the command");
+        let left = || found.files.iter().zip(&inputs).skip(at + 1);
+        let files: Vec<&Path> = left().map(|(file, _)| file.as_path()).collect();
+        warn_once(&files, NOT_RUN);
         let last = if is_quiet {
             Ok(())
         } else {
             show(&outcomes[at])
         };
+        outcomes.extend(left().map(|(file, planned)| Outcome::not_run(file, planned)));
         let ended = last.and_then(|()| finish(args, &found, &outcomes));
         ended.unwrap_or(Status::HarnessFailed)
     };
