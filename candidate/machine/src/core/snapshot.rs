@@ -4,7 +4,6 @@ use vmadiff_contract::{
     AbsentPage, AnonId, ByteState, FdState, FileByte, FileId, FileState, MmId, MmState, Parts,
     PolicyId, Protocol, Snapshot, TaskId, TaskState, VmFlags, VmaState,
 };
-use vmadiff_interleave::Word;
 
 use crate::area::vma::Vma;
 use crate::core::file::File;
@@ -15,7 +14,6 @@ use crate::core::slab::{Handle, Ref};
 use crate::design::Design;
 use crate::page::frame::{Frame, SwapSlot};
 use crate::page::pte::{Maps, Pte};
-use crate::page::table::Entries;
 
 impl<D: Design> Machine<D> {
     /// Shows everything. Nothing is reported on the way, whatever state it is in.
@@ -128,17 +126,6 @@ impl<D: Design> Machine<D> {
     fn show_pages(&self, mm: &Mm, handle: Handle<Mm>, into: &mut Snapshot) {
         let mm_name = mm_id(handle);
         self.each_page(mm, |addr, pte| self.show_page(mm_name, addr, pte, into));
-    }
-
-    /// The live tables that an upper table names, with their places.
-    pub fn tables_in<'a>(
-        &'a self,
-        upper: &'a Entries,
-    ) -> impl Iterator<Item = (usize, &'a Entries)> {
-        upper.iter().filter_map(|(at, word)| {
-            let table = self.tables.find(Handle::from_word(word))?;
-            Some((at, table.entries()))
-        })
     }
 
     fn show_page(&self, mm: MmId, addr: u64, pte: Pte, into: &mut Snapshot) {

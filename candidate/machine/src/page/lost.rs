@@ -2,7 +2,6 @@
 //! map it (`rmap_walk_anon`), and a page for which they come to no such area stays for ever.
 
 use vmadiff_contract::{FrameId, Misuse};
-use vmadiff_interleave::Word;
 
 use crate::area::vma::Vma;
 use crate::core::machine::Machine;
@@ -10,7 +9,7 @@ use crate::core::mm::Mm;
 use crate::core::slab::Ref;
 use crate::design::Design;
 use crate::page::frame::Frame;
-use crate::page::pte::{Maps, Pte};
+use crate::page::pte::Maps;
 
 impl<D: Design> Machine<D> {
     /// Looks at each page that an address space without users maps, before it is torn down: its areas
@@ -44,19 +43,5 @@ impl<D: Design> Machine<D> {
             link = avc.vma_next().peek();
         }
         false
-    }
-
-    /// Shows each entry of an address space that is set, by address, without scheduling points.
-    pub fn each_page(&self, mm: &Mm, mut see: impl FnMut(u64, Pte)) {
-        for (pud_at, pud) in self.tables_in(&mm.pgd) {
-            for (pmd_at, pmd) in self.tables_in(pud) {
-                for (table_at, table) in self.tables_in(pmd) {
-                    let first = ((pud_at << 9 | pmd_at) << 9 | table_at) << 9;
-                    for (at, pte) in table.iter() {
-                        see(((first | at) as u64) << 12, Pte::from_word(pte));
-                    }
-                }
-            }
-        }
     }
 }

@@ -9,6 +9,7 @@ use crate::core::mm::Mm;
 use crate::core::slab::{Handle, Ref};
 use crate::design::Design;
 use crate::page::gather::Gather;
+use crate::page::pte::Pte;
 use crate::page::table::{Entries, PGD_SHIFT, PMD_SHIFT, PUD_SHIFT, Table, index};
 use crate::sites as site;
 
@@ -170,6 +171,28 @@ impl<D: Design> Machine<D> {
         }
         if self.tables.free(table.handle()) {
             self.raise(Event::TableFree { table: id });
+        }
+    }
+
+    /// The live tables that an upper table names, with their places.
+    fn tables_in<'a>(&'a self, upper: &'a Entries) -> impl Iterator<Item = (usize, &'a Entries)> {
+        upper.iter().filter_map(|(at, word)| {
+            let table = self.tables.find(Handle::from_word(word))?;
+            Some((at, table.entries()))
+        })
+    }
+
+    /// Shows each entry of an address space that is set, by address, without scheduling points.
+    pub fn each_page(&self, mm: &Mm, mut see: impl FnMut(u64, Pte)) {
+        for (pud_at, pud) in self.tables_in(&mm.pgd) {
+            for (pmd_at, pmd) in self.tables_in(pud) {
+                for (table_at, table) in self.tables_in(pmd) {
+                    let first = ((pud_at << 9 | pmd_at) << 9 | table_at) << 9;
+                    for (at, pte) in table.iter() {
+                        see(((first | at) as u64) << 12, Pte::from_word(pte));
+                    }
+                }
+            }
         }
     }
 
