@@ -100,7 +100,7 @@ defects! {
         "The number by which tasks know that what they remember of areas is void begins anew, and nobody \
          is told."
         from "7a9cdebdcc17, CVE-2018-17182"
-        fires "misuse-dead-vma", "state", "outcome", "events", "deferred";
+        fires "misuse-dead-vma", "vma-leaked", "state", "outcome", "events", "deferred";
     FailureAnswersZero Serial "e26-failure-answers-zero"
         "A mapping that fails when what was there has been unmapped answers 0, and no error."
         from "mmap_region of the maple tree, fixes f8d112a4e657"
