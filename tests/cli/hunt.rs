@@ -48,6 +48,19 @@ fn what_was_interrupted_was_not_missed() {
     );
     assert!(!text.contains("not in"), "{text}");
     assert_eq!(text.lines().count(), 1, "the second seed is not begun");
+    let left_out = format!("interrupted: defect 1 of 1, {SLOW}, at seed 1 of 2\n");
+    assert_eq!(said.stderr, left_out);
+}
+
+#[test]
+fn where_a_program_comes_to_is_interrupted_too() {
+    let shell = Shell::new();
+    let said = interrupted(&shell, &["--stages"]);
+    assert_eq!(said.status, 1, "{said:?}");
+    assert!(
+        said.stderr.starts_with("interrupted: defect 1 of 1, "),
+        "{said:?}"
+    );
 }
 
 #[test]

@@ -20,7 +20,7 @@ use vmadiff::program::Case;
 use vmadiff_contract::{DefectInfo, DefectKind, DesignInfo};
 
 use super::interrupt::Interrupt;
-use super::output::{is_stdout, not_saved, print, try_place, write_file};
+use super::output::{is_stdout, not_saved, print, tell, try_place, write_file};
 use crate::engine::{self, Ended, Finding, Kind, Limits, News, Plan, Settings, Stages, Ways};
 use crate::status::{HarnessFailed, Status};
 
@@ -148,7 +148,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
         try_place(file, args.force)?;
     }
     let interrupt = Interrupt::catch()?;
-    let mut all = Vec::new();
+    let (mut all, planned) = (Vec::new(), wanted.len());
     if args.markdown {
         print(table::HEAD)?;
     }
@@ -167,6 +167,9 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     if args.json {
         print(&format!("{}\n", serde_json::to_string_pretty(&all)?))?;
     }
+    if let Some(last) = all.last().filter(|_| interrupt.came()) {
+        tell!("{}", left_out(args, last, all.len(), planned));
+    }
     if let Some(file) = &args.plot {
         let this = Curve {
             name: "this hunt".to_owned(),
@@ -181,12 +184,18 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
         write_file(file, args.force, plot.as_bytes())
             .inspect_err(|_| not_saved("the plot", &plot))?;
     }
-    let complete = all.iter().all(|hunted| hunted.found == args.seeds);
+    let complete = all.len() == planned && all.iter().all(|hunted| hunted.found == args.seeds);
     Ok(if complete {
         Status::Agreed
     } else {
         Status::Diverged
     })
+}
+
+/// How far an interrupted hunt came: the line of its last defect is of the seeds before.
+fn left_out(args: &Args, last: &Hunted, begun: usize, planned: usize) -> String {
+    let (defect, tried, seeds) = (&last.defect, last.tries.len(), args.seeds);
+    format!("interrupted: defect {begun} of {planned}, {defect}, at seed {tried} of {seeds}")
 }
 
 /// Earlier hunts, each by its file's name.
