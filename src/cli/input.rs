@@ -1,7 +1,7 @@
 //! Reads programs, text or bytes, from files and from standard input.
 
 use std::io::{Error, ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
@@ -10,6 +10,7 @@ use vmadiff::program::text::{self, TextError, Warning};
 use vmadiff::program::{Case, Program};
 
 use super::corpus::DISTILLED;
+use super::run::may_be_program;
 use crate::artifacts::Provenance;
 
 /// Stands for standard input wherever a file is read.
@@ -141,6 +142,35 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     } else {
         std::fs::read(path).with_context(|| name(path))
     }
+}
+
+/// What stands in a folder that is looked through, in the order of names. A pipe, which may never end,
+/// is refused there, and a link to a folder that the link is in, whose programs would come again.
+pub fn inside(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(|| name(folder))? {
+        let path = entry.with_context(|| name(folder))?.path();
+        if path.is_symlink() && path.is_dir() {
+            let target = path.canonicalize().with_context(|| name(&path))?;
+            let here = folder.canonicalize().with_context(|| name(folder))?;
+            if here.starts_with(&target) {
+                bail!(
+                    "{}: is a link to {}, which it is in; expected programs",
+                    name(&path),
+                    target.display()
+                );
+            }
+        }
+        if path.exists() && !path.is_file() && !path.is_dir() && may_be_program(&path) {
+            bail!(
+                "{}: is no file and no folder, expected programs",
+                name(&path)
+            );
+        }
+        paths.push(path);
+    }
+    paths.sort();
+    Ok(paths)
 }
 
 /// What a file is called in messages.

@@ -44,6 +44,53 @@ fn missing_files_and_folders_are_named() {
         .refuses(&[".: is a folder, expected a file"]);
 }
 
+/// Commands that look through a folder.
+const LOOKING: [&str; 5] = [
+    "run programs",
+    "linux programs",
+    "corpus reach programs",
+    "corpus seeds programs -o out",
+    "corpus rename --check programs",
+];
+
+#[test]
+fn a_link_back_in_a_folder_is_named() {
+    let shell = Shell::new();
+    std::fs::create_dir(shell.folder().join("programs")).unwrap();
+    shell.write("programs/one.vma", "load(0x1000)\n");
+    std::os::unix::fs::symlink("..", shell.folder().join("programs/back")).unwrap();
+    for command in LOOKING {
+        let words = ["programs/back: is a link to ", "which it is in"];
+        shell.run(command).refuses(&words);
+    }
+}
+
+#[test]
+fn a_link_to_nothing_in_a_folder_is_named() {
+    let shell = Shell::new();
+    std::fs::create_dir(shell.folder().join("programs")).unwrap();
+    shell.write("programs/one.vma", "load(0x1000)\n");
+    std::os::unix::fs::symlink("nothing", shell.folder().join("programs/two.vma")).unwrap();
+    for command in &LOOKING[2..] {
+        let words = ["programs/two.vma: No such file"];
+        shell.run(command).refuses(&words);
+    }
+}
+
+#[test]
+fn a_pipe_in_a_folder_is_not_waited_for() {
+    let shell = Shell::new();
+    std::fs::create_dir(shell.folder().join("programs")).unwrap();
+    shell.write("programs/one.vma", "load(0x1000)\n");
+    let pipe = shell.folder().join("programs/two.vma");
+    let made = std::process::Command::new("mkfifo").arg(pipe).status();
+    assert!(made.unwrap().success());
+    for command in LOOKING {
+        let words = ["programs/two.vma: is no file and no folder"];
+        shell.run(command).refuses(&words);
+    }
+}
+
 #[test]
 fn what_exists_is_left_alone() {
     let shell = Shell::new();

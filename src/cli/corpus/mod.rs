@@ -65,8 +65,7 @@ impl From {
     fn files(&self) -> Result<Vec<PathBuf>> {
         let mut files = Vec::new();
         for path in &self.from {
-            let found = add_files(path, &mut files);
-            found.with_context(|| path.display().to_string())?;
+            add_files(path, &mut files)?;
         }
         // What was named is a program; of a folder that may have anything in it, not every file is.
         let named = |file: &PathBuf| self.from.contains(file);
@@ -105,18 +104,17 @@ fn read_all(files: Vec<PathBuf>) -> Result<Vec<(PathBuf, Program)>> {
 }
 
 /// All files of a folder, or the one that was named.
-fn add_files(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    if path == Path::new(STDIN) || !std::fs::metadata(path)?.is_dir() {
+fn add_files(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    let name = || path.display().to_string();
+    if path == Path::new(STDIN) || !path.metadata().with_context(name)?.is_dir() {
         files.push(path.to_owned());
         return Ok(());
     }
-    let entries: std::io::Result<Vec<_>> = std::fs::read_dir(path)?.collect();
-    let mut entries = entries?;
-    entries.sort_by_key(std::fs::DirEntry::file_name);
-    for entry in entries {
+    for path in input::inside(path)? {
         // AFL++ keeps its books in `.state` and `.synced`, beside its inputs.
-        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
-            add_files(&entry.path(), files)?;
+        let hidden = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(b".");
+        if !path.file_name().is_some_and(hidden) {
+            add_files(&path, files)?;
         }
     }
     Ok(())

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use vmadiff::linux::court;
 use vmadiff_linux::{Closeness, Failed, Linux, Look, known, whose};
 
-use super::super::input::{name, read_case};
+use super::super::input::{inside, name, read_case};
 use super::super::output::{complain, print};
 use super::Args;
 use super::line::{Line, one, print_count};
@@ -74,11 +74,7 @@ fn collect(path: &Path, to: &mut Vec<PathBuf>) -> Result<()> {
         to.push(path.to_owned());
         return Ok(());
     }
-    let read = std::fs::read_dir(path).with_context(|| path.display().to_string())?;
-    let entries = read.collect::<std::io::Result<Vec<_>>>()?;
-    let mut inside: Vec<PathBuf> = entries.iter().map(std::fs::DirEntry::path).collect();
-    inside.sort();
-    for path in inside {
+    for path in inside(path)? {
         if path.is_dir() || path.extension().is_some_and(|extension| extension == "vma") {
             collect(&path, to)?;
         }

@@ -1,9 +1,10 @@
 //! The programs in folders, in the order of their names.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+
+use super::super::input::inside;
 
 /// The programs that were asked for.
 pub struct Found {
@@ -37,13 +38,7 @@ pub fn programs(named: &[PathBuf]) -> Result<Found> {
 }
 
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let name = || folder.display().to_string();
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).with_context(name)? {
-        paths.push(entry.with_context(name)?.path());
-    }
-    paths.sort();
-    for path in paths {
+    for path in inside(folder)? {
         if is_hidden(&path) {
             continue;
         }
