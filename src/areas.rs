@@ -116,7 +116,8 @@ pub enum Move {
 /// [`each`](Areas::each) must be there. Calls beyond that are made only if [`HAS`](Areas::HAS)
 /// names them.
 pub trait Areas: Send + Sized + 'static {
-    /// The calls that are had. What is not named is not called, whether it is written or not.
+    /// The calls that are had, and [`map`](Areas::map), without which there is nothing to compare. What is
+    /// not named is not called, whether it is written or not.
     const HAS: &'static [CallKind] = &[CallKind::Mmap, CallKind::Munmap, CallKind::Mprotect];
 
     /// Calls before which the harness looks at what is there, by [`each`](Areas::each), for managers that leave that

@@ -24,8 +24,8 @@ pub trait Interleaved: Send + Sync + Sized + 'static {
     /// The places, as `sites!` names them: lists of lists, so that each module may have one.
     const SITES: &'static [&'static [&'static str]];
 
-    /// The calls that are had, of those below. What is not named is not called, whether it is written or
-    /// not.
+    /// The calls that are had, of those below, and `map`, without which there is nothing to compare. What is
+    /// not named is not called, whether it is written or not.
     const HAS: &'static [CallKind] = &[CallKind::Mmap, CallKind::Munmap, CallKind::Mprotect];
 
     /// Bytes of a page.

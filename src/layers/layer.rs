@@ -24,6 +24,9 @@ pub const OF_AREAS: Capabilities = Capabilities::of(&[
     CallKind::Mremap,
 ]);
 
+/// The call that every manager has: without it nothing would be compared.
+pub const ALWAYS: Capabilities = Capabilities::of(&[CallKind::Mmap]);
+
 /// Calls that every manager of memory has.
 pub const OF_MEMORY: Capabilities = Capabilities::of(&[CallKind::Load, CallKind::Store]);
 
@@ -37,7 +40,7 @@ pub trait Layer: Send + Sync + 'static {
 
     /// The calls that it has: of those of the layer, what the manager names.
     fn supports() -> Capabilities {
-        Capabilities::of(Self::Space::HAS).and(OF_AREAS)
+        Capabilities::of(Self::Space::HAS).and(OF_AREAS).or(ALWAYS)
     }
 
     /// Makes a call, one that it has.
@@ -80,7 +83,7 @@ impl<M: Memory> Layer for OfMemory<M> {
 
     fn supports() -> Capabilities {
         let named = Capabilities::of(M::HAS).and(OF_AREAS.or(MORE_OF_MEMORY));
-        named.or(OF_MEMORY)
+        named.or(OF_MEMORY).or(ALWAYS)
     }
 
     fn call(space: &mut M, scale: Scale, call: &Call) -> Outcome {

@@ -9,6 +9,7 @@ use vmadiff_contract::{
 };
 
 use super::calls::{Asked, answer, answer_access, area_state, by_address};
+use super::layer::ALWAYS;
 use super::scale::Scale;
 use super::taken::{Taken, take_on};
 use crate::areas::Place;
@@ -60,7 +61,7 @@ impl<M: Interleaved> Manager for Open<M> {
     }
 
     fn supports(&self) -> Capabilities {
-        Capabilities::of(M::HAS).and(HAS)
+        Capabilities::of(M::HAS).and(HAS).or(ALWAYS)
     }
 
     fn call(&self, task: TaskId, call: &Call, _: Fail) -> Outcome {

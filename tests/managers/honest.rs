@@ -1,10 +1,13 @@
 //! What a manager lacks is not asked of it, and what was not tried is not said to agree.
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use vmadiff::areas::{Areas, Place};
 use vmadiff::compare::Compare;
 use vmadiff::contract::{
-    Call, Capabilities, Config, DesignInfo, EventSink, Fail, Manager, Outcome, Snapshot, TaskId,
+    Call, Capabilities, Config, DesignInfo, Errno, EventSink, Fail, Manager, Outcome, Prot,
+    Snapshot, TaskId,
 };
 use vmadiff::designs::Planted;
 use vmadiff::expect::{Of, looks, unasked_in, unmet_in};
@@ -12,8 +15,8 @@ use vmadiff::judge::Verdict;
 use vmadiff::program::mutate::{Flavour, Profile, generate};
 use vmadiff::{CallKind, Placement, View, compare};
 
-use super::case;
 use super::space::{self, Space};
+use super::{case, finds};
 
 /// A manager that knows no exit, and cannot take being asked for it.
 struct Endless(Box<dyn Manager>);
@@ -51,6 +54,33 @@ impl Manager for Endless {
     fn quiesce(&self) {
         self.0.quiesce();
     }
+}
+
+/// Forgets to name what it must have, and maps nothing.
+struct Unnamed;
+
+impl Areas for Unnamed {
+    const HAS: &'static [CallKind] = &[CallKind::Munmap];
+
+    fn boot(_: &Config) -> Self {
+        Self
+    }
+
+    fn map(&mut self, range: Range<u64>, _: Prot, _: Place) -> Result<u64, Errno> {
+        Ok(range.start)
+    }
+
+    fn unmap(&mut self, _: Range<u64>) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    fn each(&self, _: impl FnMut(Range<u64>, Prot)) {}
+}
+
+#[test]
+fn what_must_be_had_is_asked_though_it_is_not_named() {
+    let unnamed = compare::<Unnamed>("unnamed").placement(Placement::FollowReference);
+    finds(unnamed.view(View::areas()), "state/mmap/vmas.missing", 1);
 }
 
 #[test]
