@@ -1,7 +1,5 @@
 //! Selectively uniform random walk (Zhao, Wolff, Mathur, Roychoudhury, ASPLOS 2025).
 
-use std::collections::BTreeSet;
-
 use super::dependence::{depends, of_machine};
 use super::random::Random;
 use super::{Choice, Pending, Policy};
@@ -23,6 +21,8 @@ pub struct Surw {
     /// By object: its last access in `measured`, and by access the one before it to the same object.
     last: Vec<Option<u32>>,
     before: Vec<Option<u32>>,
+    /// Accesses that a draw has found nobody to race for, in order. Kept for its room, as `sites` is.
+    alone: Vec<Alike>,
     /// The sites of the drawn object, by their numbers.
     sites: Vec<u32>,
     /// By task, the interesting accesses that it has left.
@@ -39,6 +39,16 @@ struct Access {
     kind: crate::Kind,
 }
 
+/// Accesses that are raced for alike: those of a task, of a kind, to an object unless the kind is of the machine.
+type Alike = (Option<u32>, u8, crate::Kind);
+
+impl Access {
+    fn alike(&self) -> Alike {
+        let of_one = !of_machine(self.kind);
+        (of_one.then_some(self.object), self.task, self.kind)
+    }
+}
+
 impl Surw {
     /// The walk of this seed.
     pub fn new(seed: u64) -> Self {
@@ -48,6 +58,7 @@ impl Surw {
             measured: Vec::new(),
             last: Vec::new(),
             before: Vec::new(),
+            alone: Vec::new(),
             sites: Vec::new(),
             left: [0; TASKS + 1],
             next: None,
@@ -108,19 +119,21 @@ impl Surw {
         let (before, from) = self.measured.split_at(drawn.min(self.measured.len()));
         let mut all = from.iter().chain(before);
         // A run makes the same access by the thousand: whether it is raced for is asked once.
-        let mut alone = BTreeSet::new();
+        let mut alone = std::mem::take(&mut self.alone);
+        alone.clear();
         let raced_for = all.find(|access| {
-            let of_one = !of_machine(access.kind);
-            let key = (of_one.then_some(access.object), access.task, access.kind);
-            !alone.contains(&key) && {
-                let raced_for = self.is_raced_for(access);
-                if !raced_for {
-                    alone.insert(key);
-                }
-                raced_for
+            let Err(place) = alone.binary_search(&access.alike()) else {
+                return false;
+            };
+            let raced_for = self.is_raced_for(access);
+            if !raced_for {
+                alone.insert(place, access.alike());
             }
+            raced_for
         });
-        let Some(&Access { object, .. }) = raced_for else {
+        let object = raced_for.map(|access| access.object);
+        self.alone = alone;
+        let Some(object) = object else {
             return;
         };
         let mut sites = std::mem::take(&mut self.sites);
