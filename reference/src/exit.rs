@@ -1,8 +1,7 @@
 //! The end of a task and of an address space (section 17).
 
-use vmadiff_contract::{About, Choice, TaskId, VmFlags};
+use vmadiff_contract::{About, Choice, TaskId};
 
-use crate::area::Area;
 use crate::guard::Guard;
 use crate::job::{DONE, Flow, List, Step, rows};
 use crate::munmap::Gone;
@@ -101,10 +100,9 @@ impl Exit {
         it.unlock_next(world)
     }
 
-    /// The first area that is locked, by place.
+    /// The next area that is locked, by place.
     fn locked(&self, world: &World) -> Option<usize> {
-        let locked = |area: &Area| area.flags.contains(VmFlags::LOCKED);
-        world.mms[self.m].areas.iter().position(locked)
+        world.mms[self.m].locked(0, u64::MAX)
     }
 
     fn unlock_next(&mut self, world: &mut World) -> Step {
@@ -115,10 +113,7 @@ impl Exit {
     /// Who looks for the areas of a page finds one that may be reclaimed.
     fn unlock(world: &mut World, it: &mut Self) -> Step {
         if let Some(i) = it.locked(world) {
-            let area = &mut world.mms[it.m].areas[i];
-            area.flags -= VmFlags::LOCKED | VmFlags::LOCKONFAULT;
-            let about = About::Area(area.id);
-            world.about(about);
+            world.unlock(it.m, i);
         }
         it.unlock_next(world)
     }

@@ -90,6 +90,12 @@ impl Mm {
         first..first + self.areas[first..].partition_point(|area| area.start < end)
     }
 
+    /// The first area of a range that is locked, by place.
+    pub fn locked(&self, start: u64, end: u64) -> Option<usize> {
+        let locked = |i: &usize| self.areas[*i].flags.contains(VmFlags::LOCKED);
+        self.overlap(start, end).find(locked)
+    }
+
     /// The entries of a range, by place.
     pub fn pages_in(&self, start: u64, end: u64) -> Range<usize> {
         let first = self.pages.partition_point(|page| page.addr < start);

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 use vmadiff_contract::{About, AnonId, Errno, Event, Note, VmFlags};
 
-use crate::area::{Area, is_aligned, page_up};
+use crate::area::{Area, LOCKS, is_aligned, page_up};
 use crate::guard::Guard;
 use crate::job::{DONE, Flow, List, Row, Sem, Step, rows};
 use crate::mm::Counting;
@@ -150,9 +150,7 @@ impl Munmap {
 
     /// The next area of the range that is locked, by place.
     fn locked(&self, world: &World) -> Option<usize> {
-        let mm = &world.mms[self.m];
-        let locked = |i: &usize| mm.areas[*i].flags.contains(VmFlags::LOCKED);
-        mm.overlap(self.start, self.end).find(locked)
+        world.mms[self.m].locked(self.start, self.end)
     }
 
     /// The edges of the range are area boundaries now.
@@ -165,17 +163,13 @@ impl Munmap {
         self.go(world, row)
     }
 
-    /// The areas of the range that are locked, one after another (`munlock_vma_pages_all`).
+    /// The areas of the range that are locked, one after another.
     fn unlock(world: &mut World, it: &mut Self) -> Step {
         let Some(i) = it.locked(world) else {
             return it.go(world, DETACH);
         };
-        let mm = &mut world.mms[it.m];
-        let area = &mut mm.areas[i];
-        area.flags -= VmFlags::LOCKED | VmFlags::LOCKONFAULT;
-        let (pages, about) = (area.pages(), About::Area(area.id));
-        mm.locked -= pages;
-        world.about(about);
+        world.mms[it.m].locked -= world.mms[it.m].areas[i].pages();
+        world.unlock(it.m, i);
         it.cut(world)
     }
 
@@ -234,6 +228,16 @@ impl Munmap {
         world.uncharge(it.gone.charged);
         world.detached = std::mem::take(&mut it.gone.areas);
         DONE
+    }
+}
+
+impl World {
+    /// An area is locked no more (`munlock_vma_pages_all`).
+    pub fn unlock(&mut self, m: usize, i: usize) {
+        let area = &mut self.mms[m].areas[i];
+        area.flags -= LOCKS;
+        let about = About::Area(area.id);
+        self.about(about);
     }
 }
 
