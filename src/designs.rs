@@ -106,6 +106,16 @@ pub fn defects(design: &'static DesignInfo) -> impl Iterator<Item = &'static Def
     })
 }
 
+/// What designs are called.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    all().iter().map(|design| design.name)
+}
+
+/// What designs are called, for people.
+pub(crate) fn listed() -> String {
+    names().collect::<Vec<_>>().join(", ")
+}
+
 /// Whether calls of a design can be interleaved: it has points at which another task can run.
 pub fn interleaves(design: &DesignInfo) -> bool {
     design.sites.iter().copied().flatten().next().is_some()

@@ -157,23 +157,13 @@ pub const DESIGN: &str = "VMADIFF_DESIGN";
 /// # Errors
 /// Which of the variables names what is not there.
 fn planted() -> Result<Planted, String> {
-    let nothing =
-        match std::env::var(DESIGN) {
-            Err(_) => Planted::default(),
-            Ok(name) => {
-                let design = designs::from_name(&name);
-                let names = || {
-                    designs::all()
-                        .iter()
-                        .map(|design| design.name)
-                        .collect::<Vec<_>>()
-                        .join(", ")
-                };
-                Planted::nothing(design.ok_or_else(|| {
-                    format!("{DESIGN}: found `{name}`, expected one of: {}", names())
-                })?)
-            }
-        };
+    let nothing = match std::env::var(DESIGN) {
+        Err(_) => Planted::default(),
+        Ok(name) => Planted::nothing(designs::from_name(&name).ok_or_else(|| {
+            let all = designs::listed();
+            format!("{DESIGN}: found `{name}`, expected one of: {all}")
+        })?),
+    };
     match std::env::var(DEFECT) {
         Err(_) => Ok(nothing),
         Ok(name) => {

@@ -80,13 +80,12 @@ impl Asked {
 }
 
 fn unknown_design(name: &str) -> String {
-    let all = || designs::all().iter().map(|design| design.name);
-    match near::near(name, all()) {
+    match near::near(name, designs::names()) {
         Some(near) => format!("no design is called `{name}`; near that are {near}"),
-        None => {
-            let all: Vec<&str> = all().collect();
-            format!("no design is called `{name}`; there are {}", all.join(", "))
-        }
+        None => format!(
+            "no design is called `{name}`; there are {}",
+            designs::listed()
+        ),
     }
 }
 

@@ -75,8 +75,7 @@ fn renamed_line(line: &str, sites: &Sites) -> String {
 
 /// Reads what follows `design:`.
 pub(super) fn parse_design(cursor: &mut Cursor<'_>) -> Result<&'static DesignInfo, Fault> {
-    let names: Vec<&str> = designs::all().iter().map(|design| design.name).collect();
-    let expected = format!("the name of a design: {}", names.join(", "));
+    let expected = format!("the name of a design: {}", designs::listed());
     cursor.take(&expected, |cursor| {
         designs::from_name(cursor.run(designs::is_of_name))
     })
