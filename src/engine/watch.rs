@@ -1,6 +1,7 @@
-//! Ends a job one of whose calls takes too long, or whose candidate raises a deadly signal. libFuzzer would end it by the
-//! clock, which on a busy machine calls a program a hang that only waited for a processor, or was
-//! stopped for a while, and one whose calls are slow, all of them; and of signals it knows neither which call raised one, nor gets those of Rust's own handlers.
+//! Ends a job one of whose calls takes too long, or whose candidate raises a deadly signal. libFuzzer would end it
+//! by the clock, which on a busy machine calls a program a hang that only waited for a processor, or was stopped for a
+//! while, and one whose calls are slow, all of them; and of signals it knows neither which call raised one, nor gets
+//! those of Rust's own handlers.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};

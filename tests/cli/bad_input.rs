@@ -53,11 +53,17 @@ const LOOKING: [&str; 5] = [
     "corpus rename --check programs",
 ];
 
-#[test]
-fn a_link_back_in_a_folder_is_named() {
+/// A folder with a program.
+fn with_programs() -> Shell {
     let shell = Shell::new();
     std::fs::create_dir(shell.folder().join("programs")).unwrap();
     shell.write("programs/one.vma", "load(0x1000)\n");
+    shell
+}
+
+#[test]
+fn a_link_back_in_a_folder_is_named() {
+    let shell = with_programs();
     std::os::unix::fs::symlink("..", shell.folder().join("programs/back")).unwrap();
     for command in LOOKING {
         let words = ["programs/back: is a link to ", "which it is in"];
@@ -67,9 +73,7 @@ fn a_link_back_in_a_folder_is_named() {
 
 #[test]
 fn a_link_to_nothing_in_a_folder_is_named() {
-    let shell = Shell::new();
-    std::fs::create_dir(shell.folder().join("programs")).unwrap();
-    shell.write("programs/one.vma", "load(0x1000)\n");
+    let shell = with_programs();
     std::os::unix::fs::symlink("nothing", shell.folder().join("programs/two.vma")).unwrap();
     for command in &LOOKING[2..] {
         let words = ["programs/two.vma: No such file"];
@@ -79,9 +83,7 @@ fn a_link_to_nothing_in_a_folder_is_named() {
 
 #[test]
 fn a_pipe_in_a_folder_is_not_waited_for() {
-    let shell = Shell::new();
-    std::fs::create_dir(shell.folder().join("programs")).unwrap();
-    shell.write("programs/one.vma", "load(0x1000)\n");
+    let shell = with_programs();
     let pipe = shell.folder().join("programs/two.vma");
     let made = std::process::Command::new("mkfifo").arg(pipe).status();
     assert!(made.unwrap().success());
