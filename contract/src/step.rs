@@ -224,6 +224,13 @@ pub enum Told {
     Number(u64),
     /// The flags of an area that were read or written.
     Flags(VmFlags),
+    /// A flush that covers these addresses alone; one that tells [`Told::Done`] covers all of its TLB.
+    Range {
+        /// First byte.
+        start: u64,
+        /// One past the last byte.
+        end: u64,
+    },
     /// An entry as it was found and as it was left: none is an empty one, also one whose table is
     /// missing. A pass that changes nothing tells the same twice.
     Entry {
@@ -295,6 +302,10 @@ pub trait Stepped {
 
     /// Whether the task's TLB holds anything.
     fn holds_any(&mut self, task: TaskId) -> bool;
+
+    /// A task's TLB forgets what it holds of a range and the tables have as well, as it may at any time.
+    /// What they have no more, or with fewer rights, stays until a flush takes it.
+    fn forget(&mut self, task: TaskId, start: u64, end: u64);
 
     /// Writes what can be seen of an object, and nothing else; all of it with [`Stepped::see`].
     fn observe(&self, about: About, into: &mut Snapshot);

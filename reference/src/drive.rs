@@ -308,6 +308,10 @@ impl Stepped for Reference {
         self.machine.get_mut().world.holds_any(task)
     }
 
+    fn forget(&mut self, task: TaskId, start: u64, end: u64) {
+        self.machine.get_mut().world.forget(task, start, end);
+    }
+
     fn observe(&self, about: About, into: &mut Snapshot) {
         self.machine.read().world.observe(about, into);
     }

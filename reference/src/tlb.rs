@@ -108,11 +108,18 @@ impl World {
         let Some(t) = chosen.or_else(|| self.unreached(m, start, end).next()) else {
             return;
         };
-        let mut tlb = std::mem::take(&mut self.tlbs[t]);
-        tlb.retain(|held| held.addr < start || end <= held.addr || !self.is_stale(m, held));
-        self.tlbs[t] = tlb;
+        self.tlbs[t].retain(|held| held.addr < start || end <= held.addr);
         self.flushed[self.now] |= 1 << t;
         self.about(About::Tlb(TaskId(t as u8 + 1)));
+    }
+
+    /// A TLB forgets what it holds of a range and the tables have as well: nobody can see that.
+    pub fn forget(&mut self, task: TaskId, start: u64, end: u64) {
+        let Some(t) = self.living(task) else { return };
+        let m = self.tasks[t].mm;
+        let mut tlb = std::mem::take(&mut self.tlbs[t]);
+        tlb.retain(|held| held.addr < start || end <= held.addr || self.is_stale(m, held));
+        self.tlbs[t] = tlb;
     }
 
     /// Whose TLBs are left to be flushed: which comes next can be chosen.

@@ -115,6 +115,10 @@ impl Stepped for Misled {
         self.reference.held(task, addr)
     }
 
+    fn forget(&mut self, task: TaskId, start: u64, end: u64) {
+        self.reference.forget(task, start, end);
+    }
+
     fn holds_any(&mut self, task: TaskId) -> bool {
         self.reference.holds_any(task)
     }

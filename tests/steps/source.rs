@@ -355,6 +355,8 @@ impl Source<'_> {
                 let (was, is) = (committed(before), committed(&mut self.reference));
                 Told::Number(is.abs_diff(was))
             }
+            // Its range the step knows, and it covers no more.
+            (StepKind::Flush, About::Tlb(_)) => Told::Range { start: 0, end: 0 },
             (StepKind::Size, About::File(_)) => {
                 let mut seen = Snapshot::default();
                 self.reference.observe(about, &mut seen);

@@ -121,6 +121,11 @@ pub fn mark_text(mark: &Mark) -> String {
     };
     match mark.told {
         Told::Done => does,
+        Told::Range {
+            start: 0,
+            end: u64::MAX,
+        } => does,
+        Told::Range { start, end } => format!("{does}: {start:#x}-{end:#x}"),
         Told::Refused => format!("{does}: refused"),
         Told::Number(number) => format!("{does}: {number}"),
         Told::Flags(flags) => format!("{does}: {}", flags_text(flags)),

@@ -143,7 +143,7 @@ impl<D: Design> Machine<D> {
         let own = me.map(|me| (me, &self.tasks()[me]));
         if let Some((me, own)) = own.filter(|(_, own)| runs(own)) {
             own.flush(start, end);
-            self.mark_flush(me, self.moment());
+            self.mark_flush(me, start, end, self.moment());
         }
         let mut others = 0;
         let mut late = 0u64;
@@ -164,7 +164,7 @@ impl<D: Design> Machine<D> {
                     task.ask(me);
                     late |= 1 << number;
                 }
-                None => self.mark_flush(number, self.moment()),
+                None => self.mark_flush(number, start, end, self.moment()),
             }
         }
         // The interrupt reaches each processor as soon as it has interrupts on.
@@ -173,16 +173,16 @@ impl<D: Design> Machine<D> {
         }
         for (number, task) in self.tasks().iter().enumerate() {
             if let Some(me) = me.filter(|_| late >> number & 1 != 0) {
-                self.mark_flush(number, task.answered(me));
+                self.mark_flush(number, start, end, task.answered(me));
             }
         }
     }
 
-    /// Tells that the flush of a task's TLB took effect at `moment`: at the end of the access that
+    /// Tells that the flush of a range of a task's TLB took effect at `moment`: at the end of the access that
     /// was under way, if there was one.
-    fn mark_flush(&self, task: usize, moment: u64) {
+    fn mark_flush(&self, task: usize, start: u64, end: u64, moment: u64) {
         let tlb = About::Tlb(TaskId(task as u8));
-        self.mark_since(moment, StepKind::Flush, tlb, Told::Done);
+        self.mark_since(moment, StepKind::Flush, tlb, Told::Range { start, end });
     }
 
     /// The same for all of it (`flush_tlb_mm`).

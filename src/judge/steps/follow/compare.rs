@@ -59,7 +59,7 @@ impl Follower {
             Told::Number(theirs) => {
                 self.compare_number(reference, done.charged, mark.about, theirs, offer)?;
             }
-            Told::Done | Told::Refused => {}
+            Told::Done | Told::Refused | Told::Range { .. } => {}
         }
         let Self {
             names,

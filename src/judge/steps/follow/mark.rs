@@ -40,6 +40,7 @@ impl Follower {
             {
                 // A TLB may forget at any time. But the call has come to its flush.
                 self.come_to_flush(race, reference, call, task);
+                self.forget(reference, mark);
                 return Ok(());
             }
             if self.is_only_a_look(reference, &offer, mark, place)
@@ -53,7 +54,9 @@ impl Follower {
             }
             let done = self.take(race, reference, call, offer, Some(mark), place)?;
             if self.is_told(&done, mark)? {
-                return self.compare(reference, call, &done, mark);
+                self.compare(reference, call, &done, mark)?;
+                self.forget(reference, mark);
+                return Ok(());
             }
             // What was read may be told before that it refused.
             let pending = &mut self.calls[call];
@@ -65,6 +68,22 @@ impl Follower {
             }
         }
         Err(self.bounded())
+    }
+
+    /// What a flush covers its TLB has no more, also what the tables still have: were it kept, it would
+    /// be in the reference's alone once they have it no more.
+    fn forget(&self, reference: &mut dyn Stepped, mark: &Mark) {
+        let (start, end) = match mark.told {
+            Told::Range { start, end } => (start, end),
+            _ => (0, u64::MAX),
+        };
+        if let Some(task) = self
+            .names
+            .tlb_of(mark.about)
+            .filter(|_| mark.kind == StepKind::Flush)
+        {
+            reference.forget(task, start, end);
+        }
     }
 
     pub(super) fn place(&self, mark: &Mark) -> Place {

@@ -58,7 +58,7 @@ impl Followed<'_> {
             Told::Refused => format!("is refused by {vma}{read}"),
             Told::Flags(_) if !read.is_empty() => format!("goes by {vma}{read}"),
             Told::Flags(flags) => format!("goes by {vma}, read as {}", rights_text(flags)),
-            Told::Done | Told::Number(_) | Told::Entry { .. } => {
+            Told::Done | Told::Number(_) | Told::Range { .. } | Told::Entry { .. } => {
                 format!("does `{}`", mark_text(mark))
             }
         };
