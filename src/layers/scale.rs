@@ -75,9 +75,16 @@ impl Scale {
         }
     }
 
-    /// The manager's byte for one of a program's: as far into its page.
+    /// The manager's byte for one of a program's: as far from the start of its page in the lower half, and from its
+    /// end in the upper one, so that a last byte is a last byte.
     pub fn byte(self, addr: u64) -> u64 {
-        self.up(addr & !(PAGE_SIZE - 1)) + addr % PAGE_SIZE
+        let (page, offset) = (addr & !(PAGE_SIZE - 1), addr % PAGE_SIZE);
+        if offset < PAGE_SIZE / 2 {
+            self.up(page) + offset
+        } else {
+            self.up(page.wrapping_add(PAGE_SIZE))
+                .wrapping_sub(PAGE_SIZE - offset)
+        }
     }
 }
 
@@ -93,7 +100,9 @@ mod tests {
                 let addr = page * PAGE_SIZE;
                 assert_eq!(scale.up(addr), base + page * page_size);
                 assert_eq!(scale.down(scale.up(addr)), addr);
-                assert_eq!(scale.byte(addr + 5), base + page * page_size + 5);
+                let start = base + page * page_size;
+                assert_eq!(scale.byte(addr + 5), start + 5);
+                assert_eq!(scale.byte(addr + PAGE_SIZE - 5), start + page_size - 5);
             }
             let bounds = scale.config(&Config {
                 task_size: 0x210 * PAGE_SIZE,

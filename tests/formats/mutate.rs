@@ -10,7 +10,7 @@ use vmadiff::program::bytes::{HEADER, MAX_STEPS, RECORD, is_long};
 use vmadiff::program::mutate::{Flavour, Profile, Size, crossover, generate, mutate};
 use vmadiff::program::{Program, Step};
 use vmadiff_contract::{
-    Call, CallKind, Capabilities, Config, Event, EventSink, Fail, Manager, Note,
+    Call, CallKind, Capabilities, Config, Event, EventSink, Fail, Manager, Note, PAGE_SIZE,
 };
 use vmadiff_reference::Reference;
 
@@ -327,6 +327,36 @@ fn fresh_programs_have_every_call() {
     }
     let touching = met[&CallKind::Load] + met[&CallKind::Store] + met[&CallKind::Mmap];
     assert!(touching * 3 >= total, "{met:?}");
+}
+
+/// Accesses are to first bytes of pages mostly, to last ones often, and to any now and then; some programs have two
+/// side by side across the border of two pages.
+#[test]
+fn accesses_are_to_the_ends_of_pages() {
+    let (mut first, mut last, mut inner, mut across) = (0, 0, 0, 0);
+    for seed in 0..2000 {
+        let mut touched = Vec::new();
+        for step in generate(seed, &Profile::default()).calls {
+            let (Call::Load { addr } | Call::Store { addr, .. }) = step.call else {
+                continue;
+            };
+            touched.push(addr);
+            *match addr % PAGE_SIZE {
+                0 => &mut first,
+                byte if byte == PAGE_SIZE - 1 => &mut last,
+                _ => &mut inner,
+            } += 1;
+        }
+        let ends = |addr: &u64| {
+            addr % PAGE_SIZE == PAGE_SIZE - 1 && touched.contains(&addr.wrapping_add(1))
+        };
+        across += u32::from(touched.iter().any(ends));
+    }
+    let all = first + last + inner;
+    assert!(first * 3 > all * 2, "{first} of {all} to a first byte");
+    assert!(last * 10 > all, "{last} of {all} to a last one");
+    assert!(inner * 10 > all, "{inner} of {all} between");
+    assert!(across * 20 > 2000, "{across} of 2000 across a border");
 }
 
 /// Inputs that grow by changes alone stay near the length of fresh ones.

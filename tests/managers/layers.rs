@@ -98,6 +98,16 @@ fn pages_may_be_larger_and_addresses_begin_elsewhere() {
     finds(seen(kernel, View::areas()), "outcome/store/succeeded", 2);
 }
 
+/// The last byte of a page of a program is that of one of the manager's, and it is accessed often enough.
+#[test]
+fn a_bug_at_the_border_of_pages_is_found() {
+    let found = "outcome/load/value";
+    finds(with_memory::<{ space::LOSES_LAST }>(), found, 3);
+    finds(with_memory::<{ space::SPILLS }>(), found, 3);
+    let large = memory::compare::<Space<{ space::LOSES_LAST }, 0x4000>>("large");
+    finds(seen(large, View::areas()), found, 3);
+}
+
 #[test]
 fn a_test_can_check_a_text() {
     vmadiff::check::<Space<{ space::RIGHT }>>(

@@ -43,6 +43,11 @@ pub const PANICS_SEEN: u8 = 12;
 /// on a state.
 pub const PANICS_AGAIN: u8 = 13;
 
+/// What is stored to the last byte of a page is lost.
+pub const LOSES_LAST: u8 = 14;
+/// What is stored to the last byte of a page is stored to the first of the next one, too.
+pub const SPILLS: u8 = 15;
+
 /// That place.
 pub const TAKEN_ON_BADLY: u64 = 0x1f_0000;
 
@@ -215,8 +220,18 @@ impl<const BUG: u8, const SIZE: u64, const START: u64> Memory for Space<BUG, SIZ
 
     fn store(&mut self, addr: u64, value: u8) -> Result<(), Fault> {
         let page = self.page(addr, Prot::WRITE)?;
-        let mut bytes = page.bytes.lock().expect("nobody panicked");
-        bytes.insert(addr % SIZE, value);
+        let is_last = addr % SIZE == SIZE - 1;
+        if BUG == SPILLS
+            && is_last
+            && let Some(next) = self.pages.get(&(addr + 1))
+        {
+            let mut bytes = next.bytes.lock().expect("nobody panicked");
+            bytes.insert(0, value);
+        }
+        if BUG != LOSES_LAST || !is_last {
+            let mut bytes = page.bytes.lock().expect("nobody panicked");
+            bytes.insert(addr % SIZE, value);
+        }
         Ok(())
     }
 

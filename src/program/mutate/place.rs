@@ -20,11 +20,14 @@ pub(super) fn access(dice: &mut Dice<'_>, space: &Space, prot: Prot) -> u64 {
         Some(area) if !dice.one_in(16) => page_to_touch(dice, space, area, prot),
         _ => page(dice),
     };
-    page + if dice.one_in(4) {
-        dice.below(PAGE_SIZE)
-    } else {
-        0
-    }
+    page + if dice.one_in(4) { byte(dice) } else { 0 }
+}
+
+/// A byte of a page: the last one half of the time, since ends are where an access and what is beside it are
+/// told apart, and any otherwise. An access to the first of a page follows often enough that the two lie beside
+/// each other across the border of two pages.
+fn byte(dice: &mut Dice<'_>) -> u64 {
+    dice.below(2 * PAGE_SIZE).min(PAGE_SIZE - 1)
 }
 
 /// Whether the area lets itself be touched so: any protection allows a load.
