@@ -13,7 +13,7 @@ use vmadiff::program::syz;
 use vmadiff::program::text;
 
 use super::designs::Asked;
-use super::input::{self, read_any};
+use super::input::{self, read_one_of_many};
 use super::output::{is_on_terminal, is_stdout, print_bytes, warn_of, write_file};
 use super::{paint, paste};
 use crate::artifacts::Provenance;
@@ -99,8 +99,9 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
                 second.display()
             );
         }
-        let input = read_any(&args.files[0])?;
+        let input = read_one_of_many(&args.files[0])?;
         warn_of(&input.warnings);
+        // Any bytes are a program.
         if input.is_empty() {
             note(&format!("{}: has no calls", input::name(&args.files[0])));
         }

@@ -9,6 +9,7 @@ use vmadiff::designs;
 use vmadiff::designs::Planted;
 use vmadiff::target::known;
 
+use super::corpus::inputs;
 use super::designs::Asked;
 use super::input;
 use super::interrupt::Interrupt;
@@ -154,7 +155,7 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
         ready(folder)?;
     }
     if let Some(folder) = &args.corpus {
-        refuse_texts(folder)?;
+        inputs(folder)?;
         upkeep::reduce(folder, args.corpus_limit, planted)?;
     }
     let plan = Plan {
@@ -215,42 +216,6 @@ pub fn ready(folder: &Path) -> Result<()> {
     made.with_context(|| format!("{}: cannot be written to", folder.display()))?;
     files::sweep(folder);
     Ok(())
-}
-
-/// A folder of programs as text is no corpus of bytes: engines would read the letters as bytes and
-/// fill it with inputs.
-fn refuse_texts(folder: &Path) -> Result<()> {
-    if let Some(text) = text_in(folder)? {
-        let folder = folder.display();
-        let myself = explain::hinted();
-        bail!(
-            "{}: found a program as text, expected a folder of inputs (bytes); make them of it with \
-             `{myself} corpus seeds {folder} -o DIR`, then `{myself} fuzz --corpus DIR`",
-            text.display()
-        );
-    }
-    Ok(())
-}
-
-/// The first program as text in a folder, at any depth.
-fn text_in(folder: &Path) -> Result<Option<PathBuf>> {
-    let what = || folder.display().to_string();
-    let entries = std::fs::read_dir(folder).with_context(what)?;
-    let mut entries = entries
-        .collect::<std::io::Result<Vec<_>>>()
-        .with_context(what)?;
-    entries.sort_by_key(std::fs::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
-        if path.is_dir() {
-            if let Some(text) = text_in(&path)? {
-                return Ok(Some(text));
-            }
-        } else if path.extension().is_some_and(|extension| extension == "vma") {
-            return Ok(Some(path));
-        }
-    }
-    Ok(None)
 }
 
 impl Args {
@@ -321,7 +286,5 @@ fn draw_seed() -> u32 {
 fn read_known(path: &Path) -> Result<Vec<String>> {
     let bytes = input::read(path)?;
     let name = input::name(path);
-    let text = std::str::from_utf8(&bytes);
-    let text = text.with_context(|| format!("{name}: expected UTF-8 in a list of signatures"))?;
-    known::parse(&name, text).map_err(anyhow::Error::msg)
+    known::parse_bytes(&name, &bytes).map_err(anyhow::Error::msg)
 }

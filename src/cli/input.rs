@@ -71,8 +71,7 @@ pub fn read_one_of_many(path: &Path) -> Result<Input> {
 /// What is said of a file that has nothing to compare.
 pub const NO_CALLS: &str = "has no calls, expected a program";
 
-/// As [`read_input`], but what has no calls is read, too: for what compares nothing.
-pub fn read_any(path: &Path) -> Result<Input> {
+fn read_any(path: &Path) -> Result<Input> {
     let content = read(path)?;
     let name = name(path);
     let (form, why) = Form::of(path, &content);
@@ -140,13 +139,52 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     } else if path.is_dir() {
         bail!("{}: is a folder, expected a file", name(path));
     } else {
+        refuse_large(path)?;
         std::fs::read(path).with_context(|| name(path))
     }
 }
 
+/// A file larger than this, in bytes, is no program and no log, and reading it could take all memory there is.
+const LARGEST: u64 = 1 << 30;
+
+/// Refuses a file that is too large to be read.
+pub fn refuse_large(path: &Path) -> Result<()> {
+    let size = path.metadata().with_context(|| name(path))?.len();
+    if size > LARGEST {
+        bail!(
+            "{}: has {size} bytes, expected at most {LARGEST}",
+            name(path)
+        );
+    }
+    Ok(())
+}
+
+/// The files in a folder, at any depth, in the order of their names. What begins with a dot is left out:
+/// AFL++ keeps its books in `.state` and `.synced`, beside its inputs.
+pub fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    add_files(folder, &mut files)?;
+    Ok(files)
+}
+
+fn add_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    for path in inside(folder)? {
+        let hidden = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(b".");
+        if path.file_name().is_some_and(hidden) {
+            continue;
+        }
+        if path.is_dir() {
+            add_files(&path, files)?;
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
 /// What stands in a folder that is looked through, in the order of names. A pipe, which may never end,
 /// is refused there, and a link to a folder that the link is in, whose programs would come again.
-pub fn inside(folder: &Path) -> Result<Vec<PathBuf>> {
+fn inside(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(|| name(folder))? {
         let path = entry.with_context(|| name(folder))?.path();
@@ -189,7 +227,11 @@ fn read_stdin() -> Result<Vec<u8>, Error> {
         return Err(Error::new(ErrorKind::InvalidInput, "can be read only once"));
     }
     let mut bytes = Vec::new();
-    std::io::stdin().read_to_end(&mut bytes)?;
+    std::io::stdin().take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        let what = format!("has more than {LARGEST} bytes, expected a program or a log");
+        return Err(Error::new(ErrorKind::InvalidInput, what));
+    }
     if bytes.is_empty() {
         return Err(Error::new(
             ErrorKind::InvalidInput,

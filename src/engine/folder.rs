@@ -208,7 +208,9 @@ fn add_names(path: &Path, inner: &Path, names: &mut Vec<PathBuf>) -> io::Result<
         let name = inner.join(entry.file_name());
         match std::fs::metadata(path.join(&name)) {
             Ok(metadata) if metadata.is_dir() => add_names(path, &name, names)?,
-            Ok(_) => names.push(name),
+            // A pipe would be waited for.
+            Ok(metadata) if metadata.is_file() => names.push(name),
+            Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }

@@ -66,8 +66,22 @@ pub(super) fn of_this_process() -> Result<BTreeSet<String>, String> {
 /// Reads a list; `whence` says how the file was named.
 fn read(whence: &str, file: &Path) -> Result<Vec<String>, String> {
     let name = format!("{whence}: {}", file.display());
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{name}: {error}"))?;
-    parse(&name, &text)
+    let bytes = std::fs::read(file).map_err(|error| format!("{name}: {error}"))?;
+    parse_bytes(&name, &bytes)
+}
+
+/// As [`parse`], of what a file holds.
+///
+/// # Errors
+/// As [`parse`], and the first byte that is no UTF-8.
+pub fn parse_bytes(name: &str, bytes: &[u8]) -> Result<Vec<String>, String> {
+    let text = std::str::from_utf8(bytes).map_err(|wrong| {
+        let before = &bytes[..wrong.valid_up_to()];
+        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let byte = bytes[wrong.valid_up_to()];
+        format!("{name}:{line}: found the byte {byte:#04x}, expected UTF-8 in a list of signatures")
+    })?;
+    parse(name, text)
 }
 
 #[cfg(test)]

@@ -126,6 +126,10 @@ fn all_bytes_are_programs() {
         let shell = Shell::new();
         shell.write("bytes", &hostile[..length]);
         let said = shell.run("convert bytes --to text");
+        if said.stderr.contains("has no calls") {
+            assert!(length < 64, "{length}");
+            continue;
+        }
         said.succeeds();
         shell.write("text.vma", &said.stdout);
         shell.run("convert text.vma -o again").succeeds();

@@ -145,6 +145,46 @@ fn texts_are_no_corpus_of_bytes() {
     shell.run("fuzz --runs 100 --corpus seeds").succeeds();
 }
 
+/// What would be waited for without end, walked for ever or take all memory is named before anything runs.
+#[test]
+fn what_is_no_input_is_named() {
+    let shell = Shell::new();
+    for (name, make, why) in [
+        ("pipe", "mkfifo pipe/a", "pipe/a: is no file and no folder"),
+        ("loop", "ln -s .. loop/a", "loop/a: is a link to "),
+        (
+            "large",
+            "truncate -s 3G large/a",
+            "large/a: has 3221225472 bytes, expected at most 1073741824",
+        ),
+        (
+            "text",
+            "echo 'brk(0)' > text/a.vma",
+            "text/a.vma: found a program as text",
+        ),
+    ] {
+        fs::create_dir(shell.folder().join(name)).unwrap();
+        let made = std::process::Command::new("sh")
+            .args(["-c", make])
+            .current_dir(shell.folder())
+            .status();
+        assert!(made.unwrap().success(), "{make}");
+        for command in ["corpus reduce", "fuzz --runs 100 --corpus"] {
+            shell.run(&format!("{command} {name}")).refuses(&[why]);
+        }
+    }
+    shell
+        .run("run large/a")
+        .refuses(&["large/a: has 3221225472 bytes"]);
+    shell
+        .run("convert --strace large/a")
+        .refuses(&["large/a: has 3221225472 bytes"]);
+    fs::write(shell.folder().join("list"), b"state/mmap/value\n\xff\n").unwrap();
+    shell
+        .run("fuzz --runs 100 --known list")
+        .refuses(&["list:2: found the byte 0xff, expected UTF-8"]);
+}
+
 /// A file in a folder's place stands for all that cannot be written to.
 #[test]
 fn folders_are_tried_before_anything_runs() {

@@ -1,6 +1,7 @@
 //! `vmadiff corpus`: between the texts that are kept for ever and the inputs that engines eat.
 
 mod distill;
+mod inputs;
 mod reach;
 pub(super) mod reduce;
 mod rename;
@@ -9,6 +10,7 @@ mod seeds;
 use std::path::{Path, PathBuf};
 
 pub(super) use self::distill::DISTILLED;
+pub(super) use self::inputs::inputs;
 
 use crate::status::Status;
 use anyhow::{Context, Result, bail};
@@ -65,7 +67,12 @@ impl From {
     fn files(&self) -> Result<Vec<PathBuf>> {
         let mut files = Vec::new();
         for path in &self.from {
-            add_files(path, &mut files)?;
+            let name = || path.display().to_string();
+            if path == Path::new(STDIN) || !path.metadata().with_context(name)?.is_dir() {
+                files.push(path.to_owned());
+            } else {
+                files.append(&mut input::files_in(path)?);
+            }
         }
         // What was named is a program; of a folder that may have anything in it, not every file is.
         let named = |file: &PathBuf| self.from.contains(file);
@@ -101,23 +108,6 @@ fn read_all(files: Vec<PathBuf>) -> Result<Vec<(PathBuf, Program)>> {
         bail!("{first}: {NO_CALLS}");
     }
     Ok(programs)
-}
-
-/// All files of a folder, or the one that was named.
-fn add_files(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let name = || path.display().to_string();
-    if path == Path::new(STDIN) || !path.metadata().with_context(name)?.is_dir() {
-        files.push(path.to_owned());
-        return Ok(());
-    }
-    for path in input::inside(path)? {
-        // AFL++ keeps its books in `.state` and `.synced`, beside its inputs.
-        let hidden = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(b".");
-        if !path.file_name().is_some_and(hidden) {
-            add_files(&path, files)?;
-        }
-    }
-    Ok(())
 }
 
 /// A name for this content, the same for ever (FNV-1a).

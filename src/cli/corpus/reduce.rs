@@ -11,6 +11,7 @@ use vmadiff::pair::pair;
 use vmadiff::program::Program;
 use vmadiff::reduce::Reached;
 
+use super::inputs;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::output::{print, refuse_file};
 use crate::counted::counted;
@@ -27,7 +28,7 @@ use crate::status::Status;
     vmadiff corpus reduce campaign\n  \
     vmadiff corpus reduce campaign --seconds 300")]
 pub struct Args {
-    /// The folder of inputs (bytes).
+    /// The folder of inputs (bytes), at any depth.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
     /// Stops after this many seconds.
@@ -40,7 +41,7 @@ const TOLD: Duration = Duration::from_secs(5);
 
 pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     refuse_file(&args.folder)?;
-    let inputs = inputs(&args.folder)?;
+    let inputs = by_size(&args.folder)?;
     let name = args.folder.display();
     ensure!(!inputs.is_empty(), "{name}: found no file, expected inputs");
     let interrupt = Interrupt::catch()?;
@@ -90,23 +91,22 @@ struct Input {
     by_an_engine: bool,
 }
 
-/// The files of a folder, the smallest first; of one size, by name.
-fn inputs(folder: &Path) -> Result<Vec<Input>> {
-    let mut inputs = Vec::new();
-    let context = || folder.display().to_string();
-    for entry in fs::read_dir(folder).with_context(context)? {
-        let entry = entry.with_context(context)?;
-        let metadata = entry.metadata().with_context(context)?;
-        if metadata.is_file() {
-            inputs.push(Input {
-                by_an_engine: is_by_an_engine(&entry.file_name().to_string_lossy()),
-                path: entry.path(),
-                size: metadata.len(),
-            });
-        }
+/// The inputs of a folder, the smallest first; of one size, by name.
+fn by_size(folder: &Path) -> Result<Vec<Input>> {
+    let mut found = Vec::new();
+    for path in inputs(folder)? {
+        let metadata = path
+            .metadata()
+            .with_context(|| path.display().to_string())?;
+        let name = path.file_name().unwrap_or_default();
+        found.push(Input {
+            by_an_engine: is_by_an_engine(&name.to_string_lossy()),
+            size: metadata.len(),
+            path,
+        });
     }
-    inputs.sort_by(|a, b| (a.size, &a.path).cmp(&(b.size, &b.path)));
-    Ok(inputs)
+    found.sort_by(|a, b| (a.size, &a.path).cmp(&(b.size, &b.path)));
+    Ok(found)
 }
 
 /// Whether libFuzzer, which names inputs by their SHA-1, wrote a file of this name.

@@ -7,7 +7,7 @@ use vmadiff::program::sites::Sites;
 use vmadiff::program::{bytes, text};
 
 use super::From;
-use crate::cli::input::{STDIN, as_text};
+use crate::cli::input::{self, STDIN, as_text};
 use crate::cli::output::print;
 use crate::counted::counted;
 use crate::files::{self, Lasting};
@@ -70,7 +70,7 @@ pub fn run(args: &Args) -> Result<Status> {
 /// What the file becomes; none: it has no old name.
 fn renamed(file: &Path) -> Result<Option<Vec<u8>>> {
     let sites = Sites::known();
-    let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
+    let bytes = input::read(file)?;
     Ok(match as_text(file, &bytes)? {
         Some(text) => text::renamed(text, &sites).map(String::into_bytes),
         None => bytes::renumbered(&bytes, &sites),

@@ -19,6 +19,7 @@ use vmadiff::pair::pair;
 use vmadiff::program::Case;
 use vmadiff_contract::{DefectInfo, DefectKind, DesignInfo};
 
+use super::input;
 use super::interrupt::Interrupt;
 use super::output::{is_stdout, not_saved, print, tell, try_place, write_file};
 use crate::engine::{self, Ended, Finding, Kind, Limits, News, Plan, Settings, Stages, Ways};
@@ -202,8 +203,8 @@ fn left_out(args: &Args, last: &Hunted, begun: usize, planned: usize) -> String 
 fn earlier(files: &[PathBuf]) -> Result<Vec<(String, Vec<Hunted>)>> {
     let read = |file: &PathBuf| {
         let name = file.file_stem().unwrap_or_default().display().to_string();
-        let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-        let hunted = serde_json::from_str(&text)
+        let bytes = input::read(file)?;
+        let hunted = serde_json::from_slice(&bytes)
             .with_context(|| format!("{}: expected what `hunt --json` printed", file.display()))?;
         Ok((name, hunted))
     };

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use vmadiff::linux::court;
 use vmadiff_linux::{Closeness, Failed, Linux, Look, known, whose};
 
-use super::super::input::{inside, name, read_case};
+use super::super::input::{files_in, name, read_case};
 use super::super::output::{complain, print};
 use super::Args;
 use super::line::{Line, one, print_count};
@@ -74,11 +74,12 @@ fn collect(path: &Path, to: &mut Vec<PathBuf>) -> Result<()> {
         to.push(path.to_owned());
         return Ok(());
     }
-    for path in inside(path)? {
-        if path.is_dir() || path.extension().is_some_and(|extension| extension == "vma") {
-            collect(&path, to)?;
-        }
-    }
+    let files = files_in(path)?;
+    to.extend(
+        files
+            .into_iter()
+            .filter(|file| file.extension().is_some_and(|end| end == "vma")),
+    );
     Ok(())
 }
 

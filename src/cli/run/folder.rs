@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use super::super::input::inside;
+use super::super::input::files_in;
 
 /// The programs that were asked for.
 pub struct Found {
@@ -26,7 +26,10 @@ pub fn programs(named: &[PathBuf]) -> Result<Found> {
         }
         found.of_folder = true;
         let before = found.files.len();
-        walk(path, &mut found.files)?;
+        let programs = files_in(path)?
+            .into_iter()
+            .filter(|file| may_be_program(file));
+        found.files.extend(programs);
         if found.files.len() == before {
             bail!(
                 "{}: expected programs: files named .vma or .bytes, or without an extension",
@@ -37,28 +40,9 @@ pub fn programs(named: &[PathBuf]) -> Result<Found> {
     Ok(found)
 }
 
-fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    for path in inside(folder)? {
-        if is_hidden(&path) {
-            continue;
-        }
-        if path.is_dir() {
-            walk(&path, files)?;
-        } else if may_be_program(&path) {
-            files.push(path);
-        }
-    }
-    Ok(())
-}
-
 /// Whether a file of a folder is taken for a program: its name says so, or nothing, as an engine's
 /// inputs are named.
 pub fn may_be_program(path: &Path) -> bool {
     path.extension()
         .is_none_or(|end| end == "vma" || end == "bytes")
-}
-
-fn is_hidden(path: &Path) -> bool {
-    path.file_name()
-        .is_some_and(|name| name.to_string_lossy().starts_with('.'))
 }
