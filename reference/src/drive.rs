@@ -308,6 +308,10 @@ impl Stepped for Reference {
         self.machine.get_mut().world.holds_any(task)
     }
 
+    fn holds_stale(&mut self, task: TaskId, start: u64, end: u64) -> bool {
+        self.machine.get_mut().world.holds_stale(task, start, end)
+    }
+
     fn forget(&mut self, task: TaskId, start: u64, end: u64) {
         self.machine.get_mut().world.forget(task, start, end);
     }

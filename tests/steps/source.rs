@@ -355,8 +355,11 @@ impl Source<'_> {
                 let (was, is) = (committed(before), committed(&mut self.reference));
                 Told::Number(is.abs_diff(was))
             }
-            // Its range the step knows, and it covers no more.
-            (StepKind::Flush, About::Tlb(_)) => Told::Range { start: 0, end: 0 },
+            // What more the TLB holds it may forget at any time.
+            (StepKind::Flush, About::Tlb(whose)) => {
+                self.reference.forget(whose, 0, u64::MAX);
+                Told::Done
+            }
             (StepKind::Size, About::File(_)) => {
                 let mut seen = Snapshot::default();
                 self.reference.observe(about, &mut seen);

@@ -142,6 +142,18 @@ fn kind_of_map(flags: MapFlags) -> MapFlags {
     flags & MapFlags::from_bits_retain(0xf)
 }
 
+/// The length that an mmap goes by: that of huge pages is rounded up to whole ones (section 6 of the rules).
+fn asked(len: u64, flags: MapFlags) -> u64 {
+    if !flags.contains(MapFlags::HUGETLB | MapFlags::ANONYMOUS) {
+        return len;
+    }
+    let size = match flags.bits() >> 26 & 63 {
+        30 => 1 << 30,
+        _ => 1 << 21,
+    };
+    len.checked_next_multiple_of(size).unwrap_or(len)
+}
+
 /// Whole pages of a range.
 fn pages(addr: u64, len: u64) -> Range<u64> {
     let end = addr.saturating_add(len).checked_next_multiple_of(PAGE_SIZE);
@@ -171,7 +183,7 @@ fn leaves(race: &Race<'_>, step: &Step, outcome: Outcome, space: u8, addr: u64) 
             }
             Outcome::Value(at) => open(over(pages(at, len))),
             // A failing mmap may have unmapped the old area.
-            _ => open(over(pages(hint, len))),
+            _ => open(over(pages(hint, asked(len, flags)))),
         },
         Call::Munmap { addr, len } => open(over(pages(addr, len))),
         Call::Mremap {

@@ -112,8 +112,11 @@ impl Follower {
         self.ways.clear();
         reference.ways(task, &mut self.ways);
         let whose = self.names.tlb_of(mark.about);
-        let of = |whose| self.ways.contains(&Choice::Of(whose));
-        offer.kind == StepKind::Flush && whose.is_some_and(of)
+        let (start, end) = flushed(mark);
+        offer.kind == StepKind::Flush
+            && whose.is_some_and(|whose| {
+                self.ways.contains(&Choice::Of(whose)) && reference.holds_stale(whose, start, end)
+            })
     }
 
     /// Whether a mark tells that a pass found nothing, of which there is nothing in the reference either,
@@ -164,8 +167,10 @@ impl Follower {
         for _ in 0..SILENT_MAX {
             let Some(offer) = copy.next(task) else { break };
             if offer.kind == StepKind::Flush {
+                // One of what another call has taken is not this one's.
+                let (start, end) = flushed(mark);
                 copy.ways(task, &mut ways);
-                ahead = ways.contains(&of);
+                ahead = ways.contains(&of) && copy.holds_stale(whose, start, end);
                 break;
             }
             if offer.kind == StepKind::Return || copy.take(task, Choice::Go).is_err() {
@@ -226,6 +231,14 @@ fn is_empty(reference: &mut dyn Stepped, seen: &mut Snapshot, mm: MmId, range: A
     reference.observe(About::Range { mm, start, end }, seen);
     let mut pages = seen.pages.iter();
     pages.all(|page| reference.entry(mm, page.addr).is_none())
+}
+
+/// What a flush covers.
+pub(super) fn flushed(mark: &Mark) -> (u64, u64) {
+    match mark.told {
+        Told::Range { start, end } => (start, end),
+        _ => (0, u64::MAX),
+    }
 }
 
 /// Whether a range lies within another one.

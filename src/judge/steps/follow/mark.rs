@@ -4,7 +4,7 @@ use vmadiff_contract::{About, Choice, Mark, StepKind, Stepped, Told};
 
 use super::super::path::{Item, Race};
 use super::super::rows::{may_tell, must_be_marked};
-use super::look::covers;
+use super::look::{covers, flushed};
 use super::take::can_be_seen;
 use super::{Done, Followed, Follower, Place, SILENT_MAX};
 use crate::judge::Rule;
@@ -73,10 +73,7 @@ impl Follower {
     /// What a flush covers its TLB has no more, also what the tables still have: were it kept, it would
     /// be in the reference's alone once they have it no more.
     fn forget(&self, reference: &mut dyn Stepped, mark: &Mark) {
-        let (start, end) = match mark.told {
-            Told::Range { start, end } => (start, end),
-            _ => (0, u64::MAX),
-        };
+        let (start, end) = flushed(mark);
         if let Some(task) = self
             .names
             .tlb_of(mark.about)
