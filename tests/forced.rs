@@ -138,3 +138,26 @@ fn turns_leave_who_was_let_in() {
         assert!(came * 10 >= tried * 9, "{design:?}: {came} of {tried}");
     }
 }
+
+/// Each run of a chain that has switches is a race, and is judged: a chain goes on behind none that diverges.
+#[test]
+fn a_chain_ends_where_it_diverges() {
+    const TURNS: u32 = 4;
+    let planted = Planted::defect("put-without-grace-period");
+    let mut pair = pair(&planted);
+    let profile = pair.profile(Flavour::Interleaved);
+    let (mut met, mut ended) = (Met::default(), 0);
+    for seed in 0..PROGRAMS {
+        let mut program = generate(seed, &profile);
+        program.schedule = vmadiff::program::Schedule::default();
+        let forced = pair.force(&mut program, seed as u32, Chain::turns(TURNS), &mut met);
+        for links in 1..forced {
+            let mut shorter = program.clone();
+            shorter.schedule.switches.truncate(links as usize);
+            let ran = pair.run(&shorter, &mut ());
+            assert!(ran.is_none(), "seed {seed}, {links} of {forced} links");
+        }
+        ended += u32::from((1..TURNS).contains(&forced) && pair.run(&program, &mut ()).is_some());
+    }
+    assert!(ended > 0);
+}

@@ -52,30 +52,41 @@ impl Pair {
     }
 
     /// Has two tasks of a woven program meet in another order than they do, and then perhaps others
-    /// ([`forced`]); how many pairs of the chain were forced. Runs it once for each, unjudged.
+    /// ([`forced`]); how many pairs of the chain were forced. Runs it once for each. A run that has
+    /// switches already is a race like any other, and is judged: where it diverges the chain ends, and
+    /// whoever runs the program finds that.
     pub fn force(&mut self, program: &mut Program, seed: u32, chain: Chain, met: &mut Met) -> u32 {
         if !self.interleaves() {
             return 0;
         }
         forced::by_switches(program, seed);
-        let known = self.known;
         let mut force = |link| {
-            working::on_race();
-            let weaver = &mut self.interleaved().weaver;
-            let traced = caught(|| {
-                weaver.trace(program, known);
-            });
-            if traced.is_err() {
-                // As it booted, or was thrown away: whoever runs the program finds that.
-                weaver.renew();
+            let races = !program.schedule.switches.is_empty() && self.terms.are_whole();
+            if races && self.weave(program, &mut ()) != Verdict::Agree
+                || !races && !self.trace(program)
+            {
                 return false;
             }
-            let trace = &weaver.woven().trace;
+            let trace = &self.interleaved().weaver.woven().trace;
             forced::force(program, trace.steps(), (seed, link), met).is_some()
         };
-        let forced = chain.links().take_while(|&link| force(link)).count();
+        chain.links().take_while(|&link| force(link)).count() as u32
+    }
+
+    /// Runs a woven program for its trace; false if the candidate panicked as it booted, or was thrown
+    /// away: whoever runs the program finds that.
+    fn trace(&mut self, program: &Program) -> bool {
+        let known = self.known;
+        let weaver = &mut self.interleaved().weaver;
+        working::on_race();
+        let traced = caught(|| {
+            weaver.trace(program, known);
+        });
         working::on_nothing();
-        forced as u32
+        if traced.is_err() {
+            weaver.renew();
+        }
+        traced.is_ok()
     }
 
     /// Runs a woven program; none if all is well.
