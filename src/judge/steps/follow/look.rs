@@ -233,10 +233,13 @@ fn is_empty(reference: &mut dyn Stepped, seen: &mut Snapshot, mm: MmId, range: A
     pages.all(|page| reference.entry(mm, page.addr).is_none())
 }
 
-/// What a flush covers.
+/// What a flush covers: all of a page of which it covers a part.
 pub(super) fn flushed(mark: &Mark) -> (u64, u64) {
     match mark.told {
-        Told::Range { start, end } => (start, end),
+        Told::Range { start, end } => {
+            let end = end.checked_next_multiple_of(PAGE_SIZE);
+            (start & !(PAGE_SIZE - 1), end.unwrap_or(u64::MAX))
+        }
         _ => (0, u64::MAX),
     }
 }
