@@ -303,8 +303,8 @@ pub trait Stepped {
     /// Whether the task's TLB holds anything.
     fn holds_any(&mut self, task: TaskId) -> bool;
 
-    /// Whether a task's TLB holds something of a range that the tables have no more, or with fewer rights.
-    fn holds_stale(&mut self, task: TaskId, start: u64, end: u64) -> bool;
+    /// How many pages of a range a task's TLB holds that the tables have no more, or with fewer rights.
+    fn stale(&mut self, task: TaskId, start: u64, end: u64) -> usize;
 
     /// A task's TLB forgets what it holds of a range and the tables have as well, as it may at any time.
     /// What they have no more, or with fewer rights, stays until a flush takes it.

@@ -308,8 +308,8 @@ impl Stepped for Reference {
         self.machine.get_mut().world.holds_any(task)
     }
 
-    fn holds_stale(&mut self, task: TaskId, start: u64, end: u64) -> bool {
-        self.machine.get_mut().world.holds_stale(task, start, end)
+    fn stale(&mut self, task: TaskId, start: u64, end: u64) -> usize {
+        self.machine.get_mut().world.stale_in(task, start, end)
     }
 
     fn forget(&mut self, task: TaskId, start: u64, end: u64) {

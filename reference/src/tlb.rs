@@ -113,13 +113,12 @@ impl World {
         self.about(About::Tlb(TaskId(t as u8 + 1)));
     }
 
-    /// Whether a TLB holds something of a range that the tables have no more.
-    pub fn holds_stale(&self, task: TaskId, start: u64, end: u64) -> bool {
-        self.living(task).is_some_and(|t| {
-            let (tlb, m) = (&self.tlbs[t], self.tasks[t].mm);
-            let mut within = tlb.iter().filter(|it| start <= it.addr && it.addr < end);
-            within.any(|held| self.is_stale(m, held))
-        })
+    /// How many pages of a range a TLB holds that the tables have no more.
+    pub fn stale_in(&self, task: TaskId, start: u64, end: u64) -> usize {
+        let Some(t) = self.living(task) else { return 0 };
+        let (tlb, m) = (&self.tlbs[t], self.tasks[t].mm);
+        let within = tlb.iter().filter(|it| start <= it.addr && it.addr < end);
+        within.filter(|held| self.is_stale(m, held)).count()
     }
 
     /// A TLB forgets what it holds of a range and the tables have as well: nobody can see that.

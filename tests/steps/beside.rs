@@ -115,8 +115,8 @@ impl Stepped for Misled {
         self.reference.held(task, addr)
     }
 
-    fn holds_stale(&mut self, task: TaskId, start: u64, end: u64) -> bool {
-        self.reference.holds_stale(task, start, end)
+    fn stale(&mut self, task: TaskId, start: u64, end: u64) -> usize {
+        self.reference.stale(task, start, end)
     }
 
     fn forget(&mut self, task: TaskId, start: u64, end: u64) {

@@ -112,11 +112,10 @@ impl Follower {
         self.ways.clear();
         reference.ways(task, &mut self.ways);
         let whose = self.names.tlb_of(mark.about);
-        let (start, end) = flushed(mark);
-        offer.kind == StepKind::Flush
-            && whose.is_some_and(|whose| {
-                self.ways.contains(&Choice::Of(whose)) && reference.holds_stale(whose, start, end)
-            })
+        let of = |whose| {
+            self.ways.contains(&Choice::Of(whose)) && flushes(reference, task, whose, flushed(mark))
+        };
+        offer.kind == StepKind::Flush && whose.is_some_and(of)
     }
 
     /// Whether a mark tells that a pass found nothing, of which there is nothing in the reference either,
@@ -167,10 +166,8 @@ impl Follower {
         for _ in 0..SILENT_MAX {
             let Some(offer) = copy.next(task) else { break };
             if offer.kind == StepKind::Flush {
-                // One of what another call has taken is not this one's.
-                let (start, end) = flushed(mark);
                 copy.ways(task, &mut ways);
-                ahead = ways.contains(&of) && copy.holds_stale(whose, start, end);
+                ahead = ways.contains(&of) && flushes(&mut *copy, task, whose, flushed(mark));
                 break;
             }
             if offer.kind == StepKind::Return || copy.take(task, Choice::Go).is_err() {
@@ -231,6 +228,20 @@ fn is_empty(reference: &mut dyn Stepped, seen: &mut Snapshot, mm: MmId, range: A
     reference.observe(About::Range { mm, start, end }, seen);
     let mut pages = seen.pages.iter();
     pages.all(|page| reference.entry(mm, page.addr).is_none())
+}
+
+/// Whether the next step of a task's call, which flushes this TLB, takes something from it that a mark's
+/// flush covers. One of what another call has taken away is not this one's.
+fn flushes(reference: &mut dyn Stepped, task: TaskId, whose: TaskId, covered: (u64, u64)) -> bool {
+    let (start, end) = covered;
+    let stale = reference.stale(whose, start, end);
+    if stale == 0 || stale == reference.stale(whose, 0, u64::MAX) {
+        return stale > 0;
+    }
+    let mut copy = reference.fork();
+    let taken = copy.take(task, Choice::Of(whose)).is_ok();
+    Recorder::clear();
+    taken && copy.stale(whose, start, end) < stale
 }
 
 /// What a flush covers: all of a page of which it covers a part.
