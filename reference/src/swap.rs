@@ -49,7 +49,7 @@ impl List for Reclaim {
         Copy None "pageout: lock_page; nobody maps the page, nor stores to it"
             copy unless may_copy: "the contents, to the slot; the frame is freed";
         Entry None "the swap cache, which the model does not have: lock_page"
-            put_back: "the entries, as a load would find the page in the swap cache: not writable, and not hinting";
+            put_back unless may_put_back or which_back: "an entry, as a load would find the page in the swap cache: not writable, and not hinting; then the next one";
     }
 }
 
@@ -268,42 +268,74 @@ impl Reclaim {
         Ok(Flow::Done(u64::from(!self.taken.is_empty())))
     }
 
+    /// The entries that have the page's slot by now: those that were taken, and what fork has copied of them.
+    fn swapped<'a>(&'a self, world: &'a World) -> impl Iterator<Item = (usize, u64)> + 'a {
+        let now = Entry::Swap(self.slot);
+        let mms = world.mms.iter().enumerate();
+        mms.flat_map(move |(m, mm)| {
+            let pages = mm.pages.iter().filter(move |page| page.entry == now);
+            pages.map(move |page| (m, page.addr))
+        })
+    }
+
+    /// Those that can be put back next: each under the lock of its table, in any order.
+    fn free_to_put_back<'a>(&'a self, world: &'a World) -> impl Iterator<Item = (usize, u64)> + 'a {
+        self.swapped(world).filter(|&(m, addr)| {
+            let locked = world.cleared_in(m, addr, addr + PAGE_SIZE);
+            locked.is_none()
+        })
+    }
+
+    fn may_put_back(world: &World, it: &Self) -> Option<Guard> {
+        let none =
+            it.free_to_put_back(world).next().is_none() && it.swapped(world).next().is_some();
+        world.wait_if(Guard::TableLock, none)
+    }
+
+    fn which_back(world: &World, it: &Self, into: &mut Vec<Choice>) {
+        world.which(it.free_to_put_back(world), into);
+    }
+
     /// What faults would find in the swap cache.
     fn put_back(world: &mut World, it: &mut Self) -> Step {
-        let now = Entry::Swap(it.slot);
-        for m in 0..world.mms.len() {
-            for at in 0..world.mms[m].pages.len() {
-                let page = world.mms[m].pages[at];
-                if page.entry != now {
-                    continue;
-                }
-                let addr = page.addr;
-                let area = world.mms[m].at(addr).map(|i| &world.mms[m].areas[i]);
-                let mut taken = it.taken.iter();
-                let own = taken.find(|(of, old)| *of == m && old.addr == addr);
-                let was = own.map_or(it.taken[0].1, |(_, old)| *old);
-                let found = match area {
-                    Some(area) => Page::new(addr, was.entry, area.flags, false),
-                    // munmap has yet to come to it, with the rights that its area had.
-                    None => Page {
-                        addr,
-                        writable: false,
-                        hinting: false,
-                        ..was
-                    },
-                };
-                let mm = &mut world.mms[m];
-                mm.pages[at] = found;
-                (mm.rss_anon, mm.swap_entries) = (mm.rss_anon + 1, mm.swap_entries - 1);
-                world.frame(it.frame).mapped += 1;
-                world.slots[it.slot as usize].count -= 1;
-                world.about_entry(m, addr);
-            }
+        let next = world
+            .chosen_place()
+            .or_else(|| it.free_to_put_back(world).next());
+        let found = next.and_then(|(m, addr)| Some((m, world.page_at(m, addr).ok()?)));
+        if let Some((m, at)) = found {
+            it.put_back_one(world, m, at);
+        }
+        if it.swapped(world).next().is_some() {
+            return Ok(Flow::To(PUT_BACK));
         }
         let slot = &mut world.slots[it.slot as usize];
         (slot.writing, slot.bytes) = (None, Bytes::new());
         world.free_if_unused(it.frame);
         Ok(Flow::Done(0))
+    }
+
+    fn put_back_one(&self, world: &mut World, m: usize, at: usize) {
+        let addr = world.mms[m].pages[at].addr;
+        let area = world.mms[m].at(addr).map(|i| &world.mms[m].areas[i]);
+        let mut taken = self.taken.iter();
+        let own = taken.find(|(of, old)| *of == m && old.addr == addr);
+        let was = own.map_or(self.taken[0].1, |(_, old)| *old);
+        let found = match area {
+            Some(area) => Page::new(addr, was.entry, area.flags, false),
+            // munmap has yet to come to it, with the rights that its area had.
+            None => Page {
+                addr,
+                writable: false,
+                hinting: false,
+                ..was
+            },
+        };
+        let mm = &mut world.mms[m];
+        mm.pages[at] = found;
+        (mm.rss_anon, mm.swap_entries) = (mm.rss_anon + 1, mm.swap_entries - 1);
+        world.frame(self.frame).mapped += 1;
+        world.slots[self.slot as usize].count -= 1;
+        world.about_entry(m, addr);
     }
 }
 
