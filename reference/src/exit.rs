@@ -126,8 +126,7 @@ impl Exit {
         it.gone.areas = std::mem::take(&mut world.detached);
         world.mms[it.m].areas.move_to(&mut it.gone.areas);
         if world.driven {
-            let gone = it.gone.areas.iter().filter(|area| area.file.is_some());
-            let gone = gone.map(|area| (it.m, area.clone()));
+            let gone = it.gone.areas.iter().map(|area| (it.m, area.clone()));
             world.detaching.extend(gone);
         }
         Ok(Flow::Next)

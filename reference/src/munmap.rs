@@ -179,10 +179,8 @@ impl Munmap {
         it.gone.areas = std::mem::take(&mut world.detached);
         it.gone.areas.extend(world.mms[it.m].areas.drain(range));
         if world.driven {
-            let gone = it.gone.areas.iter().filter(|area| area.file.is_some());
-            world
-                .detaching
-                .extend(gone.map(|area| (it.m, area.clone())));
+            let gone = it.gone.areas.iter().map(|area| (it.m, area.clone()));
+            world.detaching.extend(gone);
         }
         for area in &it.gone.areas {
             world.raise(Event::VmaUnlink { vma: area.id });

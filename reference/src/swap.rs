@@ -2,7 +2,7 @@
 
 use vmadiff_contract::{About, Choice, FrameId, PAGE_SIZE, VmFlags};
 
-use crate::area::page_down;
+use crate::area::{Area, page_down};
 use crate::guard::Guard;
 use crate::job::{Flow, List, Step, rows};
 use crate::page::{Bytes, Entry, Page, Slot};
@@ -316,22 +316,13 @@ impl Reclaim {
 
     fn put_back_one(&self, world: &mut World, m: usize, at: usize) {
         let addr = world.mms[m].pages[at].addr;
-        let area = world.mms[m].at(addr).map(|i| &world.mms[m].areas[i]);
-        let mut taken = self.taken.iter();
-        let own = taken.find(|(of, old)| *of == m && old.addr == addr);
-        let was = own.map_or(self.taken[0].1, |(_, old)| *old);
-        let found = match area {
-            Some(area) => Page::new(addr, was.entry, area.flags, false),
-            // munmap has yet to come to it, with the rights that its area had.
-            None => Page {
-                addr,
-                writable: false,
-                hinting: false,
-                ..was
-            },
-        };
+        let linked = world.mms[m].at(addr).map(|i| &world.mms[m].areas[i]);
+        // One that munmap has taken out keeps its rights until its entries go.
+        let holds = |(of, area): &&(usize, Area)| *of == m && area.start <= addr && addr < area.end;
+        let gone = world.detaching.iter().find(holds).map(|(_, area)| area);
+        let flags = linked.or(gone).map_or(VmFlags::empty(), |area| area.flags);
         let mm = &mut world.mms[m];
-        mm.pages[at] = found;
+        mm.pages[at] = Page::new(addr, Entry::Anon(self.frame), flags, false);
         (mm.rss_anon, mm.swap_entries) = (mm.rss_anon + 1, mm.swap_entries - 1);
         world.frame(self.frame).mapped += 1;
         world.slots[self.slot as usize].count -= 1;
