@@ -13,6 +13,9 @@ use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
+/// No input of an engine is larger, in bytes: what is came into a corpus by mistake.
+pub const LARGEST_INPUT: u64 = 16 << 20;
+
 /// How the names begin of files that are not in their place yet.
 const UNFINISHED: &str = ".vmadiff-";
 /// Age above which an unfinished file belongs to a process that was killed.

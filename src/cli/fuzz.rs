@@ -151,6 +151,9 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
         .corpus
         .clone()
         .or(scratch.as_ref().map(|folder| folder.path().to_owned()));
+    if args.corpus.as_deref() == Some(Path::new(input::STDIN)) {
+        bail!("--corpus: found -, standard input; expected a folder");
+    }
     for folder in corpus.iter().chain([&args.artifacts]) {
         ready(folder)?;
     }

@@ -1,5 +1,6 @@
 //! Reads programs, text or bytes, from files and from standard input.
 
+use std::collections::BTreeSet;
 use std::io::{Error, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -139,42 +140,56 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     } else if path.is_dir() {
         bail!("{}: is a folder, expected a file", name(path));
     } else {
-        refuse_large(path)?;
-        std::fs::read(path).with_context(|| name(path))
+        let file = std::fs::File::open(path).with_context(|| name(path))?;
+        let size = file.metadata().with_context(|| name(path))?.len();
+        if size > LARGEST {
+            bail!(
+                "{}: has {size} bytes, expected at most {LARGEST}",
+                name(path)
+            );
+        }
+        let mut bytes = Vec::new();
+        // A pipe and a device do not say how much they have.
+        let read = file.take(LARGEST + 1).read_to_end(&mut bytes);
+        read.with_context(|| name(path))?;
+        if bytes.len() as u64 > LARGEST {
+            bail!(
+                "{}: has more than {LARGEST} bytes, expected a program or a log",
+                name(path)
+            );
+        }
+        Ok(bytes)
     }
 }
 
-/// A file larger than this, in bytes, is no program and no log, and reading it could take all memory there is.
+/// What is larger than this, in bytes, is no program and no log, and reading it could take all memory there is.
 const LARGEST: u64 = 1 << 30;
 
-/// Refuses a file that is too large to be read.
-pub fn refuse_large(path: &Path) -> Result<()> {
-    let size = path.metadata().with_context(|| name(path))?.len();
-    if size > LARGEST {
-        bail!(
-            "{}: has {size} bytes, expected at most {LARGEST}",
-            name(path)
-        );
-    }
-    Ok(())
-}
-
 /// The files in a folder, at any depth, in the order of their names. What begins with a dot is left out:
-/// AFL++ keeps its books in `.state` and `.synced`, beside its inputs.
+/// AFL++ keeps its books in `.state` and `.synced`, beside its inputs. However many links lead to a folder, what
+/// is in it comes once.
 pub fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    add_files(folder, &mut files)?;
+    add_files(folder, &mut BTreeSet::new(), &mut files)?;
     Ok(files)
 }
 
-fn add_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+fn add_files(
+    folder: &Path,
+    visited: &mut BTreeSet<PathBuf>,
+    files: &mut Vec<PathBuf>,
+) -> Result<()> {
+    let real = folder.canonicalize().with_context(|| name(folder))?;
+    if !visited.insert(real) {
+        return Ok(());
+    }
     for path in inside(folder)? {
         let hidden = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(b".");
         if path.file_name().is_some_and(hidden) {
             continue;
         }
         if path.is_dir() {
-            add_files(&path, files)?;
+            add_files(&path, visited, files)?;
         } else {
             files.push(path);
         }

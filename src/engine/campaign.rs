@@ -111,7 +111,7 @@ pub fn run(
         found |= campaign.take_events(&events, &mut heard)?;
         show(&campaign.progress());
         was_interrupted |= interrupted();
-        if plan.settings.keep_going {
+        if plan.settings.keep_going && !was_interrupted {
             found |= campaign.replace_dead(&mut heard)?;
         }
         let elapsed = campaign.start.elapsed();
@@ -229,7 +229,10 @@ impl Campaign<'_> {
 
     /// Why jobs died, each; and that one did nothing, unless the user stopped it before it could.
     fn failures(&self, was_interrupted: bool) -> Vec<Failure> {
-        let mut failures: Vec<Failure> = self.jobs.iter().filter_map(Job::failure).collect();
+        // Ctrl-C reaches a job, too, before it has a process group of its own.
+        let stopped = |job: &&Job| was_interrupted && job.was_interrupted();
+        let jobs = self.jobs.iter().filter(|job| !stopped(job));
+        let mut failures: Vec<Failure> = jobs.filter_map(Job::failure).collect();
         let mut asked_for = self.jobs.iter().take(self.plan.jobs as usize);
         let found = |job: &Job| job.lost_manager() || !job.totals.findings.is_empty();
         // What boots and panics runs no program of any calls.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 use sha1_smol::Sha1;
 
 use super::protocol::Seen;
-use crate::files::{self, Lasting};
+use crate::files::{self, LARGEST_INPUT, Lasting};
 
 /// How often it is tried again to write what is held back, and how often the folder is looked at
 /// for what others wrote.
@@ -50,7 +50,7 @@ impl Folder {
     ///
     /// # Errors
     ///
-    /// If the folder, or a file in it, cannot be read.
+    /// If the folder cannot be read.
     pub fn open(path: &Path, is_shared: bool, held_bytes_most: usize) -> io::Result<Self> {
         files::sweep(path);
         let known = Known::default();
@@ -175,7 +175,8 @@ fn lock(known: &Known) -> std::sync::MutexGuard<'_, BTreeSet<OsString>> {
 /// Reads the inputs in a folder that are not known yet, in the order of their names.
 fn new_inputs(path: &Path, known: &Known) -> io::Result<Vec<Vec<u8>>> {
     let mut names = Vec::new();
-    add_names(path, Path::new(""), &mut names)?;
+    std::fs::read_dir(path)?;
+    add_names(path, Path::new(""), &mut BTreeSet::new(), &mut names);
     names.sort();
     let mut inputs = Vec::new();
     for name in names {
@@ -183,6 +184,8 @@ fn new_inputs(path: &Path, known: &Known) -> io::Result<Vec<Vec<u8>>> {
             continue;
         }
         match std::fs::read(path.join(&name)) {
+            // Read when it can be.
+            Err(_) if path.join(&name).exists() => continue,
             Ok(input) => {
                 // An empty one is what another program left of a write that failed.
                 if !input.is_empty() {
@@ -198,24 +201,29 @@ fn new_inputs(path: &Path, known: &Known) -> io::Result<Vec<Vec<u8>>> {
     Ok(inputs)
 }
 
-/// Lists the files in a folder, at any depth. What begins with a dot is no input.
-fn add_names(path: &Path, inner: &Path, names: &mut Vec<PathBuf>) -> io::Result<()> {
-    for entry in std::fs::read_dir(path.join(inner))? {
-        let entry = entry?;
+/// Lists the files in a folder, at any depth. What begins with a dot is no input, nor is a pipe, which would be
+/// waited for, or what is larger than any. One that cannot be looked at keeps none of the others back.
+fn add_names(path: &Path, inner: &Path, visited: &mut BTreeSet<PathBuf>, names: &mut Vec<PathBuf>) {
+    let folder = path.join(inner);
+    let (Ok(real), Ok(entries)) = (folder.canonicalize(), std::fs::read_dir(&folder)) else {
+        return;
+    };
+    if !visited.insert(real) {
+        return;
+    }
+    for entry in entries.flatten() {
         if entry.file_name().as_encoded_bytes().starts_with(b".") {
             continue;
         }
         let name = inner.join(entry.file_name());
         match std::fs::metadata(path.join(&name)) {
-            Ok(metadata) if metadata.is_dir() => add_names(path, &name, names)?,
-            // A pipe would be waited for.
-            Ok(metadata) if metadata.is_file() => names.push(name),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+            Ok(metadata) if metadata.is_dir() => add_names(path, &name, visited, names),
+            Ok(metadata) if metadata.is_file() && metadata.len() <= LARGEST_INPUT => {
+                names.push(name);
+            }
+            Ok(_) | Err(_) => {}
         }
     }
-    Ok(())
 }
 
 /// Reads again and again what others wrote into a folder.

@@ -246,6 +246,14 @@ impl Job {
         })
     }
 
+    /// Whether it was ended by the signal that interrupts a campaign.
+    pub fn was_interrupted(&self) -> bool {
+        use std::os::unix::process::ExitStatusExt;
+        // SIGINT and SIGTERM.
+        let signal = self.status.and_then(|status| status.signal());
+        matches!(signal, Some(2 | 15))
+    }
+
     /// Why it ended, if not as it should.
     pub fn failure(&self) -> Option<Failure> {
         let status = self.status?;

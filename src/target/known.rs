@@ -25,7 +25,9 @@ pub fn parse(name: &str, text: &str) -> Result<Vec<String>, String> {
         // Who hangs is found by who watches, and not by a rule.
         let rule_exists =
             ["hang", "linux"].contains(&parts[0]) || Rule::from_name(parts[0]).is_some();
-        let torn = |part: &&str| part.is_empty() || part.contains(char::is_whitespace);
+        let torn = |part: &&str| {
+            part.is_empty() || part.contains(|c: char| c.is_whitespace() || c.is_control())
+        };
         if parts.len() != 3 || parts.iter().any(torn) || !rule_exists {
             return Err(format!(
                 "{name}:{}: found `{signature}`, expected a signature such as `outcome/munmap/value`",
@@ -75,6 +77,8 @@ fn read(whence: &str, file: &Path) -> Result<Vec<String>, String> {
 /// # Errors
 /// As [`parse`], and the first byte that is no UTF-8.
 pub fn parse_bytes(name: &str, bytes: &[u8]) -> Result<Vec<String>, String> {
+    // As editors of Windows write it.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|wrong| {
         let before = &bytes[..wrong.valid_up_to()];
         let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;

@@ -155,12 +155,17 @@ fn what_is_no_input_is_named() {
         (
             "large",
             "truncate -s 3G large/a",
-            "large/a: has 3221225472 bytes, expected at most 1073741824",
+            "large/a: has 3221225472 bytes, expected at most 16777216",
         ),
         (
             "text",
             "echo 'brk(0)' > text/a.vma",
             "text/a.vma: found a program as text",
+        ),
+        (
+            "looks",
+            "echo 'brk(0)' > looks/a",
+            "looks/a: found a program as text",
         ),
     ] {
         fs::create_dir(shell.folder().join(name)).unwrap();
@@ -183,6 +188,33 @@ fn what_is_no_input_is_named() {
     shell
         .run("fuzz --runs 100 --known list")
         .refuses(&["list:2: found the byte 0xff, expected UTF-8"]);
+}
+
+/// A campaign may be reached by a link, and a folder outside of it: nothing is deleted twice, or there.
+#[test]
+fn reducing_deletes_nothing_behind_a_link() {
+    let shell = Shell::new();
+    let made = "fuzz serial --runs 400 --seed 1 --corpus";
+    shell.run(&format!("{made} all/real")).succeeds();
+    shell.run(&format!("{made} other")).succeeds();
+    let link = |to: &str, from: &str| {
+        std::os::unix::fs::symlink(to, shell.folder().join(from)).unwrap();
+    };
+    link("real", "all/link");
+    link("../other", "all/other");
+    let count = |of: &str| fs::read_dir(shell.folder().join(of)).unwrap().count();
+    let (own, others) = (count("all/real"), count("other"));
+    shell.run("corpus reduce all").succeeds();
+    assert_eq!(count("other"), others);
+    assert!(
+        count("all/real") * 2 > own,
+        "{} of {own}",
+        count("all/real")
+    );
+    // Nor is what was once reduced less by it.
+    let left = count("all/real");
+    shell.run("corpus reduce all").succeeds();
+    assert_eq!(count("all/real"), left);
 }
 
 /// A file in a folder's place stands for all that cannot be written to.

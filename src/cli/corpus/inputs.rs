@@ -1,22 +1,31 @@
 //! A folder of inputs as engines read it: what in it is none is named before anything is made of it.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use vmadiff::program::form::Form;
 
+use super::reduce::is_by_an_engine;
 use crate::cli::explain;
-use crate::cli::input::{files_in, refuse_large};
+use crate::cli::input::files_in;
+use crate::files::LARGEST_INPUT;
 
 /// The inputs of a folder, at any depth.
 ///
 /// # Errors
-/// Names a pipe, a link to a folder that it is in, a file that is too large, and a program as text: engines
-/// would read its letters as bytes, and fill the folder with what they make of them.
+/// Names a pipe, a link to a folder that it is in, a file that cannot be read or is too large, and a program
+/// as text: engines would read its letters as bytes, and fill the folder with what they make of them.
 pub fn inputs(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut inputs = files_in(folder)?;
     inputs.retain(|path| path.is_file());
     for path in &inputs {
-        if path.extension().is_some_and(|extension| extension == "vma") {
+        let content = beginning(path)?;
+        let named = path.file_name().unwrap_or_default().to_string_lossy();
+        // What an engine has made may look like anything.
+        let made = is_by_an_engine(&named) || content.is_empty();
+        if !made && Form::of(path, &content).0 == Form::Text {
             let folder = folder.display();
             let myself = explain::hinted();
             bail!(
@@ -25,7 +34,27 @@ pub fn inputs(folder: &Path) -> Result<Vec<PathBuf>> {
                 path.display()
             );
         }
-        refuse_large(path)?;
     }
     Ok(inputs)
+}
+
+/// How much is read of a file to tell texts from bytes.
+const ENOUGH: u64 = 1 << 12;
+
+/// The beginning of an input.
+fn beginning(path: &Path) -> Result<Vec<u8>> {
+    let what = || path.display().to_string();
+    let file = File::open(path).with_context(what)?;
+    let size = file.metadata().with_context(what)?.len();
+    if size > LARGEST_INPUT {
+        bail!(
+            "{}: has {size} bytes, expected at most {LARGEST_INPUT} in an input",
+            what()
+        );
+    }
+    let mut content = Vec::new();
+    file.take(ENOUGH)
+        .read_to_end(&mut content)
+        .with_context(what)?;
+    Ok(content)
 }

@@ -206,6 +206,12 @@ fn earlier(files: &[PathBuf]) -> Result<Vec<(String, Vec<Hunted>)>> {
         let bytes = input::read(file)?;
         let hunted = serde_json::from_slice(&bytes)
             .with_context(|| format!("{}: expected what `hunt --json` printed", file.display()))?;
+        let hunted: Vec<Hunted> = hunted;
+        ensure!(
+            !hunted.is_empty(),
+            "{}: found no defect, expected what `hunt --json` printed",
+            file.display()
+        );
         Ok((name, hunted))
     };
     files.iter().map(read).collect()

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use super::super::input::files_in;
+use super::super::input::{STDIN, files_in};
 
 /// The programs that were asked for.
 pub struct Found {
@@ -20,7 +20,7 @@ pub fn programs(named: &[PathBuf]) -> Result<Found> {
         of_folder: false,
     };
     for path in named {
-        if !path.is_dir() {
+        if path == Path::new(STDIN) || !path.is_dir() {
             found.files.push(path.clone());
             continue;
         }
