@@ -108,7 +108,9 @@ impl World {
         let Some(t) = chosen.or_else(|| self.unreached(m, start, end).next()) else {
             return;
         };
-        self.tlbs[t].retain(|held| held.addr < start || end <= held.addr);
+        let mut tlb = std::mem::take(&mut self.tlbs[t]);
+        tlb.retain(|held| held.addr < start || end <= held.addr || !self.is_stale(m, held));
+        self.tlbs[t] = tlb;
         self.flushed[self.now] |= 1 << t;
         self.about(About::Tlb(TaskId(t as u8 + 1)));
     }
