@@ -190,7 +190,8 @@ impl<D: Design> Current<'_, D> {
     }
 
     /// Sets an entry that was made a swap entry as it was, if it still is one: what faults would do by
-    /// the swap cache. Several had the page, so none may be stored through.
+    /// the swap cache. Several had the page, so none may be stored through. Linux has no such code: its
+    /// counts and the entry are one step, by the area's flags of then.
     pub fn map_again(
         &self,
         vma: Ref<'_, Vma>,
@@ -208,19 +209,17 @@ impl<D: Design> Current<'_, D> {
         if found.maps() != Some(Maps::Swap(slot.handle())) {
             return;
         }
-        let prot = PageProt::from_bits(vma.vm_page_prot().peek());
-        let pte = Pte::make(Maps::Anon(page.handle()), prot).wrprotect();
         self.get_page(site::ISOLATE_PAGE__GET_PAGE, page);
-        page.mapcount().add(site::COPY_ONE_PTE__MAPCOUNT, 1);
-        mm.rss_anon.count(1);
-        mm.swap_entries.count(1u64.wrapping_neg());
-        self.set_pte(
+        self.set_pte_by(
             StepKind::Entry,
             site::TRY_TO_UNMAP__SET_SWAP,
             table,
             at,
-            pte,
+            || Pte::make(Maps::Anon(page.handle()), PageProt::of(vma.flags())).wrprotect(),
         );
-        self.swap_free(site::DO_SWAP_PAGE__SWAP_FREE, slot.handle());
+        page.mapcount().init(page.mapcount().peek() + 1);
+        mm.rss_anon.count(1);
+        mm.swap_entries.count(1u64.wrapping_neg());
+        slot.count().init(slot.count().peek() - 1);
     }
 }

@@ -76,6 +76,13 @@ impl Entries {
     #[inline]
     pub fn set(&self, site: Site, at: usize, word: u64) {
         self.words[at].set(site, word);
+        self.put(at, word);
+    }
+
+    /// The same without a scheduling point.
+    #[inline]
+    fn put(&self, at: usize, word: u64) {
+        self.words[at].init(word);
         let (bits, bit) = (&self.set[at / 64], 1 << (at % 64));
         bits.init(with(bits.peek(), bit, word != 0));
         let group = with(self.groups.peek(), 1 << (at / 64), bits.peek() != 0);
@@ -260,6 +267,25 @@ impl<D: Design> Machine<D> {
             Pte::NONE
         };
         table.write_pte(site, at, pte);
+        self.mark_entry(kind, table, at, (before, pte));
+    }
+
+    /// Writes an entry that is made as it is written: what it is made of is read with no moment between.
+    pub fn set_pte_by(
+        &self,
+        kind: StepKind,
+        site: Site,
+        table: Ref<'_, Table>,
+        at: usize,
+        make: impl FnOnce() -> Pte,
+    ) {
+        use vmadiff_interleave::Word;
+        let before = table.shown_pte(at);
+        table.write_pte(site, at, before);
+        let pte = make();
+        if table.alive() {
+            table.entries().put(at, pte.to_word());
+        }
         self.mark_entry(kind, table, at, (before, pte));
     }
 
