@@ -154,7 +154,7 @@ pub enum Choice {
     /// need to serve it.
     Leave,
     /// What is looked at in several places was so in each as it was looked at there, beside calls that
-    /// change it.
+    /// change it: areas, or how many map a page and then an entry of it.
     OneByOne,
     /// A page that another call is just letting go of counts as shared yet: the entry goes before its
     /// count.

@@ -226,6 +226,7 @@ impl Machine {
         } else {
             job.step(&mut self.world)
         };
+        self.world.has_seen(t);
         job.outcome = outcome;
         job.uncounted |= std::mem::take(&mut self.world.restarted);
         job.overcharged = std::mem::take(&mut self.world.overcharged);

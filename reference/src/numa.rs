@@ -75,6 +75,7 @@ impl NumaScan {
         let pages = &world.mms[it.m].pages;
         let next = world.mms[it.m].pages_in(it.at, it.to).next();
         into.extend(next.and_then(|at| world.still_shared(pages[at].entry)));
+        into.extend(next.and_then(|at| world.was_alone(pages[at].entry)));
     }
 
     fn pass(world: &mut World, it: &mut Self) -> Step {
@@ -84,7 +85,9 @@ impl NumaScan {
             let alone = match world.mms[it.m].pages[at].entry {
                 Entry::File(..) => true,
                 Entry::Anon(frame) => {
-                    world.choice != Choice::Shared && world.frame(frame).mapped == 1
+                    let was_alone = world.choice == Choice::OneByOne;
+                    let shared = world.choice == Choice::Shared;
+                    was_alone || !shared && world.frame(frame).mapped == 1
                 }
                 Entry::Zero | Entry::Swap(_) => false,
             };

@@ -156,6 +156,33 @@ impl World {
         self.letting_go.iter().find(other).map(|_| Choice::Shared)
     }
 
+    /// The running task's step puts an entry of this frame back.
+    pub fn puts_back(&mut self, frame: FrameId) {
+        if self.driven {
+            self.put_back.push((!(1 << self.now), frame));
+        }
+    }
+
+    /// A task has taken a step: what was put back before that, it has seen.
+    pub fn has_seen(&mut self, t: usize) {
+        self.put_back.retain_mut(|(tasks, _)| {
+            *tasks &= !(1 << t);
+            *tasks != 0
+        });
+    }
+
+    /// Whether the running task may have counted who maps an entry's page before it was put back elsewhere, and
+    /// found this entry alone (`page_mapcount`, without the page's lock).
+    pub fn was_alone(&self, entry: Entry) -> Option<Choice> {
+        let Entry::Anon(frame) = entry else {
+            return None;
+        };
+        let since = |&&(tasks, of): &&(u64, FrameId)| of == frame && tasks >> self.now & 1 != 0;
+        let put_back = self.put_back.iter().filter(since).count() as u64;
+        let mapped = u64::from(self.frames[frame.0 as usize - 1].mapped);
+        (put_back > 0 && mapped - put_back.min(mapped) <= 1).then_some(Choice::OneByOne)
+    }
+
     /// Frees a frame that nothing maps, no zap holds and no call swaps out any more.
     pub fn free_if_unused(&mut self, id: FrameId) {
         let Frame { mapped, held, .. } = *self.frame(id);

@@ -325,6 +325,7 @@ impl Reclaim {
         mm.pages[at] = Page::new(addr, Entry::Anon(self.frame), flags, false);
         (mm.rss_anon, mm.swap_entries) = (mm.rss_anon + 1, mm.swap_entries - 1);
         world.frame(self.frame).mapped += 1;
+        world.puts_back(self.frame);
         world.slots[self.slot as usize].count -= 1;
         world.about_entry(m, addr);
     }

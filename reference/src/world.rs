@@ -101,6 +101,8 @@ pub(crate) struct World {
     pub restarted: bool,
     /// Frames that a task's last step has taken an entry of.
     pub letting_go: Vec<(usize, FrameId)>,
+    /// Pages of which reclaim has put an entry back, with the tasks, a bit each, that have taken no step since.
+    pub put_back: Vec<(u64, FrameId)>,
     /// Pages that the running step has charged, was refused, and has yet to give back.
     pub overcharged: u64,
     /// A pass goes no further than this address in one step.
@@ -161,6 +163,7 @@ impl World {
             left_alone: false,
             restarted: false,
             letting_go: Vec::new(),
+            put_back: Vec::new(),
             overcharged: 0,
             upto: u64::MAX,
             tlbs: Vec::new(),
@@ -220,6 +223,7 @@ impl World {
         self.counting.clear();
         // What a step of a call that never ended was about.
         self.letting_go.clear();
+        self.put_back.clear();
     }
 
     /// A living task, by place.
@@ -411,7 +415,7 @@ impl Hash for World {
             &self.detaching,
             &self.gathers,
             (&self.growing, &self.counting),
-            &self.letting_go,
+            (&self.letting_go, &self.put_back),
             self.misuse,
         )
             .hash(state);

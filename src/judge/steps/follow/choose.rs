@@ -53,7 +53,8 @@ impl Follower {
             return Choice::Leave;
         }
         let done = mark.is_some_and(|mark| mark.told == Told::Done);
-        if may(Choice::OneByOne) && fits && done {
+        let changed = matches!(mark.map(|mark| mark.told), Some(Told::Entry { before, after }) if before != after);
+        if may(Choice::OneByOne) && fits && (done || changed) {
             return Choice::OneByOne;
         }
         if may(Choice::Shared)
