@@ -1,6 +1,6 @@
 //! Reads programs, text or bytes, from files and from standard input.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{Error, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -148,18 +148,24 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
                 name(path)
             );
         }
-        let mut bytes = Vec::new();
-        // A pipe and a device do not say how much they have.
-        let read = file.take(LARGEST + 1).read_to_end(&mut bytes);
-        read.with_context(|| name(path))?;
-        if bytes.len() as u64 > LARGEST {
-            bail!(
-                "{}: has more than {LARGEST} bytes, expected a program or a log",
-                name(path)
-            );
-        }
-        Ok(bytes)
+        read_all(file).with_context(|| name(path))
     }
+}
+
+/// All there is, of which a pipe and a device do not say how much it is.
+fn read_all(from: impl Read) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    from.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        let what = format!("has more than {LARGEST} bytes, expected a program or a log");
+        return Err(Error::new(ErrorKind::InvalidInput, what));
+    }
+    Ok(bytes)
+}
+
+/// Whether this names a folder: standard input is none, whatever has its name.
+pub fn is_folder(path: &Path) -> bool {
+    path != Path::new(STDIN) && path.is_dir()
 }
 
 /// What is larger than this, in bytes, is no program and no log, and reading it could take all memory there is.
@@ -169,15 +175,22 @@ const LARGEST: u64 = 1 << 30;
 /// AFL++ keeps its books in `.state` and `.synced`, beside its inputs. However many links lead to a folder, what
 /// is in it comes once.
 pub fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    add_files(folder, &mut BTreeSet::new(), &mut files)?;
+    let (mut files, mut visited) = (Vec::new(), BTreeSet::new());
+    // By its own name before that of a link.
+    let mut folders = VecDeque::from([folder.to_owned()]);
+    while let Some(next) = folders.pop_front() {
+        add_files(&next, &mut visited, &mut files, &mut folders)?;
+    }
+    files.sort();
     Ok(files)
 }
 
+/// Adds the files of a folder and of those in it, and the links to folders, which come later.
 fn add_files(
     folder: &Path,
     visited: &mut BTreeSet<PathBuf>,
     files: &mut Vec<PathBuf>,
+    links: &mut VecDeque<PathBuf>,
 ) -> Result<()> {
     let real = folder.canonicalize().with_context(|| name(folder))?;
     if !visited.insert(real) {
@@ -188,10 +201,10 @@ fn add_files(
         if path.file_name().is_some_and(hidden) {
             continue;
         }
-        if path.is_dir() {
-            add_files(&path, visited, files)?;
-        } else {
-            files.push(path);
+        match path.is_dir() {
+            true if path.is_symlink() => links.push_back(path),
+            true => add_files(&path, visited, files, links)?,
+            false => files.push(path),
         }
     }
     Ok(())
@@ -241,12 +254,7 @@ fn read_stdin() -> Result<Vec<u8>, Error> {
     if WAS_READ.swap(true, Ordering::Relaxed) {
         return Err(Error::new(ErrorKind::InvalidInput, "can be read only once"));
     }
-    let mut bytes = Vec::new();
-    std::io::stdin().take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST {
-        let what = format!("has more than {LARGEST} bytes, expected a program or a log");
-        return Err(Error::new(ErrorKind::InvalidInput, what));
-    }
+    let bytes = read_all(std::io::stdin())?;
     if bytes.is_empty() {
         return Err(Error::new(
             ErrorKind::InvalidInput,

@@ -204,7 +204,18 @@ fn reducing_deletes_nothing_behind_a_link() {
     link("../other", "all/other");
     let count = |of: &str| fs::read_dir(shell.folder().join(of)).unwrap().count();
     let (own, others) = (count("all/real"), count("other"));
+    // One of its own that none needs, though a link leads to its folder.
+    let needless = format!("all/real/{}", "0".repeat(40));
+    let some = fs::read_dir(shell.folder().join("all/real"))
+        .unwrap()
+        .next();
+    fs::copy(
+        some.unwrap().unwrap().path(),
+        shell.folder().join(&needless),
+    )
+    .unwrap();
     shell.run("corpus reduce all").succeeds();
+    assert!(count("all/real") <= own, "one of two that are the same");
     assert_eq!(count("other"), others);
     assert!(
         count("all/real") * 2 > own,

@@ -21,11 +21,16 @@ pub fn inputs(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut inputs = files_in(folder)?;
     inputs.retain(|path| path.is_file());
     for path in &inputs {
-        let content = beginning(path)?;
+        let file = open(path)?;
         let named = path.file_name().unwrap_or_default().to_string_lossy();
-        // What an engine has made may look like anything.
-        let made = is_by_an_engine(&named) || content.is_empty();
-        if !made && Form::of(path, &content).0 == Form::Text {
+        if is_by_an_engine(&named) {
+            // It may look like anything.
+            continue;
+        }
+        let mut content = Vec::new();
+        let read = file.take(ENOUGH).read_to_end(&mut content);
+        read.with_context(|| path.display().to_string())?;
+        if !content.is_empty() && Form::of(path, &content).0 == Form::Text {
             let folder = folder.display();
             let myself = explain::hinted();
             bail!(
@@ -41,8 +46,8 @@ pub fn inputs(folder: &Path) -> Result<Vec<PathBuf>> {
 /// How much is read of a file to tell texts from bytes.
 const ENOUGH: u64 = 1 << 12;
 
-/// The beginning of an input.
-fn beginning(path: &Path) -> Result<Vec<u8>> {
+/// An input that can be read.
+fn open(path: &Path) -> Result<File> {
     let what = || path.display().to_string();
     let file = File::open(path).with_context(what)?;
     let size = file.metadata().with_context(what)?.len();
@@ -52,9 +57,5 @@ fn beginning(path: &Path) -> Result<Vec<u8>> {
             what()
         );
     }
-    let mut content = Vec::new();
-    file.take(ENOUGH)
-        .read_to_end(&mut content)
-        .with_context(what)?;
-    Ok(content)
+    Ok(file)
 }

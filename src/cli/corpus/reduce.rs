@@ -1,6 +1,5 @@
 //! `vmadiff corpus reduce`: takes out of a corpus what engines do not need.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -21,8 +20,8 @@ use crate::status::Status;
 /// Deletes the inputs of a corpus that reach nothing that smaller ones do not reach, too.
 ///
 /// What is reached is what `vmadiff fuzz` keeps inputs for: what happens in the managers, and how
-/// often. Only inputs that an engine wrote are deleted: files whose names are 40 hexadecimal digits, and
-/// nothing that a link leads to.
+/// often. Only inputs that an engine wrote are deleted: files whose names are 40 hexadecimal digits. What
+/// a link leads to is left alone.
 /// What diverges or cannot be compared stays. No campaign may be writing to the folder. After
 /// Ctrl-C or the time given the rest stays as it is.
 #[derive(Debug, clap::Args)]
@@ -62,7 +61,7 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
         let mut coverage = Coverage::new(&mut counters, &mut stats);
         let agrees = pair.run(&Program::decode(&bytes), &mut coverage).is_none();
         let needed = !agrees || reached.adds(&counters);
-        if !needed && input.may_go {
+        if !needed && input.by_an_engine {
             fs::remove_file(&input.path).with_context(|| input.path.display().to_string())?;
             deleted += 1;
         }
@@ -90,40 +89,25 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
 struct Input {
     path: PathBuf,
     size: u64,
-    /// An engine wrote it, and no link leads to it.
-    may_go: bool,
+    by_an_engine: bool,
 }
 
-/// The inputs of a folder, the smallest first; of one size, by name. What a link leads to is looked at once, and
-/// is not the folder's to delete.
+/// The inputs of a folder, the smallest first; of one size, by name. What a link leads to is not the folder's, and
+/// is left alone.
 fn by_size(folder: &Path) -> Result<Vec<Input>> {
-    let root = folder
-        .canonicalize()
-        .with_context(|| folder.display().to_string())?;
-    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
-    let mut all = Vec::new();
+    let what = |path: &Path| path.display().to_string();
+    let root = folder.canonicalize().with_context(|| what(folder))?;
+    let mut found = Vec::new();
     for path in inputs(folder)? {
-        let real = path
-            .canonicalize()
-            .with_context(|| path.display().to_string())?;
-        let own = path
-            .strip_prefix(folder)
-            .is_ok_and(|inner| root.join(inner) == real);
-        all.push((!own, path, real));
-    }
-    // The folder's own come first.
-    all.sort();
-    for (linked, path, real) in all {
-        if !seen.insert(real) {
+        let real = path.canonicalize().with_context(|| what(&path))?;
+        let inner = path.strip_prefix(folder);
+        if !inner.is_ok_and(|inner| root.join(inner) == real) {
             continue;
         }
-        let metadata = path
-            .metadata()
-            .with_context(|| path.display().to_string())?;
         let name = path.file_name().unwrap_or_default();
         found.push(Input {
-            may_go: !linked && is_by_an_engine(&name.to_string_lossy()),
-            size: metadata.len(),
+            by_an_engine: is_by_an_engine(&name.to_string_lossy()),
+            size: path.metadata().with_context(|| what(&path))?.len(),
             path,
         });
     }

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use vmadiff::linux::court;
 use vmadiff_linux::{Closeness, Failed, Linux, Look, known, whose};
 
-use super::super::input::{STDIN, files_in, name, read_case};
+use super::super::input::{files_in, is_folder, name, read_case};
 use super::super::output::{complain, print};
 use super::Args;
 use super::line::{Line, one, print_count};
@@ -70,7 +70,7 @@ fn programs(files: &[PathBuf]) -> Result<Vec<PathBuf>> {
 
 /// The programs that a path names: itself, or what a folder holds.
 fn collect(path: &Path, to: &mut Vec<PathBuf>) -> Result<()> {
-    if path == Path::new(STDIN) || !path.is_dir() {
+    if !is_folder(path) {
         to.push(path.to_owned());
         return Ok(());
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use super::super::input::{STDIN, files_in};
+use super::super::input::{files_in, is_folder};
 
 /// The programs that were asked for.
 pub struct Found {
@@ -20,7 +20,7 @@ pub fn programs(named: &[PathBuf]) -> Result<Found> {
         of_folder: false,
     };
     for path in named {
-        if path == Path::new(STDIN) || !path.is_dir() {
+        if !is_folder(path) {
             found.files.push(path.clone());
             continue;
         }
