@@ -184,17 +184,16 @@ fn new_inputs(path: &Path, known: &Known) -> io::Result<Vec<Vec<u8>>> {
             continue;
         }
         match std::fs::read(path.join(&name)) {
-            // Read when it can be.
-            Err(_) if path.join(&name).exists() => continue,
             Ok(input) => {
                 // An empty one is what another program left of a write that failed.
                 if !input.is_empty() {
                     inputs.push(input);
                 }
             }
+            // Read when it can be.
+            Err(_) if path.join(&name).exists() => continue,
             // Taken away since: a shorter one came.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+            Err(_) => {}
         }
         lock(known).insert(name.into_os_string());
     }

@@ -62,9 +62,11 @@ impl Pair {
         forced::by_switches(program, seed);
         let mut force = |link| {
             let races = !program.schedule.switches.is_empty() && self.terms.are_whole();
-            if races && self.weave(program, &mut ()) != Verdict::Agree
-                || !races && !self.trace(program)
-            {
+            let goes_on = match races {
+                true => self.weave(program, &mut ()) == Verdict::Agree,
+                false => self.trace(program),
+            };
+            if !goes_on {
                 return false;
             }
             let trace = &self.interleaved().weaver.woven().trace;

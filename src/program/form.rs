@@ -118,13 +118,29 @@ pub fn text_of<'a>(file: &str, content: &'a [u8]) -> Result<&'a str, TextError> 
         }
         _ => {}
     }
-    std::str::from_utf8(content).map_err(|wrong| {
-        let before = String::from_utf8_lossy(&content[..wrong.valid_up_to()]);
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-        let byte = content[wrong.valid_up_to()];
+    utf8(content).map_err(|wrong| {
+        let NotUtf8 { line, column, byte } = wrong;
         let help = "bytes of an engine are read from a file whose name ends in .bytes";
         error(line, column, format!("the byte {byte:#04x}"), help)
+    })
+}
+
+/// The first byte of a text that is no UTF-8, and where it stands: line and column from 1.
+pub(crate) struct NotUtf8 {
+    pub line: usize,
+    pub column: usize,
+    pub byte: u8,
+}
+
+/// The text in these bytes.
+pub(crate) fn utf8(content: &[u8]) -> Result<&str, NotUtf8> {
+    std::str::from_utf8(content).map_err(|wrong| {
+        let before = String::from_utf8_lossy(&content[..wrong.valid_up_to()]);
+        NotUtf8 {
+            line: before.matches('\n').count() + 1,
+            column: before.rsplit('\n').next().unwrap_or("").chars().count() + 1,
+            byte: content[wrong.valid_up_to()],
+        }
     })
 }
 

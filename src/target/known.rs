@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::judge::Rule;
+use crate::program::form::{NotUtf8, utf8};
 use crate::program::sites::Sites;
 
 /// Names a file of signatures that a target is to pass over.
@@ -79,10 +80,7 @@ fn read(whence: &str, file: &Path) -> Result<Vec<String>, String> {
 pub fn parse_bytes(name: &str, bytes: &[u8]) -> Result<Vec<String>, String> {
     // As editors of Windows write it.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let text = std::str::from_utf8(bytes).map_err(|wrong| {
-        let before = &bytes[..wrong.valid_up_to()];
-        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
-        let byte = bytes[wrong.valid_up_to()];
+    let text = utf8(bytes).map_err(|NotUtf8 { line, byte, .. }| {
         format!("{name}:{line}: found the byte {byte:#04x}, expected UTF-8 in a list of signatures")
     })?;
     parse(name, text)

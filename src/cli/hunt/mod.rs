@@ -204,9 +204,8 @@ fn earlier(files: &[PathBuf]) -> Result<Vec<(String, Vec<Hunted>)>> {
     let read = |file: &PathBuf| {
         let name = file.file_stem().unwrap_or_default().display().to_string();
         let bytes = input::read(file)?;
-        let hunted = serde_json::from_slice(&bytes)
+        let hunted: Vec<Hunted> = serde_json::from_slice(&bytes)
             .with_context(|| format!("{}: expected what `hunt --json` printed", file.display()))?;
-        let hunted: Vec<Hunted> = hunted;
         ensure!(
             !hunted.is_empty(),
             "{}: found no defect, expected what `hunt --json` printed",
