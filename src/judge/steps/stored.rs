@@ -82,6 +82,7 @@ impl Stored {
             self.changes
                 .extend(change.filter(|change| change.begin < end));
         }
+        self.add_lent(race, load);
         let replaced = |change: &Change| {
             let mut later = self.changes.iter();
             later.any(|later| change.end < later.begin && later.end < begin)
@@ -111,6 +112,45 @@ impl Stored {
             side: Some(Side::Candidate),
             ..Divergence::of(signature, what)
         })
+    }
+}
+
+impl Stored {
+    /// Adds what other address spaces stored while an mmap took pages away that the load may still have
+    /// read through its TLB: a page that was shared with them has one mapping less before that TLB is
+    /// flushed, so that they store in place (`reuse_swap_page` of 5.1 counts mappings alone).
+    fn add_lent(&mut self, race: &Race<'_>, load: usize) {
+        let Call::Load { addr } = race.program.calls[load].call else {
+            return;
+        };
+        let own = space_of(race, race.program.calls[load].task);
+        let spans = &self.spans;
+        let (begin, end) = spans[load];
+        let calls = || race.program.calls.iter().zip(race.outcomes).zip(spans);
+        let takes = |step: &Step, outcome: Option<Outcome>| match (step.call, outcome) {
+            (Call::Mmap { len, .. }, Some(Outcome::Value(at))) => {
+                space_of(race, step.task) == own && pages(at, len).contains(&addr)
+            }
+            _ => false,
+        };
+        let taking = calls().filter(|((step, outcome), span)| {
+            takes(step, **outcome) && span.0 < end && begin < span.1
+        });
+        let Some(since) = taking.map(|(_, span)| span.0).min() else {
+            return;
+        };
+        let stored = calls().filter_map(|((step, outcome), span)| match (step.call, outcome) {
+            (Call::Store { value, .. }, Some(outcome)) if outcome.is_success() => {
+                let elsewhere = space_of(race, step.task) != own;
+                (elsewhere && since < span.1 && span.0 < end).then_some(Change {
+                    begin: span.0,
+                    end: span.1,
+                    leaves: Leaves::Value(value),
+                })
+            }
+            _ => None,
+        });
+        self.changes.extend(stored);
     }
 }
 
