@@ -6,19 +6,18 @@ use std::path::Path;
 
 use vmadiff::program::Case;
 
+use super::COUNTS;
 use crate::files::{self, Lasting};
 
-/// The file's name. A line of it is `3 state-mmap-vmas-flags.vma`; once is not told.
-pub const FILE: &str = "counts.txt";
-
-/// How often each program of a folder was found, by its file's name.
+/// How often each program of a folder was found, by its file's name. A line of the file is
+/// `3 state-mmap-vmas-flags.vma`; once is not told.
 #[derive(Debug, Default)]
 pub struct Counts(BTreeMap<String, u64>);
 
 impl Counts {
     /// Reads a folder's; a line that is none tells nothing.
     pub fn of(folder: &Path) -> Self {
-        let text = std::fs::read_to_string(folder.join(FILE)).unwrap_or_default();
+        let text = std::fs::read_to_string(folder.join(COUNTS)).unwrap_or_default();
         let line = |line: &str| {
             let (times, name) = line.split_once(' ')?;
             Some((name.to_owned(), times.parse().ok()?))
@@ -47,7 +46,7 @@ impl Counts {
             .iter()
             .map(|(name, times)| format!("{times} {name}\n"));
         let text: String = lines.collect();
-        let _ = files::replace(&folder.join(FILE), text.as_bytes(), Lasting::Disk);
+        let _ = files::replace(&folder.join(COUNTS), text.as_bytes(), Lasting::Disk);
     }
 }
 

@@ -22,6 +22,9 @@ pub use provenance::{COMMIT, TOOLCHAIN, VERSION};
 #[cfg(feature = "engine")]
 pub use write::Kept;
 
+/// Beside programs, the file that says how often each was found.
+pub const COUNTS: &str = "counts.txt";
+
 /// A program that diverged, with what happened and what made it as comments. None: not by a
 /// candidate.
 pub fn case(

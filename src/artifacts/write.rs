@@ -242,7 +242,7 @@ mod tests {
             assert_eq!(times(path), again);
         }
         assert_eq!(written(path), before);
-        let with = artifact_in(path).map(|_| folder.path().join(super::super::counts::FILE));
+        let with = artifact_in(path).map(|_| folder.path().join(super::super::COUNTS));
         assert_eq!(
             std::fs::read_to_string(with.unwrap()).unwrap(),
             "8 state-mmap-vmas-flags.vma\n"

@@ -1,8 +1,7 @@
 //! Reads programs, text or bytes, from files and from standard input.
 
-use std::collections::{BTreeSet, VecDeque};
 use std::io::{Error, ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
@@ -11,7 +10,6 @@ use vmadiff::program::text::{self, TextError, Warning};
 use vmadiff::program::{Case, Program};
 
 use super::corpus::DISTILLED;
-use super::run::may_be_program;
 use crate::artifacts::Provenance;
 
 /// Stands for standard input wherever a file is read.
@@ -163,81 +161,8 @@ fn read_all(from: impl Read) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-/// Whether this names a folder: standard input is none, whatever has its name.
-pub fn is_folder(path: &Path) -> bool {
-    path != Path::new(STDIN) && path.is_dir()
-}
-
 /// What is larger than this, in bytes, is no program and no log, and reading it could take all memory there is.
 const LARGEST: u64 = 1 << 30;
-
-/// The files in a folder, at any depth, in the order of their names. What begins with a dot is left out:
-/// AFL++ keeps its books in `.state` and `.synced`, beside its inputs. However many links lead to a folder, what
-/// is in it comes once.
-pub fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    let (mut files, mut visited) = (Vec::new(), BTreeSet::new());
-    // By its own name before that of a link.
-    let mut folders = VecDeque::from([folder.to_owned()]);
-    while let Some(next) = folders.pop_front() {
-        add_files(&next, &mut visited, &mut files, &mut folders)?;
-    }
-    files.sort();
-    Ok(files)
-}
-
-/// Adds the files of a folder and of those in it, and the links to folders, which come later.
-fn add_files(
-    folder: &Path,
-    visited: &mut BTreeSet<PathBuf>,
-    files: &mut Vec<PathBuf>,
-    links: &mut VecDeque<PathBuf>,
-) -> Result<()> {
-    let real = folder.canonicalize().with_context(|| name(folder))?;
-    if !visited.insert(real) {
-        return Ok(());
-    }
-    for path in inside(folder)? {
-        let hidden = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(b".");
-        if path.file_name().is_some_and(hidden) {
-            continue;
-        }
-        match path.is_dir() {
-            true if path.is_symlink() => links.push_back(path),
-            true => add_files(&path, visited, files, links)?,
-            false => files.push(path),
-        }
-    }
-    Ok(())
-}
-
-/// What stands in a folder that is looked through, in the order of names. A pipe, which may never end,
-/// is refused there, and a link to a folder that the link is in, whose programs would come again.
-fn inside(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder).with_context(|| name(folder))? {
-        let path = entry.with_context(|| name(folder))?.path();
-        if path.is_symlink() && path.is_dir() {
-            let target = path.canonicalize().with_context(|| name(&path))?;
-            let here = folder.canonicalize().with_context(|| name(folder))?;
-            if here.starts_with(&target) {
-                bail!(
-                    "{}: is a link to {}, which it is in; expected programs",
-                    name(&path),
-                    target.display()
-                );
-            }
-        }
-        if path.exists() && !path.is_file() && !path.is_dir() && may_be_program(&path) {
-            bail!(
-                "{}: is no file and no folder, expected programs",
-                name(&path)
-            );
-        }
-        paths.push(path);
-    }
-    paths.sort();
-    Ok(paths)
-}
 
 /// What a file is called in messages.
 pub fn name(path: &Path) -> String {

@@ -14,7 +14,7 @@ use super::findings::{Explained, Explainer};
 use super::interrupt::Interrupt;
 use super::paint;
 use super::summary::{human, share};
-use crate::engine::{self, Ended, News, Plan, Progress, Seen};
+use crate::engine::{self, Ended, News, PassedOver, Plan, Progress, Seen};
 
 /// How often a campaign says that it lives, where no terminal shows it.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(600);
@@ -69,9 +69,10 @@ pub fn campaign(
     Ok((ended?, findings))
 }
 
-/// Whether there is room for what is found, as it was told last.
+/// Whether there is room for what is found, and whether all inputs can be read, as it was told last.
 #[derive(Default)]
 struct Room {
+    passed_over: bool,
     inputs: Option<String>,
     findings: Option<String>,
     tried: Duration,
@@ -98,7 +99,21 @@ impl Room {
         let mut told = Vec::new();
         told.extend(change(&mut self.inputs, inputs, "new inputs"));
         told.extend(change(&mut self.findings, trouble, "findings"));
+        if let (Some(passed_over), false) = (&progress.passed_over, self.passed_over) {
+            let heading = paint::warning("warning:");
+            told.push(format!("{heading} {}: passed over", in_words(passed_over)));
+        }
+        self.passed_over = progress.passed_over.is_some();
         told
+    }
+}
+
+/// The first that is no input, and how many more.
+pub fn in_words(passed_over: &PassedOver) -> String {
+    let PassedOver { files, first } = passed_over;
+    match files {
+        1 => first.clone(),
+        _ => format!("{first} (and {} more)", HumanCount(files - 1)),
     }
 }
 

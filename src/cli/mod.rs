@@ -9,6 +9,7 @@ mod designs;
 mod explain;
 #[cfg(feature = "engine")]
 mod findings;
+mod folder;
 #[cfg(feature = "engine")]
 mod fuzz;
 mod glossary;

@@ -9,6 +9,7 @@ use anstream::AutoStream;
 use anyhow::{Context, Result, bail, ensure};
 use vmadiff::program::text::{TextError, Warning};
 
+use super::input::name;
 use super::paint;
 
 use crate::files::{self, Lasting};
@@ -230,4 +231,22 @@ pub fn complain(error: &anyhow::Error) {
         }
         None => crate::tell!("{}: {error:#}", paint::bad("error")),
     }
+}
+
+/// One line for all files that the same is to be said of.
+pub fn warn_once(files: &[&Path], what: &str) {
+    match files {
+        [] => {}
+        [one] => warn(one, what),
+        [first, more @ ..] => {
+            let more = more.len();
+            warn(first, &format!("and {more} more: {what}"));
+        }
+    }
+}
+
+/// A line on standard error about a file that the command goes on with.
+pub fn warn(file: &Path, what: &str) {
+    let warning = paint::warning("warning:");
+    crate::tell!("{warning} {}: {what}", name(file));
 }

@@ -11,10 +11,11 @@ use vmadiff::designs::{self, Planted};
 
 use super::explain::replay;
 use super::findings::Explained;
+use super::live::in_words;
 use super::paint;
 use crate::artifacts::{COMMIT, Kept, TOOLCHAIN, VERSION};
 use crate::counted::noun_for;
-use crate::engine::{Ended, Plan, Progress, Seen};
+use crate::engine::{Ended, PassedOver, Plan, Progress, Seen};
 use crate::status::Status;
 
 /// Stands for the command that shows a finding again where its program could not be saved.
@@ -47,6 +48,8 @@ pub struct Summary {
     unread_inputs: u64,
     #[serde(skip)]
     inputs: Seen,
+    /// What the corpus has that is no input, or could not be read.
+    passed_over: Option<PassedOver>,
     coverage: u64,
     rss_kib: u64,
     findings: Vec<Found>,
@@ -135,6 +138,7 @@ impl Summary {
             corpus: progress.corpus,
             unread_inputs: progress.inputs.left(),
             inputs: progress.inputs,
+            passed_over: progress.passed_over.clone(),
             coverage: progress.coverage,
             rss_kib: progress.rss_kib,
             findings: findings(plan, planted, ended, explained),
@@ -199,6 +203,10 @@ impl Summary {
                 HumanCount(seen),
                 human(all, "input"),
             )?;
+        }
+        if let Some(passed_over) = &self.passed_over {
+            let heading = paint::warning("corpus:  ");
+            writeln!(out, "{heading} {}: passed over", in_words(passed_over))?;
         }
         for (why, count) in &self.skipped {
             writeln!(

@@ -300,6 +300,7 @@ impl Job {
         let trouble = folder.as_ref().and_then(|folder| folder.trouble());
         Totals {
             trouble: trouble.map(str::to_owned),
+            passed_over: folder.as_ref().and_then(|folder| folder.passed_over()),
             unsaved: folder.as_ref().map_or(0, |folder| folder.unsaved()),
             inputs: folder
                 .as_ref()

@@ -5,7 +5,7 @@
 //! to it in the place of mutations ([`Folder::next`]); what it keeps is written here, whole, and
 //! held back in memory while there is no room.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,20 +15,29 @@ use std::time::{Duration, Instant, SystemTime};
 
 use sha1_smol::Sha1;
 
-use super::protocol::Seen;
+use super::protocol::{PassedOver, Seen};
 use crate::files::{self, LARGEST_INPUT, Lasting};
 
 /// How often it is tried again to write what is held back, and how often the folder is looked at
 /// for what others wrote.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Names of files in the folder that are read or written.
-type Known = Arc<Mutex<BTreeSet<OsString>>>;
+/// What the thread that looks for others' inputs shares with the job.
+type Shared = Arc<Mutex<Names>>;
+
+/// Names of files in the folder.
+#[derive(Default)]
+struct Names {
+    /// Read or written.
+    known: BTreeSet<OsString>,
+    /// Not read as the folder was looked at last, and why.
+    passed_over: BTreeMap<PathBuf, String>,
+}
 
 /// The folder, what is yet to be handed to libFuzzer, and what is yet to be written.
 pub struct Folder {
     path: PathBuf,
-    known: Known,
+    names: Shared,
     read: VecDeque<Vec<u8>>,
     /// Inputs that were there at the start.
     had: usize,
@@ -53,14 +62,14 @@ impl Folder {
     /// If the folder cannot be read.
     pub fn open(path: &Path, is_shared: bool, held_bytes_most: usize) -> io::Result<Self> {
         files::sweep(path);
-        let known = Known::default();
-        let mut read = new_inputs(path, &known)?;
+        let names = Shared::default();
+        let mut read = new_inputs(path, &names)?;
         // Small ones first, as libFuzzer would: of two that reach the same it keeps the first.
         read.sort_by_key(Vec::len);
-        let others = is_shared.then(|| watch(path.to_owned(), Arc::clone(&known)));
+        let others = is_shared.then(|| watch(path.to_owned(), Arc::clone(&names)));
         Ok(Self {
             path: path.to_owned(),
-            known,
+            names,
             had: read.len(),
             read: read.into(),
             others,
@@ -141,6 +150,16 @@ impl Folder {
         self.trouble.as_deref()
     }
 
+    /// Files that were no inputs, or could not be read, as the folder was looked at last.
+    pub fn passed_over(&self) -> Option<PassedOver> {
+        let names = lock(&self.names);
+        let (first, why) = names.passed_over.first_key_value()?;
+        Some(PassedOver {
+            files: names.passed_over.len() as u64,
+            first: format!("{}: {why}", self.path.join(first).display()),
+        })
+    }
+
     fn hold(&mut self, input: Vec<u8>) {
         if self.held_bytes + input.len() > self.held_bytes_most {
             self.dropped += 1;
@@ -153,7 +172,7 @@ impl Folder {
     fn write(&self, input: &[u8]) -> io::Result<()> {
         let name = name(input);
         // Noted first, so that it is not read again.
-        lock(&self.known).insert(name.clone().into());
+        lock(&self.names).known.insert(name.clone().into());
         match files::create(&self.path.join(name), input, Lasting::Process) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             written => written,
@@ -166,67 +185,112 @@ fn name(input: &[u8]) -> String {
     Sha1::from(input).digest().to_string()
 }
 
-fn lock(known: &Known) -> std::sync::MutexGuard<'_, BTreeSet<OsString>> {
-    known
+fn lock(names: &Shared) -> std::sync::MutexGuard<'_, Names> {
+    names
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Reads the inputs in a folder that are not known yet, in the order of their names.
-fn new_inputs(path: &Path, known: &Known) -> io::Result<Vec<Vec<u8>>> {
-    let mut names = Vec::new();
+/// Reads the inputs in a folder that are not known yet, in the order of their names, and notes what is no
+/// input.
+fn new_inputs(path: &Path, names: &Shared) -> io::Result<Vec<Vec<u8>>> {
     std::fs::read_dir(path)?;
-    add_names(path, Path::new(""), &mut BTreeSet::new(), &mut names);
-    names.sort();
+    let mut found = Listing::default();
+    found.add(path, Path::new(""));
+    found.files.sort();
     let mut inputs = Vec::new();
-    for name in names {
-        if lock(known).contains(name.as_os_str()) {
+    for name in found.files {
+        if lock(names).known.contains(name.as_os_str()) {
             continue;
         }
         match std::fs::read(path.join(&name)) {
-            Ok(input) => {
-                // An empty one is what another program left of a write that failed.
-                if !input.is_empty() {
-                    inputs.push(input);
-                }
-            }
-            // Read when it can be.
-            Err(_) if path.join(&name).exists() => continue,
+            // An empty one is what another program left of a write that failed.
+            Ok(input) if input.is_empty() => {}
+            Ok(input) => inputs.push(input),
             // Taken away since: a shorter one came.
-            Err(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // Read when it can be.
+            Err(error) => {
+                found.passed_over.insert(name, error.to_string());
+                continue;
+            }
         }
-        lock(known).insert(name.into_os_string());
+        lock(names).known.insert(name.into_os_string());
     }
+    lock(names).passed_over = found.passed_over;
     Ok(inputs)
 }
 
-/// Lists the files in a folder, at any depth. What begins with a dot is no input, nor is a pipe, which would be
-/// waited for, or what is larger than any. One that cannot be looked at keeps none of the others back.
-fn add_names(path: &Path, inner: &Path, visited: &mut BTreeSet<PathBuf>, names: &mut Vec<PathBuf>) {
-    let folder = path.join(inner);
-    let (Ok(real), Ok(entries)) = (folder.canonicalize(), std::fs::read_dir(&folder)) else {
-        return;
-    };
-    if !visited.insert(real) {
-        return;
-    }
-    for entry in entries.flatten() {
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
-            continue;
+/// What stands in a folder, at any depth. What begins with a dot is no input; a pipe is none, which would be
+/// waited for, nor is what is larger than any. One that cannot be looked at keeps none of the others back.
+#[derive(Default)]
+struct Listing {
+    files: Vec<PathBuf>,
+    passed_over: BTreeMap<PathBuf, String>,
+    visited: BTreeSet<PathBuf>,
+}
+
+impl Listing {
+    fn add(&mut self, path: &Path, inner: &Path) {
+        let folder = path.join(inner);
+        let looked = folder.canonicalize();
+        let looked = looked.and_then(|real| Ok((real, std::fs::read_dir(&folder)?)));
+        let (real, entries) = match looked {
+            Ok(looked) => looked,
+            Err(error) => return self.pass_over(inner, &error),
+        };
+        if !self.visited.insert(real) {
+            return;
         }
-        let name = inner.join(entry.file_name());
-        match std::fs::metadata(path.join(&name)) {
-            Ok(metadata) if metadata.is_dir() => add_names(path, &name, visited, names),
-            Ok(metadata) if metadata.is_file() && metadata.len() <= LARGEST_INPUT => {
-                names.push(name);
+        for entry in entries.flatten() {
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
             }
-            Ok(_) | Err(_) => {}
+            let name = inner.join(entry.file_name());
+            match what_is(&path.join(&name)) {
+                Ok(Entry::Folder) => self.add(path, &name),
+                Ok(Entry::File) => self.files.push(name),
+                Err(error) => self.pass_over(&name, &error),
+            }
         }
+    }
+
+    fn pass_over(&mut self, name: &Path, why: &io::Error) {
+        // Taken away since.
+        if why.kind() != io::ErrorKind::NotFound {
+            self.passed_over.insert(name.to_owned(), why.to_string());
+        }
+    }
+}
+
+/// What may stand in a folder of inputs.
+enum Entry {
+    Folder,
+    File,
+}
+
+fn what_is(path: &Path) -> io::Result<Entry> {
+    let metadata = std::fs::metadata(path).map_err(|error| {
+        match error.kind() == io::ErrorKind::NotFound && path.is_symlink() {
+            true => io::Error::other("is a link to nothing"),
+            false => error,
+        }
+    })?;
+    let size = metadata.len();
+    if metadata.is_dir() {
+        Ok(Entry::Folder)
+    } else if !metadata.is_file() {
+        Err(io::Error::other("is no file and no folder"))
+    } else if size > LARGEST_INPUT {
+        let what = format!("has {size} bytes, expected at most {LARGEST_INPUT} in an input");
+        Err(io::Error::other(what))
+    } else {
+        Ok(Entry::File)
     }
 }
 
 /// Reads again and again what others wrote into a folder.
-fn watch(path: PathBuf, known: Known) -> Receiver<Vec<u8>> {
+fn watch(path: PathBuf, names: Shared) -> Receiver<Vec<u8>> {
     let (sender, receiver) = channel();
     let modified = |path: &Path| path.metadata().and_then(|metadata| metadata.modified());
     std::thread::spawn(move || {
@@ -241,7 +305,7 @@ fn watch(path: PathBuf, known: Known) -> Receiver<Vec<u8>> {
             last = SystemTime::now();
             let start = Instant::now();
             // What cannot be read now is read later.
-            for input in new_inputs(&path, &known).unwrap_or_default() {
+            for input in new_inputs(&path, &names).unwrap_or_default() {
                 if sender.send(input).is_err() {
                     return;
                 }
@@ -295,6 +359,35 @@ mod tests {
         }
         assert_eq!(seen, [b"of another".to_vec()]);
         assert_eq!(folder.seen().left(), 0, "it was not there at the start");
+    }
+
+    #[test]
+    fn what_is_no_input_is_named_and_read_once_it_is_one() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path();
+        let large = path.join("large");
+        std::fs::File::create(&large)
+            .and_then(|file| file.set_len(LARGEST_INPUT + 1))
+            .unwrap();
+        std::os::unix::fs::symlink(path.join("nothing"), path.join("link")).unwrap();
+        std::fs::write(path.join("input"), "one").unwrap();
+        let mut folder = Folder::open(path, false, MOST).unwrap();
+        assert_eq!(inputs(&mut folder), [b"one".to_vec()]);
+        let passed_over = folder.passed_over().unwrap();
+        assert_eq!(passed_over.files, 2);
+        assert!(
+            passed_over
+                .first
+                .ends_with("large: has 16777217 bytes, expected at most 16777216 in an input"),
+            "{}",
+            passed_over.first
+        );
+        std::fs::write(&large, "two").unwrap();
+        let new = new_inputs(path, &folder.names).unwrap();
+        assert_eq!(new, [b"two".to_vec()]);
+        let passed_over = folder.passed_over().unwrap();
+        assert_eq!(passed_over.files, 1);
+        assert!(passed_over.first.ends_with("link: is a link to nothing"));
     }
 
     #[test]

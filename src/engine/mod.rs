@@ -29,4 +29,4 @@ pub use campaign::{Ended, Failure, News, Plan, run};
 pub use child::run as run_child;
 pub use fault::Fault;
 pub use progress::Progress;
-pub use protocol::{Finding, Kind, Limits, Seen, Settings, Stages, Ways};
+pub use protocol::{Finding, Kind, Limits, PassedOver, Seen, Settings, Stages, Ways};

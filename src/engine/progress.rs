@@ -6,7 +6,7 @@ use std::time::Duration;
 use vmadiff::coverage::Stats;
 
 use super::job::Job;
-use super::protocol::{Seen, Stages, Totals};
+use super::protocol::{PassedOver, Seen, Stages, Totals};
 
 /// How it stands.
 #[derive(Default)]
@@ -38,6 +38,8 @@ pub struct Progress {
     pub unsaved: u64,
     /// Why inputs can not be written now.
     pub trouble: Option<String>,
+    /// What the folder has that is no input.
+    pub passed_over: Option<PassedOver>,
     /// How many of the corpus were executed, by the job that has most before it: each reads all.
     pub inputs: Seen,
 }
@@ -68,6 +70,7 @@ impl Progress {
             rss_kib,
             unsaved,
             trouble,
+            passed_over,
             inputs,
             ..
         } = &job.totals;
@@ -81,6 +84,7 @@ impl Progress {
         if job.replaced.is_none() {
             self.rss_kib += rss_kib;
             self.trouble = self.trouble.take().or_else(|| trouble.clone());
+            self.passed_over = self.passed_over.take().or_else(|| passed_over.clone());
             if self.inputs.all == 0 || inputs.left() > self.inputs.left() {
                 self.inputs = *inputs;
             }

@@ -245,9 +245,21 @@ pub struct Totals {
     pub unsaved: u64,
     /// Why they could not.
     pub trouble: Option<String>,
+    /// What its folder has that is no input.
+    #[serde(default)]
+    pub passed_over: Option<PassedOver>,
     /// Inputs that its folder had at the start.
     #[serde(default)]
     pub inputs: Seen,
+}
+
+/// What a folder has that is no input, or cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassedOver {
+    /// How many files, and folders that could not be looked through.
+    pub files: u64,
+    /// The first by name, and why.
+    pub first: String,
 }
 
 /// Of the inputs that a folder had at the start, how many a job has executed.

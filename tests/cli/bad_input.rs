@@ -79,6 +79,12 @@ fn a_link_to_nothing_in_a_folder_is_named() {
         let words = ["programs/two.vma: No such file"];
         shell.run(command).refuses(&words);
     }
+    shell
+        .run("corpus seeds programs/one.vma -o inputs")
+        .succeeds();
+    std::os::unix::fs::symlink("nothing", shell.folder().join("inputs/two")).unwrap();
+    let words = ["inputs/two: No such file"];
+    shell.run("fuzz --runs 1 --corpus inputs").refuses(&words);
 }
 
 #[test]

@@ -135,6 +135,8 @@ fn old_names_are_rewritten_and_nothing_else() {
     shell
         .run("corpus rename -")
         .refuses(&["standard input is no file to rewrite"]);
+    shell.write("cut.vma", &race("", 1)[..30]);
+    shell.run("corpus rename .").refuses(&["cut.vma:"]);
 }
 
 /// What a program expects of a race is of the design that it names.

@@ -138,6 +138,24 @@ fn jobs_share_the_runs_and_the_corpus() {
     assert!(kept > 100, "{kept} inputs");
 }
 
+/// Others may leave anything in a folder that campaigns share.
+#[test]
+fn what_comes_into_a_corpus_and_is_no_input_is_told() {
+    let shell = Shell::new();
+    let campaign = started(
+        &shell,
+        &["--corpus", "kept", "--jobs", "2", "--seconds", "12"],
+    );
+    let large = std::fs::File::create(shell.folder().join("kept/large")).unwrap();
+    large.set_len((16 << 20) + 1).unwrap();
+    std::os::unix::fs::symlink("nothing", shell.folder().join("kept/link")).unwrap();
+    let said = Said::from(campaign.wait_with_output().unwrap());
+    let told = "warning: kept/large: has 16777217 bytes, expected at most 16777216 in an input (and 1 more): \
+                passed over";
+    assert!(said.stderr.contains(told), "{said:?}");
+    assert_eq!(summary(&said)["passed_over"]["files"], 2, "{said:?}");
+}
+
 /// A campaign that was started with these options and runs.
 pub fn started(shell: &Shell, options: &[&str]) -> std::process::Child {
     let child = Command::new(env!("CARGO_BIN_EXE_vmadiff"))

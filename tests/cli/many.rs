@@ -76,9 +76,11 @@ fn artifacts_of_other_defects_are_warned_of() {
     let warnings: Vec<_> = said.stderr.lines().collect();
     let expected = "warning: found/a.vma: and 1 more: made with defects c2-offset-not-lowered, this \
                     is none";
-    assert_eq!(warnings, [expected]);
+    let left_out = "warning: found/README.md: left out: programs are named .vma or .bytes, or have no \
+                    extension";
+    assert_eq!(warnings, [left_out, expected]);
     let same = shell.run(&format!("run {FAULTY} found"));
-    assert_eq!(same.stderr, "");
+    assert_eq!(same.stderr, format!("{left_out}\n"));
 }
 
 #[test]
@@ -87,5 +89,43 @@ fn a_folder_without_programs_is_wrong() {
     std::fs::create_dir(shell.folder().join("empty")).unwrap();
     shell
         .run("run empty")
-        .refuses(&["empty: expected programs"]);
+        .refuses(&["empty: found no file, expected programs"]);
+}
+
+/// What a folder has beside programs is told, but for what the command itself wrote there.
+#[test]
+fn what_is_left_out_of_a_folder_is_told() {
+    let shell = folder();
+    shell.write("found/counts.txt", "2 large.vma\n");
+    for command in ["run found", "linux found"] {
+        let said = shell.run(command);
+        let told = "warning: found/README.md: left out: ";
+        assert_eq!(said.status, 0, "{said:?}");
+        assert_eq!(said.stderr.matches(told).count(), 1, "{said:?}");
+        assert!(!said.stderr.contains("counts.txt"), "{said:?}");
+        let all = "4 programs: ";
+        assert!(
+            said.text().contains(all),
+            "inputs are programs, too: {said:?}"
+        );
+    }
+}
+
+/// Engines keep inputs without calls.
+#[test]
+fn a_kernel_is_not_asked_about_no_calls() {
+    let shell = folder();
+    shell.write("found/short", [0]);
+    let said = shell.run("linux found");
+    assert!(
+        said.stderr.contains("found/short: left out: has no calls"),
+        "{said:?}"
+    );
+    assert!(said.succeeds().text().contains("4 programs: "), "{said:?}");
+    std::fs::create_dir(shell.folder().join("none")).unwrap();
+    shell.write("none/short", [0]);
+    shell.write("none/shorter", [0]);
+    shell
+        .run("linux none")
+        .refuses(&["none/short: has no calls"]);
 }

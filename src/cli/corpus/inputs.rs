@@ -9,17 +9,18 @@ use vmadiff::program::form::Form;
 
 use super::reduce::is_by_an_engine;
 use crate::cli::explain;
-use crate::cli::input::files_in;
+use crate::cli::folder::files_in;
 use crate::files::LARGEST_INPUT;
 
 /// The inputs of a folder, at any depth.
 ///
 /// # Errors
-/// Names a pipe, a link to a folder that it is in, a file that cannot be read or is too large, and a program
+/// Names a pipe, a link to a folder that it is in or to nothing, a file that cannot be read or is too large, and a program
 /// as text: engines would read its letters as bytes, and fill the folder with what they make of them.
 pub fn inputs(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut inputs = files_in(folder)?;
-    inputs.retain(|path| path.is_file());
+    // A link to nothing stays, and opening it tells.
+    inputs.retain(|path| path.is_file() || !path.exists());
     for path in &inputs {
         let file = open(path)?;
         let named = path.file_name().unwrap_or_default().to_string_lossy();

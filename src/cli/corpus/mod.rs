@@ -7,18 +7,18 @@ pub(super) mod reduce;
 mod rename;
 mod seeds;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub(super) use self::distill::DISTILLED;
 pub(super) use self::inputs::inputs;
 
 use crate::status::Status;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use vmadiff::designs::Planted;
 use vmadiff::program::Program;
 
-use super::input::{self, NO_CALLS, STDIN, read_one_of_many};
-use super::run::{may_be_program, warn_once};
+use super::folder::programs;
+use super::input::{self, NO_CALLS, read_one_of_many};
 
 /// Takes care of a corpus: makes seeds of texts, texts of a campaign, says what it reaches, and keeps
 /// its names up to date.
@@ -65,31 +65,7 @@ struct From {
 impl From {
     /// The files, in the order of their names. It is an error if there are none.
     fn files(&self) -> Result<Vec<PathBuf>> {
-        let mut files = Vec::new();
-        for path in &self.from {
-            let name = || path.display().to_string();
-            if path == Path::new(STDIN) || !path.metadata().with_context(name)?.is_dir() {
-                files.push(path.to_owned());
-            } else {
-                files.append(&mut input::files_in(path)?);
-            }
-        }
-        // What was named is a program; of a folder that may have anything in it, not every file is.
-        let named = |file: &PathBuf| self.from.contains(file);
-        let (programs, others): (Vec<_>, Vec<_>) = files
-            .into_iter()
-            .partition(|file| named(file) || may_be_program(file));
-        warn_once(
-            &others.iter().map(PathBuf::as_path).collect::<Vec<_>>(),
-            "left out: programs are named .vma or .bytes, or have no extension",
-        );
-        if programs.is_empty() {
-            bail!(
-                "{}: found no file, expected programs",
-                self.from[0].display()
-            );
-        }
-        Ok(programs)
+        Ok(programs(&self.from)?.files)
     }
 }
 

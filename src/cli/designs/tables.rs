@@ -12,8 +12,8 @@ use vmadiff::survey::{CAMPAIGN, FastPath, Stretch, fast_path, faults, first_foun
 use vmadiff_contract::{DefectInfo, DesignInfo, Deviation, Frees};
 
 use super::beside;
+use crate::cli::folder::programs;
 use crate::cli::input::read_input;
-use crate::cli::run::programs;
 
 /// Which table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

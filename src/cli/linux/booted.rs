@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use vmadiff::linux::with_nodes;
-use vmadiff::program::Program;
+use vmadiff::program::{Case, Program};
 use vmadiff_contract::Config;
 use vmadiff_linux::boot::{Machinery, Report};
 
-use super::super::input::{name, read_case};
+use super::super::input::name;
 use super::super::interrupt::Interrupt;
 use super::Args;
 use super::boot::{Attended, Event, Over};
@@ -70,12 +70,16 @@ impl Wants {
     }
 }
 
-pub fn run(args: &Args, machinery: &Machinery, paths: &[PathBuf]) -> Result<Status> {
+pub fn run(
+    args: &Args,
+    machinery: &Machinery,
+    read: Vec<(PathBuf, Result<Case>)>,
+) -> Result<Status> {
     let mut entries = Vec::new();
-    for path in paths {
-        let (case, _) = read_case(path)?;
+    for (path, case) in read {
+        let case = case?;
         entries.push(Entry {
-            name: name(path),
+            name: name(&path),
             text: case.to_string(),
             wants: Wants::of(&case.program),
             line: None,

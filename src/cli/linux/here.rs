@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use vmadiff::linux::court;
+use vmadiff::program::Case;
 use vmadiff_linux::{Closeness, Failed, Linux, Look, known, whose};
 
-use super::super::input::{files_in, is_folder, name, read_case};
-use super::super::output::{complain, print};
+use super::super::folder::programs;
+use super::super::input::{NO_CALLS, name, read_case, read_one_of_many};
+use super::super::output::{complain, print, warn_once};
 use super::Args;
 use super::line::{Line, one, print_count};
 use crate::status::Status;
@@ -18,9 +20,9 @@ pub fn run(args: &Args) -> Result<Status> {
         list(args.json)?;
         return Ok(Status::Agreed);
     }
-    let paths = programs(&args.files)?;
+    let read = read(programs(&args.files)?.files)?;
     if let Some(machinery) = args.boot.machinery(args.memory)? {
-        return super::booted::run(args, &machinery, &paths);
+        return super::booted::run(args, &machinery, read);
     }
     let mut court = Linux::new().map(court);
     let how = Closeness {
@@ -29,15 +31,16 @@ pub fn run(args: &Args) -> Result<Status> {
     };
     let mut status = Status::Agreed;
     let mut counts = BTreeMap::new();
-    for path in &paths {
-        let name = name(path);
-        let line = match (read_case(path), &mut court) {
-            (Err(error), _) if paths.len() == 1 => return Err(error),
+    let is_alone = read.len() == 1;
+    for (path, case) in read {
+        let name = name(&path);
+        let line = match (case, &mut court) {
+            (Err(error), _) if is_alone => return Err(error),
             (Err(error), _) => {
                 complain(&error);
                 Line::unreadable(&name, &format!("{error:#}"))
             }
-            (Ok((case, _)), Ok(court)) => one(court, &name, &case, how),
+            (Ok(case), Ok(court)) => one(court, &name, &case, how),
             // Nothing is compared where the kernel refuses what agents need: that is said of each.
             (_, Err(why @ Failed::Unread { .. })) => Line::failed(&name, why.to_string()),
             (_, Err(why)) => Line::skipped(&name, None, why.to_string()),
@@ -46,41 +49,31 @@ pub fn run(args: &Args) -> Result<Status> {
         *counts.entry(line.verdict.clone()).or_default() += 1;
         line.print(args.json)?;
     }
-    if paths.len() > 1 && !args.json {
+    if !is_alone && !args.json {
         print_count(&counts)?;
     }
     Ok(status)
 }
 
-/// The programs that paths name.
-fn programs(files: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    for file in files {
-        let before = paths.len();
-        collect(file, &mut paths)?;
-        if paths.len() == before {
-            bail!(
-                "{}: found no file named .vma, expected programs",
-                file.display()
-            );
+/// Programs, or why they are none. Of several those without calls, of which engines keep some, are left out.
+fn read(paths: Vec<PathBuf>) -> Result<Vec<(PathBuf, Result<Case>)>> {
+    if let [path] = &paths[..] {
+        let case = read_case(path).map(|(case, _)| case);
+        return Ok(vec![(path.clone(), case)]);
+    }
+    let (mut read, mut empty) = (Vec::new(), Vec::new());
+    for path in paths {
+        match read_one_of_many(&path) {
+            Ok(input) if input.is_empty() => empty.push(path),
+            input => read.push((path, input.map(|input| input.case))),
         }
     }
-    Ok(paths)
-}
-
-/// The programs that a path names: itself, or what a folder holds.
-fn collect(path: &Path, to: &mut Vec<PathBuf>) -> Result<()> {
-    if !is_folder(path) {
-        to.push(path.to_owned());
-        return Ok(());
+    let empty: Vec<&Path> = empty.iter().map(PathBuf::as_path).collect();
+    match (&read[..], &empty[..]) {
+        ([], [first, ..]) => bail!("{}: {NO_CALLS}", name(first)),
+        _ => warn_once(&empty, "left out: has no calls"),
     }
-    let files = files_in(path)?;
-    to.extend(
-        files
-            .into_iter()
-            .filter(|file| file.extension().is_some_and(|end| end == "vma")),
-    );
-    Ok(())
+    Ok(read)
 }
 
 /// Prints the table of known differences.

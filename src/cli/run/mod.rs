@@ -1,14 +1,12 @@
 //! `vmadiff run`: programs on both managers, and the verdict.
 
-mod folder;
 mod groups;
 mod junit;
 mod outcome;
 mod text;
 mod warned;
 
-pub use folder::{Found, may_be_program, programs};
-pub use warned::{warn_of_differences, warn_of_missed, warn_once};
+pub use warned::{warn_of_differences, warn_of_missed};
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -24,9 +22,10 @@ use self::text::text;
 use self::warned::{sum_up_differences, sum_up_races, sum_up_unreadable};
 use super::designs::Asked;
 use super::explain;
+use super::folder::{Found, programs};
 use super::input::{Input, NO_CALLS, name, read_one_of_many};
 use super::lost::{self, Lost};
-use super::output::{complain, print, print_bytes, warn_of};
+use super::output::{complain, print, print_bytes, warn_of, warn_once};
 use crate::status::Status;
 
 /// What is said of programs behind one at which the candidate hangs, or dies.
@@ -71,7 +70,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
-    let found = folder::programs(&args.files)?;
+    let found = programs(&args.files)?;
     // All are read before the first is run: a bad one is found at once.
     let inputs: Vec<Result<Planned>> = found.files.iter().map(|file| plan(file, asked)).collect();
     let bad: Vec<_> = inputs

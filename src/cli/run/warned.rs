@@ -13,8 +13,7 @@ use vmadiff::program::Case;
 use super::Planned;
 use super::outcome::Outcome;
 use crate::artifacts::Provenance;
-use crate::cli::input::name;
-use crate::cli::paint;
+use crate::cli::output::{warn, warn_once};
 
 /// Says on standard error how this program differs from the one that made an artifact.
 pub fn warn_of_differences(file: &Path, case: &Case, planted: &Planted) {
@@ -64,18 +63,6 @@ pub fn sum_up_races(outcomes: &[Outcome]) {
     );
 }
 
-/// One line for all files that the same is to be said of.
-pub fn warn_once(files: &[&Path], what: &str) {
-    match files {
-        [] => {}
-        [one] => warn(one, what),
-        [first, more @ ..] => {
-            let more = more.len();
-            warn(first, &format!("and {more} more: {what}"));
-        }
-    }
-}
-
 /// Says at the end, where it is seen, that not all was run.
 pub fn sum_up_unreadable(outcomes: &[Outcome]) {
     let unreadable = outcomes.iter().filter(|outcome| outcome.error.is_some());
@@ -87,9 +74,4 @@ fn differences(case: &Case, here: &Provenance) -> Vec<String> {
     let mut comments = case.comments.iter();
     let made_by = comments.find_map(|(_, comment)| Provenance::parse(comment));
     made_by.map_or_else(Vec::new, |made_by| made_by.differences(here))
-}
-
-fn warn(file: &Path, what: &str) {
-    let warning = paint::warning("warning:");
-    crate::tell!("{warning} {}: {what}", name(file));
 }
