@@ -2,7 +2,7 @@
 
 use vmadiff_contract::{About, Errno, LockAllFlags, LockFlags, PAGE_SIZE, Resource, VmFlags};
 
-use crate::area::{LOCKS, page_down, page_up};
+use crate::area::{Area, LOCKS, page_down, page_up};
 use crate::carve::Carve;
 use crate::job::{DONE, Flow, List, Step, answer, rows};
 use crate::merge::Wanted;
@@ -162,7 +162,7 @@ impl Mlock {
         let exceeds = |pages| pages > it.limit && !world.config.cap_ipc_lock;
         if !it.locks.is_empty()
             && exceeds(locked)
-            && exceeds(locked - world.locked_in(it.m, it.start, it.len))
+            && exceeds(locked.wrapping_sub_signed(world.locked_in(it.m, it.start, it.len)))
         {
             return Err(Errno::ENOMEM);
         }
@@ -392,18 +392,23 @@ impl World {
         self.soft_limit(m, Resource::MemLock) / PAGE_SIZE
     }
 
-    /// Pages of a range that are locked already (`count_mm_mlocked_page_nr`). A range that wraps
-    /// is found out later and counts none.
-    fn locked_in(&self, m: usize, start: u64, len: u64) -> u64 {
-        let Some(end) = start.checked_add(len) else {
-            return 0;
-        };
+    /// Pages of a range that are locked already (`count_mm_mlocked_page_nr`): their bytes are summed up in
+    /// an int. A range that wraps is found out later; it counts none, or all of its length where one area
+    /// holds its start and its end.
+    fn locked_in(&self, m: usize, start: u64, len: u64) -> i64 {
         let mm = &self.mms[m];
-        mm.areas[mm.overlap(start, end)]
-            .iter()
-            .filter(|area| area.flags.contains(VmFlags::LOCKED))
-            .map(|area| (area.end.min(end) - area.start.max(start)) / PAGE_SIZE)
-            .sum()
+        let is_locked = |area: &&Area| area.flags.contains(VmFlags::LOCKED);
+        let (end, wraps) = start.overflowing_add(len);
+        let bytes = if wraps {
+            let first = mm.at(start).map(|i| &mm.areas[i]);
+            let both = first.filter(is_locked).filter(|area| area.start < end);
+            both.map_or(0, |_| len)
+        } else {
+            let areas = mm.areas[mm.overlap(start, end)].iter();
+            let within = |area: &Area| area.end.min(end) - area.start.max(start);
+            areas.filter(is_locked).map(within).sum()
+        };
+        i64::from(bytes as i32) / PAGE_SIZE as i64
     }
 }
 

@@ -47,7 +47,8 @@ impl<D: Design> Current<'_, D> {
             let _write = Section::enter(self, mm, site::MLOCK__MMAP_SEM);
             let mut locked = (len >> 12).saturating_add(mm.locked_vm.peek());
             if locked > limit {
-                locked = locked.saturating_sub(self.count_mm_mlocked_page_nr(start, len));
+                locked =
+                    locked.wrapping_sub_signed(self.count_mm_mlocked_page_nr(start, len).into());
             }
             let fits = locked <= limit || self.config().cap_ipc_lock;
             self.decided(self.counters(), fits.then_some(()).ok_or(Errno::ENOMEM))?;
@@ -207,18 +208,24 @@ impl<D: Design> Current<'_, D> {
         Ok(vma)
     }
 
-    /// Pages of a range that are locked already (`count_mm_mlocked_page_nr`).
-    fn count_mm_mlocked_page_nr(&self, start: u64, len: u64) -> u64 {
-        let end = start.saturating_add(len);
-        let mut pages = 0;
+    /// Pages of a range that are locked already (`count_mm_mlocked_page_nr`): an int, as its bytes are.
+    fn count_mm_mlocked_page_nr(&self, start: u64, len: u64) -> i32 {
+        // It may wrap: that is refused later, and counted as it comes here.
+        let end = start.wrapping_add(len);
+        let mut count = 0_i32;
         let mut next = self.find_vma(start);
         while let Some(vma) = next.filter(|vma| vma.start() < end) {
             if vma.flags().contains(VmFlags::LOCKED) {
-                pages += (vma.end().min(end) - vma.start().max(start)) >> 12;
+                count = count.wrapping_sub(start.saturating_sub(vma.start()) as i32);
+                if end < vma.end() {
+                    count = count.wrapping_add((end - vma.start()) as i32);
+                    break;
+                }
+                count = count.wrapping_add((vma.end() - vma.start()) as i32);
             }
             next = self.next(vma);
         }
-        pages
+        count >> 12
     }
 }
 
