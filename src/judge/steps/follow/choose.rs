@@ -1,7 +1,9 @@
 //! Which way a step goes, where it can go more than one: what the mark tells says it, or the call's
 //! next one, or what the call answers.
 
-use vmadiff_contract::{About, Choice, Mark, Offer, PageState, StepKind, Stepped, TaskId, Told};
+use vmadiff_contract::{
+    About, Choice, Mark, MmId, Offer, PageState, StepKind, Stepped, TaskId, Told,
+};
 
 use super::super::path::{Race, What};
 use super::super::rows::may_tell;
@@ -86,9 +88,9 @@ impl Follower {
             },
         ) = mark.map(|mark| mark.about)
             && let Some(mm) = self.names.mm(mm)
-            && may(Choice::At { mm, addr })
+            && let Some(at) = self.at(offer, mm, addr)
         {
-            return Choice::At { mm, addr };
+            return at;
         }
         let whose = mark.filter(|_| fits);
         let whose = whose.and_then(|mark| self.names.tlb_of(mark.about));
@@ -96,6 +98,18 @@ impl Follower {
             Some(of) if may(of) => of,
             _ => Choice::Go,
         }
+    }
+
+    /// The way to this place. Of areas it may be the one that the place is in: what lies before it may have been
+    /// told already.
+    fn at(&self, offer: &Offer, mm: MmId, place: u64) -> Option<Choice> {
+        let starts = self.ways.iter().filter_map(|way| match *way {
+            Choice::At { mm: of, addr } if of == mm => Some(addr),
+            _ => None,
+        });
+        let below = offer.list == "unmap a file's pages";
+        let start = starts.filter(|&start| start == place || below && start < place);
+        start.max().map(|addr| Choice::At { mm, addr })
     }
 
     /// Whether the call's next mark tells that an allocation failed.
