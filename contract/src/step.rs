@@ -307,8 +307,9 @@ pub trait Stepped {
     fn stale(&mut self, task: TaskId, start: u64, end: u64) -> usize;
 
     /// A task's TLB forgets what it holds of a range and the tables have as well, as it may at any time.
-    /// What they have no more, or with fewer rights, stays until a flush takes it.
-    fn forget(&mut self, task: TaskId, start: u64, end: u64);
+    /// What they have no more, or with fewer rights, stays until a flush takes it. If the call of `by` is at its
+    /// flush, that has come by this TLB: what it comes to hold behind that is not for this flush.
+    fn forget(&mut self, by: TaskId, task: TaskId, start: u64, end: u64);
 
     /// Writes what can be seen of an object, and nothing else; all of it with [`Stepped::see`].
     fn observe(&self, about: About, into: &mut Snapshot);

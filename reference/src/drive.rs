@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use vmadiff_contract::{
     About, Call, Choice, Config, EventSink, Fail, MmId, Offer, Outcome, PageState, Refusal,
-    Snapshot, Stepped, Taken, TaskId,
+    Snapshot, StepKind, Stepped, Taken, TaskId,
 };
 
 use crate::Reference;
@@ -213,7 +213,7 @@ impl Machine {
         if needs > self.jobs[t].held {
             self.hold(m, t, needs);
         }
-        self.world.letting_go.retain(|&(of, _)| of != t);
+        let before = self.world.letting_go.len();
         self.world.choice = choice;
         self.world.whose = match choice {
             Choice::Of(task) => Some(task),
@@ -227,6 +227,7 @@ impl Machine {
             job.step(&mut self.world)
         };
         self.world.has_seen(t);
+        self.world.has_let_go(t, before);
         job.outcome = outcome;
         job.uncounted |= std::mem::take(&mut self.world.restarted);
         job.overcharged = std::mem::take(&mut self.world.overcharged);
@@ -313,8 +314,15 @@ impl Stepped for Reference {
         self.machine.get_mut().world.stale_in(task, start, end)
     }
 
-    fn forget(&mut self, task: TaskId, start: u64, end: u64) {
-        self.machine.get_mut().world.forget(task, start, end);
+    fn forget(&mut self, by: TaskId, task: TaskId, start: u64, end: u64) {
+        let is_flushing = self
+            .next(by)
+            .is_some_and(|next| next.kind == StepKind::Flush);
+        let world = &mut self.machine.get_mut().world;
+        world.forget(task, start, end);
+        if is_flushing {
+            world.has_reached(by, task);
+        }
     }
 
     fn observe(&self, about: About, into: &mut Snapshot) {

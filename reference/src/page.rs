@@ -1,7 +1,7 @@
 //! Page-table entries, the frames and swap slots behind them, and taking them away.
 
 use smallvec::SmallVec;
-use vmadiff_contract::{Choice, Event, FileId, FrameId, Misuse, VmFlags};
+use vmadiff_contract::{About, Choice, Event, FileId, FrameId, Misuse, VmFlags};
 
 use crate::area::{ACCESS, page_down};
 use crate::world::{NoMemory, World};
@@ -148,6 +148,20 @@ impl World {
         if self.driven {
             self.letting_go.push((self.now, frame));
         }
+    }
+
+    /// A task has taken a step: of the first so many pages that tasks were letting go of, its own have gone. Behind
+    /// a step that nobody can see, a pass over nothing, it may be counting the last one yet.
+    pub fn has_let_go(&mut self, t: usize, before: usize) {
+        let nothing = |about: &About| matches!(about, About::Range { .. });
+        if self.touched.iter().all(nothing) {
+            return;
+        }
+        let mut at = 0;
+        self.letting_go.retain(|&(of, _)| {
+            at += 1;
+            of != t || at > before
+        });
     }
 
     /// Whether another call is just letting go of the page that an entry maps.

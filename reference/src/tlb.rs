@@ -132,6 +132,13 @@ impl World {
         self.tlbs[t] = tlb;
     }
 
+    /// A task's flush has come by a TLB, whatever that held: what it reads from there on is not for this flush.
+    pub fn has_reached(&mut self, by: TaskId, task: TaskId) {
+        if let (Some(by), Some(t)) = (self.living(by), self.living(task)) {
+            self.flushed[by] |= 1 << t;
+        }
+    }
+
     /// Whose TLBs are left to be flushed: which comes next can be chosen.
     pub fn whose(&self, m: usize, start: u64, end: u64, into: &mut Vec<Choice>) {
         let left = self.unreached(m, start, end);

@@ -119,8 +119,8 @@ impl Stepped for Misled {
         self.reference.stale(task, start, end)
     }
 
-    fn forget(&mut self, task: TaskId, start: u64, end: u64) {
-        self.reference.forget(task, start, end);
+    fn forget(&mut self, by: TaskId, task: TaskId, start: u64, end: u64) {
+        self.reference.forget(by, task, start, end);
     }
 
     fn holds_any(&mut self, task: TaskId) -> bool {

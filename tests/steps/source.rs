@@ -357,7 +357,7 @@ impl Source<'_> {
             }
             // What more the TLB holds it may forget at any time.
             (StepKind::Flush, About::Tlb(whose)) => {
-                self.reference.forget(whose, 0, u64::MAX);
+                self.reference.forget(offer.task, whose, 0, u64::MAX);
                 Told::Done
             }
             (StepKind::Size, About::File(_)) => {

@@ -1,6 +1,6 @@
 //! From a mark to the step that it tells of: steps before it that need no mark are taken silently.
 
-use vmadiff_contract::{About, Choice, Mark, StepKind, Stepped, Told};
+use vmadiff_contract::{About, Choice, Mark, StepKind, Stepped, TaskId, Told};
 
 use super::super::path::{Item, Race};
 use super::super::rows::{may_tell, must_be_marked};
@@ -40,7 +40,7 @@ impl Follower {
             {
                 // A TLB may forget at any time. But the call has come to its flush.
                 self.come_to_flush(race, reference, call, task);
-                self.forget(reference, mark);
+                self.forget(reference, task, mark);
                 return Ok(());
             }
             if self.is_only_a_look(reference, &offer, mark, place)
@@ -55,7 +55,7 @@ impl Follower {
             let done = self.take(race, reference, call, offer, Some(mark), place)?;
             if self.is_told(&done, mark)? {
                 self.compare(reference, call, &done, mark)?;
-                self.forget(reference, mark);
+                self.forget(reference, task, mark);
                 return Ok(());
             }
             // What was read may be told before that it refused.
@@ -72,14 +72,14 @@ impl Follower {
 
     /// What a flush covers its TLB has no more, also what the tables still have: were it kept, it would
     /// be in the reference's alone once they have it no more.
-    fn forget(&self, reference: &mut dyn Stepped, mark: &Mark) {
+    fn forget(&self, reference: &mut dyn Stepped, by: TaskId, mark: &Mark) {
         let (start, end) = flushed(mark);
         if let Some(task) = self
             .names
             .tlb_of(mark.about)
             .filter(|_| mark.kind == StepKind::Flush)
         {
-            reference.forget(task, start, end);
+            reference.forget(by, task, start, end);
         }
     }
 
