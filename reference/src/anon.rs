@@ -117,7 +117,10 @@ impl World {
             && self.same_policy(low.policy, high.policy)
             && low.file == high.file
             && (low.flags ^ high.flags).difference(ACCESS) == VmFlags::empty()
-            && high.pgoff == low.pgoff.wrapping_add((high.start - low.start) / PAGE_SIZE)
+            && self.offset_of(high)
+                == self
+                    .offset_of(low)
+                    .wrapping_add((high.start - low.start) / PAGE_SIZE)
     }
 
     /// Links a copy to everything that the source's chain names (`anon_vma_clone`). A copy that

@@ -2,9 +2,18 @@
 
 use vmadiff_contract::{PAGE_SIZE, Resource, VmFlags, VmaId};
 
-use crate::area::ACCESS;
+use crate::area::{ACCESS, Area};
 use crate::mm::Counting;
 use crate::world::{NoMemory, World};
+
+/// A stack that a task lets grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Growing {
+    t: usize,
+    pub area: VmaId,
+    /// Pages that its start has moved by, and its offset has not.
+    behind: u64,
+}
 
 impl World {
     /// Whether area `i` may start at the page at `addr`, below which no other area lies: not below
@@ -40,7 +49,8 @@ impl World {
     /// The running task begins to grow an area.
     pub fn grows(&mut self, area: VmaId) {
         if self.driven {
-            self.growing.push((self.now, area));
+            let (t, behind) = (self.now, 0);
+            self.growing.push(Growing { t, area, behind });
         }
     }
 
@@ -67,20 +77,30 @@ impl World {
         counting.step(&mut self.mms[m], flags, pages)
     }
 
-    /// Extends area `i` downwards by so many pages, which are counted (`expand_downwards`).
+    /// Extends area `i` downwards by so many pages, which are counted (`expand_downwards`): its start first. Its
+    /// offset follows, which alone who looks for an anon_vma reads without this lock ([`World::offset_of`]).
     pub fn grow_stack(&mut self, m: usize, i: usize, pages: u64) {
         let mm = &mut self.mms[m];
         let area = &mut mm.areas[i];
         area.start -= pages * PAGE_SIZE;
         area.pgoff -= pages;
         let id = area.id;
-        self.has_grown(id);
+        for growing in self.growing.iter_mut().filter(|growing| growing.area == id) {
+            growing.behind = pages;
+        }
+    }
+
+    /// The offset of an area, as it stands there just now.
+    pub fn offset_of(&self, area: &Area) -> u64 {
+        let growing = self.growing.iter().find(|growing| growing.area == area.id);
+        area.pgoff + growing.map_or(0, |growing| growing.behind)
     }
 
     /// The running task has done with the growth of an area.
     pub fn has_grown(&mut self, area: VmaId) {
-        let grown = (self.now, area);
-        self.growing.retain(|grows| *grows != grown);
+        let now = self.now;
+        self.growing
+            .retain(|growing| growing.t != now || growing.area != area);
         self.counting.retain(|&(t, _)| t != self.now);
     }
 }

@@ -17,6 +17,7 @@ use crate::kept::Kept;
 use crate::mm::Mm;
 use crate::page::{Dropped, Frame, Page, Slot};
 use crate::policy::Policy;
+use crate::stack::Growing;
 use crate::tlb::{Flight, TableLock};
 use crate::watched::Watched;
 use crate::zap::Zap;
@@ -120,7 +121,7 @@ pub(crate) struct World {
     /// Zaps that have passed and not flushed yet, by task.
     pub gathers: Vec<(usize, Zap)>,
     /// Stacks for whose growth a task has charged, with the anon_vma's lock until they have grown.
-    pub growing: Vec<(usize, VmaId)>,
+    pub growing: Vec<Growing>,
     /// Tasks that count the pages of a stack under the page_table_lock of an address space.
     pub counting: Vec<(usize, usize)>,
     /// What went wrong with a frame.

@@ -65,12 +65,13 @@ const STACK: u8 = 8;
 const CHARGE: u8 = 9;
 const COUNT: u8 = 10;
 const GROW: u8 = 11;
-const FRAME: u8 = 12;
-const LOOK: u8 = 13;
-const COPY: u8 = 14;
-const CLEAR: u8 = 15;
-const FLUSH: u8 = 16;
-const WRITE: u8 = 17;
+const OFFSET: u8 = 12;
+const FRAME: u8 = 13;
+const LOOK: u8 = 14;
+const COPY: u8 = 15;
+const CLEAR: u8 = 16;
+const FLUSH: u8 = 17;
+const WRITE: u8 = 18;
 
 impl List for Fault {
     rows! { "fault"
@@ -97,7 +98,9 @@ impl List for Fault {
         Count Read "expand_downwards, vm_stat_account: page_table_lock; plain counters"
             count unless may_count: "locked_vm of a stack that is locked; then the growth: each counter is read, and written";
         Resize Read "expand_downwards: the same hold of page_table_lock, and of the anon_vma's lock"
-            grow: "the stack's start and offset";
+            grow: "the stack's start";
+        Resize Read "expand_downwards: the same hold, which find_mergeable_anon_vma does not ask for"
+            offset: "the stack's offset";
         Allocate None "alloc_page_vma: nobody else has the page yet"
             frame or may_fail: "a frame";
         Decide None "__do_fault: shmem_fault, lock_page"

@@ -2,7 +2,7 @@
 
 use vmadiff_contract::{About, Outcome};
 
-use super::{CHARGE, COUNT, Fault, GROW, STACK};
+use super::{CHARGE, COUNT, Fault, GROW, OFFSET, STACK};
 use crate::area::page_down;
 use crate::guard::Guard;
 use crate::job::{Flow, List, Step};
@@ -22,7 +22,7 @@ impl Fault {
     }
 
     pub(super) fn may_grow(world: &World, it: &Self) -> Option<Guard> {
-        let grows = world.growing.iter().any(|&(_, area)| area == it.area);
+        let grows = world.growing.iter().any(|growing| growing.area == it.area);
         world.wait_if(Guard::AnonLock, grows)
     }
 
@@ -91,10 +91,23 @@ impl Fault {
             return Ok(Flow::To(it.restart(world)));
         };
         world.about(About::Area(it.area));
-        if !it.has_grown(world, i) {
-            world.grow_stack(it.m, i, it.charged);
+        if it.has_grown(world, i) {
+            world.has_grown(it.area);
+            it.growing = false;
+            return it.found(world, i);
         }
-        (it.growing, it.charged) = (false, 0);
+        world.grow_stack(it.m, i, it.charged);
+        it.charged = 0;
+        it.go(world, OFFSET)
+    }
+
+    pub(super) fn offset(world: &mut World, it: &mut Self) -> Step {
+        let Some(i) = it.area_to_prepare(world) else {
+            return Ok(Flow::To(it.restart(world)));
+        };
+        world.about(About::Area(it.area));
+        world.has_grown(it.area);
+        it.growing = false;
         it.found(world, i)
     }
 }

@@ -65,6 +65,7 @@ impl<D: Design> Current<'_, D> {
             self.mark_done(StepKind::Resize, vma.about());
             vma.vm_pgoff()
                 .set(site::EXPAND_DOWNWARDS__SET_PGOFF, pgoff - grow);
+            self.mark_done(StepKind::Resize, vma.about());
         }
         D::changed(self, vma, Why::Grow);
         Ok(())
