@@ -29,6 +29,8 @@ struct Change {
     begin: usize,
     end: usize,
     leaves: Leaves,
+    /// It is of another address space, and nothing that was stored here is gone by it.
+    lent: bool,
 }
 
 /// The law, with memory that is kept from race to race.
@@ -68,6 +70,7 @@ impl Stored {
             begin: 0,
             end: 0,
             leaves: Leaves::Open,
+            lent: false,
         });
         let space = space_of(race, step.task);
         for (at, other) in race.program.calls.iter().enumerate() {
@@ -78,13 +81,14 @@ impl Stored {
                 begin,
                 end: returned,
                 leaves,
+                lent: false,
             });
             self.changes
                 .extend(change.filter(|change| change.begin < end));
         }
         self.add_lent(race, load);
         let replaced = |change: &Change| {
-            let mut later = self.changes.iter();
+            let mut later = self.changes.iter().filter(|later| !later.lent);
             later.any(|later| change.end < later.begin && later.end < begin)
         };
         let mut last = self.changes.iter().filter(|change| !replaced(change));
@@ -146,6 +150,7 @@ impl Stored {
                     begin: span.0,
                     end: span.1,
                     leaves: Leaves::Value(value),
+                    lent: true,
                 })
             }
             _ => None,
