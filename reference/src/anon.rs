@@ -39,6 +39,11 @@ impl Rmap {
     pub fn is_singular(&self) -> bool {
         self.chain.len() == 1
     }
+
+    /// The anon_vma that a neighbour may share (`reusable_anon_vma`).
+    pub fn lent(&self) -> Option<AnonId> {
+        self.anon.filter(|_| self.is_singular())
+    }
 }
 
 impl World {
@@ -98,17 +103,25 @@ impl World {
     }
 
     /// What the next area lends.
-    pub(crate) fn lent_by_next(&self, m: usize, i: usize, area: &Area) -> Option<AnonId> {
-        let next = self.mms[m].areas.get(i + 1)?;
-        let lends = self.anon_compatible(area, next);
-        next.rmap.anon.filter(|_| lends && next.rmap.is_singular())
+    fn lent_by_next(&self, m: usize, i: usize, area: &Area) -> Option<AnonId> {
+        self.next_may_lend(m, i, area)?.rmap.lent()
     }
 
     /// What the previous area lends.
-    pub(crate) fn lent_by_prev(&self, m: usize, i: usize, area: &Area) -> Option<AnonId> {
+    fn lent_by_prev(&self, m: usize, i: usize, area: &Area) -> Option<AnonId> {
+        self.prev_may_lend(m, i, area)?.rmap.lent()
+    }
+
+    /// The next area, if `area` could become one with it.
+    pub(crate) fn next_may_lend(&self, m: usize, i: usize, area: &Area) -> Option<&Area> {
+        let next = self.mms[m].areas.get(i + 1)?;
+        Some(next).filter(|next| self.anon_compatible(area, next))
+    }
+
+    /// The previous area, if `area` could become one with it.
+    pub(crate) fn prev_may_lend(&self, m: usize, i: usize, area: &Area) -> Option<&Area> {
         let prev = self.mms[m].areas[..i].last()?;
-        let lends = self.anon_compatible(prev, area);
-        prev.rmap.anon.filter(|_| lends && prev.rmap.is_singular())
+        Some(prev).filter(|prev| self.anon_compatible(prev, area))
     }
 
     /// Whether two areas could become one again by mprotect alone (`anon_vma_compatible`).

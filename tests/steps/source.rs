@@ -244,7 +244,7 @@ impl Source<'_> {
             let fails = self.program.calls[call as usize].fail != Fail::NONE;
             let counts = matches!(offer.kind, StepKind::Decide | StepKind::Charge);
             let allocates =
-                fails && !counts || offer.list == "fault" && matches!(offer.row, 5 | 13);
+                fails && !counts || offer.list == "fault" && matches!(offer.row, 6 | 7 | 15);
             let kind = if offer.choice == Choice::Fail || allocates {
                 StepKind::Allocate
             } else {

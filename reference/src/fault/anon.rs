@@ -2,7 +2,7 @@
 
 use vmadiff_contract::{About, Outcome};
 
-use super::{ATTACH, FRAME, Fault, LENDER, LIMITS, PREV};
+use super::{ATTACH, FRAME, Fault, LENDER, LENT, LENT_BEFORE, LIMITS, PREV};
 use crate::area::page_down;
 use crate::job::{Flow, List, Step};
 use crate::world::World;
@@ -35,34 +35,67 @@ impl Fault {
     }
 
     /// Looks for an anon_vma to share. Between this and the attaching no area comes or goes.
-    pub(super) fn lender(world: &mut World, it: &mut Self) -> Step {
-        let Some(i) = it.area_to_prepare(world) else {
+    pub(super) fn next_fits(world: &mut World, it: &mut Self) -> Step {
+        let Some(i) = it.look_for_anon(world) else {
             return Ok(Flow::To(it.restart(world)));
         };
-        world.about(About::Area(world.mms[it.m].areas[i].id));
-        let area = &world.mms[it.m].areas[i];
-        it.anon = world.lent_by_next(it.m, i, area).map(|anon| (anon, false));
-        if it.anon.is_some() {
-            it.go(world, ATTACH)
-        } else {
-            it.go(world, PREV)
+        let fits = world.next_may_lend(it.m, i, &world.mms[it.m].areas[i]);
+        let to = if fits.is_some() { LENT } else { PREV };
+        it.go(world, to)
+    }
+
+    /// A stack that grows may have changed since it was found to fit.
+    pub(super) fn next_lends(world: &mut World, it: &mut Self) -> Step {
+        let Some(i) = it.look_for_anon(world) else {
+            return Ok(Flow::To(it.restart(world)));
+        };
+        let next = world.mms[it.m].areas.get(i + 1);
+        it.anon = next
+            .and_then(|next| next.rmap.lent())
+            .map(|anon| (anon, false));
+        let to = if it.anon.is_some() { ATTACH } else { PREV };
+        it.go(world, to)
+    }
+
+    pub(super) fn prev_fits(world: &mut World, it: &mut Self) -> Step {
+        let Some(i) = it.look_for_anon(world) else {
+            return Ok(Flow::To(it.restart(world)));
+        };
+        match world.prev_may_lend(it.m, i, &world.mms[it.m].areas[i]) {
+            Some(_) => it.go(world, LENT_BEFORE),
+            None => it.new_anon(world),
         }
     }
 
     /// Two faults at once may each miss the other's.
-    pub(super) fn lender_before(world: &mut World, it: &mut Self) -> Step {
-        let Some(i) = it.area_to_prepare(world) else {
+    pub(super) fn prev_lends(world: &mut World, it: &mut Self) -> Step {
+        let Some(i) = it.look_for_anon(world) else {
             return Ok(Flow::To(it.restart(world)));
         };
-        world.about(About::Area(world.mms[it.m].areas[i].id));
-        let area = &world.mms[it.m].areas[i];
-        let shared = world.lent_by_prev(it.m, i, area);
-        match shared.map_or_else(|| world.alloc_anon(), Ok) {
-            Ok(anon) => it.anon = Some((anon, shared.is_none())),
-            Err(_) if it.growing => return it.no_area(world),
-            Err(_) => return it.refused(world, Outcome::Oom),
+        let prev = world.mms[it.m].areas[..i].last();
+        match prev.and_then(|prev| prev.rmap.lent()) {
+            Some(anon) => {
+                it.anon = Some((anon, false));
+                it.go(world, ATTACH)
+            }
+            None => it.new_anon(world),
         }
-        it.go(world, ATTACH)
+    }
+
+    fn new_anon(&mut self, world: &mut World) -> Step {
+        match world.alloc_anon() {
+            Ok(anon) => self.anon = Some((anon, true)),
+            Err(_) if self.growing => return self.no_area(world),
+            Err(_) => return self.refused(world, Outcome::Oom),
+        }
+        self.go(world, ATTACH)
+    }
+
+    /// The area that it looks for an anon_vma for.
+    fn look_for_anon(&self, world: &mut World) -> Option<usize> {
+        let i = self.area_to_prepare(world)?;
+        world.about(About::Area(world.mms[self.m].areas[i].id));
+        Some(i)
     }
 
     /// The area to give an anon_vma: the one that it decided by, if that has not changed.

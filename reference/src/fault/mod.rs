@@ -58,20 +58,22 @@ const READ: u8 = 1;
 const MEND: u8 = 2;
 const OWN: u8 = 3;
 const LENDER: u8 = 4;
-const PREV: u8 = 5;
-const ATTACH: u8 = 6;
-const LIMITS: u8 = 7;
-const STACK: u8 = 8;
-const CHARGE: u8 = 9;
-const COUNT: u8 = 10;
-const GROW: u8 = 11;
-const OFFSET: u8 = 12;
-const FRAME: u8 = 13;
-const LOOK: u8 = 14;
-const COPY: u8 = 15;
-const CLEAR: u8 = 16;
-const FLUSH: u8 = 17;
-const WRITE: u8 = 18;
+const LENT: u8 = 5;
+const PREV: u8 = 6;
+const LENT_BEFORE: u8 = 7;
+const ATTACH: u8 = 8;
+const LIMITS: u8 = 9;
+const STACK: u8 = 10;
+const CHARGE: u8 = 11;
+const COUNT: u8 = 12;
+const GROW: u8 = 13;
+const OFFSET: u8 = 14;
+const FRAME: u8 = 15;
+const LOOK: u8 = 16;
+const COPY: u8 = 17;
+const CLEAR: u8 = 18;
+const FLUSH: u8 = 19;
+const WRITE: u8 = 20;
 
 impl List for Fault {
     rows! { "fault"
@@ -83,10 +85,14 @@ impl List for Fault {
             mend unless may_write or again_or_shared: "an entry that needs no new page: writable in place, or no longer hinting";
         Decide Read "expand_downwards; anon_vma_prepare: a single read under mmap_sem"
             own or again_in_place: "for a stack, whether it may grow; whether the area has an anon_vma";
-        Decide Read "find_mergeable_anon_vma: a single read under mmap_sem"
-            lender or again_in_place: "whether the next area lends its anon_vma";
-        Decide Read "find_mergeable_anon_vma: a single read; anon_vma_alloc"
-            lender_before or may_fail: "whether the area before lends its own; else a new one";
+        Decide Read "anon_vma_compatible: reads under mmap_sem"
+            next_fits or again_in_place: "whether the area and the next one could become one";
+        Decide Read "reusable_anon_vma: a single read under mmap_sem"
+            next_lends or again_in_place: "whether that lends its anon_vma";
+        Decide Read "anon_vma_compatible: reads under mmap_sem; else anon_vma_alloc"
+            prev_fits or may_fail: "whether it could with the area before; else a new anon_vma";
+        Decide Read "reusable_anon_vma: a single read under mmap_sem; else anon_vma_alloc"
+            prev_lends or may_fail: "whether that lends its own; else a new one";
         Anon Read "anon_vma_prepare: anon_vma_lock_write, page_table_lock"
             attach or again_in_place: "the area gets it, if none was faster";
         Decide Read "expand_downwards: anon_vma_lock_write"

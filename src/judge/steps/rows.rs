@@ -7,7 +7,7 @@ use vmadiff_contract::{Offer, StepKind};
 /// who holds mmap_sem for reading. All other rows that decide hold it for writing, and can be taken with
 /// the step that they decide about.
 const DECIDING: &[(&str, &[u8])] = &[
-    ("fault", &[0, 1, 3, 4, 5, 8, 14]),
+    ("fault", &[0, 1, 3, 4, 5, 6, 7, 10, 16]),
     ("may_expand_vm", &[0, 1]),
     ("madvise", &[0]),
     ("mlock_future_check", &[0]),

@@ -82,34 +82,38 @@ impl<D: Design> Current<'_, D> {
                 self.mark_done(StepKind::Decide, vma.about());
             }
         };
-        let next = self.next(vma);
-        let lent = next.and_then(|next| self.reusable_anon_vma(next, vma, next));
+        let next = self
+            .next(vma)
+            .filter(|next| self.anon_vma_compatible(vma, *next));
         decided();
-        if lent.is_some() {
-            return lent;
+        if let Some(next) = next {
+            let lent = self.reusable_anon_vma(next);
+            decided();
+            if lent.is_some() {
+                return lent;
+            }
         }
-        let prev = self.prev(vma);
-        let lent = prev.and_then(|prev| self.reusable_anon_vma(prev, prev, vma));
+        let prev = self
+            .prev(vma)
+            .filter(|prev| self.anon_vma_compatible(*prev, vma));
+        decided();
+        let lent = self.reusable_anon_vma(prev?);
         decided();
         lent
     }
 
-    /// `donor`'s anon_vma, if `a` and `b`, which is above, might have been split apart.
-    fn reusable_anon_vma(
-        &self,
-        donor: Ref<'_, Vma>,
-        a: Ref<'_, Vma>,
-        b: Ref<'_, Vma>,
-    ) -> Option<Ref<'_, AnonVma>> {
+    /// Whether `a` and `b`, which is above, might have been split apart.
+    fn anon_vma_compatible(&self, a: Ref<'_, Vma>, b: Ref<'_, Vma>) -> bool {
         let rwx = VmFlags::READ | VmFlags::WRITE | VmFlags::EXEC;
-        let compatible = a.end() == b.start()
+        a.end() == b.start()
             && self.mpol_equal(a.vm_policy().peek(), b.vm_policy().peek())
             && a.vm_file().peek() == b.vm_file().peek()
             && (a.flags() ^ b.flags()).difference(rwx).is_empty()
-            && b.vm_pgoff().peek() == a.vm_pgoff().peek().wrapping_add(a.pages());
-        if !compatible {
-            return None;
-        }
+            && b.vm_pgoff().peek() == a.vm_pgoff().peek().wrapping_add(a.pages())
+    }
+
+    /// The anon_vma that `donor` has, if it shares it with nobody that it was forked from.
+    fn reusable_anon_vma(&self, donor: Ref<'_, Vma>) -> Option<Ref<'_, AnonVma>> {
         let anon = donor.anon_vma().get(site::REUSABLE_ANON_VMA__ANON_VMA);
         let reusable = donor.alive() && !anon.is_null() && self.chain_is_singular(donor);
         reusable.then(|| self.anon(anon))
