@@ -186,17 +186,31 @@ impl Follower {
         ahead
     }
 
-    /// What a call tells of behind its flush, before it comes to more than passes, flushes and what they put.
+    /// What a call tells of behind its flush: what it passes over and puts, and then what it decides, before it
+    /// comes to more.
     fn told_later(&self, race: &Race<'_>, call: usize) -> Vec<Mark> {
-        let kinds = [StepKind::Flush, StepKind::Pass, StepKind::Put];
-        self.later_of(race, call)
-            .take_while(|mark| kinds.contains(&mark.kind))
-            .filter(|mark| mark.kind != StepKind::Flush)
-            .collect()
+        let (mut told, mut decides) = (Vec::new(), false);
+        for mark in self.later_of(race, call) {
+            match mark.kind {
+                StepKind::Flush => {}
+                StepKind::Pass | StepKind::Put if !decides => told.push(mark),
+                // Of another pass over the same.
+                StepKind::Pass | StepKind::Put => {}
+                StepKind::Decide => {
+                    decides = true;
+                    told.push(mark);
+                }
+                _ => break,
+            }
+        }
+        told
     }
 
-    /// Whether a mark is about what a step did: a part of its range, or its frame.
+    /// Whether a mark is about what a step did: a part of its range, its frame, or the file that it decided by.
     fn tells(&self, mark: &Mark, about: &[About]) -> bool {
+        if mark.kind == StepKind::Decide {
+            return matches!(mark.about, About::File(_)) && about.contains(&mark.about);
+        }
         let (place, start, end) = match mark.about {
             About::Range { mm, start, end } => (mm, start, end),
             About::Entry { mm, addr } => (mm, addr, addr.saturating_add(PAGE_SIZE)),
