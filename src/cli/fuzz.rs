@@ -155,6 +155,13 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
         bail!("--corpus: found -, standard input; expected a folder");
     }
     for folder in corpus.iter().chain([&args.artifacts]) {
+        // Jobs are told of it in JSON.
+        if folder.to_str().is_none() {
+            bail!(
+                "{}: is no UTF-8, expected a folder with a name that is",
+                folder.display()
+            );
+        }
         ready(folder)?;
     }
     if let Some(folder) = &args.corpus {

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use anstream::AutoStream;
 use anyhow::{Context, Result, bail, ensure};
+use serde::{Serialize, Serializer};
 use vmadiff::program::text::{TextError, Warning};
 
 use super::input::name;
@@ -231,6 +232,19 @@ pub fn complain(error: &anyhow::Error) {
         }
         None => crate::tell!("{}: {error:#}", paint::bad("error")),
     }
+}
+
+/// A path in JSON, which has no place for bytes that are no text: as it is shown elsewhere.
+pub fn path_in_json<S: Serializer>(path: &Path, to: S) -> std::result::Result<S::Ok, S::Error> {
+    to.serialize_str(&path.to_string_lossy())
+}
+
+/// The same of one that there may be.
+pub fn path_in_json_if<S: Serializer>(
+    path: &Option<PathBuf>,
+    to: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    path.as_deref().map(Path::to_string_lossy).serialize(to)
 }
 
 /// One line for all files that the same is to be said of.

@@ -12,6 +12,7 @@ use vmadiff::designs::{self, Planted};
 use super::explain::replay;
 use super::findings::Explained;
 use super::live::in_words;
+use super::output::path_in_json_if;
 use super::paint;
 use crate::artifacts::{COMMIT, Kept, TOOLCHAIN, VERSION};
 use crate::counted::noun_for;
@@ -77,8 +78,10 @@ struct Found {
     before: u64,
     what: Option<String>,
     /// As it was found.
+    #[serde(serialize_with = "path_in_json_if")]
     program: Option<PathBuf>,
     /// Shrunk.
+    #[serde(serialize_with = "path_in_json_if")]
     small: Option<PathBuf>,
     /// The command that shows it again.
     replay: Option<String>,
@@ -98,6 +101,7 @@ pub struct Unsaved {
 #[derive(Debug, Serialize)]
 struct Failed {
     how: String,
+    #[serde(serialize_with = "path_in_json_if")]
     input: Option<PathBuf>,
     /// The input in hexadecimal, if it could not be saved.
     unsaved_input: Option<String>,

@@ -46,6 +46,24 @@ fn json_has_the_groups() {
     assert_eq!(group["count"], 3);
 }
 
+/// Names need not be text.
+#[test]
+fn json_has_files_of_any_name() {
+    use std::os::unix::ffi::OsStrExt;
+    let shell = folder();
+    let odd = std::ffi::OsStr::from_bytes(b"found/f\xff.vma");
+    std::fs::copy(
+        shell.folder().join("found/large.vma"),
+        shell.folder().join(odd),
+    )
+    .unwrap();
+    let said = shell.run(&format!("run --json {FAULTY} found"));
+    assert_eq!(said.status, 1, "{said:?}");
+    let all: Value = serde_json::from_slice(&said.stdout).unwrap();
+    assert_eq!(all["groups"][0]["count"], 4);
+    assert!(said.text().contains("f\u{fffd}.vma"), "{said:?}");
+}
+
 #[test]
 fn junit_has_a_case_for_each_program() {
     let shell = folder();

@@ -1,5 +1,6 @@
 //! Many programs at once: by signature, how many show it, and the smallest that does.
 
+use crate::cli::output::path_in_json;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ pub struct Group {
     pub count: usize,
     /// Of the smallest.
     pub calls: usize,
+    #[serde(serialize_with = "path_in_json")]
     pub smallest: PathBuf,
 }
 

@@ -15,10 +15,12 @@ use super::{NOT_RUN, Planned};
 use crate::cli::explain;
 use crate::cli::input::{Input, name};
 use crate::cli::lost::Lost;
+use crate::cli::output::path_in_json;
 
 /// What came of one file, as `--json` prints it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
+    #[serde(serialize_with = "path_in_json")]
     pub file: PathBuf,
     /// What the file was taken for: `text` or `bytes`; none if it could not be read.
     pub form: Option<&'static str>,
