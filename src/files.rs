@@ -52,6 +52,33 @@ pub fn create(path: &Path, content: &[u8], lasting: Lasting) -> io::Result<()> {
     synced
 }
 
+/// Keeps an input under a name that is made of it; whether it was not there. An empty file there is what
+/// a write left that failed, and is filled.
+///
+/// # Errors
+///
+/// As [`create`], and if a link to nothing is there.
+pub fn keep(path: &Path, content: &[u8]) -> io::Result<bool> {
+    match create(path, content, Lasting::Process) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        written => return written.map(|()| true),
+    }
+    match path.metadata() {
+        Ok(there) if there.is_file() && there.len() == 0 && !content.is_empty() => {
+            replace(path, content, Lasting::Process).map(|()| true)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_symlink() => {
+            Err(io::Error::other("a link to nothing is there"))
+        }
+        Ok(_) | Err(_) => Ok(false),
+    }
+}
+
+/// Whether libFuzzer, which names inputs by their SHA-1, wrote a file of this name.
+pub fn is_by_an_engine(name: &str) -> bool {
+    name.len() == 40 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 /// Writes a file in the place of what may be there. A link stays one; a device or a pipe is written
 /// to and not replaced.
 ///

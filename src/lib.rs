@@ -15,6 +15,8 @@ extern crate self as vmadiff;
 pub mod areas;
 #[cfg(feature = "command")]
 mod artifacts;
+#[cfg(feature = "engine")]
+mod children;
 #[cfg(feature = "command")]
 mod cli;
 pub mod compare;

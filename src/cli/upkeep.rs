@@ -7,8 +7,8 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use vmadiff::designs::Planted;
 
-use super::corpus::reduce::is_by_an_engine;
 use crate::counted::counted;
+use crate::files::is_by_an_engine;
 
 /// Seconds that making a corpus small may take.
 const SECONDS: u64 = 600;
@@ -33,7 +33,9 @@ pub fn reduce(folder: &Path, limit: u64, planted: &Planted) -> Result<()> {
     );
     let program = std::env::current_exe().context("finding this program's own file")?;
     let mut reduce = Command::new(program);
-    reduce.args(["corpus", "reduce"]).arg(folder);
+    reduce
+        .args(["corpus", "reduce", "--of-campaign"])
+        .arg(folder);
     reduce.args(["--seconds", &SECONDS.to_string()]);
     reduce.args(["--design", planted.design().name]);
     for defect in planted.defects() {

@@ -21,6 +21,7 @@ use super::protocol::{Finding, Message, Settings, Size, Totals};
 use super::subject::{Ran, Subject};
 use super::watch::{self, Watch, watched};
 use crate::artifacts::{self, Kept};
+use crate::children::die_with_parent;
 use crate::cli::output::stdout;
 use crate::status::Status;
 
@@ -129,16 +130,6 @@ pub fn run(settings: &str) -> Result<i32> {
     };
     Ok(libfuzzer::run(&arguments, counters, callbacks))
 }
-
-/// Whoever started this job may be killed, and then it is nobody's: it ends, whatever it does.
-#[cfg(target_os = "linux")]
-fn die_with_parent() {
-    // That it cannot be had is no reason not to run: the end of standard input is looked for, too.
-    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
-}
-
-#[cfg(not(target_os = "linux"))]
-fn die_with_parent() {}
 
 fn arguments(settings: &Settings) -> Vec<String> {
     vec![

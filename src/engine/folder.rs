@@ -14,13 +14,17 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use sha1_smol::Sha1;
+use vmadiff::program::form::Form;
 
 use super::protocol::{PassedOver, Seen};
-use crate::files::{self, LARGEST_INPUT, Lasting};
+use crate::files::{self, LARGEST_INPUT, is_by_an_engine};
 
 /// How often it is tried again to write what is held back, and how often the folder is looked at
 /// for what others wrote.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// How often the folder is looked at for what others wrote, whether it tells of a change or not.
+const REGARDLESS: Duration = Duration::from_secs(60);
 
 /// What the thread that looks for others' inputs shares with the job.
 type Shared = Arc<Mutex<Names>>;
@@ -173,10 +177,7 @@ impl Folder {
         let name = name(input);
         // Noted first, so that it is not read again.
         lock(&self.names).known.insert(name.clone().into());
-        match files::create(&self.path.join(name), input, Lasting::Process) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            written => written,
-        }
+        files::keep(&self.path.join(name), input).map(|_| ())
     }
 }
 
@@ -204,11 +205,16 @@ fn new_inputs(path: &Path, names: &Shared) -> io::Result<Vec<Vec<u8>>> {
             continue;
         }
         match std::fs::read(path.join(&name)) {
-            // An empty one is what another program left of a write that failed.
-            Ok(input) if input.is_empty() => {}
+            // What another program left of a write that failed, or has not written yet.
+            Ok(input) if input.is_empty() => continue,
+            Ok(input) if is_text(&name, &input) => {
+                let what = "is a program as text, expected an input (bytes)";
+                found.passed_over.insert(name, what.to_owned());
+                continue;
+            }
             Ok(input) => inputs.push(input),
             // Taken away since: a shorter one came.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             // Read when it can be.
             Err(error) => {
                 found.passed_over.insert(name, error.to_string());
@@ -219,6 +225,12 @@ fn new_inputs(path: &Path, names: &Shared) -> io::Result<Vec<Vec<u8>>> {
     }
     lock(names).passed_over = found.passed_over;
     Ok(inputs)
+}
+
+/// Whether this is a program as people write it; what an engine wrote may look like anything.
+fn is_text(name: &Path, content: &[u8]) -> bool {
+    let last = name.file_name().unwrap_or_default().to_string_lossy();
+    !is_by_an_engine(&last) && Form::of(name, content).0 == Form::Text
 }
 
 /// What stands in a folder, at any depth. What begins with a dot is no input; a pipe is none, which would be
@@ -297,9 +309,12 @@ fn watch(path: PathBuf, names: Shared) -> Receiver<Vec<u8>> {
         let mut last = SystemTime::UNIX_EPOCH;
         loop {
             std::thread::sleep(AGAIN);
-            // Looked at once more after the last change: time on a disk is coarse.
+            // Looked at once more after the last change: time on a disk is coarse. What changes within
+            // files and in folders further down is not told there.
             let Ok(now) = modified(&path) else { continue };
-            if now + 2 * AGAIN < last {
+            let is_whole = lock(&names).passed_over.is_empty();
+            let since = last.elapsed().unwrap_or_default();
+            if now + 2 * AGAIN < last && is_whole && since < REGARDLESS {
                 continue;
             }
             last = SystemTime::now();
@@ -333,8 +348,8 @@ mod tests {
         let path = place.path();
         std::fs::create_dir(path.join("deeper")).unwrap();
         for (name, content) in [
-            ("deeper/b", "longer"),
-            ("a", "short"),
+            ("deeper/b", "\0longer"),
+            ("a", "\0short"),
             ("empty", ""),
             (".hidden", "x"),
         ] {
@@ -343,21 +358,21 @@ mod tests {
         let mut folder = Folder::open(path, true, MOST).unwrap();
         let seen = |folder: &Folder| (folder.seen().seen, folder.seen().all);
         assert_eq!(seen(&folder), (0, 2));
-        assert_eq!(folder.next(), Some(b"short".to_vec()));
+        assert_eq!(folder.next(), Some(b"\0short".to_vec()));
         assert_eq!(seen(&folder), (1, 2));
-        assert_eq!(inputs(&mut folder), [b"longer".to_vec()]);
+        assert_eq!(inputs(&mut folder), [b"\0longer".to_vec()]);
         folder.add(b"its own");
         assert!(path.join(name(b"its own")).exists());
         let other = Folder::open(path, false, MOST).unwrap();
         assert_eq!(other.read.len(), 3);
-        std::fs::write(path.join("new"), "of another").unwrap();
+        std::fs::write(path.join("new"), "\0of another").unwrap();
         let start = Instant::now();
         let mut seen = Vec::new();
         while seen.is_empty() {
             assert!(start.elapsed() < Duration::from_secs(20));
             seen = inputs(&mut folder);
         }
-        assert_eq!(seen, [b"of another".to_vec()]);
+        assert_eq!(seen, [b"\0of another".to_vec()]);
         assert_eq!(folder.seen().left(), 0, "it was not there at the start");
     }
 
@@ -370,9 +385,9 @@ mod tests {
             .and_then(|file| file.set_len(LARGEST_INPUT + 1))
             .unwrap();
         std::os::unix::fs::symlink(path.join("nothing"), path.join("link")).unwrap();
-        std::fs::write(path.join("input"), "one").unwrap();
+        std::fs::write(path.join("input"), "\0one").unwrap();
         let mut folder = Folder::open(path, false, MOST).unwrap();
-        assert_eq!(inputs(&mut folder), [b"one".to_vec()]);
+        assert_eq!(inputs(&mut folder), [b"\0one".to_vec()]);
         let passed_over = folder.passed_over().unwrap();
         assert_eq!(passed_over.files, 2);
         assert!(
@@ -382,12 +397,32 @@ mod tests {
             "{}",
             passed_over.first
         );
-        std::fs::write(&large, "two").unwrap();
+        std::fs::write(&large, "\0two").unwrap();
         let new = new_inputs(path, &folder.names).unwrap();
-        assert_eq!(new, [b"two".to_vec()]);
+        assert_eq!(new, [b"\0two".to_vec()]);
+        std::fs::write(path.join("text"), "load(0x1f0000)\n").unwrap();
+        std::fs::write(path.join("late"), "").unwrap();
+        assert_eq!(new_inputs(path, &folder.names).unwrap(), [] as [Vec<u8>; 0]);
+        assert_eq!(folder.passed_over().unwrap().files, 2);
+        std::fs::remove_file(path.join("text")).unwrap();
+        std::fs::write(path.join("late"), [0, 1]).unwrap();
+        assert_eq!(new_inputs(path, &folder.names).unwrap(), [[0, 1]]);
         let passed_over = folder.passed_over().unwrap();
         assert_eq!(passed_over.files, 1);
         assert!(passed_over.first.ends_with("link: is a link to nothing"));
+    }
+
+    #[test]
+    fn what_a_failed_write_left_is_filled() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path();
+        std::fs::write(path.join(name(b"one")), "").unwrap();
+        std::os::unix::fs::symlink("nothing", path.join(name(b"two"))).unwrap();
+        let mut folder = Folder::open(path, false, MOST).unwrap();
+        folder.add(b"one");
+        assert_eq!(std::fs::read(path.join(name(b"one"))).unwrap(), b"one");
+        folder.add(b"two");
+        assert_eq!(folder.unsaved(), 1, "{:?}", folder.trouble());
     }
 
     #[test]

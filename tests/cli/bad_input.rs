@@ -83,7 +83,7 @@ fn a_link_to_nothing_in_a_folder_is_named() {
         .run("corpus seeds programs/one.vma -o inputs")
         .succeeds();
     std::os::unix::fs::symlink("nothing", shell.folder().join("inputs/two")).unwrap();
-    let words = ["inputs/two: No such file"];
+    let words = ["inputs/two: is a link to nothing"];
     shell.run("fuzz --runs 1 --corpus inputs").refuses(&words);
 }
 

@@ -226,6 +226,38 @@ fn reducing_deletes_nothing_behind_a_link() {
     let left = count("all/real");
     shell.run("corpus reduce all").succeeds();
     assert_eq!(count("all/real"), left);
+    // What a link leads to stays, needed or not.
+    fs::copy(
+        fs::read_dir(shell.folder().join("all/real"))
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .path(),
+        shell.folder().join(&needless),
+    )
+    .unwrap();
+    link(&"0".repeat(40), "all/real/by-hand");
+    shell.run("corpus reduce all").succeeds();
+    assert!(shell.folder().join("all/real/by-hand").exists());
+}
+
+/// It is what a full disk left.
+#[test]
+fn an_empty_file_is_no_seed() {
+    let shell = Shell::new();
+    shell.write("a.vma", "load(0x1f0000)\n");
+    shell.run("corpus seeds a.vma -o seeds").succeeds();
+    let seed = fs::read_dir(shell.folder().join("seeds")).unwrap().next();
+    let seed = seed.unwrap().unwrap().path();
+    let content = fs::read(&seed).unwrap();
+    fs::write(&seed, "").unwrap();
+    let said = shell.run("corpus seeds a.vma -o seeds");
+    assert!(
+        said.succeeds().text().contains("1 seed written"),
+        "{said:?}"
+    );
+    assert_eq!(fs::read(&seed).unwrap(), content);
 }
 
 /// A file in a folder's place stands for all that cannot be written to.

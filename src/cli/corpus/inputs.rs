@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use vmadiff::program::form::Form;
 
-use super::reduce::is_by_an_engine;
 use crate::cli::explain;
 use crate::cli::folder::files_in;
-use crate::files::LARGEST_INPUT;
+use crate::files::{LARGEST_INPUT, is_by_an_engine};
 
 /// The inputs of a folder, at any depth.
 ///
@@ -50,6 +49,9 @@ const ENOUGH: u64 = 1 << 12;
 /// An input that can be read.
 fn open(path: &Path) -> Result<File> {
     let what = || path.display().to_string();
+    if path.is_symlink() && !path.exists() {
+        bail!("{}: is a link to nothing, expected an input", what());
+    }
     let file = File::open(path).with_context(what)?;
     let size = file.metadata().with_context(what)?.len();
     if size > LARGEST_INPUT {

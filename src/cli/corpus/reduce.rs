@@ -1,5 +1,6 @@
 //! `vmadiff corpus reduce`: takes out of a corpus what engines do not need.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use super::inputs;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::output::{print, refuse_file};
 use crate::counted::counted;
+use crate::files::is_by_an_engine;
 use crate::status::Status;
 
 /// Deletes the inputs of a corpus that reach nothing that smaller ones do not reach, too.
@@ -35,12 +37,20 @@ pub struct Args {
     /// Stops after this many seconds.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     seconds: Option<u64>,
+    /// Ends when the process that started it does.
+    #[cfg(feature = "engine")]
+    #[arg(long, hide = true)]
+    of_campaign: bool,
 }
 
 /// How often progress is told.
 const TOLD: Duration = Duration::from_secs(5);
 
 pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
+    #[cfg(feature = "engine")]
+    if args.of_campaign {
+        crate::children::die_with_parent();
+    }
     refuse_file(&args.folder)?;
     let inputs = by_size(&args.folder)?;
     let name = args.folder.display();
@@ -92,16 +102,17 @@ struct Input {
     by_an_engine: bool,
 }
 
-/// The inputs of a folder, the smallest first; of one size, by name. What a link leads to is not the folder's, and
-/// is left alone.
+/// The inputs of a folder, the smallest first; of one size, by name. What comes by a link alone is not the folder's, and
+/// what a link leads to is not an engine's.
 fn by_size(folder: &Path) -> Result<Vec<Input>> {
     let what = |path: &Path| path.display().to_string();
     let root = folder.canonicalize().with_context(|| what(folder))?;
-    let mut found = Vec::new();
+    let (mut found, mut linked) = (Vec::new(), BTreeSet::new());
     for path in inputs(folder)? {
         let real = path.canonicalize().with_context(|| what(&path))?;
         let inner = path.strip_prefix(folder);
         if !inner.is_ok_and(|inner| root.join(inner) == real) {
+            linked.insert(real);
             continue;
         }
         let name = path.file_name().unwrap_or_default();
@@ -111,11 +122,13 @@ fn by_size(folder: &Path) -> Result<Vec<Input>> {
             path,
         });
     }
+    let is_linked = |input: &Input| {
+        let inner = input.path.strip_prefix(folder);
+        inner.is_ok_and(|inner| linked.contains(&root.join(inner)))
+    };
+    for input in &mut found {
+        input.by_an_engine &= !is_linked(input);
+    }
     found.sort_by(|a, b| (a.size, &a.path).cmp(&(b.size, &b.path)));
     Ok(found)
-}
-
-/// Whether libFuzzer, which names inputs by their SHA-1, wrote a file of this name.
-pub fn is_by_an_engine(name: &str) -> bool {
-    name.len() == 40 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use vmadiff::program::sites::Sites;
-use vmadiff::program::{Case, bytes, text};
+use vmadiff::program::{bytes, text};
 
 use super::From;
-use crate::cli::input::{self, STDIN, as_text, name};
+use crate::cli::input::{self, STDIN, as_text};
 use crate::cli::output::print;
 use crate::counted::counted;
 use crate::files::{self, Lasting};
@@ -74,7 +74,7 @@ fn renamed(file: &Path) -> Result<Option<Vec<u8>>> {
     Ok(match as_text(file, &bytes)? {
         Some(text) => {
             // One that is cut off or damaged is no program, whatever names are in it.
-            Case::read(&name(file), text)?;
+            input::read_one_of_many(file)?;
             text::renamed(text, &sites).map(String::into_bytes)
         }
         None => bytes::renumbered(&bytes, &sites),

@@ -1,7 +1,6 @@
 //! `vmadiff corpus seeds`: a folder of inputs for an engine, made of programs as text.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use vmadiff::program::bytes::is_long;
@@ -9,7 +8,7 @@ use vmadiff::program::bytes::is_long;
 use super::{From, name, read_all};
 use crate::cli::output::{print, refuse_file};
 use crate::counted::counted;
-use crate::files::{self, Lasting};
+use crate::files;
 use crate::status::Status;
 
 /// Writes each program as bytes into a folder, under a name made of them: what is there already
@@ -42,7 +41,9 @@ pub fn run(args: &Args) -> Result<Status> {
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let mut written = 0;
     for bytes in &seeds {
-        written += usize::from(write_seed(&folder.join(name(bytes)), bytes)?);
+        let path = folder.join(name(bytes));
+        let is_new = files::keep(&path, bytes).with_context(|| path.display().to_string())?;
+        written += usize::from(is_new);
     }
     let same = seeds.len() - written;
     let folder = folder.display();
@@ -51,13 +52,4 @@ pub fn run(args: &Args) -> Result<Status> {
         counted(written, "seed")
     ))?;
     Ok(Status::Agreed)
-}
-
-/// Writes a file, unless it is there; whether it was not.
-fn write_seed(path: &Path, bytes: &[u8]) -> Result<bool> {
-    match files::create(path, bytes, Lasting::Process) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error).with_context(|| path.display().to_string()),
-    }
 }

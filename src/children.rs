@@ -1,0 +1,12 @@
+//! Processes that this command starts of itself end with it, however it ends.
+
+/// Whoever started this process may be killed, and then it is nobody's: it ends, whatever it does.
+#[cfg(target_os = "linux")]
+pub fn die_with_parent() {
+    // That it cannot be had is no reason not to run.
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+}
+
+/// There is no such signal.
+#[cfg(not(target_os = "linux"))]
+pub fn die_with_parent() {}
