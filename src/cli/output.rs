@@ -7,7 +7,9 @@ use std::sync::OnceLock;
 
 use anstream::AutoStream;
 use anyhow::{Context, Result, bail, ensure};
-use serde::{Serialize, Serializer};
+#[cfg(feature = "engine")]
+use serde::Serialize as _;
+use serde::Serializer;
 use vmadiff::program::text::{TextError, Warning};
 
 use super::input::name;
@@ -240,6 +242,7 @@ pub fn path_in_json<S: Serializer>(path: &Path, to: S) -> std::result::Result<S:
 }
 
 /// The same of one that there may be.
+#[cfg(feature = "engine")]
 pub fn path_in_json_if<S: Serializer>(
     path: &Option<PathBuf>,
     to: S,
