@@ -5,38 +5,21 @@
 //! to it in the place of mutations ([`Folder::next`]); what it keeps is written here, whole, and
 //! held back in memory while there is no room.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ffi::OsString;
+use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
 
 use sha1_smol::Sha1;
-use vmadiff::program::form::Form;
 
+use super::listing::{Shared, lock, new_inputs, watch};
 use super::protocol::{PassedOver, Seen};
-use crate::files::{self, LARGEST_INPUT, is_by_an_engine};
+use crate::files;
 
-/// How often it is tried again to write what is held back, and how often the folder is looked at
-/// for what others wrote.
+/// How often it is tried again to write what is held back.
 const AGAIN: Duration = Duration::from_secs(1);
-
-/// How often the folder is looked at for what others wrote, whether it tells of a change or not.
-const REGARDLESS: Duration = Duration::from_secs(60);
-
-/// What the thread that looks for others' inputs shares with the job.
-type Shared = Arc<Mutex<Names>>;
-
-/// Names of files in the folder.
-#[derive(Default)]
-struct Names {
-    /// Read or written.
-    known: BTreeSet<OsString>,
-    /// Not read as the folder was looked at last, and why.
-    passed_over: BTreeMap<PathBuf, String>,
-}
 
 /// The folder, what is yet to be handed to libFuzzer, and what is yet to be written.
 pub struct Folder {
@@ -156,12 +139,7 @@ impl Folder {
 
     /// Files that were no inputs, or could not be read, as the folder was looked at last.
     pub fn passed_over(&self) -> Option<PassedOver> {
-        let names = lock(&self.names);
-        let (first, why) = names.passed_over.first_key_value()?;
-        Some(PassedOver {
-            files: names.passed_over.len() as u64,
-            first: format!("{}: {why}", self.path.join(first).display()),
-        })
+        lock(&self.names).passed_over(&self.path)
     }
 
     fn hold(&mut self, input: Vec<u8>) {
@@ -184,152 +162,6 @@ impl Folder {
 /// The name that libFuzzer gives to an input, too: one corpus is one folder to all engines.
 fn name(input: &[u8]) -> String {
     Sha1::from(input).digest().to_string()
-}
-
-fn lock(names: &Shared) -> std::sync::MutexGuard<'_, Names> {
-    names
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-/// Reads the inputs in a folder that are not known yet, in the order of their names, and notes what is no
-/// input.
-fn new_inputs(path: &Path, names: &Shared) -> io::Result<Vec<Vec<u8>>> {
-    std::fs::read_dir(path)?;
-    let mut found = Listing::default();
-    found.add(path, Path::new(""));
-    found.files.sort();
-    let mut inputs = Vec::new();
-    for name in found.files {
-        if lock(names).known.contains(name.as_os_str()) {
-            continue;
-        }
-        match std::fs::read(path.join(&name)) {
-            // What another program left of a write that failed, or has not written yet.
-            Ok(input) if input.is_empty() => continue,
-            Ok(input) if is_text(&name, &input) => {
-                let what = "is a program as text, expected an input (bytes)";
-                found.passed_over.insert(name, what.to_owned());
-                continue;
-            }
-            Ok(input) => inputs.push(input),
-            // Taken away since: a shorter one came.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            // Read when it can be.
-            Err(error) => {
-                found.passed_over.insert(name, error.to_string());
-                continue;
-            }
-        }
-        lock(names).known.insert(name.into_os_string());
-    }
-    lock(names).passed_over = found.passed_over;
-    Ok(inputs)
-}
-
-/// Whether this is a program as people write it; what an engine wrote may look like anything.
-fn is_text(name: &Path, content: &[u8]) -> bool {
-    let last = name.file_name().unwrap_or_default().to_string_lossy();
-    !is_by_an_engine(&last) && Form::of(name, content).0 == Form::Text
-}
-
-/// What stands in a folder, at any depth. What begins with a dot is no input; a pipe is none, which would be
-/// waited for, nor is what is larger than any. One that cannot be looked at keeps none of the others back.
-#[derive(Default)]
-struct Listing {
-    files: Vec<PathBuf>,
-    passed_over: BTreeMap<PathBuf, String>,
-    visited: BTreeSet<PathBuf>,
-}
-
-impl Listing {
-    fn add(&mut self, path: &Path, inner: &Path) {
-        let folder = path.join(inner);
-        let looked = folder.canonicalize();
-        let looked = looked.and_then(|real| Ok((real, std::fs::read_dir(&folder)?)));
-        let (real, entries) = match looked {
-            Ok(looked) => looked,
-            Err(error) => return self.pass_over(inner, &error),
-        };
-        if !self.visited.insert(real) {
-            return;
-        }
-        for entry in entries.flatten() {
-            if entry.file_name().as_encoded_bytes().starts_with(b".") {
-                continue;
-            }
-            let name = inner.join(entry.file_name());
-            match what_is(&path.join(&name)) {
-                Ok(Entry::Folder) => self.add(path, &name),
-                Ok(Entry::File) => self.files.push(name),
-                Err(error) => self.pass_over(&name, &error),
-            }
-        }
-    }
-
-    fn pass_over(&mut self, name: &Path, why: &io::Error) {
-        // Taken away since.
-        if why.kind() != io::ErrorKind::NotFound {
-            self.passed_over.insert(name.to_owned(), why.to_string());
-        }
-    }
-}
-
-/// What may stand in a folder of inputs.
-enum Entry {
-    Folder,
-    File,
-}
-
-fn what_is(path: &Path) -> io::Result<Entry> {
-    let metadata = std::fs::metadata(path).map_err(|error| {
-        match error.kind() == io::ErrorKind::NotFound && path.is_symlink() {
-            true => io::Error::other("is a link to nothing"),
-            false => error,
-        }
-    })?;
-    let size = metadata.len();
-    if metadata.is_dir() {
-        Ok(Entry::Folder)
-    } else if !metadata.is_file() {
-        Err(io::Error::other("is no file and no folder"))
-    } else if size > LARGEST_INPUT {
-        let what = format!("has {size} bytes, expected at most {LARGEST_INPUT} in an input");
-        Err(io::Error::other(what))
-    } else {
-        Ok(Entry::File)
-    }
-}
-
-/// Reads again and again what others wrote into a folder.
-fn watch(path: PathBuf, names: Shared) -> Receiver<Vec<u8>> {
-    let (sender, receiver) = channel();
-    let modified = |path: &Path| path.metadata().and_then(|metadata| metadata.modified());
-    std::thread::spawn(move || {
-        let mut last = SystemTime::UNIX_EPOCH;
-        loop {
-            std::thread::sleep(AGAIN);
-            // Looked at once more after the last change: time on a disk is coarse. What changes within
-            // files and in folders further down is not told there.
-            let Ok(now) = modified(&path) else { continue };
-            let is_whole = lock(&names).passed_over.is_empty();
-            let since = last.elapsed().unwrap_or_default();
-            if now + 2 * AGAIN < last && is_whole && since < REGARDLESS {
-                continue;
-            }
-            last = SystemTime::now();
-            let start = Instant::now();
-            // What cannot be read now is read later.
-            for input in new_inputs(&path, &names).unwrap_or_default() {
-                if sender.send(input).is_err() {
-                    return;
-                }
-            }
-            // A large folder on a slow disk is not looked at all the time.
-            std::thread::sleep(start.elapsed() * 10);
-        }
-    });
-    receiver
 }
 
 #[cfg(test)]
@@ -374,42 +206,6 @@ mod tests {
         }
         assert_eq!(seen, [b"\0of another".to_vec()]);
         assert_eq!(folder.seen().left(), 0, "it was not there at the start");
-    }
-
-    #[test]
-    fn what_is_no_input_is_named_and_read_once_it_is_one() {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path();
-        let large = path.join("large");
-        std::fs::File::create(&large)
-            .and_then(|file| file.set_len(LARGEST_INPUT + 1))
-            .unwrap();
-        std::os::unix::fs::symlink(path.join("nothing"), path.join("link")).unwrap();
-        std::fs::write(path.join("input"), "\0one").unwrap();
-        let mut folder = Folder::open(path, false, MOST).unwrap();
-        assert_eq!(inputs(&mut folder), [b"\0one".to_vec()]);
-        let passed_over = folder.passed_over().unwrap();
-        assert_eq!(passed_over.files, 2);
-        assert!(
-            passed_over
-                .first
-                .ends_with("large: has 16777217 bytes, expected at most 16777216 in an input"),
-            "{}",
-            passed_over.first
-        );
-        std::fs::write(&large, "\0two").unwrap();
-        let new = new_inputs(path, &folder.names).unwrap();
-        assert_eq!(new, [b"\0two".to_vec()]);
-        std::fs::write(path.join("text"), "load(0x1f0000)\n").unwrap();
-        std::fs::write(path.join("late"), "").unwrap();
-        assert_eq!(new_inputs(path, &folder.names).unwrap(), [] as [Vec<u8>; 0]);
-        assert_eq!(folder.passed_over().unwrap().files, 2);
-        std::fs::remove_file(path.join("text")).unwrap();
-        std::fs::write(path.join("late"), [0, 1]).unwrap();
-        assert_eq!(new_inputs(path, &folder.names).unwrap(), [[0, 1]]);
-        let passed_over = folder.passed_over().unwrap();
-        assert_eq!(passed_over.files, 1);
-        assert!(passed_over.first.ends_with("link: is a link to nothing"));
     }
 
     #[test]

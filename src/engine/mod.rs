@@ -17,6 +17,7 @@ mod fault;
 mod folder;
 mod job;
 mod legacy;
+mod listing;
 mod log;
 mod novelty;
 mod own_time;
