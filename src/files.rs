@@ -52,6 +52,29 @@ pub fn create(path: &Path, content: &[u8], lasting: Lasting) -> io::Result<()> {
     synced
 }
 
+/// What tells a folder from others, whatever name it is reached by. Its path would be walked once more for each
+/// level that it lies deep.
+#[cfg(unix)]
+pub fn identity(folder: &Path) -> io::Result<Identity> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = folder.metadata()?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+/// What tells a folder from others, whatever name it is reached by.
+#[cfg(not(unix))]
+pub fn identity(folder: &Path) -> io::Result<Identity> {
+    folder.canonicalize()
+}
+
+/// Which folder it is: its device and its number there.
+#[cfg(unix)]
+pub type Identity = (u64, u64);
+
+/// Which folder it is: its path without links.
+#[cfg(not(unix))]
+pub type Identity = PathBuf;
+
 /// Keeps an input under a name that is made of it; whether it was not there. An empty file there is what
 /// a write left that failed, and is filled.
 ///

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use super::input::{STDIN, name};
 use super::output::warn_once;
 use crate::artifacts::COUNTS;
+use crate::files::{Identity, identity};
 
 /// Whether this names a folder: standard input is none, whatever has its name.
 pub fn is_folder(path: &Path) -> bool {
@@ -88,12 +89,12 @@ pub fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
 /// Adds the files of a folder and of those in it, and the links to folders, which come later.
 fn add_files(
     folder: &Path,
-    visited: &mut BTreeSet<PathBuf>,
+    visited: &mut BTreeSet<Identity>,
     files: &mut Vec<PathBuf>,
     links: &mut VecDeque<PathBuf>,
 ) -> Result<()> {
-    let real = folder.canonicalize().with_context(|| name(folder))?;
-    if !visited.insert(real) {
+    let which = identity(folder).with_context(|| name(folder))?;
+    if !visited.insert(which) {
         return Ok(());
     }
     for path in inside(folder)? {

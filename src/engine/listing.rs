@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use vmadiff::program::form::Form;
 
 use super::protocol::PassedOver;
-use crate::files::{LARGEST_INPUT, is_by_an_engine};
+use crate::files::{Identity, LARGEST_INPUT, identity, is_by_an_engine};
 
 /// How often the folder is looked at for what others wrote, whether it tells of a change or not.
 const REGARDLESS: Duration = Duration::from_secs(60);
@@ -94,19 +94,19 @@ fn is_text(name: &Path, content: &[u8]) -> bool {
 struct Listing {
     files: Vec<PathBuf>,
     passed_over: BTreeMap<PathBuf, String>,
-    visited: BTreeSet<PathBuf>,
+    visited: BTreeSet<Identity>,
 }
 
 impl Listing {
     fn add(&mut self, path: &Path, inner: &Path) {
         let folder = path.join(inner);
-        let looked = folder.canonicalize();
-        let looked = looked.and_then(|real| Ok((real, std::fs::read_dir(&folder)?)));
-        let (real, entries) = match looked {
+        let looked = identity(&folder);
+        let looked = looked.and_then(|which| Ok((which, std::fs::read_dir(&folder)?)));
+        let (which, entries) = match looked {
             Ok(looked) => looked,
             Err(error) => return self.pass_over(inner, &error),
         };
-        if !self.visited.insert(real) {
+        if !self.visited.insert(which) {
             return;
         }
         for entry in entries.flatten() {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -66,16 +67,17 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
         if interrupt.came() || limit.is_some_and(|limit| start.elapsed() >= limit) {
             break;
         }
-        let bytes = fs::read(&input.path).with_context(|| input.path.display().to_string())?;
+        looked_at += 1;
+        let Some(bytes) = if_there(&input.path, fs::read)? else {
+            continue;
+        };
         let mut counters = vec![0; WOVEN_COUNTERS];
         let mut coverage = Coverage::new(&mut counters, &mut stats);
         let agrees = pair.run(&Program::decode(&bytes), &mut coverage).is_none();
         let needed = !agrees || reached.adds(&counters);
         if !needed && input.by_an_engine {
-            fs::remove_file(&input.path).with_context(|| input.path.display().to_string())?;
-            deleted += 1;
+            deleted += usize::from(if_there(&input.path, fs::remove_file)?.is_some());
         }
-        looked_at += 1;
         if told.elapsed() >= TOLD {
             told = Instant::now();
             let all = counted(inputs.len(), "input");
@@ -94,6 +96,14 @@ pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
         counted(reached.features(), "feature"),
     ))?;
     Ok(Status::Agreed)
+}
+
+/// Does something with a file; none: another took it away meanwhile.
+fn if_there<'a, T>(path: &'a Path, with: impl Fn(&'a Path) -> io::Result<T>) -> Result<Option<T>> {
+    match with(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        done => Ok(Some(done.with_context(|| path.display().to_string())?)),
+    }
 }
 
 struct Input {
