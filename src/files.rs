@@ -80,21 +80,32 @@ pub type Identity = PathBuf;
 ///
 /// # Errors
 ///
-/// As [`create`], and if a link to nothing is there.
+/// [`io::ErrorKind::AlreadyExists`] if something else is there, and says what; or why it could not be written.
 pub fn keep(path: &Path, content: &[u8]) -> io::Result<bool> {
     match create(path, content, Lasting::Process) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         written => return written.map(|()| true),
     }
-    match path.metadata() {
-        Ok(there) if there.is_file() && there.len() == 0 && !content.is_empty() => {
-            replace(path, content, Lasting::Process).map(|()| true)
+    let (has, size) = (content.len(), content.len() as u64);
+    let is = match path.metadata() {
+        Ok(there) if !there.is_file() => format!("is no file, expected one of {has} bytes"),
+        Ok(there) if there.len() == size => return Ok(false),
+        Ok(there) if there.len() == 0 => {
+            return replace(path, content, Lasting::Process).map(|()| true);
         }
+        Ok(there) => format!("has {} bytes, expected {has}", there.len()),
         Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_symlink() => {
-            Err(io::Error::other("a link to nothing is there"))
+            format!("is a link to nothing, expected a file of {has} bytes")
         }
-        Ok(_) | Err(_) => Ok(false),
-    }
+        Err(error) => return Err(error),
+    };
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, is))
+}
+
+/// Whether an engine named a file so, libFuzzer or AFL++: then it may look like anything.
+pub fn is_named_by_an_engine(name: &str) -> bool {
+    let of_afl = name.strip_prefix("id:").and_then(|rest| rest.get(..6));
+    is_by_an_engine(name) || of_afl.is_some_and(|id| id.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Whether libFuzzer, which names inputs by their SHA-1, wrote a file of this name.

@@ -162,6 +162,9 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
                 folder.display()
             );
         }
+    }
+    let known = args.known()?;
+    for folder in corpus.iter().chain([&args.artifacts]) {
         ready(folder)?;
     }
     if let Some(folder) = &args.corpus {
@@ -180,7 +183,7 @@ pub fn run(args: &Args, asked: &Asked) -> Result<Status> {
             shared_corpus: shared,
             artifacts: args.artifacts.clone(),
             keep_going: args.keep_going,
-            known: args.known()?,
+            known,
             stages: false,
             limits: Limits {
                 seconds: args.timeout,

@@ -72,7 +72,7 @@ pub fn campaign(
 /// Whether there is room for what is found, and whether all inputs can be read, as it was told last.
 #[derive(Default)]
 struct Room {
-    passed_over: bool,
+    passed_over: u64,
     inputs: Option<String>,
     findings: Option<String>,
     tried: Duration,
@@ -99,11 +99,13 @@ impl Room {
         let mut told = Vec::new();
         told.extend(change(&mut self.inputs, inputs, "new inputs"));
         told.extend(change(&mut self.findings, trouble, "findings"));
-        if let (Some(passed_over), false) = (&progress.passed_over, self.passed_over) {
+        let files = |of: &PassedOver| of.files;
+        let before = self.passed_over;
+        self.passed_over = progress.passed_over.as_ref().map_or(0, files);
+        if let Some(passed_over) = progress.passed_over.as_ref().filter(|of| of.files > before) {
             let heading = paint::warning("warning:");
             told.push(format!("{heading} {}: passed over", in_words(passed_over)));
         }
-        self.passed_over = progress.passed_over.is_some();
         told
     }
 }

@@ -33,9 +33,8 @@ pub fn reduce(folder: &Path, limit: u64, planted: &Planted) -> Result<()> {
     );
     let program = std::env::current_exe().context("finding this program's own file")?;
     let mut reduce = Command::new(program);
-    reduce
-        .args(["corpus", "reduce", "--of-campaign"])
-        .arg(folder);
+    reduce.args(["corpus", "reduce"]).arg(folder);
+    reduce.args(["--of-campaign", &std::process::id().to_string()]);
     reduce.args(["--seconds", &SECONDS.to_string()]);
     reduce.args(["--design", planted.design().name]);
     for defect in planted.defects() {

@@ -129,7 +129,8 @@ impl Folder {
 
     /// Inputs that are not in the folder.
     pub fn unsaved(&self) -> u64 {
-        self.dropped + self.held.len() as u64
+        let blocked = lock(&self.names).blocked.len();
+        self.dropped + (self.held.len() + blocked) as u64
     }
 
     /// Why inputs can not be written now.
@@ -155,7 +156,15 @@ impl Folder {
         let name = name(input);
         // Noted first, so that it is not read again.
         lock(&self.names).known.insert(name.clone().into());
-        files::keep(&self.path.join(name), input).map(|_| ())
+        match files::keep(&self.path.join(&name), input) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // It can not be written however long that is tried.
+                let blocked = &mut lock(&self.names).blocked;
+                blocked.insert(name.into(), error.to_string());
+                Ok(())
+            }
+            kept => kept.map(|_| ()),
+        }
     }
 }
 
@@ -218,7 +227,11 @@ mod tests {
         folder.add(b"one");
         assert_eq!(std::fs::read(path.join(name(b"one"))).unwrap(), b"one");
         folder.add(b"two");
-        assert_eq!(folder.unsaved(), 1, "{:?}", folder.trouble());
+        folder.add(b"three");
+        assert_eq!((folder.unsaved(), folder.trouble()), (1, None));
+        assert!(path.join(name(b"three")).exists(), "others are written");
+        let told = folder.passed_over().unwrap().first;
+        assert!(told.contains("is a link to nothing"), "{told}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use vmadiff::program::form::Form;
 
 use super::protocol::PassedOver;
-use crate::files::{Identity, LARGEST_INPUT, identity, is_by_an_engine};
+use crate::files::{Identity, LARGEST_INPUT, identity, is_named_by_an_engine};
 
 /// How often the folder is looked at for what others wrote, whether it tells of a change or not.
 const REGARDLESS: Duration = Duration::from_secs(60);
@@ -29,6 +29,8 @@ pub struct Names {
     pub known: BTreeSet<OsString>,
     /// Not read as the folder was looked at last, and why.
     passed_over: BTreeMap<PathBuf, String>,
+    /// What stands where an input is to be written, and what it is.
+    pub blocked: BTreeMap<PathBuf, String>,
 }
 
 /// The names, also where a job that had them died.
@@ -39,9 +41,12 @@ pub fn lock(names: &Shared) -> MutexGuard<'_, Names> {
 impl Names {
     /// What was passed over in this folder.
     pub fn passed_over(&self, folder: &Path) -> Option<PassedOver> {
-        let (first, why) = self.passed_over.first_key_value()?;
+        let others = self.passed_over.iter();
+        let others = others.filter(|(name, _)| !self.blocked.contains_key(*name));
+        let all = || self.blocked.iter().chain(others.clone());
+        let (first, why) = all().min()?;
         Some(PassedOver {
-            files: self.passed_over.len() as u64,
+            files: all().count() as u64,
             first: format!("{}: {why}", folder.join(first).display()),
         })
     }
@@ -85,7 +90,7 @@ pub fn new_inputs(path: &Path, names: &Shared) -> io::Result<Vec<Vec<u8>>> {
 /// Whether this is a program as people write it; what an engine wrote may look like anything.
 fn is_text(name: &Path, content: &[u8]) -> bool {
     let last = name.file_name().unwrap_or_default().to_string_lossy();
-    !is_by_an_engine(&last) && Form::of(name, content).0 == Form::Text
+    !is_named_by_an_engine(&last) && Form::of(name, content).0 == Form::Text
 }
 
 /// What stands in a folder, at any depth. What begins with a dot is no input; a pipe is none, which would be

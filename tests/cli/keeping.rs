@@ -258,6 +258,16 @@ fn an_empty_file_is_no_seed() {
         "{said:?}"
     );
     assert_eq!(fs::read(&seed).unwrap(), content);
+    // What else stands there is told, and stays.
+    fs::write(&seed, "torn").unwrap();
+    shell
+        .run("corpus seeds a.vma -o seeds")
+        .refuses(&["has 4 bytes, expected "]);
+    fs::remove_file(&seed).unwrap();
+    fs::create_dir(&seed).unwrap();
+    shell
+        .run("corpus seeds a.vma -o seeds")
+        .refuses(&["is no file, expected one of "]);
 }
 
 /// A file in a folder's place stands for all that cannot be written to.

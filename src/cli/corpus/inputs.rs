@@ -9,7 +9,7 @@ use vmadiff::program::form::Form;
 
 use crate::cli::explain;
 use crate::cli::folder::files_in;
-use crate::files::{LARGEST_INPUT, is_by_an_engine};
+use crate::files::{LARGEST_INPUT, is_named_by_an_engine};
 
 /// The inputs of a folder, at any depth.
 ///
@@ -23,7 +23,7 @@ pub fn inputs(folder: &Path) -> Result<Vec<PathBuf>> {
     for path in &inputs {
         let file = open(path)?;
         let named = path.file_name().unwrap_or_default().to_string_lossy();
-        if is_by_an_engine(&named) {
+        if is_named_by_an_engine(&named) {
             // It may look like anything.
             continue;
         }
@@ -35,7 +35,7 @@ pub fn inputs(folder: &Path) -> Result<Vec<PathBuf>> {
             let myself = explain::hinted();
             bail!(
                 "{}: found a program as text, expected a folder of inputs (bytes); make them of it with \
-                 `{myself} corpus seeds {folder} -o DIR`, then `{myself} fuzz --corpus DIR`",
+                 `{myself} corpus seeds {folder} -o DIR`, then `{myself} fuzz --corpus DIR` (bytes that look like text are named .bytes)",
                 path.display()
             );
         }

@@ -38,10 +38,10 @@ pub struct Args {
     /// Stops after this many seconds.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     seconds: Option<u64>,
-    /// Ends when the process that started it does.
+    /// The campaign that started it, with which it ends: a process.
     #[cfg(feature = "engine")]
-    #[arg(long, hide = true)]
-    of_campaign: bool,
+    #[arg(long, value_name = "PID", hide = true)]
+    of_campaign: Option<i32>,
 }
 
 /// How often progress is told.
@@ -49,8 +49,8 @@ const TOLD: Duration = Duration::from_secs(5);
 
 pub fn run(args: &Args, planted: &Planted) -> Result<Status> {
     #[cfg(feature = "engine")]
-    if args.of_campaign {
-        crate::children::die_with_parent();
+    if let Some(campaign) = args.of_campaign {
+        crate::children::die_with(campaign);
     }
     refuse_file(&args.folder)?;
     let inputs = by_size(&args.folder)?;
