@@ -98,18 +98,9 @@ impl World {
     /// one's (`find_mergeable_anon_vma`, section 15). Its neighbours are those of place `i`: a
     /// fork asks for a copy that is not linked yet.
     pub(crate) fn mergeable_anon(&self, m: usize, i: usize, area: &Area) -> Option<AnonId> {
-        let next = self.lent_by_next(m, i, area);
-        next.or_else(|| self.lent_by_prev(m, i, area))
-    }
-
-    /// What the next area lends.
-    fn lent_by_next(&self, m: usize, i: usize, area: &Area) -> Option<AnonId> {
-        self.next_may_lend(m, i, area)?.rmap.lent()
-    }
-
-    /// What the previous area lends.
-    fn lent_by_prev(&self, m: usize, i: usize, area: &Area) -> Option<AnonId> {
-        self.prev_may_lend(m, i, area)?.rmap.lent()
+        let lent = |by: Option<&Area>| by?.rmap.lent();
+        let next = lent(self.next_may_lend(m, i, area));
+        next.or_else(|| lent(self.prev_may_lend(m, i, area)))
     }
 
     /// The next area, if `area` could become one with it.

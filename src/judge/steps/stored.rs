@@ -86,7 +86,7 @@ impl Stored {
             self.changes
                 .extend(change.filter(|change| change.begin < end));
         }
-        self.add_lent(race, load);
+        self.add_lent(race, load, addr);
         let replaced = |change: &Change| {
             let mut later = self.changes.iter().filter(|later| !later.lent);
             later.any(|later| change.end < later.begin && later.end < begin)
@@ -117,16 +117,11 @@ impl Stored {
             ..Divergence::of(signature, what)
         })
     }
-}
 
-impl Stored {
     /// Adds what other address spaces stored while an mmap took pages away that the load may still have
     /// read through its TLB: a page that was shared with them has one mapping less before that TLB is
     /// flushed, so that they store in place (`reuse_swap_page` of 5.1 counts mappings alone).
-    fn add_lent(&mut self, race: &Race<'_>, load: usize) {
-        let Call::Load { addr } = race.program.calls[load].call else {
-            return;
-        };
+    fn add_lent(&mut self, race: &Race<'_>, load: usize, addr: u64) {
         let own = space_of(race, race.program.calls[load].task);
         let spans = &self.spans;
         let (begin, end) = spans[load];

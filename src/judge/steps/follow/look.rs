@@ -192,16 +192,13 @@ impl Follower {
         let (mut told, mut decides) = (Vec::new(), false);
         for mark in self.later_of(race, call) {
             match mark.kind {
-                StepKind::Flush => {}
-                StepKind::Pass | StepKind::Put if !decides => told.push(mark),
-                // Of another pass over the same.
-                StepKind::Pass | StepKind::Put => {}
-                StepKind::Decide => {
-                    decides = true;
-                    told.push(mark);
-                }
+                StepKind::Decide => decides = true,
+                StepKind::Pass | StepKind::Put if !decides => {}
+                // Behind what it decides they are of another pass over the same.
+                StepKind::Flush | StepKind::Pass | StepKind::Put => continue,
                 _ => break,
             }
+            told.push(mark);
         }
         told
     }
