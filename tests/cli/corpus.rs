@@ -1,5 +1,6 @@
 //! `vmadiff corpus`: texts become seeds, a campaign becomes texts.
 
+use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
@@ -134,4 +135,84 @@ fn what_is_never_seen_is_listed() {
     shell
         .run("corpus reach empty")
         .refuses(&["empty: found no file, expected programs"]);
+}
+
+/// A campaign may be reached by a link, and a folder outside of it: nothing is deleted twice, or there.
+#[test]
+fn reducing_deletes_nothing_behind_a_link() {
+    let shell = Shell::new();
+    let made = "fuzz serial --runs 400 --seed 1 --corpus";
+    shell.run(&format!("{made} all/real")).succeeds();
+    shell.run(&format!("{made} other")).succeeds();
+    let link = |to: &str, from: &str| {
+        std::os::unix::fs::symlink(to, shell.folder().join(from)).unwrap();
+    };
+    link("real", "all/link");
+    link("../other", "all/other");
+    let count = |of: &str| fs::read_dir(shell.folder().join(of)).unwrap().count();
+    let (own, others) = (count("all/real"), count("other"));
+    // One of its own that none needs, though a link leads to its folder.
+    let needless = format!("all/real/{}", "0".repeat(40));
+    let some = fs::read_dir(shell.folder().join("all/real"))
+        .unwrap()
+        .next();
+    fs::copy(
+        some.unwrap().unwrap().path(),
+        shell.folder().join(&needless),
+    )
+    .unwrap();
+    shell.run("corpus reduce all").succeeds();
+    assert!(count("all/real") <= own, "one of two that are the same");
+    assert_eq!(count("other"), others);
+    assert!(
+        count("all/real") * 2 > own,
+        "{} of {own}",
+        count("all/real")
+    );
+    // Nor is what was once reduced less by it.
+    let left = count("all/real");
+    shell.run("corpus reduce all").succeeds();
+    assert_eq!(count("all/real"), left);
+    // What a link leads to stays, needed or not.
+    fs::copy(
+        fs::read_dir(shell.folder().join("all/real"))
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .path(),
+        shell.folder().join(&needless),
+    )
+    .unwrap();
+    link(&"0".repeat(40), "all/real/by-hand");
+    shell.run("corpus reduce all").succeeds();
+    assert!(shell.folder().join("all/real/by-hand").exists());
+}
+
+/// It is what a full disk left.
+#[test]
+fn an_empty_file_is_no_seed() {
+    let shell = Shell::new();
+    shell.write("a.vma", "load(0x1f0000)\n");
+    shell.run("corpus seeds a.vma -o seeds").succeeds();
+    let seed = fs::read_dir(shell.folder().join("seeds")).unwrap().next();
+    let seed = seed.unwrap().unwrap().path();
+    let content = fs::read(&seed).unwrap();
+    fs::write(&seed, "").unwrap();
+    let said = shell.run("corpus seeds a.vma -o seeds");
+    assert!(
+        said.succeeds().text().contains("1 seed written"),
+        "{said:?}"
+    );
+    assert_eq!(fs::read(&seed).unwrap(), content);
+    // What else stands there is told, and stays.
+    fs::write(&seed, "torn").unwrap();
+    shell
+        .run("corpus seeds a.vma -o seeds")
+        .refuses(&["has 4 bytes, expected "]);
+    fs::remove_file(&seed).unwrap();
+    fs::create_dir(&seed).unwrap();
+    shell
+        .run("corpus seeds a.vma -o seeds")
+        .refuses(&["is no file, expected one of "]);
 }
