@@ -16,6 +16,19 @@ use tempfile::NamedTempFile;
 /// No input of an engine is larger, in bytes: what is came into a corpus by mistake.
 pub const LARGEST_INPUT: u64 = 16 << 20;
 
+/// Whether an input may have so many bytes.
+///
+/// # Errors
+///
+/// If it may not.
+pub fn may_have(size: u64) -> io::Result<()> {
+    if size <= LARGEST_INPUT {
+        return Ok(());
+    }
+    let what = format!("has {size} bytes, expected at most {LARGEST_INPUT} in an input");
+    Err(io::Error::other(what))
+}
+
 /// How the names begin of files that are not in their place yet.
 const UNFINISHED: &str = ".vmadiff-";
 /// Age above which an unfinished file belongs to a process that was killed.
@@ -86,16 +99,16 @@ pub fn keep(path: &Path, content: &[u8]) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         written => return written.map(|()| true),
     }
-    let (has, size) = (content.len(), content.len() as u64);
+    let size = content.len() as u64;
     let is = match path.metadata() {
-        Ok(there) if !there.is_file() => format!("is no file, expected one of {has} bytes"),
+        Ok(there) if !there.is_file() => format!("is no file, expected one of {size} bytes"),
         Ok(there) if there.len() == size => return Ok(false),
         Ok(there) if there.len() == 0 => {
             return replace(path, content, Lasting::Process).map(|()| true);
         }
-        Ok(there) => format!("has {} bytes, expected {has}", there.len()),
+        Ok(there) => format!("has {} bytes, expected {size}", there.len()),
         Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_symlink() => {
-            format!("is a link to nothing, expected a file of {has} bytes")
+            format!("is a link to nothing, expected a file of {size} bytes")
         }
         Err(error) => return Err(error),
     };

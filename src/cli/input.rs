@@ -60,7 +60,12 @@ pub fn read_input(path: &Path) -> Result<Input> {
 
 /// As [`read_input`], but bytes without calls are read, too: engines keep some among their inputs.
 pub fn read_one_of_many(path: &Path) -> Result<Input> {
-    let input = read_any(path)?;
+    program_in(path, &read(path)?)
+}
+
+/// The same of a file that was read.
+pub fn program_in(path: &Path, content: &[u8]) -> Result<Input> {
+    let input = parse(path, content)?;
     if input.is_empty() && input.form == Form::Text && !input.is_found() {
         bail!("{}: {NO_CALLS}", name(path));
     }
@@ -70,12 +75,11 @@ pub fn read_one_of_many(path: &Path) -> Result<Input> {
 /// What is said of a file that has nothing to compare.
 pub const NO_CALLS: &str = "has no calls, expected a program";
 
-fn read_any(path: &Path) -> Result<Input> {
-    let content = read(path)?;
+fn parse(path: &Path, content: &[u8]) -> Result<Input> {
     let name = name(path);
-    let (form, why) = Form::of(path, &content);
+    let (form, why) = Form::of(path, content);
     if form == Form::Bytes {
-        let program = Program::decode(&content);
+        let program = Program::decode(content);
         return Ok(Input {
             case: Case {
                 program,
@@ -88,7 +92,7 @@ fn read_any(path: &Path) -> Result<Input> {
         });
     }
     let guessed = path.extension().is_none_or(|extension| extension != "vma");
-    let read = text_of(&name, &content).and_then(|text| Case::read(&name, text));
+    let read = text_of(&name, content).and_then(|text| Case::read(&name, text));
     let read = read.and_then(|read| match is_found(&read.case) {
         true => Ok(read),
         false => read.by_hand(),

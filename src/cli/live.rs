@@ -99,13 +99,12 @@ impl Room {
         let mut told = Vec::new();
         told.extend(change(&mut self.inputs, inputs, "new inputs"));
         told.extend(change(&mut self.findings, trouble, "findings"));
-        let files = |of: &PassedOver| of.files;
-        let before = self.passed_over;
-        self.passed_over = progress.passed_over.as_ref().map_or(0, files);
-        if let Some(passed_over) = progress.passed_over.as_ref().filter(|of| of.files > before) {
+        let passed_over = progress.passed_over.as_ref();
+        if let Some(more) = passed_over.filter(|now| now.files > self.passed_over) {
             let heading = paint::warning("warning:");
-            told.push(format!("{heading} {}: passed over", in_words(passed_over)));
+            told.push(format!("{heading} {}: passed over", in_words(more)));
         }
+        self.passed_over = passed_over.map_or(0, |now| now.files);
         told
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use vmadiff::program::form::Form;
 
 use super::protocol::PassedOver;
-use crate::files::{Identity, LARGEST_INPUT, identity, is_named_by_an_engine};
+use crate::files::{Identity, identity, is_named_by_an_engine, may_have};
 
 /// How often the folder is looked at for what others wrote, whether it tells of a change or not.
 const REGARDLESS: Duration = Duration::from_secs(60);
@@ -148,16 +148,12 @@ fn what_is(path: &Path) -> io::Result<Entry> {
             false => error,
         }
     })?;
-    let size = metadata.len();
     if metadata.is_dir() {
         Ok(Entry::Folder)
     } else if !metadata.is_file() {
         Err(io::Error::other("is no file and no folder"))
-    } else if size > LARGEST_INPUT {
-        let what = format!("has {size} bytes, expected at most {LARGEST_INPUT} in an input");
-        Err(io::Error::other(what))
     } else {
-        Ok(Entry::File)
+        may_have(metadata.len()).map(|()| Entry::File)
     }
 }
 
@@ -195,6 +191,7 @@ pub fn watch(path: PathBuf, names: Shared) -> Receiver<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::LARGEST_INPUT;
 
     #[test]
     fn what_is_no_input_is_named_and_read_once_it_is_one() {

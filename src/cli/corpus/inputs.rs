@@ -9,17 +9,18 @@ use vmadiff::program::form::Form;
 
 use crate::cli::explain;
 use crate::cli::folder::files_in;
-use crate::files::{LARGEST_INPUT, is_named_by_an_engine};
+use crate::files::{is_named_by_an_engine, may_have};
 
 /// The inputs of a folder, at any depth.
 ///
 /// # Errors
-/// Names a pipe, a link to a folder that it is in or to nothing, a file that cannot be read or is too large, and a program
-/// as text: engines would read its letters as bytes, and fill the folder with what they make of them.
+/// Names a pipe, a link to a folder that it is in or to nothing, a file that cannot be read or is too large,
+/// and a program as text: engines would read its letters as bytes, and fill the folder with what they make of
+/// them.
 pub fn inputs(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut inputs = files_in(folder)?;
     // A link to nothing stays, and opening it tells.
-    inputs.retain(|path| path.is_file() || !path.exists());
+    inputs.retain(|path| path.is_file() || leads_nowhere(path));
     for path in &inputs {
         let file = open(path)?;
         let named = path.file_name().unwrap_or_default().to_string_lossy();
@@ -35,7 +36,8 @@ pub fn inputs(folder: &Path) -> Result<Vec<PathBuf>> {
             let myself = explain::hinted();
             bail!(
                 "{}: found a program as text, expected a folder of inputs (bytes); make them of it with \
-                 `{myself} corpus seeds {folder} -o DIR`, then `{myself} fuzz --corpus DIR` (bytes that look like text are named .bytes)",
+                 `{myself} corpus seeds {folder} -o DIR`, then `{myself} fuzz --corpus DIR` (bytes that look like \
+                 text are named .bytes)",
                 path.display()
             );
         }
@@ -49,16 +51,16 @@ const ENOUGH: u64 = 1 << 12;
 /// An input that can be read.
 fn open(path: &Path) -> Result<File> {
     let what = || path.display().to_string();
-    if path.is_symlink() && !path.exists() {
+    if leads_nowhere(path) {
         bail!("{}: is a link to nothing, expected an input", what());
     }
     let file = File::open(path).with_context(what)?;
     let size = file.metadata().with_context(what)?.len();
-    if size > LARGEST_INPUT {
-        bail!(
-            "{}: has {size} bytes, expected at most {LARGEST_INPUT} in an input",
-            what()
-        );
-    }
+    may_have(size).with_context(what)?;
     Ok(file)
+}
+
+/// Whether this is a link to nothing; what another has taken away meanwhile is none.
+fn leads_nowhere(path: &Path) -> bool {
+    path.is_symlink() && !path.exists()
 }

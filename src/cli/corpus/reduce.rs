@@ -126,19 +126,18 @@ fn by_size(folder: &Path) -> Result<Vec<Input>> {
             continue;
         }
         let name = path.file_name().unwrap_or_default();
-        found.push(Input {
+        let input = Input {
             by_an_engine: is_by_an_engine(&name.to_string_lossy()),
             size: path.metadata().with_context(|| what(&path))?.len(),
             path,
-        });
+        };
+        found.push((real, input));
     }
-    let is_linked = |input: &Input| {
-        let inner = input.path.strip_prefix(folder);
-        inner.is_ok_and(|inner| linked.contains(&root.join(inner)))
-    };
-    for input in &mut found {
-        input.by_an_engine &= !is_linked(input);
-    }
+    let spared = found.into_iter().map(|(real, input)| Input {
+        by_an_engine: input.by_an_engine && !linked.contains(&real),
+        ..input
+    });
+    let mut found: Vec<Input> = spared.collect();
     found.sort_by(|a, b| (a.size, &a.path).cmp(&(b.size, &b.path)));
     Ok(found)
 }

@@ -74,7 +74,7 @@ fn renamed(file: &Path) -> Result<Option<Vec<u8>>> {
     Ok(match as_text(file, &bytes)? {
         Some(text) => {
             // One that is cut off or damaged is no program, whatever names are in it.
-            input::read_one_of_many(file)?;
+            input::program_in(file, &bytes)?;
             text::renamed(text, &sites).map(String::into_bytes)
         }
         None => bytes::renumbered(&bytes, &sites),

@@ -1,6 +1,5 @@
 //! Many programs at once: by signature, how many show it, and the smallest that does.
 
-use crate::cli::output::path_in_json;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -9,6 +8,7 @@ use serde::Serialize;
 
 use super::Outcome;
 use crate::cli::input::name;
+use crate::cli::output::path_in_json;
 use crate::cli::paint;
 use crate::counted::counted;
 
